@@ -1,0 +1,38 @@
+"""Recurrent cells written by hand."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class GRUCell(nn.Module):
+    """A gated recurrent unit's step from two linear maps, equal to ``torch.nn.GRUCell``.
+
+    With the gates in PyTorch's order r, z, n and both biases::
+
+        r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)
+        z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)
+        n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
+        h' = (1 - z) * n + z * h
+
+    ``i2h`` maps the input, ``h2h`` the hidden state; both hold the three gates one below the
+    other. Source: PyTorch's documentation of ``torch.nn.GRU``.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.i2h = nn.Linear(input_size, 3 * hidden_size)
+        self.h2h = nn.Linear(hidden_size, 3 * hidden_size)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        """Return the next hidden state.
+
+        x is (batch, input_size); h and the result are (batch, hidden_size).
+        """
+        x_r, x_z, x_n = self.i2h(x).chunk(3, dim=1)
+        h_r, h_z, h_n = self.h2h(h).chunk(3, dim=1)
+        r = torch.sigmoid(x_r + h_r)
+        z = torch.sigmoid(x_z + h_z)
+        n = torch.tanh(x_n + r * h_n)
+        return z * h + (1 - z) * n

@@ -1,0 +1,259 @@
+"""``Model0`` to ``Model7``: the notebook's eight models, with its attribute names.
+
+``i_h`` maps input to hidden, ``h_h`` hidden to hidden, ``h_o`` hidden to output; ``bn`` is batch
+normalisation; ``rnn`` a recurrent module, ``rnnc`` a recurrent cell. A state dict means the same
+thing here as there.
+
+Every model takes x of shape (batch, time), int64 token numbers. ``Model0`` and ``Model1`` return
+scores for the token after the last one, (batch, vocab); the others for the token after each one,
+(batch, time, vocab). ``Model3`` to ``Model7`` keep their hidden state ``h`` from call to call: it
+is a buffer that moves with the model but is no part of a state dict. None has a method named
+``reset``: fastai would call it at the start of a fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hnrnn.cells import GRUCell
+from hnrnn.variants import Variant, find_variant
+
+
+class BatchNorm1dFlat(nn.BatchNorm1d):
+    """Batch normalisation over the last dimension, all others taken together."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise (..., features); the result has the same shape."""
+        return super().forward(input.flatten(0, -2)).view_as(input)
+
+
+class Model(nn.Module):
+    """What all eight share: token embedding, output map, batch normalisation, and sizes."""
+
+    h: Tensor
+
+    def __init__(
+        self,
+        *,
+        vocab_size: int = 40,
+        hidden_size: int = 64,
+        batch_size: int = 64,
+        num_layers: int = 1,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        """Draw the weights from torch's CPU generator, then move them to ``device``.
+
+        Raises ValueError for a size below 1.
+        """
+        sizes = {
+            "vocab_size": vocab_size,
+            "hidden_size": hidden_size,
+            "batch_size": batch_size,
+            "num_layers": num_layers,
+        }
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name} must be 1 or more, not {size}")
+        super().__init__()
+        self.vocab_size, self.hidden_size = vocab_size, hidden_size
+        self.batch_size, self.num_layers = batch_size, num_layers
+        self.add_layers()
+        self.to(device)
+
+    def add_layers(self) -> None:
+        """Add the layers in the notebook's order, which is the order of their random draws."""
+        raise NotImplementedError
+
+    def keep_state(self, *shape: int) -> None:
+        """Start the hidden state that is kept from batch to batch at zero."""
+        self.register_buffer("h", torch.zeros(*shape), persistent=False)
+
+    def check_rows(self, x: Tensor) -> None:
+        """Raise ValueError where x has another number of rows than the kept hidden state."""
+        if x.shape[0] != self.batch_size:
+            raise ValueError(
+                f"x has {x.shape[0]} rows, the kept hidden state {self.batch_size}: "
+                f"build the model with batch_size={x.shape[0]}"
+            )
+
+
+class FullyConnected(Model):
+    """Base of ``Model0`` to ``Model3``: the recurrence is one linear map and a ReLU."""
+
+    def add_layers(self) -> None:
+        """Add embedding, hidden and output map, and batch normalisation."""
+        if self.num_layers != 1:
+            raise ValueError(
+                f"{type(self).__name__} has one hidden layer, not num_layers={self.num_layers}"
+            )
+        self.i_h = nn.Embedding(self.vocab_size, self.hidden_size)
+        self.h_h = nn.Linear(self.hidden_size, self.hidden_size)
+        self.h_o = nn.Linear(self.hidden_size, self.vocab_size)
+        self.bn = nn.BatchNorm1d(self.hidden_size)
+
+    def zero_state(self, x: Tensor) -> Tensor:
+        """Return a hidden state of zeros, (batch, hidden)."""
+        return self.h_h.weight.new_zeros(x.shape[0], self.hidden_size)
+
+
+class Model0(FullyConnected):
+    """Up to three tokens, written out step by step; the first one bypasses ``h_h``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return scores of the token after the row's third (or its last, if shorter)."""
+        h = self.bn(F.relu(self.i_h(x[:, 0])))
+        for step in range(1, min(x.shape[1], 3)):
+            h = self.bn(F.relu(self.h_h(h + self.i_h(x[:, step]))))
+        scores: Tensor = self.h_o(h)
+        return scores
+
+
+class Model1(FullyConnected):
+    """The same recurrence as a loop over any number of tokens, from a state of zeros."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return scores of the token after the row's last."""
+        h = self.zero_state(x)
+        for step in range(x.shape[1]):
+            h = self.bn(F.relu(self.h_h(h + self.i_h(x[:, step]))))
+        scores: Tensor = self.h_o(h)
+        return scores
+
+
+class Model2(FullyConnected):
+    """A score after every token; batch normalisation only on the way to the output."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return scores of every next token."""
+        h = self.zero_state(x)
+        scores = []
+        for step in range(x.shape[1]):
+            h = F.relu(self.h_h(h + self.i_h(x[:, step])))
+            scores.append(self.h_o(self.bn(h)))
+        return torch.stack(scores, dim=1)
+
+
+class Model3(FullyConnected):
+    """``Model2`` that keeps its hidden state from batch to batch."""
+
+    def add_layers(self) -> None:
+        """Add the layers and the kept state, (batch, hidden)."""
+        super().add_layers()
+        self.keep_state(self.batch_size, self.hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return scores of every next token; the last hidden state is kept."""
+        self.check_rows(x)
+        h = self.h
+        normalised = []
+        for step in range(x.shape[1]):
+            h = F.relu(self.h_h(h + self.i_h(x[:, step])))
+            normalised.append(self.bn(h))
+        self.h = h.detach()
+        scores: Tensor = self.h_o(torch.stack(normalised, dim=1))
+        return scores
+
+
+class Recurrent(Model):
+    """Base of ``Model4`` and ``Model5``: PyTorch's recurrent module with a kept state."""
+
+    rnn_type: type[nn.RNNBase]
+
+    def add_layers(self) -> None:
+        """Add the layers and the kept state, (layers, batch, hidden)."""
+        self.i_h = nn.Embedding(self.vocab_size, self.hidden_size)
+        self.rnn = self.rnn_type(
+            self.hidden_size, self.hidden_size, num_layers=self.num_layers, batch_first=True
+        )
+        self.h_o = nn.Linear(self.hidden_size, self.vocab_size)
+        self.bn = BatchNorm1dFlat(self.hidden_size)
+        self.keep_state(self.num_layers, self.batch_size, self.hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return scores of every next token; the last hidden state is kept."""
+        self.check_rows(x)
+        outputs, h = self.rnn(self.i_h(x), self.h)
+        self.h = h.detach()
+        scores: Tensor = self.h_o(self.bn(outputs))
+        return scores
+
+
+class Model4(Recurrent):
+    """``nn.RNN``: a tanh recurrence of one layer."""
+
+    rnn_type = nn.RNN
+
+
+class Model5(Recurrent):
+    """``nn.GRU`` of two layers."""
+
+    rnn_type = nn.GRU
+
+    def __init__(self, *, num_layers: int = 2, **sizes: object) -> None:
+        """See ``Model``; two layers unless told otherwise."""
+        super().__init__(num_layers=num_layers, **sizes)  # type: ignore[arg-type]
+
+
+class Model6(Model5):
+    """A loop over ``nn.GRUCell``, one layer.
+
+    It inherits ``Model5``'s ``rnn`` and never uses it, as the notebook's model does: its
+    parameters take part in the draw of the initial weights. ``num_layers`` sizes that module.
+    """
+
+    def add_layers(self) -> None:
+        """Add ``Model5``'s layers, then the cell and its kept state, (batch, hidden)."""
+        super().add_layers()
+        self.rnnc: nn.Module = nn.GRUCell(self.hidden_size, self.hidden_size)
+        self.keep_state(self.batch_size, self.hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return scores of every next token; the last hidden state is kept."""
+        self.check_rows(x)
+        h = self.h
+        outputs = []
+        for x_step in self.i_h(x).unbind(dim=1):
+            h = self.rnnc(x_step, h)
+            outputs.append(h)
+        self.h = h.detach()
+        scores: Tensor = self.h_o(self.bn(torch.stack(outputs, dim=1)))
+        return scores
+
+
+class Model7(Model6):
+    """``Model6`` with the hand-written cell, which is drawn after the ``GRUCell`` it replaces."""
+
+    def add_layers(self) -> None:
+        """Add ``Model6``'s layers, then the hand-written cell in place of its cell."""
+        super().add_layers()
+        self.rnnc = GRUCell(self.hidden_size, self.hidden_size)
+
+
+MODELS: Mapping[str, type[Model]] = MappingProxyType(
+    {
+        model.__name__: model
+        for model in (Model0, Model1, Model2, Model3, Model4, Model5, Model6, Model7)
+    }
+)
+"""Model class by the name of its variant."""
+
+
+def build_model(variant: str | Variant, **sizes: object) -> Model:
+    """Return the variant's model with fresh weights from torch's CPU generator.
+
+    ``sizes`` are ``vocab_size`` (40), ``hidden_size`` (64), ``batch_size`` (64), ``num_layers``
+    (2 for ``Model5`` to ``Model7``, else 1) and ``device`` ("cpu"); left out, they are the
+    notebook's. Raises ValueError for an unknown variant, an unknown size, or a size that the
+    model cannot have.
+    """
+    name = find_variant(variant).name
+    known = ("vocab_size", "hidden_size", "batch_size", "num_layers", "device")
+    unknown = [size for size in sizes if size not in known]
+    if unknown:
+        raise ValueError(f"unknown size {', '.join(unknown)}: choose from {', '.join(known)}")
+    return MODELS[name](**sizes)  # type: ignore[arg-type]
