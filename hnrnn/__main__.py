@@ -1,0 +1,64 @@
+"""``python -m hnrnn facts``: the notebook's deterministic outputs, each beside ours."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from hnrnn.corpus import Corpus, CorpusError, first_difference, generate, read
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0 where all is equal, 1 where not, 2 for wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m hnrnn", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    facts = commands.add_parser(
+        "facts",
+        help="print every deterministic output of the notebook beside ours; exit 1 if any differs",
+    )
+    facts.add_argument(
+        "--data",
+        metavar="PATH",
+        help="a copy of fast.ai's human_numbers, folder or archive, to read instead of generating",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        corpus = generate() if options.data is None else read(options.data)
+    except CorpusError as error:
+        print(f"python -m hnrnn facts: {error}", file=sys.stderr)
+        return 2
+    return print_facts(corpus, options.data)
+
+
+def print_facts(corpus: Corpus, path: str | None) -> int:
+    """Print every fact beside the notebook's value; return 1 if anything differs, else 0."""
+    from hnrnn.facts import compare  # loads torch and fastai
+
+    difference = first_difference(corpus, generate())
+    if difference:
+        print(f"{path} differs from the generated text: {difference}\n")
+    elif path:
+        print(f"{path} is equal to the generated text.\n")
+
+    comparisons = compare(corpus)
+    for comparison in comparisons:
+        fact = comparison.notebook
+        print(f"cell {fact.cell:2}  {fact.key}: {'equal' if comparison.equal else 'DIFFERENT'}")
+        print(f"         notebook  {fact.value!r}")
+        print(f"         here      {comparison.here!r}")
+    equal = sum(comparison.equal for comparison in comparisons)
+    print("\nNot printed in the notebook: with bptt 20, " + _batches_with_bptt_20(corpus))
+    print(f"{len(comparisons)} facts: {equal} equal, {len(comparisons) - equal} different")
+    return 0 if equal == len(comparisons) and not difference else 1
+
+
+def _batches_with_bptt_20(corpus: Corpus) -> str:
+    from hnrnn.stream import language_model_data
+
+    dls = language_model_data(20, corpus=corpus)
+    return f"{len(dls.train)} training and {len(dls.valid)} validation batches."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
