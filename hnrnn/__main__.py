@@ -41,7 +41,11 @@ def print_facts(corpus: Corpus, path: str | None) -> int:
     elif path:
         print(f"{path} is equal to the generated text.\n")
 
-    comparisons = compare(corpus)
+    try:
+        comparisons = compare(corpus)
+    except (ValueError, IndexError) as error:
+        print(f"the notebook's facts cannot be made from this text: {error}")
+        return 1
     for comparison in comparisons:
         fact = comparison.notebook
         print(f"cell {fact.cell:2}  {fact.key}: {'equal' if comparison.equal else 'DIFFERENT'}")

@@ -16,9 +16,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 ONES = "one two three four five six seven eight nine".split()
-TEENS = (
-    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-).split()
+TEENS = ("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen").split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 TRAIN_NUMBERS = range(1, 8000)
@@ -120,7 +118,9 @@ def _archive_contents(path: Path) -> dict[str, bytes]:
                         if file is not None:
                             contents[Path(member.name).name] = file.read()
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise CorpusError(f"{path} is neither a folder nor a tar or zip archive: {error}") from error
+        raise CorpusError(
+            f"{path} is neither a folder nor a readable tar or zip archive"
+        ) from error
     return contents
 
 

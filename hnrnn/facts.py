@@ -79,8 +79,8 @@ def outputs(corpus: Corpus) -> dict[tuple[int, str], Any]:
     # v1's stream goes on where it was left and starts anew only with an epoch. Cell 15 took three
     # validation batches, a whole pass, and began no epoch: show_batch gets the fourth.
     shown, _ = dls.valid.batch(3)
-    for row in range(5):
-        made[38, f"show_batch, row {row}"] = vocab.textify(shown[row])
+    for index in range(5):
+        made[38, f"show_batch, row {index}"] = vocab.textify(shown[index])
 
     dls = language_model_data(3, BS, corpus=corpus)
     made[40, "training batches, bptt 3"] = len(dls.train)

@@ -27,7 +27,7 @@ from hnrnn.variants import Variant, find_variant
 class BatchNorm1dFlat(nn.BatchNorm1d):
     """Batch normalisation over the last dimension, all others taken together."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # torch's own name
         """Normalise (..., features); the result has the same shape."""
         return super().forward(input.flatten(0, -2)).view_as(input)
 
@@ -162,7 +162,7 @@ class Model3(FullyConnected):
 class Recurrent(Model):
     """Base of ``Model4`` and ``Model5``: PyTorch's recurrent module with a kept state."""
 
-    rnn_type: type[nn.RNNBase]
+    rnn_type: type[nn.RNN | nn.GRU]
 
     def add_layers(self) -> None:
         """Add the layers and the kept state, (layers, batch, hidden)."""

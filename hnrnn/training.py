@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,6 @@ import torch
 import torch.nn.functional as F
 from fastai.callback.core import Callback, TrainEvalCallback
 from fastai.callback.schedule import ParamScheduler
-from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from torch import Tensor, nn
@@ -31,9 +30,6 @@ from torch import Tensor, nn
 from hnrnn.models import Model, build_model
 from hnrnn.stream import language_model_data
 from hnrnn.variants import Variant, find_variant
-
-DataType = Literal["float32", "float64"]
-Initialisation = Literal["ones", "uniform"]
 
 DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 INITIALISATIONS = ("ones", "uniform")
@@ -52,12 +48,14 @@ class Training:
     """What one training leaves behind.
 
     ``history`` has one row an epoch: ``epoch, train_loss, valid_loss, accuracy, train_seconds,
-    valid_seconds``.
+    valid_seconds``. ``train_tokens`` counts the input tokens of one training epoch.
     """
 
     variant: Variant
     seed: int
     history: pd.DataFrame
+    train_tokens: int
+    initial_weights_sha256: str
     model: Model
 
 
@@ -73,7 +71,7 @@ def cross_entropy_of_last(scores: Tensor, y: Tensor) -> Tensor:
 
 def correct(scores: Tensor, y: Tensor) -> tuple[Tensor, int]:
     """Count right predictions (a scalar tensor) and predictions; shapes as in the losses."""
-    targets = y if scores.dim() == 3 else y[:, -1]
+    targets = y if scores.dim() > y.dim() else y[:, -1]
     return (scores.argmax(dim=-1) == targets).sum(), targets.numel()
 
 
@@ -177,7 +175,7 @@ def initial_model(
     variant: str | Variant,
     seed: int,
     *,
-    initialisation: Initialisation = "ones",
+    initialisation: str = "ones",
     **sizes: object,
 ) -> Model:
     """Return the variant's model with the weights of ``seed``: float32, on the CPU.
@@ -229,15 +227,14 @@ def fit(
     seed: int | None = None,
     dtype: str = "float32",
     device: str | torch.device = "cpu",
-    initialisation: Initialisation = "ones",
+    initialisation: str = "ones",
     initial_weights: Mapping[str, Any] | None = None,
     epochs: int | None = None,
-    data: DataLoaders | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Training:
     """Train one model by its recipe and return its history, its seed and the trained model.
 
-    Everything that trains goes through here. The arguments are those of ``train``; ``data`` is
-    ``language_model_data`` of the recipe's ``bptt``, made here where it is not given.
+    Everything that trains goes through here. The arguments are those of ``train``.
     """
     variant = find_variant(variant)
     if dtype not in DTYPES:
@@ -248,11 +245,12 @@ def fit(
         )
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
-    model = initial_model(variant, seed, initialisation=initialisation)
+    model = initial_model(variant, seed, initialisation=initialisation, **(sizes or {}))
     model = model.to(device=device, dtype=DTYPES[dtype])
     set_weights(model, initial_weights or {})
+    initial_weights_sha256 = weights_sha256(model)
 
-    dls = language_model_data(variant.bptt, device=device) if data is None else data
+    dls = language_model_data(variant.bptt, model.batch_size, device)
     recorder = EpochRecorder()
     learner = Learner(
         dls,
@@ -267,7 +265,8 @@ def fit(
     )
     epochs_run = variant.epochs if epochs is None else epochs
     learner.fit(epochs_run, cbs=_schedule(variant, len(dls.train), epochs_run))
-    return Training(variant, seed, recorder.history, model)
+    train_tokens = len(dls.train) * dls.train.bs * dls.train.bptt
+    return Training(variant, seed, recorder.history, train_tokens, initial_weights_sha256, model)
 
 
 def _schedule(variant: Variant, batches: int, epochs_run: int) -> ParamScheduler:
@@ -296,25 +295,34 @@ def train(
     device: str | torch.device = "cpu",
     initial_weights: Mapping[str, Any] | None = None,
     epochs: int | None = None,
-    initialisation: Initialisation = "ones",
+    initialisation: str = "ones",
+    sizes: Mapping[str, int] | None = None,
 ) -> pd.DataFrame:
     """Train one of the notebook's models and return the table that the notebook prints.
 
-    ``variant``: a name, ``Model0`` to ``Model7``, or a ``Variant``.
-    ``seed``: what the initial weights are drawn from, 0 or more; None takes a fresh one, which
-    the result names in ``attrs["seed"]``. The same seed starts from the same weights on every
-    device and in every dtype.
-    ``dtype``: ``float32`` or ``float64``.
-    ``initial_weights``: parameter names to arrays or tensors of their shapes; parameters that are
-    not named keep the seed's.
-    ``epochs``: stop after so many; the schedule stays that of the full recipe.
-    ``initialisation``: of the BatchNorm weights, ``ones``, or ``uniform`` on (0, 1) as in PyTorch
-    before 1.2.
+    Args:
+        variant: a name, ``Model0`` to ``Model7``, or a ``Variant``, such as one of these with
+            another recipe: ``dataclasses.replace(VARIANTS["Model5"], bptt=40)``.
+        seed: what the initial weights are drawn from, 0 or more; None takes a fresh one, which
+            the result names in ``attrs["seed"]``. The same seed starts from the same weights on
+            every device and in every dtype.
+        dtype: ``float32`` or ``float64``.
+        device: where to train, in torch's words.
+        initial_weights: arrays or tensors by parameter name, in the parameters' shapes;
+            parameters that are not named keep the seed's.
+        epochs: stop after so many; the schedule stays that of the full recipe.
+        initialisation: of the BatchNorm weights: ``ones``, or ``uniform`` on (0, 1) as in PyTorch
+            before 1.2.
+        sizes: of the model, where they are not the notebook's; see ``build_model``.
 
-    Returns one row an epoch: ``epoch`` (from 0), ``train_loss`` (smoothed), ``valid_loss`` (both
-    mean cross-entropies in nats a token) and ``accuracy`` (a share of the predicted tokens).
-    Raises ValueError for an argument that is none of these. Source of the semantics: fastai
-    1.0.61's ``fit_one_cycle``.
+    Returns:
+        One row an epoch: ``epoch`` (from 0), ``train_loss`` (smoothed), ``valid_loss`` (both mean
+        cross-entropies in nats a token) and ``accuracy`` (a share of the predicted tokens).
+
+    Raises:
+        ValueError: an argument is none of these; the message says what would be right.
+
+    Source of the semantics: fastai 1.0.61's ``Learner.fit_one_cycle``.
     """
     training = fit(
         variant,
@@ -324,6 +332,7 @@ def train(
         initialisation=initialisation,
         initial_weights=initial_weights,
         epochs=epochs,
+        sizes=sizes,
     )
     table = training.history.loc[:, list(HISTORY_COLUMNS)].copy()
     table.attrs["seed"] = training.seed

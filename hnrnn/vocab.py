@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 BEGIN_OF_STREAM = "xxbos"
 SPECIAL_TOKENS = tuple("xxunk xxpad xxbos xxeos xxfld xxmaj xxup xxrep xxwrep".split())
-PADDING_TOKEN = "xxfake"
+FILLER = "xxfake"
 
 _TOKEN = re.compile(r"[^\s,]+|,")
 
@@ -34,8 +34,8 @@ class Vocab:
         """Order the vocabulary as fastai 1.0.61's ``Vocab.create`` does.
 
         Special tokens come first; then the others by falling frequency, equal ones by first
-        appearance, those seen fewer than ``minimum_count`` times left out; then padding tokens up
-        to a multiple of 8.
+        appearance, those seen fewer than ``minimum_count`` times left out; then fillers up to a
+        multiple of 8.
         """
         counts = Counter(tokens)
         words = [
@@ -44,7 +44,7 @@ class Vocab:
             if count >= minimum_count and token not in SPECIAL_TOKENS
         ]
         itos = [*SPECIAL_TOKENS, *words]
-        itos += [PADDING_TOKEN] * (-len(itos) % 8)
+        itos += [FILLER] * (-len(itos) % 8)
         return cls(tuple(itos))
 
     @cached_property

@@ -1,0 +1,184 @@
+"""``python -m bench run``: train variants under many seeds and store what comes out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from bench import plan
+from bench.plan import NOTEBOOK, PROFILES, PlanError, parse_names, parse_seeds
+from bench.records import DIVERGED, FAILED, Run, run_id
+from bench.store import Store, StoreError
+from hnrnn import corpus as corpora
+from hnrnn.corpus import CorpusError
+from hnrnn.variants import VARIANTS
+
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message in one line and leave with exit code 2."""
+        if "--seeds" in message:
+            message += f": {plan.SEEDS_HELP}"
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def make_parser() -> Parser:
+    """Return the command line's parser."""
+    parser = Parser(prog="python -m bench", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    run = commands.add_parser(
+        "run",
+        help="train and store; runs that are stored already are passed over",
+        description="Train every named variant with every seed, in worker processes, and store "
+        "each run as parquet. Runs that are stored already are passed over.",
+    )
+    profiles = "; ".join(f"{name}: {profile.description}" for name, profile in PROFILES.items())
+    run.add_argument(
+        "--profile", choices=PROFILES, default="quick", help=f"how much to run ({profiles})"
+    )
+    run.add_argument(
+        "--variants", nargs="+", default=list(VARIANTS), metavar="NAME", help="default: all eight"
+    )
+    run.add_argument(
+        "--backends",
+        nargs="+",
+        default=[NOTEBOOK],
+        metavar="NAME",
+        help="default: notebook, each variant's own",
+    )
+    run.add_argument(
+        "--seeds", metavar="SEEDS", help="5 (seeds 0 to 4), 0-4 or 1,3,9; default: the profile's"
+    )
+    run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    run.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    run.add_argument(
+        "--initialisation",
+        choices=("ones", "uniform"),
+        default="ones",
+        help="where BatchNorm weights start: at 1, or drawn from U(0, 1) as before PyTorch 1.2",
+    )
+    run.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="runs at a time; default: one per CPU core, one on a GPU",
+    )
+    run.add_argument("--results", default="results", metavar="DIR", help="default: results")
+    run.add_argument(
+        "--data",
+        metavar="PATH",
+        help="a copy of fast.ai's human_numbers, folder or archive, that must prove equal to the "
+        "generated text",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns 0 where every run is stored, 1 where one failed, 2 for wrong usage, 130 after Ctrl-C.
+    """
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    prog = f"{parser.prog} {options.command}"
+    try:
+        return run(options)
+    except (PlanError, CorpusError, StoreError, UsageError) as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            f"\n{prog}: stopped; finished runs are stored in {options.results}, "
+            "and the same command goes on from there",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+
+
+class UsageError(ValueError):
+    """An argument that cannot be served, with what would be right."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out ``bench run``; see ``main`` for what is returned."""
+    profile = PROFILES[options.profile]
+    seeds = list(range(profile.seeds)) if options.seeds is None else parse_seeds(options.seeds)
+    if options.jobs is not None and options.jobs < 1:
+        raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
+    # First with the device as it was given: whatever is wrong with a name is said at once.
+    grid = {
+        "variants": parse_names(options.variants),
+        "backends": parse_names(options.backends),
+        "seeds": seeds,
+        "dtype": options.dtype,
+        "initialisation": options.initialisation,
+        "epochs": profile.epochs,
+    }
+    plan.make_plan(**grid, device=options.device)
+    corpora.load(options.data)  # raises where a given copy is another text
+
+    # These load torch: only once the arguments have been found good.
+    from bench.environment import (
+        DeviceError,
+        find_device,
+        read_environment,
+        read_provenance,
+        reproducible_settings,
+    )
+
+    try:
+        device = find_device(options.device)
+    except DeviceError as error:
+        raise UsageError(str(error)) from error
+    runs = plan.make_plan(**grid, device=device)
+    with reproducible_settings():
+        environment = read_environment(device)
+    ids = {run: run_id(run, environment) for run in runs}
+
+    store = Store(options.results)
+    store.prepare()
+    finished = store.finished(ids.values())
+    missing = [run for run in runs if ids[run] not in finished]
+    device_text = f"{device} ({environment.device_name})"
+    print(
+        f"{len(runs)} runs: {len(runs) - len(missing)} stored already in {options.results}, "
+        f"{len(missing)} to do on {device_text}",
+        file=sys.stderr,
+    )
+    if not missing:
+        return 0
+    from bench.pool import run_all, usable_processors
+    from bench.progress import ProgressDisplay
+
+    jobs = options.jobs or (1 if device == "cuda" else usable_processors())
+    with ProgressDisplay(missing) as display:
+        ended = run_all(
+            missing,
+            results=options.results,
+            jobs=jobs,
+            provenance=read_provenance(device),
+            watch=display,
+        )
+    failed = [result.run for result in ended if result.status == FAILED]
+    diverged = [result.run for result in ended if result.status == DIVERGED]
+    print(_closing_line(len(ended), failed, diverged, options.results), file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _closing_line(count: int, failed: list[Run], diverged: list[Run], results: str) -> str:
+    line = f"{count - len(failed)} runs stored in {results}"
+    if diverged:
+        line += f", {len(diverged)} of them diverged: {', '.join(r.label for r in diverged)}"
+    if failed:
+        line += f"; {len(failed)} failed: {', '.join(r.label for r in failed)}"
+    return line
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""The software, device and settings of a run: put in place, and read back for its record."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import fastai
+import torch
+
+import hnrnn
+from bench.records import Environment, Provenance
+from hnrnn import corpus
+
+THREADS = 1
+
+
+class DeviceError(ValueError):
+    """The device that was asked for is not here."""
+
+
+def find_device(name: str) -> str:
+    """Return ``cpu`` or ``cuda`` for ``auto``, ``cpu`` or ``cuda``.
+
+    Raises DeviceError where ``cuda`` is asked for and torch sees no GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("--device cuda: torch sees no GPU here; use --device cpu or auto")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
+@contextmanager
+def reproducible_settings(threads: int = THREADS) -> Iterator[None]:
+    """Compute deterministically, in full precision and with ``threads`` CPU threads.
+
+    What was set before is put back at the end, after an exception too. TF32 is off: the notebook
+    was run before there was such a thing.
+    """
+    # cuBLAS reads this when it starts; deterministic products on a GPU need it.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    threads_before = torch.get_num_threads()
+    tf32 = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+    try:
+        torch.use_deterministic_algorithms(mode=True)
+        torch.set_num_threads(threads)
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        yield
+    finally:
+        torch.use_deterministic_algorithms(mode=deterministic)
+        torch.set_num_threads(threads_before)
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
+
+
+def read_environment(device: str) -> Environment:
+    """Return the environment as torch reports it now, for runs on ``device``."""
+    cuda = device == "cuda"
+    cudnn = torch.backends.cudnn.version() if cuda else None  # type: ignore[no-untyped-call]
+    return Environment(
+        device_name=torch.cuda.get_device_name() if cuda else _processor_name(),
+        torch_version=str(torch.__version__),
+        fastai_version=fastai.__version__,
+        cuda_version=torch.version.cuda if cuda else None,
+        cudnn_version=None if cudnn is None else str(cudnn),
+        threads=torch.get_num_threads(),
+        deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
+        tf32=bool(torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32),
+        data_sha256=corpus.generate().sha256,
+        source_sha256=source_sha256(),
+    )
+
+
+@cache
+def source_sha256() -> str:
+    """Return the digest of the code that trains: ``hnrnn``'s modules, but for the facts command.
+
+    A commit would not do: it changes with every word of the README, and a working tree need not
+    be one.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(Path(hnrnn.__file__).parent.glob("*.py")):
+        if path.name in ("__main__.py", "facts.py"):
+            continue
+        digest.update(f"{path.name}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def read_provenance(device: str) -> Provenance:
+    """Return where runs made now come from; what cannot be known is None."""
+    commit = _command_output("git", "rev-parse", "HEAD")
+    status = _command_output("git", "status", "--porcelain")
+    return Provenance(
+        package_version=hnrnn.__version__,
+        commit=commit,
+        dirty=None if commit is None or status is None else bool(status),
+        python_version=platform.python_version(),
+        platform=platform.platform(),
+        driver_version=(
+            _command_output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+            if device == "cuda"
+            else None
+        ),
+    )
+
+
+def _command_output(*command: str) -> str | None:
+    """Return what a command prints, run where the package lies; None where it cannot be run."""
+    try:
+        result = subprocess.run(
+            command,
+            cwd=Path(hnrnn.__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
+
+
+def _processor_name() -> str:
+    """Return the CPU's model name; the architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

@@ -1,0 +1,135 @@
+"""What a call of ``bench run`` asks for: profiles, and the grid of runs that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.records import Run
+from hnrnn.variants import VARIANTS, Variant, find_variant
+
+NOTEBOOK = "notebook"
+BACKENDS = ("nn", "cell", "custom")
+
+
+class PlanError(ValueError):
+    """A part of the grid that does not exist, with what would be right."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much a call runs when it is not told: seeds from 0, and epochs (None for all)."""
+
+    description: str
+    seeds: int
+    epochs: int | None = None
+
+
+PROFILES = {
+    "smoke": Profile("two seeds, one epoch: does everything work?", seeds=2, epochs=1),
+    "quick": Profile("five seeds, the full recipes: minutes on a CPU", seeds=5),
+    "nightly": Profile("enough seeds for the rank tests to reject", seeds=200),
+}
+
+RELATIVE_SECONDS = {
+    "Model0": 3.4, "Model1": 2.5, "Model2": 2.5, "Model3": 4.3,
+    "Model4": 3.7, "Model5": 6.3, "Model6": 3.8, "Model7": 4.3,
+}  # fmt: skip
+"""About how long the full recipes take beside one another (one CPU thread): only the order of
+the runs within a seed and the estimate of the time left depend on it."""
+
+
+SEEDS_HELP = "give a number of seeds (5), a range (0-4) or a list (1,3,9) of seeds from 0"
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds of ``5`` (0 to 4), ``0-4``, ``1,3,9``, or parts of these by commas.
+
+    Raises PlanError for anything else, a negative seed, an empty range or a seed named twice.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    seeds: list[int] = []
+    for part in parts:
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise PlanError(f"--seeds {text}: {part!r} is not a seed or a range: {SEEDS_HELP}")
+        if dash:
+            if int(last) < int(first):
+                raise PlanError(f"--seeds {text}: the range {part} is empty: {SEEDS_HELP}")
+            seeds += range(int(first), int(last) + 1)
+        else:
+            seeds += range(int(first)) if len(parts) == 1 else [int(first)]
+    if not seeds:
+        raise PlanError(f"--seeds {text} names no seed: {SEEDS_HELP}")
+    if len(set(seeds)) < len(seeds):
+        raise PlanError(f"--seeds {text} names a seed twice: name each once")
+    return seeds
+
+
+def parse_names(words: Sequence[str]) -> list[str]:
+    """Return the names in ``words``, each word being one name or several with commas between."""
+    names = [name.strip() for word in words for name in word.split(",") if name.strip()]
+    return list(dict.fromkeys(names))
+
+
+def backends_of(variant: Variant, names: Sequence[str]) -> list[str]:
+    """Return the backends of ``names`` on which the variant is run; ``notebook`` is its own.
+
+    Raises PlanError for a name that is no backend, or none of the variant's.
+    """
+    for name in names:
+        if name not in (NOTEBOOK, *BACKENDS):
+            raise PlanError(
+                f"unknown backend {name!r}: choose from {', '.join((NOTEBOOK, *BACKENDS))}"
+            )
+        if name not in (NOTEBOOK, variant.backend):
+            raise PlanError(
+                f"{variant.name} does not run on backend {name!r}: its backend is "
+                f"{variant.backend!r}"
+            )
+    return [variant.backend]
+
+
+def make_plan(
+    *,
+    variants: Sequence[str],
+    backends: Sequence[str],
+    seeds: Sequence[int],
+    dtype: str,
+    initialisation: str,
+    device: str,
+    epochs: int | None,
+) -> list[Run]:
+    """Return every run of the grid: seed by seed, so that a night cut short is balanced.
+
+    Within a seed the longest runs come first, so that no worker is left alone with one at the end.
+    Raises PlanError for an unknown variant or backend.
+    """
+    try:
+        found = [find_variant(name) for name in variants]
+    except ValueError as error:
+        raise PlanError(str(error)) from error
+    if not found:
+        raise PlanError(f"no variant is named: choose from {', '.join(VARIANTS)}")
+    squares = [
+        (variant, backend) for variant in found for backend in backends_of(variant, backends)
+    ]
+    runs = [
+        Run(
+            variant=variant.name,
+            backend=backend,
+            seed=seed,
+            dtype=dtype,
+            initialisation=initialisation,
+            device=device,
+            epochs=variant.epochs if epochs is None else min(epochs, variant.epochs),
+        )
+        for seed in seeds
+        for variant, backend in squares
+    ]
+    return sorted(runs, key=lambda run: (seeds.index(run.seed), -expected_cost(run)))
+
+
+def expected_cost(run: Run) -> float:
+    """Return about how long a run takes, in seconds of no particular machine."""
+    return RELATIVE_SECONDS[run.variant] * run.epochs / VARIANTS[run.variant].epochs

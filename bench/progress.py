@@ -1,0 +1,84 @@
+"""What a person sees while runs are trained: a live bar, or plain lines without a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench.plan import expected_cost
+from bench.pool import Finished
+from bench.records import OK, Run
+
+
+class ProgressDisplay:
+    """A context manager that is called as ``bench.pool`` goes along (its ``Watcher``)."""
+
+    def __init__(self, runs: Sequence[Run], console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, soft_wrap=True)
+        self.run_count = len(runs)
+        self.done_count = 0
+        self.total_cost = sum(expected_cost(run) for run in runs)
+        self.done_cost = 0.0
+        self.start = time.monotonic()
+        self.bar = Progress(
+            TextColumn("{task.fields[counts]}"),
+            BarColumn(bar_width=30),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            TextColumn("[dim]{task.fields[running]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        self.task = self.bar.add_task("", total=self.total_cost, **self._texts([]))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+
+    def __call__(self, running: Sequence[Run], finished: Finished | None) -> None:
+        """Show what is running; where a run has finished, count it and say how it ended."""
+        if finished is not None:
+            self.done_count += 1
+            self.done_cost += expected_cost(finished.run)
+            if finished.status != OK:
+                reason = escape(str(finished.error))
+                self.console.print(f"{escape(finished.run.label)}: {finished.status}, {reason}")
+            elif not self.console.is_terminal:
+                self.console.print(self._line(finished), highlight=False)
+        self.bar.update(self.task, completed=self.done_cost, **self._texts(running))
+
+    def _texts(self, running: Sequence[Run]) -> dict[str, Any]:
+        return {
+            "counts": f"{self.done_count}/{self.run_count} runs",
+            "left": f"{self._time_left()} left",
+            "running": escape("; ".join(run.label for run in running)),
+        }
+
+    def _line(self, finished: Finished) -> str:
+        return (
+            f"{self.done_count}/{self.run_count}  {finished.run.label}  "
+            f"accuracy {finished.accuracy:.4f}  {finished.total_seconds:.1f} s  "
+            f"({self._time_left()} left)"
+        )
+
+    def _time_left(self) -> str:
+        """Return the time left at the speed so far, weighed by the runs' expected costs."""
+        if not self.done_cost:
+            return "?"
+        seconds = (time.monotonic() - self.start) * (self.total_cost / self.done_cost - 1)
+        minutes, seconds = divmod(round(seconds), 60)
+        return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"

@@ -1,0 +1,189 @@
+"""What the store keeps of a run and of its epochs; needs neither torch nor fastai."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, get_type_hints
+
+import pyarrow as pa
+
+from hnrnn.variants import VARIANTS
+
+SCHEMA_VERSION = 1
+VERSION_KEY = b"schema_version"
+"""Where a file's metadata says which schema it is of."""
+
+OK = "ok"
+DIVERGED = "diverged"
+"""A run that went to its end with a loss that is no finite number: a result too."""
+FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of one variant on one backend with one seed: what is asked for."""
+
+    variant: str
+    backend: str
+    seed: int
+    dtype: str
+    initialisation: str
+    device: str
+    epochs: int
+
+    @property
+    def label(self) -> str:
+        """The run in a few words, for people."""
+        return f"{self.variant} {self.backend} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The software, device and settings that a run's result depends on."""
+
+    device_name: str
+    torch_version: str
+    fastai_version: str
+    cuda_version: str | None
+    cudnn_version: str | None
+    threads: int
+    deterministic_algorithms: bool
+    tf32: bool
+    data_sha256: str
+    source_sha256: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a run came from, beyond what its result depends on."""
+
+    package_version: str
+    commit: str | None
+    dirty: bool | None
+    python_version: str
+    platform: str
+    driver_version: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended; what a failed run does not have is None."""
+
+    status: str
+    kernel: str
+    started_at: datetime
+    ended_at: datetime
+    total_seconds: float
+    error: str | None = None
+    train_seconds: float | None = None
+    valid_seconds: float | None = None
+    train_tokens_per_second: float | None = None
+    initial_weights_sha256: str | None = None
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of a run; the losses are mean cross-entropies in nats a token."""
+
+    run_id: str
+    variant: str
+    backend: str
+    seed: int
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    accuracy: float
+    train_seconds: float
+    valid_seconds: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run with its epochs, as the store keeps it."""
+
+    run_id: str
+    run: Run
+    environment: Environment
+    provenance: Provenance
+    outcome: Outcome
+    epochs: tuple[Epoch, ...]
+
+    def run_row(self) -> dict[str, Any]:
+        """Return the run's row of the ``runs`` table."""
+        parts = (self.run, self.environment, self.provenance, self.outcome)
+        row: dict[str, Any] = {"run_id": self.run_id}
+        for part in parts:
+            row |= asdict(part)
+        return row | recipe(self.run.variant) | {"epoch_rows": len(self.epochs)}
+
+    def epoch_rows(self) -> list[dict[str, Any]]:
+        """Return the run's rows of the ``epochs`` table."""
+        return [asdict(epoch) for epoch in self.epochs]
+
+
+def recipe(variant: str) -> dict[str, Any]:
+    """Return the recipe of a variant as columns: what its result depends on beside the code."""
+    found = VARIANTS[variant]
+    return {
+        "bptt": found.bptt,
+        "recipe_epochs": found.epochs,
+        "learning_rate": found.learning_rate,
+        "pct_start": found.pct_start,
+        "loss": found.loss,
+        "metric": found.metric,
+    }
+
+
+def run_id(run: Run, environment: Environment) -> str:
+    """Return the id of a run: a hash of everything that determines its result.
+
+    Equal content gives an equal id on every machine, so that a finished run is recognised.
+    """
+    content = asdict(run) | asdict(environment) | recipe(run.variant)
+    text = json.dumps(content | {"schema_version": SCHEMA_VERSION}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+_ARROW_TYPES = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    datetime: pa.timestamp("us", tz="UTC"),
+}
+
+
+def _schema_fields(record_type: type) -> list[pa.Field]:
+    hints = get_type_hints(record_type)
+    result = []
+    for field in fields(record_type):
+        options = getattr(hints[field.name], "__args__", (hints[field.name],))
+        nullable = type(None) in options
+        (kind,) = (option for option in options if option is not type(None))
+        result.append(pa.field(field.name, _ARROW_TYPES[kind], nullable=nullable))
+    return result
+
+
+_METADATA = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
+RUNS_SCHEMA = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        *_schema_fields(Run),
+        *_schema_fields(Environment),
+        *_schema_fields(Provenance),
+        *_schema_fields(Outcome),
+        pa.field("bptt", pa.int64(), nullable=False),
+        pa.field("recipe_epochs", pa.int64(), nullable=False),
+        pa.field("learning_rate", pa.float64(), nullable=False),
+        pa.field("pct_start", pa.float64(), nullable=False),
+        pa.field("loss", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("epoch_rows", pa.int64(), nullable=False),
+    ],
+    metadata=_METADATA,
+)
+EPOCHS_SCHEMA = pa.schema(_schema_fields(Epoch), metadata=_METADATA)

@@ -1,0 +1,84 @@
+"""One run: variant, backend and seed in, record out. Everything that trains goes through here."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import numpy as np
+
+from bench.environment import read_environment, read_provenance, reproducible_settings
+from bench.records import DIVERGED, FAILED, OK, Epoch, Outcome, Provenance, Record, Run, run_id
+from hnrnn.training import Training, fit, weights_sha256
+
+
+def execute(run: Run, provenance: Provenance | None = None) -> Record:
+    """Train as ``run`` says and return its record.
+
+    An exception in the training becomes a record of status ``failed`` with the error; only
+    KeyboardInterrupt and the like pass through. ``provenance``, the same for all runs of a night,
+    is read here where it is not given.
+    """
+    with reproducible_settings():
+        environment = read_environment(run.device)
+        identity = run_id(run, environment)
+        started_at, start = datetime.now(UTC), time.perf_counter()
+        epochs: tuple[Epoch, ...] = ()
+        try:
+            training = _train(run)
+            epochs = _epochs(run, identity, training)
+            result = _result(training)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it costs this run only
+            result = {"status": FAILED, "error": f"{type(error).__name__}: {error}"}
+        outcome = Outcome(
+            kernel=kernel(run),
+            started_at=started_at,
+            ended_at=datetime.now(UTC),
+            total_seconds=time.perf_counter() - start,
+            **result,
+        )
+    return Record(
+        identity, run, environment, provenance or read_provenance(run.device), outcome, epochs
+    )
+
+
+def kernel(run: Run) -> str:
+    """Return what executes the recurrence: on a CPU an ``nn`` module runs ATen, not cuDNN."""
+    if run.backend == "nn":
+        return "cuDNN" if run.device == "cuda" else "ATen"
+    return "Python loop over ATen"
+
+
+def _train(run: Run) -> Training:
+    return fit(
+        run.variant,
+        seed=run.seed,
+        dtype=run.dtype,
+        device=run.device,
+        initialisation=run.initialisation,
+        epochs=run.epochs,
+    )
+
+
+def _epochs(run: Run, identity: str, training: Training) -> tuple[Epoch, ...]:
+    rows = cast("list[dict[str, Any]]", training.history.to_dict(orient="records"))
+    return tuple(
+        Epoch(run_id=identity, variant=run.variant, backend=run.backend, seed=run.seed, **row)
+        for row in rows
+    )
+
+
+def _result(training: Training) -> dict[str, Any]:
+    """Return what a training that went to its end adds to an ``Outcome``."""
+    history = training.history
+    finite = np.isfinite(history[["train_loss", "valid_loss"]].to_numpy()).all()
+    train_seconds = float(history["train_seconds"].sum())
+    return {
+        "status": OK if finite else DIVERGED,
+        "train_seconds": train_seconds,
+        "valid_seconds": float(history["valid_seconds"].sum()),
+        "train_tokens_per_second": training.train_tokens * len(history) / train_seconds,
+        "initial_weights_sha256": training.initial_weights_sha256,
+        "weights_sha256": weights_sha256(training.model),
+    }

@@ -1,0 +1,207 @@
+"""The parquet store: one immutable file per run in ``runs`` and one in ``epochs``.
+
+Both folders are plain parquet data sets: ``pandas.read_parquet("results/runs")`` reads all runs.
+A file is written under a temporary name that readers pass over, flushed to disk, and renamed.
+The epochs are written first: the file in ``runs`` is what makes a run finished.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.records import (
+    EPOCHS_SCHEMA,
+    FAILED,
+    RUNS_SCHEMA,
+    SCHEMA_VERSION,
+    VERSION_KEY,
+    Record,
+)
+
+RUNS, EPOCHS, UNREADABLE = "runs", "epochs", "unreadable"
+SCHEMAS = {RUNS: RUNS_SCHEMA, EPOCHS: EPOCHS_SCHEMA}
+
+
+class StoreError(Exception):
+    """The results folder cannot be used, with what would be right."""
+
+
+class UnreadableError(Exception):
+    """A file of the store is not whole, or not what its place says."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a store holds: the rows that can be read, and the files that cannot, with the reason."""
+
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    unreadable: dict[str, str]
+
+
+class Store:
+    """A results folder, for writing and for resuming."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def prepare(self) -> None:
+        """Make the folders; raise StoreError where that, or writing into them, is impossible."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise StoreError(f"results folder {self.folder} is a file: name a folder")
+        try:
+            for table in SCHEMAS:
+                (self.folder / table).mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=self.folder / table):
+                    pass
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to results folder {self.folder} ({error.strerror}): "
+                "name one that you may write to"
+            ) from error
+
+    def path(self, table: str, run_id: str) -> Path:
+        """Return where a run's file of a table is, or would be."""
+        return self.folder / table / f"{run_id}.parquet"
+
+    def write(self, record: Record) -> None:
+        """Write a run's two files; a reader sees each whole or not at all."""
+        epochs = pa.Table.from_pylist(record.epoch_rows(), schema=EPOCHS_SCHEMA)
+        runs = pa.Table.from_pylist([record.run_row()], schema=RUNS_SCHEMA)
+        if len(epochs):
+            self._write_file(EPOCHS, record.run_id, epochs)
+        self._write_file(RUNS, record.run_id, runs)
+
+    def _write_file(self, table: str, run_id: str, rows: pa.Table) -> None:
+        path = self.path(table, run_id)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{run_id}.", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                pq.write_table(rows, file, write_page_checksum=True)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        _flush_folder(path.parent)
+
+    def finished(self, run_ids: Iterable[str]) -> set[str]:
+        """Return those of ``run_ids`` that are stored whole and did not fail.
+
+        Every file is read before it is believed. One that cannot be read is put aside into the
+        ``unreadable`` folder, so that its run is done again and nothing is lost.
+        """
+        done = set()
+        for run_id in run_ids:
+            row = self._sound_rows(RUNS, run_id, row_count=1)
+            if row is None or row["status"][0].as_py() == FAILED:
+                continue
+            count = row["epoch_rows"][0].as_py()
+            if self._sound_rows(EPOCHS, run_id, row_count=count) is None:
+                self._put_aside(self.path(RUNS, run_id))
+            else:
+                done.add(run_id)
+        return done
+
+    def _sound_rows(self, table: str, run_id: str, row_count: int) -> pa.Table | None:
+        """Return the rows of a run's file; None where it is missing, or unsound and put aside."""
+        path = self.path(table, run_id)
+        if not path.exists():
+            return None
+        try:
+            rows = _read_file(path, SCHEMAS[table])
+        except UnreadableError:
+            rows = None
+        if rows is None or rows["run_id"].to_pylist() != [run_id] * row_count:
+            self._put_aside(path)
+            return None
+        return rows
+
+    def _put_aside(self, path: Path) -> None:
+        aside = self.folder / UNREADABLE
+        aside.mkdir(exist_ok=True)
+        target = aside / f"{path.parent.name}-{path.name}"
+        attempt = 1
+        while target.exists():
+            attempt += 1
+            target = aside / f"{path.parent.name}-{path.stem}-{attempt}{path.suffix}"
+        path.replace(target)
+
+    def read(self) -> Contents:
+        """Return everything that can be read, and name what cannot.
+
+        Epochs without their run's row, left by a run that was cut short between its two files, are
+        not read. Raises StoreError where there is no such folder or it holds no runs.
+        """
+        if not self.folder.is_dir():
+            raise StoreError(
+                f"no results folder {self.folder}: `python -m bench run --results {self.folder}` "
+                "makes one"
+            )
+        if not (self.folder / RUNS).is_dir():
+            raise StoreError(
+                f"{self.folder} holds no runs folder: name a folder that `python -m bench run` made"
+            )
+        unreadable: dict[str, str] = {}
+        aside = sorted((self.folder / UNREADABLE).glob("*.parquet"))
+        for path in aside:
+            unreadable[f"{UNREADABLE}/{path.name}"] = "put aside"
+        runs = self._read_table(RUNS, unreadable)
+        epochs = self._read_table(EPOCHS, unreadable)
+        epochs = epochs[epochs["run_id"].isin(runs["run_id"])].reset_index(drop=True)
+        counts = epochs.groupby("run_id").size().reindex(runs["run_id"], fill_value=0)
+        cut = runs["epoch_rows"].to_numpy() != counts.to_numpy()
+        for run_id in runs.loc[cut, "run_id"]:
+            unreadable.setdefault(f"{EPOCHS}/{run_id}.parquet", "missing or cut short")
+        return Contents(
+            runs[~cut].reset_index(drop=True),
+            epochs[~epochs["run_id"].isin(runs.loc[cut, "run_id"])].reset_index(drop=True),
+            unreadable,
+        )
+
+    def _read_table(self, table: str, unreadable: dict[str, str]) -> pd.DataFrame:
+        """Return a table's sound rows; add the other files to ``unreadable``."""
+        parts = [SCHEMAS[table].empty_table()]
+        for path in sorted((self.folder / table).glob("*.parquet")):
+            if path.name.startswith("."):
+                continue
+            try:
+                parts.append(_read_file(path, SCHEMAS[table]))
+            except UnreadableError as error:
+                unreadable[f"{table}/{path.name}"] = str(error)
+        rows: pd.DataFrame = pa.concat_tables(parts).to_pandas()
+        return rows
+
+
+def _read_file(path: Path, schema: pa.Schema) -> pa.Table:
+    """Return a file's rows; raise UnreadableError where it is not whole or not of our schema."""
+    try:
+        with path.open("rb") as file:
+            parquet = pq.ParquetFile(file, page_checksum_verification=True)
+            version = (parquet.schema_arrow.metadata or {}).get(VERSION_KEY)
+            if version != schema.metadata[VERSION_KEY]:
+                raise UnreadableError(f"schema version {version!r}, expected {SCHEMA_VERSION}")
+            rows = parquet.read().cast(schema)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UnreadableError(" ".join(str(error).split()) or type(error).__name__) from error
+    return rows
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` durable, where the system can (POSIX)."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
