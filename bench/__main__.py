@@ -5,27 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from bench import plan
 from bench.plan import NOTEBOOK, PROFILES, PlanError, parse_names, parse_seeds
 from bench.records import DIVERGED, FAILED, Run, run_id
 from bench.store import Store, StoreError
 from hnrnn import corpus as corpora
+from hnrnn.arguments import Parser
 from hnrnn.corpus import CorpusError
 from hnrnn.variants import VARIANTS
 
 INTERRUPTED = 130
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message in one line and leave with exit code 2."""
-        if "--seeds" in message:
-            message += f": {plan.SEEDS_HELP}"
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def make_parser() -> Parser:
@@ -53,7 +43,9 @@ def make_parser() -> Parser:
         help="default: notebook, each variant's own",
     )
     run.add_argument(
-        "--seeds", metavar="SEEDS", help="5 (seeds 0 to 4), 0-4 or 1,3,9; default: the profile's"
+        "--seeds",
+        metavar="SEEDS",
+        help="5 (seeds 0 to 4), 0-4 or 1,3,9; default: the profile's",
     )
     run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     run.add_argument("--dtype", choices=("float32", "float64"), default="float32")
@@ -85,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns 0 where every run is stored, 1 where one failed, 2 for wrong usage, 130 after Ctrl-C.
     """
     parser = make_parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(_seeds_joined(sys.argv[1:] if arguments is None else arguments))
     prog = f"{parser.prog} {options.command}"
     try:
         return run(options)
@@ -99,6 +91,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
+
+
+def _seeds_joined(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with ``--seeds -1,2`` as one word.
+
+    argparse would take ``-1,2`` for an option, and not say what is wrong with it.
+    """
+    words: list[str] = []
+    for word in arguments:
+        if words and words[-1] == "--seeds" and word[1:2].isdigit():
+            words[-1] = f"--seeds={word}"
+        else:
+            words.append(word)
+    return words
 
 
 class UsageError(ValueError):

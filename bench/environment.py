@@ -19,6 +19,8 @@ from bench.records import Environment, Provenance
 from hnrnn import corpus
 
 THREADS = 1
+COMMAND_LINE_MODULES = ("__main__.py", "arguments.py", "facts.py")
+"""Modules of ``hnrnn`` that no training goes through."""
 
 
 class DeviceError(ValueError):
@@ -81,14 +83,14 @@ def read_environment(device: str) -> Environment:
 
 @cache
 def source_sha256() -> str:
-    """Return the digest of the code that trains: ``hnrnn``'s modules, but for the facts command.
+    """Return the digest of the code that trains: ``hnrnn``'s modules but for its commands.
 
     A commit would not do: it changes with every word of the README, and a working tree need not
     be one.
     """
     digest = hashlib.sha256()
     for path in sorted(Path(hnrnn.__file__).parent.glob("*.py")):
-        if path.name in ("__main__.py", "facts.py"):
+        if path.name in COMMAND_LINE_MODULES:
             continue
         digest.update(f"{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -56,7 +56,8 @@ class ProgressDisplay:
             self.done_cost += expected_cost(finished.run)
             if finished.status != OK:
                 reason = escape(str(finished.error))
-                self.console.print(f"{escape(finished.run.label)}: {finished.status}, {reason}")
+                label = escape(finished.run.label)
+                self.console.print(f"{label}: {finished.status}, {reason}", highlight=False)
             elif not self.console.is_terminal:
                 self.console.print(self._line(finished), highlight=False)
         self.bar.update(self.task, completed=self.done_cost, **self._texts(running))

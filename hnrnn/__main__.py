@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
+from hnrnn.arguments import Parser
 from hnrnn.corpus import Corpus, CorpusError, first_difference, generate, read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 where all is equal, 1 where not, 2 for wrong usage."""
-    parser = argparse.ArgumentParser(prog="python -m hnrnn", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    parser = Parser(prog="python -m hnrnn", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     facts = commands.add_parser(
         "facts",
         help="print every deterministic output of the notebook beside ours; exit 1 if any differs",

@@ -1,0 +1,14 @@
+"""Command lines whose errors are one line."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """An ``ArgumentParser`` that answers wrong usage with one line and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message, and where help is, in one line; leave with exit code 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")

@@ -1,0 +1,131 @@
+"""The PNG figures. Equal data gives equal bytes: nothing random, no date in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from hnrnn.published import MEASURES
+from hnrnn.variants import VARIANTS
+from reports.comparison import HIGH, LOW
+
+# Okabe and Ito's colours, which colour-blind people tell apart.
+OURS = "#0072B2"
+NOTEBOOK = "#D55E00"
+TITLES = {"train_loss": "Training loss", "valid_loss": "Validation loss", "accuracy": "Accuracy"}
+DOTS_PER_INCH = 110
+GOLDEN_RATIO = (1 + 5**0.5) / 2
+FADED_SEEDS = 40
+"""From about so many seeds on, their curves are drawn fainter, so that the band stays visible."""
+
+
+def curves(variant: str, epochs: pd.DataFrame, published: pd.DataFrame) -> Figure:
+    """Draw one variant: a panel a measure, our seeds' curves and the notebook's, by epoch."""
+    ours = epochs[epochs["variant"] == variant]
+    notebook = published[published["model"] == variant].set_index("epoch")
+    seed_count = ours["seed"].nunique()
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    figure.suptitle(
+        f"{variant}: {VARIANTS[variant].description} "
+        f"({seed_count} seed{'' if seed_count == 1 else 's'})",
+        fontsize=14,
+    )
+    for axes, measure in zip(figure.subplots(1, 3), MEASURES, strict=True):
+        _draw_curves(axes, ours, measure)
+        axes.plot(notebook.index, notebook[measure], "o-", color=NOTEBOOK, lw=2, ms=4.5, zorder=5)
+        axes.set_title(TITLES[measure], fontsize=12)
+        axes.set_xlabel("epoch")
+        axes.set_xlim(-0.3, VARIANTS[variant].epochs - 0.7)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.25)
+    figure.legend(
+        handles=[
+            Line2D([], [], color=NOTEBOOK, marker="o", lw=2, ms=4.5, label="notebook"),
+            Line2D([], [], color=OURS, lw=2, label="our median"),
+            Patch(color=OURS, alpha=0.22, lw=0, label="central 95% of our seeds, by epoch"),
+            Line2D([], [], color=OURS, lw=0.6, alpha=0.6, label="each seed"),
+        ],
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+        fontsize=11,
+    )
+    return figure
+
+
+def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
+    table = ours.pivot_table(index="epoch", columns="seed", values=measure)
+    if table.empty:
+        axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="grey")
+        return
+    alpha = 0.5 if table.shape[1] < FADED_SEEDS else 0.15
+    axes.plot(table.index, table.to_numpy(), color=OURS, lw=0.6, alpha=alpha, zorder=1)
+    low, high = table.quantile(LOW, axis=1), table.quantile(HIGH, axis=1)
+    axes.fill_between(table.index, low, high, color=OURS, alpha=0.22, lw=0, zorder=2)
+    marker = "o" if len(table) == 1 else "none"
+    axes.plot(table.index, table.median(axis=1), marker=marker, color=OURS, lw=2, zorder=4)
+
+
+def overview(epochs: pd.DataFrame, published: pd.DataFrame) -> Figure:
+    """Draw the final accuracy of every variant: a dot a seed, and the notebook's."""
+    figure = Figure(figsize=(10, 5.6), layout="constrained")
+    axes = figure.subplots()
+    names = list(VARIANTS)
+    for position, name in enumerate(names):
+        last = VARIANTS[name].epochs - 1
+        ours = epochs[(epochs["variant"] == name) & (epochs["epoch"] == last)]
+        accuracy = np.sort(ours["accuracy"].to_numpy())
+        axes.scatter(
+            accuracy,
+            [position + offset for offset in _spread(len(accuracy))],
+            s=14,
+            color=OURS,
+            alpha=0.55,
+            lw=0,
+            zorder=2,
+        )
+        if len(accuracy):
+            middle = float(np.median(accuracy))
+            axes.plot([middle, middle], [position - 0.36, position + 0.36], color=OURS, lw=2.5)
+        row = published[(published["model"] == name) & (published["epoch"] == last)]
+        axes.plot(
+            row["accuracy"], [position], "D", color=NOTEBOOK, ms=9, mec="white", mew=1.2, zorder=5
+        )
+    axes.set_yticks(range(len(names)), [f"{n}\n{VARIANTS[n].description}" for n in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel("validation accuracy after the last epoch", fontsize=11)
+    axes.grid(axis="x", alpha=0.25)
+    axes.set_title("Final accuracy: the notebook's one run among our seeds", fontsize=13)
+    figure.legend(
+        handles=[
+            Line2D([], [], color=NOTEBOOK, marker="D", ms=8, lw=0, label="notebook"),
+            Line2D([], [], color=OURS, marker="o", ms=4, lw=0, label="our seeds"),
+            Line2D([], [], color=OURS, lw=2.5, label="our median"),
+        ],
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=11,
+    )
+    return figure
+
+
+def _spread(count: int, height: float = 0.64) -> list[float]:
+    """Return offsets about 0 that keep ``count`` dots apart, the same ones every time.
+
+    The multiples of the golden ratio fill an interval evenly, in any number.
+    """
+    return [height * ((0.5 + dot * GOLDEN_RATIO) % 1 - 0.5) for dot in range(count)]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, without a date or a version in it."""
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})

@@ -1,0 +1,93 @@
+"""Which of a store's runs the tables are made of, and what has to be said of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.records import DIVERGED, FAILED
+from bench.store import Contents
+from hnrnn.variants import VARIANTS
+
+CONFIGURATION = [
+    "dtype",
+    "initialisation",
+    "device_name",
+    "torch_version",
+    "fastai_version",
+    "source_sha256",
+]
+"""Columns in which all runs of one table must be alike."""
+
+NAMED_AT_MOST = 10
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs to be shown, one a variant and seed, their epochs, and notes on what is not."""
+
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def select(contents: Contents) -> Selection:
+    """Return the runs on the notebook's backends in one configuration, and notes on the rest.
+
+    The configuration is the one with the most runs, among those in float32 with BatchNorm weights
+    started at 1 if there are any. Where a seed was run for one epoch and for all, the longer run
+    is shown.
+    """
+    runs = contents.runs
+    notes = _unreadable_notes(contents.unreadable)
+    failed = runs[runs["status"] == FAILED]
+    notes += [
+        f"{row.variant} {row.backend} seed {row.seed} failed: {row.error}"
+        for row in failed.head(NAMED_AT_MOST).itertuples()
+    ]
+    if len(failed) > NAMED_AT_MOST:
+        notes.append(f"{len(failed) - NAMED_AT_MOST} more runs failed.")
+    runs = runs[runs["status"] != FAILED]
+    own_backend = runs["variant"].map({v.name: v.backend for v in VARIANTS.values()})
+    runs = runs[runs["backend"] == own_backend]
+
+    shown = runs
+    if len(runs):
+        reference = (runs["dtype"] == "float32") & (runs["initialisation"] == "ones")
+        candidates = runs[reference] if reference.any() else runs
+        sizes = candidates.groupby(CONFIGURATION).size().sort_values(kind="stable")
+        chosen = dict(zip(CONFIGURATION, sizes.index[-1], strict=True))
+        alike = (runs[CONFIGURATION] == pd.Series(chosen)).all(axis=1)
+        shown, others = runs[alike], runs[~alike]
+        notes += [
+            f"{count} runs of another configuration are left out: {_describe(values, chosen)}."
+            for values, count in others.groupby(CONFIGURATION).size().items()
+        ]
+    shown = (
+        shown.sort_values(["variant", "seed", "epochs", "run_id"])
+        .drop_duplicates(["variant", "seed"], keep="last")
+        .reset_index(drop=True)
+    )
+    notes += [
+        f"{row.variant} {row.backend} seed {row.seed} diverged: it has a loss that is no finite "
+        "number, counted as larger than any."
+        for row in shown[shown["status"] == DIVERGED].itertuples()
+    ]
+    epochs = contents.epochs[contents.epochs["run_id"].isin(shown["run_id"])]
+    epochs = epochs.sort_values(["variant", "seed", "epoch"]).reset_index(drop=True)
+    return Selection(shown, epochs, tuple(notes))
+
+
+def _unreadable_notes(unreadable: dict[str, str]) -> list[str]:
+    return [f"The file {name} cannot be read: {reason}." for name, reason in unreadable.items()]
+
+
+def _describe(values: object, chosen: dict[str, object]) -> str:
+    """Say in which columns a configuration differs from the chosen one."""
+    assert isinstance(values, tuple)  # noqa: S101  # a groupby over several columns
+    return ", ".join(
+        f"{column} {str(value)[:12]}"
+        for column, value in zip(CONFIGURATION, values, strict=True)
+        if value != chosen[column]
+    )

@@ -1,0 +1,48 @@
+"""What every test shares: one thread, and small runs to look at."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.records import Record, Run
+from bench.runner import execute
+from bench.store import Store
+
+torch.set_num_threads(1)
+os.environ["COLUMNS"] = "200"
+
+
+def small_run(variant: str = "Model4", seed: int = 0, **changes: object) -> Run:
+    """Return a run of one epoch on the variant's own backend."""
+    from hnrnn.variants import VARIANTS
+
+    values: dict[str, object] = {
+        "variant": variant,
+        "backend": VARIANTS[variant].backend,
+        "seed": seed,
+        "dtype": "float32",
+        "initialisation": "ones",
+        "device": "cpu",
+        "epochs": 1,
+    }
+    return Run(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def records() -> list[Record]:
+    """Three real records: two seeds of Model4 and one of Model5, one epoch each."""
+    return [execute(small_run(*key)) for key in (("Model4", 0), ("Model4", 1), ("Model5", 0))]
+
+
+@pytest.fixture
+def store(tmp_path: Path, records: list[Record]) -> Store:
+    """A store that holds the three records."""
+    store = Store(tmp_path / "results")
+    store.prepare()
+    for record in records:
+        store.write(record)
+    return store

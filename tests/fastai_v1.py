@@ -1,0 +1,79 @@
+"""Our runs against those of fastai 1.0.61 (``tests/data``).
+
+``python -m tests.fastai_v1 RESULTS`` holds the final losses and accuracies of a results folder
+against the 60 runs of every model, and exits with 1 where Holm's correction finds a difference.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from hnrnn.models import build_model
+from hnrnn.published import MEASURES
+
+DATA = Path(__file__).parent / "data"
+
+
+def parity_runs() -> pd.DataFrame:
+    """Return the float64 runs: ``model, seed, epoch, train_loss, valid_loss, accuracy``."""
+    return pd.read_csv(DATA / "fastai_1_0_61_float64_parity.csv")
+
+
+def distribution() -> pd.DataFrame:
+    """Return the 60 float32 runs of every model, in the same columns."""
+    return pd.read_csv(DATA / "fastai_1_0_61_float32.csv")
+
+
+def parity_weights(model: str, seed: int) -> dict[str, np.ndarray]:
+    """Return the initial weights of a parity run by parameter name, in float64."""
+    generator = np.random.RandomState(seed)
+    shapes = {name: p.shape for name, p in build_model(model).named_parameters()}
+    return {
+        name: generator.standard_normal(shapes[name]) * 0.1
+        for name in sorted(shapes)
+        if not name.startswith("bn.")
+    }
+
+
+def p_values(ours: pd.DataFrame, *, last: bool = True) -> pd.DataFrame:
+    """Return two-sample Kolmogorov-Smirnov p-values, a row a model and measure.
+
+    ``ours`` has columns ``variant, seed, epoch`` and the measures. Compared is each model's last
+    epoch, or with ``last=False`` its first. ``holm`` is Holm's correction over all rows.
+    """
+    theirs = distribution()
+    rows: list[dict[str, Any]] = []
+    for model, of_model in ours.groupby("variant"):
+        reference = theirs[theirs["model"] == model]
+        epoch = reference["epoch"].max() if last else 0
+        for measure in MEASURES:
+            a = of_model.loc[of_model["epoch"] == epoch, measure]
+            b = reference.loc[reference["epoch"] == epoch, measure]
+            p = stats.ks_2samp(a, b, method="exact").pvalue
+            rows.append({"model": model, "measure": measure, "seeds": len(a), "p": p})
+    table = pd.DataFrame(rows).sort_values("p", ignore_index=True)
+    steps = table["p"] * np.arange(len(table), 0, -1)
+    table["holm"] = steps.cummax().clip(upper=1)
+    return table
+
+
+def main(results: str) -> int:
+    """Print the table for a results folder; return 1 where Holm's p is below 0.05, else 0."""
+    table = p_values(pd.read_parquet(Path(results) / "epochs"))
+    print(table.to_string(index=False, float_format="{:.4f}".format))
+    smallest = table.iloc[0]
+    print(
+        f"{len(table)} tests; smallest p {smallest['p']:.4f}, {smallest['holm']:.3f} after Holm: "
+        f"{smallest['model']} {smallest['measure']}"
+    )
+    return int(smallest["holm"] < 0.05)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""``python -m bench``, as a person or a nightly calls it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.__main__ import main
+from bench.store import Store
+
+SMOKE = ["run", "--profile", "smoke", "--variants", "Model4,Model6"]
+
+
+def test_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A call stores its runs; the same call again runs nothing, and a larger one only the rest."""
+    results = ["--results", str(tmp_path / "results")]
+    assert main([*SMOKE, *results]) == 0
+    assert "4 runs stored" in capsys.readouterr().err
+    files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")}
+    assert len(files) == 8
+    assert main([*SMOKE, *results]) == 0
+    assert "4 stored already" in capsys.readouterr().err
+    assert main([*SMOKE, *results, "--seeds", "1-2"]) == 0
+    assert "2 stored already" in capsys.readouterr().err
+    assert {p: p.stat().st_mtime_ns for p in files} == files
+    epochs = pd.read_parquet(tmp_path / "results" / "epochs")
+    assert sorted(map(tuple, epochs[["variant", "seed"]].to_numpy())) == [
+        (name, seed) for name in ("Model4", "Model6") for seed in (0, 1, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "right"),
+    [
+        (["--variants", "Model9"], "choose from Model0, Model1"),
+        (["--backends", "cudnn"], "choose from notebook, nn, cell, custom"),
+        (["--variants", "Model5", "--backends", "cell"], "its backend is 'nn'"),
+        (["--seeds", "-1"], "seeds from 0"),
+        (["--seeds", "-1,2"], "seeds from 0"),
+        (["--seeds", "4-2"], "range 4-2 is empty"),
+        (["--profile", "huge"], "choose from"),
+        (["--dtype", "float16"], "choose from"),
+        (["--initialisation", "zeros"], "choose from"),
+        (["--jobs", "0"], "--jobs must be 1 or more"),
+        (["--data", "/nowhere"], "give the human_numbers folder or archive"),
+        (["--device", "cuda"], "use --device cpu or auto"),
+    ],
+)
+def test_bad_input(
+    arguments: list[str], right: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bad input is one line that says what would be right, exit code 2, and nothing is written."""
+    results = tmp_path / "results"
+    try:
+        code = main(["run", "--results", str(results), *arguments])
+    except SystemExit as leaving:
+        code = leaving.code  # type: ignore[assignment]
+    error = capsys.readouterr().err
+    assert code == 2
+    assert len(error.splitlines()) == 1
+    assert right in error
+    assert not results.exists()
+
+
+def test_results_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A results folder that is a file is one line, and the file stays as it was."""
+    file = tmp_path / "results"
+    file.write_text("mine")
+    assert main([*SMOKE, "--results", str(file)]) == 2
+    assert "is a file: name a folder" in capsys.readouterr().err
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_leaves_a_readable_store(tmp_path: Path) -> None:
+    """After Ctrl-C what was finished is there, and the same command goes on."""
+    results = tmp_path / "results"
+    command = [sys.executable, "-m", "bench", "run", "--variants", "Model4", "--seeds", "30"]
+    with subprocess.Popen(
+        [*command, "--results", str(results)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("1/30"):
+                os.killpg(process.pid, signal.SIGINT)
+                break
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "the same command goes on from there" in rest
+    assert "Traceback" not in rest
+    contents = Store(results).read()
+    assert contents.unreadable == {}
+    assert 1 <= len(contents.runs) < 30
+    assert len(contents.epochs) == 20 * len(contents.runs)

@@ -1,0 +1,110 @@
+"""What a call of ``bench run`` asks for."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.plan import PROFILES, PlanError, expected_cost, make_plan, parse_names, parse_seeds
+from bench.records import Run
+from hnrnn.variants import VARIANTS
+
+
+def plan(**changes: object) -> list[Run]:
+    """Return the plan of a small grid with some of its arguments changed."""
+    arguments: dict[str, object] = {
+        "variants": ["Model0", "Model5"],
+        "backends": ["notebook"],
+        "seeds": [0, 1],
+        "dtype": "float32",
+        "initialisation": "ones",
+        "device": "cpu",
+        "epochs": None,
+    }
+    return make_plan(**(arguments | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("5", [0, 1, 2, 3, 4]),
+        ("0-4", [0, 1, 2, 3, 4]),
+        ("3-3", [3]),
+        ("1,3,9", [1, 3, 9]),
+        ("0-2, 7", [0, 1, 2, 7]),
+    ],
+)
+def test_parse_seeds(text: str, seeds: list[int]) -> None:
+    """A number, a range, a list and a mixture are understood."""
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "4-2", "1,,2", "a", "1-", "-3-5", "1.5", "٣x"])
+def test_parse_seeds_errors(text: str) -> None:
+    """What names no seeds is one line that says what would."""
+    with pytest.raises(PlanError, match=r"give a number of seeds \(5\), a range") as caught:
+        parse_seeds(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_parse_seeds_twice() -> None:
+    """A seed that is named twice is a slip."""
+    with pytest.raises(PlanError, match="names a seed twice"):
+        parse_seeds("1-3,2")
+
+
+@given(st.lists(st.integers(0, 500), min_size=2, max_size=20, unique=True))
+def test_parse_seeds_lists(seeds: list[int]) -> None:
+    """Any list of two or more different seeds is read as it stands."""
+    assert parse_seeds(",".join(map(str, seeds))) == seeds
+
+
+def test_parse_names() -> None:
+    """Spaces and commas both separate, and a name counts once."""
+    assert parse_names(["Model0,Model5", "Model0", " Model6 ,"]) == ["Model0", "Model5", "Model6"]
+
+
+def test_plan_is_balanced_by_seed() -> None:
+    """All variants of a seed come before the next seed, the longest first."""
+    runs = plan(seeds=[4, 1])
+    assert [(run.variant, run.seed) for run in runs] == [
+        ("Model5", 4), ("Model0", 4), ("Model5", 1), ("Model0", 1),
+    ]  # fmt: skip
+    assert [run.backend for run in runs[:2]] == ["nn", "custom"]
+    assert {run.epochs for run in runs} == {6, 10}
+
+
+def test_plan_can_stop_early() -> None:
+    """A profile's epochs bound every variant's own."""
+    assert {run.epochs for run in plan(epochs=1)} == {1}
+    assert {run.epochs for run in plan(epochs=8)} == {6, 8}
+    assert expected_cost(plan(epochs=1)[0]) < expected_cost(plan()[0])
+
+
+def test_own_backend_by_name() -> None:
+    """A backend may be named where the variant has it."""
+    assert plan(variants=["Model6"], backends=["cell"])[0].backend == "cell"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"variants": ["Model8"]}, "unknown variant 'Model8': choose from Model0"),
+        ({"variants": []}, "no variant is named: choose from Model0"),
+        ({"backends": ["cuda"]}, "unknown backend 'cuda': choose from notebook, nn, cell, custom"),
+        ({"backends": ["nn"]}, "Model0 does not run on backend 'nn': its backend is 'custom'"),
+    ],
+)
+def test_errors(changes: dict[str, object], message: str) -> None:
+    """A part of the grid that does not exist is named with what would be right."""
+    with pytest.raises(PlanError, match=message):
+        plan(**changes)
+
+
+def test_profiles() -> None:
+    """The three profiles are there; quick runs five seeds to the end."""
+    assert set(PROFILES) == {"smoke", "quick", "nightly"}
+    assert (PROFILES["quick"].seeds, PROFILES["quick"].epochs) == (5, None)
+    # The envelope test over eight models needs its smallest p, 1 / (N + 1), below 0.05 / 8.
+    assert 1 / (PROFILES["nightly"].seeds + 1) < 0.05 / len(VARIANTS)

@@ -1,0 +1,42 @@
+"""The progress display."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from bench.pool import Finished
+from bench.progress import ProgressDisplay
+from bench.records import FAILED, OK
+from tests.conftest import small_run
+
+
+def shown(*, terminal: bool) -> str:
+    """Return what is written while two runs are done, one of which fails."""
+    runs = [small_run("Model4", 0), small_run("Model5", 1)]
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=150)
+    with ProgressDisplay(runs, console) as display:
+        display(runs, None)
+        display.bar.refresh()
+        display(runs[1:], Finished(runs[0], OK, accuracy=0.25, total_seconds=1.5))
+        display([], Finished(runs[1], FAILED, error="RuntimeError: [planted]"))
+    return file.getvalue()
+
+
+def test_plain_lines() -> None:
+    """Without a terminal every run is a line: count, name, result, time, time left."""
+    lines = shown(terminal=False).splitlines()
+    assert lines[0].startswith("1/2  Model4 nn seed 0  accuracy 0.2500  1.5 s  (")
+    assert lines[0].endswith("left)")
+    assert lines[1] == "Model5 nn seed 1: failed, RuntimeError: [planted]"
+    assert len(lines) == 2
+
+
+def test_bar() -> None:
+    """On a terminal the bar says what is running, how many are done, and the time left."""
+    text = shown(terminal=True)
+    for part in ("0/2 runs", "2/2 runs", "Model4 nn seed 0; Model5 nn seed 1", "left"):
+        assert part in text
+    assert "RuntimeError: [planted]" in text

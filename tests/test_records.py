@@ -1,0 +1,67 @@
+"""Records and run ids."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from bench.records import EPOCHS_SCHEMA, RUNS_SCHEMA, Environment, Record, Run, run_id
+from tests.conftest import small_run
+
+ENVIRONMENT = Environment(
+    device_name="cpu",
+    torch_version="2.13.0",
+    fastai_version="2.8.12",
+    cuda_version=None,
+    cudnn_version=None,
+    threads=1,
+    deterministic_algorithms=True,
+    tf32=False,
+    data_sha256="d",
+    source_sha256="s",
+)
+
+
+def other(value: Any) -> Any:
+    """Return another value of the same kind."""
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int) else f"{value}x"
+
+
+def test_id_is_of_the_content() -> None:
+    """Equal content gives an equal id, in whatever order and on whatever machine."""
+    assert run_id(small_run(), ENVIRONMENT) == run_id(small_run(), ENVIRONMENT)
+    assert run_id(small_run(), ENVIRONMENT) == "ab444ae249c98331f2ac"
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Run) if f.name != "variant"])
+def test_id_depends_on_the_run(name: str) -> None:
+    """Every field of a run is part of its id."""
+    changed = dataclasses.replace(small_run(), **{name: other(getattr(small_run(), name))})
+    assert run_id(changed, ENVIRONMENT) != run_id(small_run(), ENVIRONMENT)
+
+
+def test_id_depends_on_the_variant() -> None:
+    """Two variants have two ids, whatever else is alike."""
+    assert run_id(small_run("Model5", epochs=1), ENVIRONMENT) != run_id(small_run(), ENVIRONMENT)
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Environment)])
+def test_id_depends_on_the_environment(name: str) -> None:
+    """Every field of the environment is part of the id."""
+    changed = dataclasses.replace(ENVIRONMENT, **{name: other(getattr(ENVIRONMENT, name))})
+    assert run_id(small_run(), changed) != run_id(small_run(), ENVIRONMENT)
+
+
+def test_rows_have_the_schema(records: list[Record]) -> None:
+    """A record's rows have exactly the columns of the tables."""
+    record = records[0]
+    assert list(record.run_row()) == RUNS_SCHEMA.names
+    assert [list(row) for row in record.epoch_rows()] == [EPOCHS_SCHEMA.names]
+    assert EPOCHS_SCHEMA.names == [
+        "run_id", "variant", "backend", "seed", "epoch",
+        "train_loss", "valid_loss", "accuracy", "train_seconds", "valid_seconds",
+    ]  # fmt: skip

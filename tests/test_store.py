@@ -1,0 +1,182 @@
+"""The parquet store."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bench import store as store_module
+from bench.records import FAILED, Record
+from bench.store import EPOCHS, RUNS, UNREADABLE, Store, StoreError
+
+
+def ids(records: list[Record]) -> list[str]:
+    """Return the records' ids."""
+    return [record.run_id for record in records]
+
+
+def test_pandas_reads_the_folders(store: Store, records: list[Record]) -> None:
+    """Both folders are readable as they are, and hold what was recorded."""
+    runs = pd.read_parquet(store.folder / RUNS).set_index("run_id")
+    epochs = pd.read_parquet(store.folder / EPOCHS).set_index("run_id")
+    assert sorted(runs.index) == sorted(ids(records))
+    for record in records:
+        row = runs.loc[record.run_id]
+        assert row["variant"] == record.run.variant
+        assert row["weights_sha256"] == record.outcome.weights_sha256
+        assert row["started_at"] == record.outcome.started_at
+        assert epochs.loc[record.run_id, "valid_loss"] == record.epochs[0].valid_loss
+
+
+def test_read(store: Store, records: list[Record]) -> None:
+    """Reading gives every run and epoch, and nothing unreadable."""
+    contents = store.read()
+    assert sorted(contents.runs["run_id"]) == sorted(ids(records))
+    assert len(contents.epochs) == 3
+    assert contents.unreadable == {}
+
+
+def test_finished(store: Store, records: list[Record]) -> None:
+    """Stored runs are finished, others not."""
+    assert store.finished([*ids(records), "unknown"]) == set(ids(records))
+
+
+@pytest.mark.parametrize("table", [RUNS, EPOCHS])
+@pytest.mark.parametrize("keep", [0, 3, 0.5, -1])
+def test_cut_file(store: Store, records: list[Record], table: str, keep: float) -> None:
+    """A cut file is not believed: it is put aside, named, and its run is to be done again."""
+    run_id = records[0].run_id
+    path = store.path(table, run_id)
+    whole = path.read_bytes()
+    length = int(len(whole) * keep) if isinstance(keep, float) else keep
+    path.write_bytes(whole[:length])
+    contents = store.read()
+    assert run_id not in set(contents.runs["run_id"]) | set(contents.epochs["run_id"])
+    assert f"{table}/{run_id}.parquet" in contents.unreadable
+    assert store.finished(ids(records)) == set(ids(records[1:]))
+    aside = [file.name for file in (store.folder / UNREADABLE).iterdir()]
+    assert f"{table}-{run_id}.parquet" in aside
+    store.write(records[0])
+    assert store.finished(ids(records)) == set(ids(records))
+    assert list(store.read().unreadable) == [f"{UNREADABLE}/{name}" for name in sorted(aside)]
+
+
+def test_flipped_bit(store: Store, records: list[Record]) -> None:
+    """A flipped bit in the data is found by the page's checksum."""
+    path = store.path(EPOCHS, records[0].run_id)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 8] ^= 1
+    path.write_bytes(data)
+    assert store.finished(ids(records)) == set(ids(records[1:]))
+
+
+def test_swapped_file(store: Store, records: list[Record]) -> None:
+    """A file that holds another run than its name says is not believed."""
+    first, second = (store.path(RUNS, record.run_id) for record in records[:2])
+    first.write_bytes(second.read_bytes())
+    assert store.finished(ids(records)) == set(ids(records[1:]))
+
+
+def test_newer_schema(store: Store, records: list[Record]) -> None:
+    """A file of another schema version is refused with both versions."""
+    path = store.path(RUNS, records[0].run_id)
+    rows = pq.ParquetFile(path).read().replace_schema_metadata({"schema_version": "99"})
+    pq.write_table(rows, path)
+    reason = store.read().unreadable[f"{RUNS}/{path.name}"]
+    assert "99" in reason
+    assert "expected 1" in reason
+
+
+def test_cut_between_the_two_files(store: Store, records: list[Record]) -> None:
+    """A run that was cut after its epochs and before its row is simply not there."""
+    store.path(RUNS, records[0].run_id).unlink()
+    contents = store.read()
+    assert sorted(contents.runs["run_id"]) == sorted(ids(records[1:]))
+    assert len(contents.epochs) == 2
+    assert store.finished(ids(records)) == set(ids(records[1:]))
+
+
+def test_failed_run_is_done_again(store: Store, records: list[Record]) -> None:
+    """A failed run is a record, but not finished; the next try takes its place."""
+    outcome = dataclasses.replace(records[0].outcome, status=FAILED, error="planted")
+    failed = dataclasses.replace(records[0], run_id="again", outcome=outcome, epochs=())
+    store.write(failed)
+    assert "planted" in set(store.read().runs["error"])
+    assert store.finished(["again"]) == set()
+    epochs = tuple(dataclasses.replace(epoch, run_id="again") for epoch in records[0].epochs)
+    store.write(dataclasses.replace(records[0], run_id="again", epochs=epochs))
+    assert store.finished(["again"]) == {"again"}
+
+
+@pytest.mark.parametrize("fault", ["write_table", "fsync", "replace"])
+def test_interrupted_write(
+    store: Store, records: list[Record], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """A write that breaks off at any step leaves no file behind, whole or half."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    before = sorted(store.folder.rglob("*"))
+    record = dataclasses.replace(records[0], run_id="new")
+    with monkeypatch.context() as patch:
+        if fault == "write_table":
+            patch.setattr(store_module.pq, "write_table", broken)
+        elif fault == "fsync":
+            patch.setattr(store_module.os, "fsync", broken)
+        else:
+            patch.setattr(Path, "replace", broken)
+        with pytest.raises(KeyboardInterrupt):
+            store.write(record)
+    assert sorted(store.folder.rglob("*")) == before
+
+
+def test_temporary_files_are_passed_over(store: Store) -> None:
+    """What a killed writer left under its temporary name is no part of the store."""
+    (store.folder / RUNS / ".abc.123.part").write_bytes(b"half")
+    assert len(pd.read_parquet(store.folder / RUNS)) == 3
+    assert store.read().unreadable == {}
+
+
+def test_prepare_errors(tmp_path: Path) -> None:
+    """A results folder that is a file, or cannot be made, is one line that says what is right."""
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(StoreError, match="is a file: name a folder"):
+        Store(file).prepare()
+    with pytest.raises(StoreError, match=r"cannot write to results folder .*: name one"):
+        Store(file / "below").prepare()
+
+
+def test_prepare_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is there but cannot be written to is found before anything is trained."""
+
+    def refused(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(store_module.tempfile, "TemporaryFile", refused)
+    with pytest.raises(StoreError, match=r"\(Permission denied\): name one that you may write to"):
+        Store(tmp_path / "results").prepare()
+
+
+def test_read_errors(tmp_path: Path) -> None:
+    """Reading what is no store says how to make one."""
+    with pytest.raises(StoreError, match="python -m bench run"):
+        Store(tmp_path / "none").read()
+    with pytest.raises(StoreError, match="holds no runs folder"):
+        Store(tmp_path).read()
+
+
+def test_empty_store(tmp_path: Path) -> None:
+    """An empty store reads as empty tables with all their columns."""
+    store = Store(tmp_path)
+    store.prepare()
+    contents = store.read()
+    assert len(contents.runs) == len(contents.epochs) == 0
+    assert "accuracy" in contents.epochs
+    assert isinstance(pa.Table.from_pandas(contents.runs), pa.Table)
