@@ -1,4 +1,4 @@
-"""``python -m bench run``: train variants under many seeds and store what comes out."""
+"""``python -m bench``: train variants under many seeds, and keep what comes out."""
 
 from __future__ import annotations
 
@@ -68,6 +68,13 @@ def make_parser() -> Parser:
         help="a copy of fast.ai's human_numbers, folder or archive, that must prove equal to the "
         "generated text",
     )
+    compact = commands.add_parser(
+        "compact",
+        help="copy a results folder into one compressed file a table",
+        description="Copy a results folder into one compressed file a table, to be published.",
+    )
+    compact.add_argument("--results", default="results", metavar="DIR", help="default: results")
+    compact.add_argument("--output", required=True, metavar="DIR", help="a new folder")
     return parser
 
 
@@ -80,6 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(_seeds_joined(sys.argv[1:] if arguments is None else arguments))
     prog = f"{parser.prog} {options.command}"
     try:
+        if options.command == "compact":
+            print(f"{Store(options.results).compact(options.output)} written", file=sys.stderr)
+            return 0
         return run(options)
     except (PlanError, CorpusError, StoreError, UsageError) as error:
         print(f"{prog}: {error}", file=sys.stderr)

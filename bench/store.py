@@ -27,6 +27,8 @@ from bench.records import (
 )
 
 RUNS, EPOCHS, UNREADABLE = "runs", "epochs", "unreadable"
+ORDER = ["variant", "backend", "seed", "run_id", "epoch"]
+"""The order of the rows in a compacted store."""
 SCHEMAS = {RUNS: RUNS_SCHEMA, EPOCHS: EPOCHS_SCHEMA}
 
 
@@ -85,7 +87,7 @@ class Store:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{run_id}.", suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
-                pq.write_table(rows, file, write_page_checksum=True)
+                pq.write_table(rows, file, compression="zstd", write_page_checksum=True)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
@@ -168,6 +170,26 @@ class Store:
             epochs[~epochs["run_id"].isin(runs.loc[cut, "run_id"])].reset_index(drop=True),
             unreadable,
         )
+
+    def compact(self, folder: str | Path) -> Path:
+        """Write everything that can be read as one compressed file a table into a new store.
+
+        Returns the store's folder; this one stays as it is. Raises StoreError where a file cannot
+        be read, or the new store is not empty.
+        """
+        contents = self.read()
+        if contents.unreadable:
+            raise StoreError(f"cannot be read, and would be lost: {', '.join(contents.unreadable)}")
+        target = Store(folder)
+        if any(target.folder.glob("*/*.parquet")):
+            raise StoreError(f"{target.folder} holds a store already: name a new folder")
+        target.prepare()
+        for table, rows in ((RUNS, contents.runs), (EPOCHS, contents.epochs)):
+            ordered = rows.sort_values([c for c in ORDER if c in rows], kind="stable")
+            schema = SCHEMAS[table]
+            compacted = pa.Table.from_pandas(ordered, schema=schema, preserve_index=False)
+            target._write_file(table, table, compacted.replace_schema_metadata(schema.metadata))
+        return target.folder
 
     def _read_table(self, table: str, unreadable: dict[str, str]) -> pd.DataFrame:
         """Return a table's sound rows; add the other files to ``unreadable``."""

@@ -1,7 +1,8 @@
 """Our runs against those of fastai 1.0.61 (``tests/data``).
 
-``python -m tests.fastai_v1 RESULTS`` holds the final losses and accuracies of a results folder
-against the 60 runs of every model, and exits with 1 where Holm's correction finds a difference.
+``python -m tests.fastai_v1 RESULTS`` holds a results folder against the 60 runs of every model:
+seed by seed where both have a seed, and the final losses and accuracies of the other seeds as a
+distribution. It exits with 1 where Holm's correction finds a difference.
 """
 
 from __future__ import annotations
@@ -45,9 +46,12 @@ def p_values(ours: pd.DataFrame, *, last: bool = True) -> pd.DataFrame:
     """Return two-sample Kolmogorov-Smirnov p-values, a row a model and measure.
 
     ``ours`` has columns ``variant, seed, epoch`` and the measures. Compared is each model's last
-    epoch, or with ``last=False`` its first. ``holm`` is Holm's correction over all rows.
+    epoch, or with ``last=False`` its first. ``holm`` is Holm's correction over all rows. Seeds
+    that v1's runs have too are left out: they start from the same weights and end at the same
+    values, so that the two samples would be one.
     """
     theirs = distribution()
+    ours = ours[~ours["seed"].isin(theirs["seed"])]
     rows: list[dict[str, Any]] = []
     for model, of_model in ours.groupby("variant"):
         reference = theirs[theirs["model"] == model]
@@ -63,9 +67,29 @@ def p_values(ours: pd.DataFrame, *, last: bool = True) -> pd.DataFrame:
     return table
 
 
+def same_seed_differences(ours: pd.DataFrame) -> pd.DataFrame:
+    """Return the largest absolute difference to v1's runs of the same seeds.
+
+    A row a model, a column a measure; ``runs`` and ``rows`` count what was compared. v1's values
+    are stored with seven digits.
+    """
+    theirs = distribution().rename(columns={"model": "variant"})
+    both = ours.merge(theirs, on=["variant", "seed", "epoch"], suffixes=("", "_v1"))
+    for measure in MEASURES:
+        both[measure] = (both[measure] - both[f"{measure}_v1"]).abs()
+    groups = both.groupby("variant")
+    counts = groups.agg(runs=("seed", "nunique"), rows=("epoch", "size"))
+    return counts.join(groups[list(MEASURES)].max())
+
+
 def main(results: str) -> int:
     """Print the table for a results folder; return 1 where Holm's p is below 0.05, else 0."""
-    table = p_values(pd.read_parquet(Path(results) / "epochs"))
+    epochs = pd.read_parquet(Path(results) / "epochs")
+    differences = same_seed_differences(epochs)
+    print("Seeds that both have: the largest difference over all epochs")
+    print(differences.to_string(float_format="{:.1e}".format))
+    print("\nOther seeds: Kolmogorov-Smirnov tests of the last epoch")
+    table = p_values(epochs)
     print(table.to_string(index=False, float_format="{:.4f}".format))
     smallest = table.iloc[0]
     print(

@@ -67,12 +67,17 @@ def test_cut_file(store: Store, records: list[Record], table: str, keep: float) 
 
 
 def test_flipped_bit(store: Store, records: list[Record]) -> None:
-    """A flipped bit in the data is found by the page's checksum."""
+    """A flipped bit in the values of any column is found by the page's checksum."""
     path = store.path(EPOCHS, records[0].run_id)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 8] ^= 1
-    path.write_bytes(data)
-    assert store.finished(ids(records)) == set(ids(records[1:]))
+    whole = path.read_bytes()
+    columns = pq.ParquetFile(path).metadata.row_group(0)
+    for index in range(columns.num_columns):
+        column = columns.column(index)
+        start = column.dictionary_page_offset or column.data_page_offset
+        data = bytearray(whole)
+        data[start + column.total_compressed_size - 1] ^= 1
+        path.write_bytes(data)
+        assert f"{EPOCHS}/{path.name}" in store.read().unreadable, column.path_in_schema
 
 
 def test_swapped_file(store: Store, records: list[Record]) -> None:
@@ -170,6 +175,26 @@ def test_read_errors(tmp_path: Path) -> None:
         Store(tmp_path / "none").read()
     with pytest.raises(StoreError, match="holds no runs folder"):
         Store(tmp_path).read()
+
+
+def test_compact(store: Store, tmp_path: Path) -> None:
+    """A compacted store holds the same rows in one file a table, and is a store to every reader."""
+    folder = store.compact(tmp_path / "compact")
+    assert len(list(folder.glob("*/*.parquet"))) == 2
+    for table in (RUNS, EPOCHS):
+        rows = [pd.read_parquet(f / table).sort_values("run_id") for f in (store.folder, folder)]
+        pd.testing.assert_frame_equal(*(frame.reset_index(drop=True) for frame in rows))
+    assert len(Store(folder).read().runs) == 3
+
+
+def test_compact_errors(store: Store, tmp_path: Path) -> None:
+    """Nothing is left out in silence, and nothing is overwritten."""
+    folder = store.compact(tmp_path / "compact")
+    with pytest.raises(StoreError, match="holds a store already"):
+        store.compact(folder)
+    (store.folder / RUNS / "bad.parquet").write_bytes(b"bad")
+    with pytest.raises(StoreError, match=r"would be lost: runs/bad\.parquet"):
+        store.compact(tmp_path / "other")
 
 
 def test_empty_store(tmp_path: Path) -> None:

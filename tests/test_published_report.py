@@ -1,0 +1,32 @@
+"""The report that is published for people to look at."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from reports.__main__ import main
+
+ROOT = Path(__file__).parent.parent
+PUBLISHED = ROOT / "reports" / "published" / "cpu"
+
+
+def test_report_is_what_its_records_give(tmp_path: Path) -> None:
+    """Rendering the published records again gives the published page, word for word."""
+    assert main(["render", "--results", str(PUBLISHED), "--output", str(tmp_path)]) == 0
+    published = (PUBLISHED / "report" / "report.md").read_text(encoding="utf-8")
+    assert (tmp_path / "report.md").read_text(encoding="utf-8") == published
+    pictures = {path.name for path in (PUBLISHED / "report").glob("*.png")}
+    assert pictures == {path.name for path in tmp_path.glob("*.png")}
+
+
+def test_readme_shows_the_report() -> None:
+    """The README's table has the numbers of the published report."""
+    pattern = re.compile(
+        r"^\| \[?(Model\d)\]?.*?\| (0\.\d{4}) \| (0\.\d{4}) \| (0\.\d{4} to 0\.\d{4}) \| (\d+ of 101) \|",
+        re.MULTILINE,
+    )
+    report = (PUBLISHED / "report" / "report.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(pattern.findall(readme)) == 8
+    assert pattern.findall(readme) == pattern.findall(report)
