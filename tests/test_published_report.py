@@ -24,7 +24,8 @@ def test_readme_shows_the_report() -> None:
     """The README's table has the numbers of the published report."""
     number = r"0\.\d{4}"
     pattern = re.compile(
-        rf"^\| \[?(Model\d).*?\| ({number}) \| ({number}) \| ({number} to {number}) \| (\d+ of 101) \|",
+        rf"^\| \[?(Model\d).*?\| ({number}) \| ({number}) \| ({number} to {number}) "
+        r"\| (\d+ of 101) \|",
         re.MULTILINE,
     )
     report = (PUBLISHED / "report" / "report.md").read_text(encoding="utf-8")
