@@ -14,6 +14,14 @@ import pytest
 from bench.__main__ import main
 from bench.store import Store
 
+# A job in the background inherits that SIGINT is ignored; then there would be no Ctrl-C to test.
+WITH_SIGINT = """
+import signal, sys
+from bench.__main__ import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+
 SMOKE = ["run", "--profile", "smoke", "--variants", "Model4,Model6"]
 
 
@@ -81,9 +89,9 @@ def test_results_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_ctrl_c_leaves_a_readable_store(tmp_path: Path) -> None:
     """After Ctrl-C what was finished is there, and the same command goes on."""
     results = tmp_path / "results"
-    command = [sys.executable, "-m", "bench", "run", "--variants", "Model4", "--seeds", "30"]
+    arguments = ["run", "--variants", "Model4", "--seeds", "30", "--results", str(results)]
     with subprocess.Popen(
-        [*command, "--results", str(results)],
+        [sys.executable, "-c", WITH_SIGINT, *arguments],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
