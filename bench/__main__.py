@@ -188,7 +188,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _closing_line(count: int, failed: list[Run], diverged: list[Run], results: str) -> str:
-    line = f"{count - len(failed)} runs stored in {results}"
+    stored = count - len(failed)
+    line = f"{stored} run{'' if stored == 1 else 's'} stored in {results}"
     if diverged:
         line += f", {len(diverged)} of them diverged: {', '.join(r.label for r in diverged)}"
     if failed:

@@ -11,7 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench import pool
 from bench.__main__ import main
+from bench.pool import Finished
+from bench.records import Run
 from bench.store import Store
 
 # A job in the background inherits that SIGINT is ignored; then there would be no Ctrl-C to test.
@@ -74,6 +77,27 @@ def test_bad_input(
     assert len(error.splitlines()) == 1
     assert right in error
     assert not results.exists()
+
+
+def test_failed_and_diverged_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A failed run makes the exit code 1 and is named; a diverged one is named, and a result."""
+
+    def ends(statuses: list[str]) -> int:
+        def run_all(runs: list[Run], **_: object) -> list[Finished]:
+            return [Finished(r, status) for r, status in zip(runs, statuses, strict=True)]
+
+        monkeypatch.setattr(pool, "run_all", run_all)
+        command = ["run", "--variants", "Model4", "--seeds", "2"]
+        return main([*command, "--results", str(tmp_path / "results")])
+
+    assert ends(["ok", "failed"]) == 1
+    assert "1 run stored in" in capsys.readouterr().err
+    assert ends(["failed", "failed"]) == 1
+    assert "2 failed: Model4 nn seed 0, Model4 nn seed 1" in capsys.readouterr().err
+    assert ends(["ok", "diverged"]) == 0
+    assert "1 of them diverged: Model4 nn seed 1" in capsys.readouterr().err
 
 
 def test_results_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,7 @@ def settings() -> tuple[object, ...]:
 def test_settings_are_set_and_restored() -> None:
     """Inside everything is reproducible; outside it is as before, after an exception too."""
     torch.backends.cudnn.allow_tf32 = True
+    torch.set_num_threads(2)
     before = settings()
 
     def fails() -> None:
@@ -35,6 +36,7 @@ def test_settings_are_set_and_restored() -> None:
     with pytest.raises(KeyError):
         fails()
     assert settings() == before
+    torch.set_num_threads(1)
 
 
 def test_environment_says_what_is_set() -> None:

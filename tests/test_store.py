@@ -67,17 +67,19 @@ def test_cut_file(store: Store, records: list[Record], table: str, keep: float) 
 
 
 def test_flipped_bit(store: Store, records: list[Record]) -> None:
-    """A flipped bit in the values of any column is found by the page's checksum."""
+    """A flipped bit in the values of any column, or in its indices, is found."""
     path = store.path(EPOCHS, records[0].run_id)
     whole = path.read_bytes()
     columns = pq.ParquetFile(path).metadata.row_group(0)
     for index in range(columns.num_columns):
         column = columns.column(index)
-        start = column.dictionary_page_offset or column.data_page_offset
-        data = bytearray(whole)
-        data[start + column.total_compressed_size - 1] ^= 1
-        path.write_bytes(data)
-        assert f"{EPOCHS}/{path.name}" in store.read().unreadable, column.path_in_schema
+        start = column.dictionary_page_offset
+        # The last byte of the dictionary page, which holds the values, and of the data page.
+        for position in (column.data_page_offset - 1, start + column.total_compressed_size - 1):
+            data = bytearray(whole)
+            data[position] ^= 1
+            path.write_bytes(data)
+            assert f"{EPOCHS}/{path.name}" in store.read().unreadable, column.path_in_schema
 
 
 def test_swapped_file(store: Store, records: list[Record]) -> None:
@@ -111,8 +113,8 @@ def test_failed_run_is_done_again(store: Store, records: list[Record]) -> None:
     outcome = dataclasses.replace(records[0].outcome, status=FAILED, error="planted")
     failed = dataclasses.replace(records[0], run_id="again", outcome=outcome, epochs=())
     store.write(failed)
-    assert "planted" in set(store.read().runs["error"])
     assert store.finished(["again"]) == set()
+    assert "planted" in set(store.read().runs["error"])
     epochs = tuple(dataclasses.replace(epoch, run_id="again") for epoch in records[0].epochs)
     store.write(dataclasses.replace(records[0], run_id="again", epochs=epochs))
     assert store.finished(["again"]) == {"again"}
@@ -139,6 +141,29 @@ def test_interrupted_write(
         with pytest.raises(KeyboardInterrupt):
             store.write(record)
     assert sorted(store.folder.rglob("*")) == before
+
+
+def test_the_run_is_written_last(
+    store: Store, records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that stops between its two files leaves epochs, and no run that claims them."""
+    replace = Path.replace
+    calls = []
+
+    def stops_at_the_second(self: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    epochs = tuple(dataclasses.replace(epoch, run_id="new") for epoch in records[0].epochs)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stops_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            store.write(dataclasses.replace(records[0], run_id="new", epochs=epochs))
+    assert store.path(EPOCHS, "new").exists()
+    assert not store.path(RUNS, "new").exists()
+    assert "new" not in set(store.read().epochs["run_id"])
 
 
 def test_temporary_files_are_passed_over(store: Store) -> None:
