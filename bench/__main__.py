@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from bench import plan
-from bench.plan import NOTEBOOK, PROFILES, PlanError, parse_names, parse_seeds
-from bench.records import DIVERGED, FAILED, Run, run_id
+from bench.plan import PROFILES, PlanError, parse_names, parse_seeds
+from bench.pool import Finished
+from bench.records import DIVERGED, FAILED, SKIPPED, Run, run_id
 from bench.store import Store, StoreError
 from hnrnn import corpus as corpora
 from hnrnn.arguments import Parser
@@ -38,9 +39,9 @@ def make_parser() -> Parser:
     run.add_argument(
         "--backends",
         nargs="+",
-        default=[NOTEBOOK],
         metavar="NAME",
-        help="default: notebook, each variant's own",
+        help="see `bench list`; notebook is each variant's own; default: the profile's, which are "
+        "notebook, and nn, cell and custom on the recurrent variants",
     )
     run.add_argument(
         "--seeds",
@@ -68,6 +69,13 @@ def make_parser() -> Parser:
         help="a copy of fast.ai's human_numbers, folder or archive, that must prove equal to the "
         "generated text",
     )
+    listing = commands.add_parser(
+        "list",
+        help="every variant and backend, and what can run here",
+        description="Print every variant and backend, whether it can run here, and if not, why.",
+    )
+    listing.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    listing.add_argument("--json", action="store_true", help="for programs")
     compact = commands.add_parser(
         "compact",
         help="copy a results folder into one compressed file a table",
@@ -90,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "compact":
             print(f"{Store(options.results).compact(options.output)} written", file=sys.stderr)
             return 0
-        return run(options)
+        return list_grid(options) if options.command == "list" else run(options)
     except (PlanError, CorpusError, StoreError, UsageError) as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return 2
@@ -127,31 +135,28 @@ def run(options: argparse.Namespace) -> int:
     seeds = list(range(profile.seeds)) if options.seeds is None else parse_seeds(options.seeds)
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
+    backends = list(profile.backends)
+    if options.backends is not None:
+        backends = parse_names(options.backends)
     # First with the device as it was given: whatever is wrong with a name is said at once.
     grid = {
         "variants": parse_names(options.variants),
-        "backends": parse_names(options.backends),
+        "backends": backends,
         "seeds": seeds,
         "dtype": options.dtype,
         "initialisation": options.initialisation,
         "epochs": profile.epochs,
     }
     plan.make_plan(**grid, device=options.device)
+    if options.backends is not None:
+        for line in plan.empty_squares(grid["variants"], backends):
+            print(f"passed over: {line}", file=sys.stderr)
     corpora.load(options.data)  # raises where a given copy is another text
 
     # These load torch: only once the arguments have been found good.
-    from bench.environment import (
-        DeviceError,
-        find_device,
-        read_environment,
-        read_provenance,
-        reproducible_settings,
-    )
+    from bench.environment import read_environment, read_provenance, reproducible_settings
 
-    try:
-        device = find_device(options.device)
-    except DeviceError as error:
-        raise UsageError(str(error)) from error
+    device = _find_device(options.device)
     runs = plan.make_plan(**grid, device=device)
     with reproducible_settings():
         environment = read_environment(device)
@@ -181,19 +186,51 @@ def run(options: argparse.Namespace) -> int:
             provenance=read_provenance(device),
             watch=display,
         )
-    failed = [result.run for result in ended if result.status == FAILED]
-    diverged = [result.run for result in ended if result.status == DIVERGED]
-    print(_closing_line(len(ended), failed, diverged, options.results), file=sys.stderr)
-    return 1 if failed else 0
+    print(_closing_lines(ended, options.results), file=sys.stderr)
+    if all(result.status == SKIPPED for result in ended) and not finished:
+        return 1
+    return 1 if any(result.status == FAILED for result in ended) else 0
 
 
-def _closing_line(count: int, failed: list[Run], diverged: list[Run], results: str) -> str:
-    stored = count - len(failed)
+def list_grid(options: argparse.Namespace) -> int:
+    """Carry out ``bench list``."""
+    device = _find_device(options.device)
+    from bench import listing
+    from bench.environment import read_environment
+
+    grid = listing.squares(device)
+    if options.json:
+        print(listing.as_json(grid))
+    else:
+        print(listing.as_text(grid, f"{device} ({read_environment(device).device_name})"))
+    return 0
+
+
+def _find_device(name: str) -> str:
+    from bench.environment import DeviceError, find_device  # loads torch
+
+    try:
+        return find_device(name)
+    except DeviceError as error:
+        raise UsageError(str(error)) from error
+
+
+def _closing_lines(ended: list[Finished], results: str) -> str:
+    """Return what a person has to know at the end: counts, and every run that is not as it was."""
+    runs: dict[str, list[Run]] = {}
+    for result in ended:
+        runs.setdefault(result.status, []).append(result.run)
+    failed, skipped = runs.get(FAILED, []), runs.get(SKIPPED, [])
+    diverged = runs.get(DIVERGED, [])
+    stored = len(ended) - len(failed) - len(skipped)
     line = f"{stored} run{'' if stored == 1 else 's'} stored in {results}"
     if diverged:
         line += f", {len(diverged)} of them diverged: {', '.join(r.label for r in diverged)}"
     if failed:
         line += f"; {len(failed)} failed: {', '.join(r.label for r in failed)}"
+    reasons = dict.fromkeys(str(result.error) for result in ended if result.status == SKIPPED)
+    if skipped:
+        line += f"; {len(skipped)} skipped: {'; '.join(reasons)}"
     return line
 
 

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import fastai
 import torch
 
+import bench.backends
 import hnrnn
 from bench.records import Environment, Provenance
 from hnrnn import corpus
@@ -51,7 +53,11 @@ def reproducible_settings(threads: int = THREADS) -> Iterator[None]:
     deterministic = torch.are_deterministic_algorithms_enabled()
     threads_before = torch.get_num_threads()
     tf32 = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+    uninitialized: Any = torch.utils.deterministic
+    filling = uninitialized.fill_uninitialized_memory
     try:
+        # It finds reads of uninitialised memory, at the cost of a pass over every new tensor.
+        uninitialized.fill_uninitialized_memory = False
         torch.use_deterministic_algorithms(mode=True)
         torch.set_num_threads(threads)
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -61,6 +67,7 @@ def reproducible_settings(threads: int = THREADS) -> Iterator[None]:
         torch.use_deterministic_algorithms(mode=deterministic)
         torch.set_num_threads(threads_before)
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
+        uninitialized.fill_uninitialized_memory = filling
 
 
 def read_environment(device: str) -> Environment:
@@ -83,16 +90,16 @@ def read_environment(device: str) -> Environment:
 
 @cache
 def source_sha256() -> str:
-    """Return the digest of the code that trains: ``hnrnn``'s modules but for its commands.
+    """Return the digest of the code that trains: ``hnrnn`` but for its commands, and backends.
 
     A commit would not do: it changes with every word of the README, and a working tree need not
     be one.
     """
     digest = hashlib.sha256()
-    for path in sorted(Path(hnrnn.__file__).parent.glob("*.py")):
-        if path.name in COMMAND_LINE_MODULES:
-            continue
-        digest.update(f"{path.name}\n".encode() + path.read_bytes())
+    package, backends = Path(hnrnn.__file__).parent, Path(bench.backends.__file__).parent
+    paths = [p for p in package.glob("*.py") if p.name not in COMMAND_LINE_MODULES]
+    for path in sorted(paths) + sorted(backends.glob("*.py")):
+        digest.update(f"{path.parent.name}/{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 

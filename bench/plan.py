@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.grid import BACKENDS, NOTEBOOK, NOTEBOOK_BACKENDS
 from bench.records import Run
 from hnrnn.variants import VARIANTS, Variant, find_variant
-
-NOTEBOOK = "notebook"
-BACKENDS = ("nn", "cell", "custom")
 
 
 class PlanError(ValueError):
@@ -18,11 +16,12 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True)
 class Profile:
-    """How much a call runs when it is not told: seeds from 0, and epochs (None for all)."""
+    """How much a call runs when it is not told: seeds from 0, epochs (None for all), backends."""
 
     description: str
     seeds: int
     epochs: int | None = None
+    backends: tuple[str, ...] = (NOTEBOOK, *NOTEBOOK_BACKENDS)
 
 
 PROFILES = {
@@ -35,8 +34,13 @@ RELATIVE_SECONDS = {
     "Model0": 3.4, "Model1": 2.5, "Model2": 2.5, "Model3": 4.3,
     "Model4": 3.7, "Model5": 6.3, "Model6": 3.8, "Model7": 4.3,
 }  # fmt: skip
-"""About how long the full recipes take beside one another (one CPU thread): only the order of
-the runs within a seed and the estimate of the time left depend on it."""
+"""About how long the full recipes take beside one another on the notebook's backends (one CPU
+thread): only the order of the runs within a seed and the estimate of the time left depend on it."""
+RELATIVE_BACKEND_SECONDS = {
+    "nn": 1.0, "nn_no_cudnn": 1.0, "cell": 1.1, "custom": 1.2,
+    "custom_hoisted": 0.9, "compiled": 2.0, "graphed": 0.3, "graphed_loop": 0.4,
+}  # fmt: skip
+"""About how long a variant takes on the backends beside one another; for the same use."""
 
 
 SEEDS_HELP = "give a number of seeds (5), a range (0-4) or a list (1,3,9) of seeds from 0"
@@ -73,21 +77,46 @@ def parse_names(words: Sequence[str]) -> list[str]:
 
 
 def backends_of(variant: Variant, names: Sequence[str]) -> list[str]:
-    """Return the backends of ``names`` on which the variant is run; ``notebook`` is its own.
+    """Return those backends of ``names`` that execute the variant; ``notebook`` is its own.
 
-    Raises PlanError for a name that is no backend, or none of the variant's.
+    Raises PlanError for a name that is no backend.
     """
     for name in names:
         if name not in (NOTEBOOK, *BACKENDS):
             raise PlanError(
                 f"unknown backend {name!r}: choose from {', '.join((NOTEBOOK, *BACKENDS))}"
             )
-        if name not in (NOTEBOOK, variant.backend):
-            raise PlanError(
-                f"{variant.name} does not run on backend {name!r}: its backend is "
-                f"{variant.backend!r}"
-            )
-    return [variant.backend]
+    meant = dict.fromkeys(variant.backend if name == NOTEBOOK else name for name in names)
+    return [name for name in meant if BACKENDS[name].executes(variant)]
+
+
+def empty_squares(variants: Sequence[str], backends: Sequence[str]) -> list[str]:
+    """Return a line for every variant that some of the named backends do not execute.
+
+    Raises PlanError as ``make_plan`` does.
+    """
+    lines = []
+    for variant in _find_variants(variants):
+        there = backends_of(variant, backends)
+        missing = [name for name in backends if name not in (NOTEBOOK, *there)]
+        if missing:
+            lines.append(f"{variant.name} has no {', '.join(missing)}: {_offer(variant)}")
+    return lines
+
+
+def _offer(variant: Variant) -> str:
+    names = [backend.name for backend in BACKENDS.values() if backend.executes(variant)]
+    return f"its backends are {', '.join(names)}"
+
+
+def _find_variants(names: Sequence[str]) -> list[Variant]:
+    try:
+        found = [find_variant(name) for name in names]
+    except ValueError as error:
+        raise PlanError(str(error)) from error
+    if not found:
+        raise PlanError(f"no variant is named: choose from {', '.join(VARIANTS)}")
+    return found
 
 
 def make_plan(
@@ -103,17 +132,17 @@ def make_plan(
     """Return every run of the grid: seed by seed, so that a night cut short is balanced.
 
     Within a seed the longest runs come first, so that no worker is left alone with one at the end.
-    Raises PlanError for an unknown variant or backend.
+    Raises PlanError for an unknown variant or backend, and where no named backend executes any of
+    the named variants.
     """
-    try:
-        found = [find_variant(name) for name in variants]
-    except ValueError as error:
-        raise PlanError(str(error)) from error
-    if not found:
-        raise PlanError(f"no variant is named: choose from {', '.join(VARIANTS)}")
+    found = _find_variants(variants)
+    if not backends:
+        raise PlanError(f"no backend is named: choose from {', '.join((NOTEBOOK, *BACKENDS))}")
     squares = [
         (variant, backend) for variant in found for backend in backends_of(variant, backends)
     ]
+    if not squares:
+        raise PlanError("; ".join(empty_squares(variants, backends)))
     runs = [
         Run(
             variant=variant.name,
@@ -132,4 +161,10 @@ def make_plan(
 
 def expected_cost(run: Run) -> float:
     """Return about how long a run takes, in seconds of no particular machine."""
-    return RELATIVE_SECONDS[run.variant] * run.epochs / VARIANTS[run.variant].epochs
+    variant = VARIANTS[run.variant]
+    factors = RELATIVE_BACKEND_SECONDS
+    return (
+        RELATIVE_SECONDS[variant.name]
+        * (factors[run.backend] / factors[variant.backend])
+        * (run.epochs / variant.epochs)
+    )

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.plan import expected_cost
 from bench.pool import Finished
-from bench.records import OK, Run
+from bench.records import OK, SKIPPED, Run
 
 
 class ProgressDisplay:
@@ -54,7 +54,9 @@ class ProgressDisplay:
         if finished is not None:
             self.done_count += 1
             self.done_cost += expected_cost(finished.run)
-            if finished.status != OK:
+            if finished.status == SKIPPED:
+                pass  # the closing line says why, once
+            elif finished.status != OK:
                 reason = escape(str(finished.error))
                 label = escape(finished.run.label)
                 self.console.print(f"{label}: {finished.status}, {reason}", highlight=False)

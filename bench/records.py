@@ -20,6 +20,8 @@ OK = "ok"
 DIVERGED = "diverged"
 """A run that went to its end with a loss that is no finite number: a result too."""
 FAILED = "failed"
+SKIPPED = "skipped"
+"""A run whose backend cannot run where it was asked for; ``error`` says why."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended; what a failed run does not have is None."""
+    """How a run ended; what a failed or skipped run does not have is None."""
 
     status: str
     kernel: str

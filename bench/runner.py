@@ -4,35 +4,58 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import Any, cast
 
 import numpy as np
 
+from bench.backends import IMPLEMENTATIONS
+from bench.backends.graphed import GraphedTraining
 from bench.environment import read_environment, read_provenance, reproducible_settings
-from bench.records import DIVERGED, FAILED, OK, Epoch, Outcome, Provenance, Record, Run, run_id
+from bench.parity import Parity, check
+from bench.records import (
+    DIVERGED,
+    FAILED,
+    OK,
+    SKIPPED,
+    Epoch,
+    Outcome,
+    Provenance,
+    Record,
+    Run,
+    run_id,
+)
 from hnrnn.training import Training, fit, weights_sha256
+from hnrnn.variants import VARIANTS
 
 
 def execute(run: Run, provenance: Provenance | None = None) -> Record:
     """Train as ``run`` says and return its record.
 
-    An exception in the training becomes a record of status ``failed`` with the error; only
-    KeyboardInterrupt and the like pass through. ``provenance``, the same for all runs of a night,
-    is read here where it is not given.
+    An exception in the training becomes a record of status ``failed`` with the error, as does a
+    backend that the parity gate refuses; one that cannot run on this device becomes a record of
+    status ``skipped`` with the reason. Only KeyboardInterrupt and the like pass through.
+    ``provenance``, the same for all runs of a night, is read here where it is not given.
     """
+    implementation = IMPLEMENTATIONS[run.backend]
     with reproducible_settings():
         environment = read_environment(run.device)
         identity = run_id(run, environment)
         started_at, start = datetime.now(UTC), time.perf_counter()
         epochs: tuple[Epoch, ...] = ()
-        try:
-            training = _train(run)
-            epochs = _epochs(run, identity, training)
-            result = _result(training)
-        except Exception as error:  # noqa: BLE001  # whatever it is, it costs this run only
-            result = {"status": FAILED, "error": f"{type(error).__name__}: {error}"}
+        result: dict[str, Any]
+        obstacle = implementation.obstacle(run.device)
+        if obstacle:
+            result = {"status": SKIPPED, "error": f"{run.backend} {obstacle}"}
+        else:
+            try:
+                training = _train(run)
+                epochs = _epochs(run, identity, training)
+                result = _result(training)
+            except Exception as error:  # noqa: BLE001  # whatever it is, it costs this run only
+                result = {"status": FAILED, "error": f"{type(error).__name__}: {error}"}
         outcome = Outcome(
-            kernel=kernel(run),
+            kernel=implementation.kernel(run.device),
             started_at=started_at,
             ended_at=datetime.now(UTC),
             total_seconds=time.perf_counter() - start,
@@ -43,22 +66,34 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
     )
 
 
-def kernel(run: Run) -> str:
-    """Return what executes the recurrence: on a CPU an ``nn`` module runs ATen, not cuDNN."""
-    if run.backend == "nn":
-        return "cuDNN" if run.device == "cuda" else "ATen"
-    return "Python loop over ATen"
+class ParityError(Exception):
+    """The backend does not compute what the reference does."""
+
+
+@cache
+def check_parity(variant: str, backend: str, device: str) -> Parity:
+    """Return what the parity gate finds, once a process; raise ParityError where it is shut."""
+    parity = check(VARIANTS[variant], backend, device)
+    if not parity.passed:
+        raise ParityError("; ".join(parity.failures))
+    return parity
 
 
 def _train(run: Run) -> Training:
-    return fit(
-        run.variant,
-        seed=run.seed,
-        dtype=run.dtype,
-        device=run.device,
-        initialisation=run.initialisation,
-        epochs=run.epochs,
-    )
+    implementation, variant = IMPLEMENTATIONS[run.backend], VARIANTS[run.variant]
+    if run.backend != variant.backend:
+        check_parity(run.variant, run.backend, run.device)
+    with implementation.settings():
+        return fit(
+            variant,
+            seed=run.seed,
+            dtype=run.dtype,
+            device=run.device,
+            initialisation=run.initialisation,
+            epochs=run.epochs,
+            convert=partial(implementation.convert, variant),
+            callbacks=[GraphedTraining()] if implementation.graphed else [],
+        )
 
 
 def _epochs(run: Run, identity: str, training: Training) -> tuple[Epoch, ...]:

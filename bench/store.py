@@ -22,6 +22,7 @@ from bench.records import (
     FAILED,
     RUNS_SCHEMA,
     SCHEMA_VERSION,
+    SKIPPED,
     VERSION_KEY,
     Record,
 )
@@ -98,7 +99,7 @@ class Store:
         _flush_folder(path.parent)
 
     def finished(self, run_ids: Iterable[str]) -> set[str]:
-        """Return those of ``run_ids`` that are stored whole and did not fail.
+        """Return those of ``run_ids`` that are stored whole, and neither failed nor skipped.
 
         Every file is read before it is believed. One that cannot be read is put aside into the
         ``unreadable`` folder, so that its run is done again and nothing is lost.
@@ -106,7 +107,7 @@ class Store:
         done = set()
         for run_id in run_ids:
             row = self._sound_rows(RUNS, run_id, row_count=1)
-            if row is None or row["status"][0].as_py() == FAILED:
+            if row is None or row["status"][0].as_py() in (FAILED, SKIPPED):
                 continue
             count = row["epoch_rows"][0].as_py()
             if self._sound_rows(EPOCHS, run_id, row_count=count) is None:

@@ -6,6 +6,26 @@ import torch
 from torch import Tensor, nn
 
 
+class RNNCell(nn.Module):
+    """An Elman network's step from two linear maps, equal to ``torch.nn.RNNCell`` with tanh.
+
+    ``h' = tanh(W_ih x + b_ih + W_hh h + b_hh)``; ``i2h`` maps the input, ``h2h`` the hidden state.
+    Source: PyTorch's documentation of ``torch.nn.RNN``.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.i2h = nn.Linear(input_size, hidden_size)
+        self.h2h = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        """Return the next hidden state.
+
+        x is (batch, input_size); h and the result are (batch, hidden_size).
+        """
+        return torch.tanh(self.i2h(x) + self.h2h(h))
+
+
 class GRUCell(nn.Module):
     """A gated recurrent unit's step from two linear maps, equal to ``torch.nn.GRUCell``.
 

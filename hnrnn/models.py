@@ -73,13 +73,18 @@ class Model(nn.Module):
         """Start the hidden state that is kept from batch to batch at zero."""
         self.register_buffer("h", torch.zeros(*shape), persistent=False)
 
-    def check_rows(self, x: Tensor) -> None:
-        """Raise ValueError where x has another number of rows than the kept hidden state."""
-        if x.shape[0] != self.batch_size:
-            raise ValueError(
-                f"x has {x.shape[0]} rows, the kept hidden state {self.batch_size}: "
-                f"build the model with batch_size={x.shape[0]}"
-            )
+
+def check_rows(x: Tensor, h: Tensor) -> None:
+    """Raise ValueError where x has another number of rows than the kept hidden state.
+
+    x is (batch, time), h (batch, hidden) or (layers, batch, hidden).
+    """
+    rows = h.shape[-2]
+    if x.shape[0] != rows:
+        raise ValueError(
+            f"x has {x.shape[0]} rows, the kept hidden state {rows}: "
+            f"build the model with batch_size={x.shape[0]}"
+        )
 
 
 class FullyConnected(Model):
@@ -148,7 +153,7 @@ class Model3(FullyConnected):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return scores of every next token; the last hidden state is kept."""
-        self.check_rows(x)
+        check_rows(x, self.h)
         h = self.h
         normalised = []
         for step in range(x.shape[1]):
@@ -176,7 +181,7 @@ class Recurrent(Model):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return scores of every next token; the last hidden state is kept."""
-        self.check_rows(x)
+        check_rows(x, self.h)
         outputs, h = self.rnn(self.i_h(x), self.h)
         self.h = h.detach()
         scores: Tensor = self.h_o(self.bn(outputs))
@@ -214,7 +219,7 @@ class Model6(Model5):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return scores of every next token; the last hidden state is kept."""
-        self.check_rows(x)
+        check_rows(x, self.h)
         h = self.h
         outputs = []
         for x_step in self.i_h(x).unbind(dim=1):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -56,7 +56,7 @@ class Training:
     history: pd.DataFrame
     train_tokens: int
     initial_weights_sha256: str
-    model: Model
+    model: nn.Module
 
 
 def cross_entropy(scores: Tensor, y: Tensor) -> Tensor:
@@ -231,10 +231,14 @@ def fit(
     initial_weights: Mapping[str, Any] | None = None,
     epochs: int | None = None,
     sizes: Mapping[str, int] | None = None,
+    convert: Callable[[Model], nn.Module] = lambda model: model,
+    callbacks: Sequence[Callback] = (),
 ) -> Training:
     """Train one model by its recipe and return its history, its seed and the trained model.
 
-    Everything that trains goes through here. The arguments are those of ``train``.
+    Everything that trains goes through here. The arguments are those of ``train``, and two by
+    which the same mathematics is executed otherwise: ``convert`` makes of the model with its
+    initial weights the one that is trained, and ``callbacks`` are added to the ``Learner``'s.
     """
     variant = find_variant(variant)
     if dtype not in DTYPES:
@@ -252,21 +256,22 @@ def fit(
 
     dls = language_model_data(variant.bptt, model.batch_size, device)
     recorder = EpochRecorder()
+    executed = convert(model)
     learner = Learner(
         dls,
-        model,
+        executed,
         loss_func=LOSSES[variant.loss],
         opt_func=partial(
             OptimWrapper, opt=torch.optim.AdamW, betas=BETAS, eps=EPS, weight_decay=WEIGHT_DECAY
         ),
         lr=variant.learning_rate,
-        cbs=[TrainEvalCallback(), recorder],
+        cbs=[TrainEvalCallback(), recorder, *callbacks],
         default_cbs=False,
     )
     epochs_run = variant.epochs if epochs is None else epochs
     learner.fit(epochs_run, cbs=_schedule(variant, len(dls.train), epochs_run))
     train_tokens = len(dls.train) * dls.train.bs * dls.train.bptt
-    return Training(variant, seed, recorder.history, train_tokens, initial_weights_sha256, model)
+    return Training(variant, seed, recorder.history, train_tokens, initial_weights_sha256, executed)
 
 
 def _schedule(variant: Variant, batches: int, epochs_run: int) -> ParamScheduler:

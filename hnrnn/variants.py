@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 Target = Literal["every", "last"]
+Recurrence = Literal["relu", "tanh", "gru"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Variant:
     epochs: int
     learning_rate: float
     """The peak of the one-cycle schedule."""
+    recurrence: Recurrence
+    """A linear map and a ReLU, an Elman network's tanh, or a gated recurrent unit."""
+    num_layers: int = 1
+    """Recurrent layers that are executed."""
     pct_start: float = 0.3
     """Share of the batches over which the learning rate rises."""
     target: Target = "every"
@@ -47,14 +52,14 @@ class Variant:
 
 
 _TABLE = (
-    Variant("Model0", "three fully connected steps", "custom", 3, 6, 1e-4, target="last"),
-    Variant("Model1", "the same as a loop", "custom", 3, 6, 1e-4, target="last"),
-    Variant("Model2", "loop, every token predicted", "custom", 20, 10, 1e-4, pct_start=0.1),
-    Variant("Model3", "loop, state kept", "custom", 20, 20, 3e-3),
-    Variant("Model4", "nn.RNN, state kept", "nn", 20, 20, 3e-3),
-    Variant("Model5", "two-layer nn.GRU", "nn", 20, 10, 1e-2),
-    Variant("Model6", "one-layer GRUCell loop", "cell", 20, 10, 1e-2),
-    Variant("Model7", "one-layer hand-written GRU cell", "custom", 20, 10, 1e-2),
+    Variant("Model0", "three fully connected steps", "custom", 3, 6, 1e-4, "relu", target="last"),
+    Variant("Model1", "the same as a loop", "custom", 3, 6, 1e-4, "relu", target="last"),
+    Variant("Model2", "loop, every token predicted", "custom", 20, 10, 1e-4, "relu", pct_start=0.1),
+    Variant("Model3", "loop, state kept", "custom", 20, 20, 3e-3, "relu"),
+    Variant("Model4", "nn.RNN, state kept", "nn", 20, 20, 3e-3, "tanh"),
+    Variant("Model5", "two-layer nn.GRU", "nn", 20, 10, 1e-2, "gru", num_layers=2),
+    Variant("Model6", "one-layer GRUCell loop", "cell", 20, 10, 1e-2, "gru"),
+    Variant("Model7", "one-layer hand-written GRU cell", "custom", 20, 10, 1e-2, "gru"),
 )
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for variant in _TABLE})

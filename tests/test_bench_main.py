@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from bench import pool
 from bench.__main__ import main
+from bench.grid import BACKENDS
 from bench.pool import Finished
 from bench.records import Run
 from bench.store import Store
+from hnrnn.variants import VARIANTS
 
 # A job in the background inherits that SIGINT is ignored; then there would be no Ctrl-C to test.
 WITH_SIGINT = """
@@ -25,7 +29,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
 
-SMOKE = ["run", "--profile", "smoke", "--variants", "Model4,Model6"]
+NOTEBOOK = ["--backends", "notebook"]
+SMOKE = ["run", "--profile", "smoke", "--variants", "Model4,Model6", *NOTEBOOK]
 
 
 def test_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,8 +55,12 @@ def test_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     ("arguments", "right"),
     [
         (["--variants", "Model9"], "choose from Model0, Model1"),
-        (["--backends", "cudnn"], "choose from notebook, nn, cell, custom"),
-        (["--variants", "Model5", "--backends", "cell"], "its backend is 'nn'"),
+        (["--backends", "cudnn"], "choose from notebook, nn, nn_no_cudnn"),
+        (
+            ["--variants", "Model0", "--backends", "cell"],
+            "Model0 has no cell: its backends are custom",
+        ),
+        (["--backends", ","], "no backend is named: choose from notebook, nn"),
         (["--seeds", "-1"], "seeds from 0"),
         (["--seeds", "-1,2"], "seeds from 0"),
         (["--seeds", "4-2"], "range 4-2 is empty"),
@@ -89,7 +98,7 @@ def test_failed_and_diverged_runs(
             return [Finished(r, status) for r, status in zip(runs, statuses, strict=True)]
 
         monkeypatch.setattr(pool, "run_all", run_all)
-        command = ["run", "--variants", "Model4", "--seeds", "2"]
+        command = ["run", "--variants", "Model4", *NOTEBOOK, "--seeds", "2"]
         return main([*command, "--results", str(tmp_path / "results")])
 
     assert ends(["ok", "failed"]) == 1
@@ -113,7 +122,8 @@ def test_results_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_ctrl_c_leaves_a_readable_store(tmp_path: Path) -> None:
     """After Ctrl-C what was finished is there, and the same command goes on."""
     results = tmp_path / "results"
-    arguments = ["run", "--variants", "Model4", "--seeds", "30", "--results", str(results)]
+    arguments = ["run", "--variants", "Model4", *NOTEBOOK, "--seeds", "30"]
+    arguments += ["--results", str(results)]
     with subprocess.Popen(
         [sys.executable, "-c", WITH_SIGINT, *arguments],
         stderr=subprocess.PIPE,
@@ -133,3 +143,52 @@ def test_ctrl_c_leaves_a_readable_store(tmp_path: Path) -> None:
     assert contents.unreadable == {}
     assert 1 <= len(contents.runs) < 30
     assert len(contents.epochs) == 20 * len(contents.runs)
+
+
+def test_skipped_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot run here is recorded with the reason; a square that does not exist is named."""
+    results = tmp_path / "results"
+    command = ["run", "--profile", "smoke", "--seeds", "1", "--results", str(results)]
+    command += ["--device", "cpu", "--variants", "Model0,Model6"]
+    assert main([*command, "--backends", "custom,nn_no_cudnn"]) == 0
+    error = capsys.readouterr().err
+    assert "passed over: Model0 has no nn_no_cudnn: its backends are custom" in error
+    assert "2 runs stored in" in error
+    assert "1 skipped: nn_no_cudnn needs a GPU; on a CPU nn is ATen already: use nn" in error
+    runs = pd.read_parquet(results / "runs").set_index(["variant", "backend"])
+    assert dict(runs["status"]) == {
+        ("Model0", "custom"): "ok",
+        ("Model6", "custom"): "ok",
+        ("Model6", "nn_no_cudnn"): "skipped",
+    }
+    assert "needs a GPU" in runs.loc[("Model6", "nn_no_cudnn"), "error"]
+    assert runs["epoch_rows"].to_list().count(0) == 1
+    # What is skipped is tried again each time; a call that could do nothing at all is no success.
+    assert main([*command, "--backends", "custom,nn_no_cudnn"]) == 0
+    assert "2 stored already" in capsys.readouterr().err
+    assert main([*command, "--backends", "graphed"]) == 1
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    """The grid is printed for people, and for programs as JSON."""
+    assert main(["list", "--device", "cpu"]) == 0
+    text = capsys.readouterr().out
+    assert "cannot run here: needs a GPU: a CPU has no CUDA graphs" in text
+    assert main(["list", "--device", "cpu", "--json"]) == 0
+    grid = json.loads(capsys.readouterr().out)
+    assert len(grid) == len(VARIANTS) * len(BACKENDS)
+    squares = {(square["variant"], square["backend"]): square for square in grid}
+    assert squares["Model5", "nn"]["notebook"]
+    assert squares["Model5", "nn"]["kernel"] == "ATen"
+    assert not squares["Model0", "nn"]["runs_here"]
+    assert squares["Model0", "nn"]["obstacle"] == "has no relu recurrence"
+    assert "needs a GPU" in squares["Model0", "graphed"]["obstacle"]
+    assert {s["variant"] for s in grid if s["notebook"]} == set(VARIANTS)
+
+
+def test_list_needs_the_device(capsys: pytest.CaptureFixture[str]) -> None:
+    """A GPU that is not there is one line and exit code 2."""
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert main(["list", "--device", "cuda"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 import hnrnn
-from bench import environment
+from bench import backends, environment
 from bench.environment import DeviceError, find_device, read_environment, reproducible_settings
 
 
@@ -63,23 +64,24 @@ def test_find_device() -> None:
 
 def test_source_digest_depends_on_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A changed line in a module that trains changes the digest; the facts command does not."""
-    package = Path(hnrnn.__file__).parent
-    for path in package.glob("*.py"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for package in (hnrnn, backends):
+        folder = tmp_path / package.__name__.rpartition(".")[2]
+        shutil.copytree(Path(str(package.__file__)).parent, folder)
     original = environment.source_sha256()
 
     def digest() -> str:
         environment.source_sha256.cache_clear()
         return environment.source_sha256()
 
-    monkeypatch.setattr(hnrnn, "__file__", str(tmp_path / "__init__.py"))
-    assert digest() == original
-    with (tmp_path / "facts.py").open("a") as file:
-        file.write("# more\n")
-    assert digest() == original
-    with (tmp_path / "models.py").open("a") as file:
-        file.write("# more\n")
-    assert digest() != original
+    monkeypatch.setattr(hnrnn, "__file__", str(tmp_path / "hnrnn" / "__init__.py"))
+    monkeypatch.setattr(backends, "__file__", str(tmp_path / "backends" / "__init__.py"))
+    found = [original, digest()]
+    for name in ("hnrnn/facts.py", "hnrnn/models.py", "backends/cell.py"):
+        with (tmp_path / name).open("a") as file:
+            file.write("# more\n")
+        found.append(digest())
+    assert found[0] == found[1] == found[2]
+    assert len(set(found)) == 3
     environment.source_sha256.cache_clear()
 
 

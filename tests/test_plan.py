@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.plan import PROFILES, PlanError, expected_cost, make_plan, parse_names, parse_seeds
+from bench.grid import BACKENDS
+from bench.plan import (
+    PROFILES,
+    RELATIVE_BACKEND_SECONDS,
+    RELATIVE_SECONDS,
+    PlanError,
+    empty_squares,
+    expected_cost,
+    make_plan,
+    parse_names,
+    parse_seeds,
+)
 from bench.records import Run
 from hnrnn.variants import VARIANTS
 
@@ -82,9 +93,32 @@ def test_plan_can_stop_early() -> None:
     assert expected_cost(plan(epochs=1)[0]) < expected_cost(plan()[0])
 
 
-def test_own_backend_by_name() -> None:
-    """A backend may be named where the variant has it."""
-    assert plan(variants=["Model6"], backends=["cell"])[0].backend == "cell"
+def test_backends_are_a_dimension() -> None:
+    """Every named backend is run on every variant that it executes, and each square once."""
+    runs = plan(variants=["Model0", "Model6"], backends=["notebook", "nn", "cell"], seeds=[0])
+    assert {(run.variant, run.backend) for run in runs} == {
+        ("Model0", "custom"),
+        ("Model6", "cell"),
+        ("Model6", "nn"),
+    }
+    assert len(runs) == 3
+
+
+def test_empty_squares_are_named() -> None:
+    """A variant that a named backend does not execute is named, with the backends that it has."""
+    lines = empty_squares(["Model0", "Model6"], ["notebook", "nn", "custom"])
+    assert lines == [
+        "Model0 has no nn: its backends are custom, custom_hoisted, compiled, graphed, graphed_loop"
+    ]
+
+
+def test_cost_depends_on_the_backend() -> None:
+    """A variant costs on its own backend what the table says, and on a slower one more."""
+    own, slower = plan(variants=["Model5"], backends=["nn", "custom"], seeds=[0])
+    assert {own.backend, slower.backend} == {"nn", "custom"}
+    costs = {run.backend: expected_cost(run) for run in (own, slower)}
+    assert costs["custom"] > costs["nn"] == RELATIVE_SECONDS["Model5"]
+    assert set(RELATIVE_BACKEND_SECONDS) == set(BACKENDS)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +126,15 @@ def test_own_backend_by_name() -> None:
     [
         ({"variants": ["Model8"]}, "unknown variant 'Model8': choose from Model0"),
         ({"variants": []}, "no variant is named: choose from Model0"),
-        ({"backends": ["cuda"]}, "unknown backend 'cuda': choose from notebook, nn, cell, custom"),
-        ({"backends": ["nn"]}, "Model0 does not run on backend 'nn': its backend is 'custom'"),
+        (
+            {"backends": ["cuda"]},
+            "unknown backend 'cuda': choose from notebook, nn, nn_no_cudnn, cell",
+        ),
+        ({"backends": []}, "no backend is named: choose from notebook, nn"),
+        (
+            {"variants": ["Model0"], "backends": ["nn", "cell"]},
+            "Model0 has no nn, cell: its backends are custom",
+        ),
     ],
 )
 def test_errors(changes: dict[str, object], message: str) -> None:

@@ -9,7 +9,9 @@ import torch
 
 import hnrnn
 from bench import runner
-from bench.records import DIVERGED, FAILED, OK, Record, run_id
+from bench.backends.nn_no_cudnn import NNNoCuDNN
+from bench.parity import Parity
+from bench.records import DIVERGED, FAILED, OK, SKIPPED, Record, run_id
 from bench.runner import execute
 from hnrnn.training import Training
 from tests.conftest import small_run
@@ -87,14 +89,47 @@ def test_diverged_run_is_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(record.epochs) == 1
 
 
-@pytest.mark.parametrize(
-    ("variant", "device", "kernel"),
-    [
-        ("Model5", "cpu", "ATen"),
-        ("Model5", "cuda", "cuDNN"),
-        ("Model6", "cuda", "Python loop over ATen"),
-    ],
-)
-def test_kernel(variant: str, device: str, kernel: str) -> None:
-    """The kernel is called what it is: nn.GRU on a CPU is not cuDNN."""
-    assert runner.kernel(small_run(variant, device=device)) == kernel
+def test_backends_start_alike() -> None:
+    """The same seed has the same initial weights on every backend, and nearly the same epoch."""
+    runs = {name: execute(small_run("Model6", backend=name)) for name in ("nn", "cell", "custom")}
+    assert {record.outcome.kernel for record in runs.values()} == {"ATen", "Python loop over ATen"}
+    assert len({record.outcome.initial_weights_sha256 for record in runs.values()}) == 1
+    losses = [record.epochs[0].valid_loss for record in runs.values()]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-3)
+    assert len({record.run_id for record in runs.values()}) == 3
+
+
+def test_skipped_run_is_a_record() -> None:
+    """A backend that cannot run here is recorded with what it would need."""
+    record = execute(small_run("Model5", backend="graphed"))
+    assert record.outcome.status == SKIPPED
+    assert record.outcome.error == "graphed needs a GPU: a CPU has no CUDA graphs"
+    assert record.epochs == ()
+
+
+def test_unequal_backend_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the parity gate is shut, nothing is trained, and the record says what is unequal."""
+    wrong = Parity(1.0, 1.0, None, ("outputs is 1.0 from the reference",))
+    monkeypatch.setattr(runner, "check", lambda *_: wrong)
+    runner.check_parity.cache_clear()
+    record = execute(small_run("Model5", backend="cell"))
+    runner.check_parity.cache_clear()
+    assert record.outcome.status == FAILED
+    assert record.outcome.error == "ParityError: outputs is 1.0 from the reference"
+    assert record.epochs == ()
+
+
+def test_settings_of_a_backend_hold_during_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend's flags are set while it trains, and put back after an exception."""
+    seen = []
+
+    def broken(*_: object, **__: object) -> Training:
+        seen.append(torch.backends.cudnn.enabled)
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(runner, "fit", broken)
+    monkeypatch.setattr(runner, "check_parity", lambda *_: None)
+    monkeypatch.setattr(NNNoCuDNN, "obstacle", lambda *_: None)
+    execute(small_run("Model5", backend="nn_no_cudnn"))
+    assert seen == [False]
+    assert torch.backends.cudnn.enabled

@@ -1,0 +1,35 @@
+"""How a variant's recurrence is executed: one file a backend.
+
+What there is, without loading torch, stands in ``bench.grid``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bench.backends.cell import Cell
+from bench.backends.compiled import Compiled
+from bench.backends.custom import Custom
+from bench.backends.custom_hoisted import CustomHoisted
+from bench.backends.graphed import Graphed, GraphedLoop
+from bench.backends.implementation import Implementation
+from bench.backends.nn import NN
+from bench.backends.nn_no_cudnn import NNNoCuDNN
+
+IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
+    {
+        implementation.name: implementation
+        for implementation in (
+            NN(),
+            NNNoCuDNN(),
+            Cell(),
+            Custom(),
+            CustomHoisted(),
+            Compiled(),
+            Graphed(),
+            GraphedLoop(),
+        )
+    }
+)
+"""Implementation by the name of its backend; the names are those of ``bench.grid.BACKENDS``."""

@@ -1,0 +1,187 @@
+"""``graphed`` and ``graphed_loop``: the whole training step as one CUDA graph.
+
+A graph replays the kernels that were recorded, on the memory that they were recorded with: one
+launch instead of hundreds. Everything that changes from step to step is therefore copied into
+fixed tensors: the batch, the learning rate, the momentum, and the hidden state that is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import torch
+from fastai.callback.core import Callback, CancelBatchException
+from torch import Tensor, nn
+
+from bench.backends.custom_hoisted import CustomHoisted
+from bench.backends.nn import NN
+from hnrnn.models import FullyConnected
+from hnrnn.training import BETAS, EPS, WEIGHT_DECAY
+
+WARM_UP_STEPS = 3
+"""Steps that are run before the capture, so that libraries have allocated what they need. They
+are steps of the training like all others."""
+
+
+class GraphedStep:
+    """Forward, loss, backward and AdamW of one batch: captured once, then replayed.
+
+    On a CPU every step is run as it is: the same code, so that it can be tested anywhere.
+    """
+
+    def __init__(self, model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.model, self.loss = model, loss
+        self.parameters: list[Tensor] = list(model.parameters())
+        self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
+        like = self.parameters[0]
+        self.coefficients = torch.zeros(5, dtype=like.dtype, device=like.device)
+        kept = dict(model.named_buffers()).get("h")
+        self.h = None if kept is None else kept.clone()
+        self.count = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.capture_seconds: float | None = None
+
+    def __call__(self, x: Tensor, y: Tensor, learning_rate: float, beta1: float) -> Tensor:
+        """Train on a batch and return its loss, a scalar tensor.
+
+        All batches must have the shape of the first.
+        """
+        self.count += 1
+        if self.count == 1:
+            self.x, self.y = x.clone(), y.clone()
+        self.x.copy_(x)
+        self.y.copy_(y)
+        self._take_state()
+        self._set_coefficients(learning_rate, beta1)
+        if self.x.device.type != "cuda":
+            return self._compute()
+        if self.count <= WARM_UP_STEPS:
+            return self._warm_up()
+        if self.graph is None:
+            self._capture()
+        assert self.graph is not None  # noqa: S101  # _capture made it
+        self.graph.replay()
+        return self.static_loss.clone()
+
+    def _set_coefficients(self, learning_rate: float, beta1: float) -> None:
+        """Set what AdamW multiplies with at this step; its other factors never change."""
+        values = (
+            1 - learning_rate * WEIGHT_DECAY,
+            beta1,
+            1 - beta1,
+            learning_rate / (1 - beta1**self.count),
+            (1 - BETAS[1] ** self.count) ** 0.5,
+        )
+        self.coefficients.copy_(torch.tensor(values, dtype=self.coefficients.dtype))
+
+    def _compute(self) -> Tensor:
+        if self.h is not None:
+            self.model.h = self.h.clone()  # the backward needs what self.h is now
+        loss = self.loss(self.model(self.x), self.y)
+        gradients = torch.autograd.grad(loss, self.parameters)
+        self._take_state()
+        self._update(gradients)
+        return loss.detach()
+
+    def _take_state(self) -> None:
+        """Bring the model's kept state into the fixed tensor, wherever the model has put it."""
+        if self.h is not None and self.model.h is not self.h:
+            self.h.copy_(cast("Tensor", self.model.h))
+            self.model.h = self.h
+
+    @torch.no_grad()
+    def _update(self, gradients: Sequence[Tensor]) -> None:
+        """Move the parameters by AdamW. Source: Loshchilov and Hutter 2019, as in torch."""
+        gradients = list(gradients)
+        decay, kept, added, step_size, root_correction = self.coefficients.unbind()
+        torch._foreach_mul_(self.parameters, decay)
+        torch._foreach_mul_(self.means, kept)
+        torch._foreach_add_(self.means, torch._foreach_mul(gradients, added))
+        torch._foreach_mul_(self.squares, BETAS[1])
+        torch._foreach_addcmul_(self.squares, gradients, gradients, 1 - BETAS[1])
+        denominators = list(torch._foreach_sqrt(self.squares))
+        torch._foreach_div_(denominators, root_correction)
+        torch._foreach_add_(denominators, EPS)
+        updates = list(torch._foreach_div(self.means, denominators))
+        torch._foreach_mul_(updates, step_size)
+        torch._foreach_sub_(self.parameters, updates)
+
+    def _warm_up(self) -> Tensor:
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            loss = self._compute()
+        torch.cuda.current_stream().wait_stream(stream)
+        return loss
+
+    def _capture(self) -> None:
+        """Record the step without running it."""
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.static_loss = self._compute()
+        torch.cuda.synchronize()
+        self.graph, self.capture_seconds = graph, time.perf_counter() - start
+
+
+class GraphedTraining(Callback):  # type: ignore[misc]  # fastai has no types
+    """Have a ``Learner``'s training steps done by a ``GraphedStep``; validation stays as it is."""
+
+    order = 70  # after the schedule has set the learning rate and the momentum of the step
+
+    def before_fit(self) -> None:
+        """Start with nothing captured."""
+        self.step: GraphedStep | None = None
+
+    def before_batch(self) -> None:
+        """Do the whole training step, and cancel the ``Learner``'s."""
+        if not self.training:
+            return
+        if self.step is None:
+            self.step = GraphedStep(self.learn.model, self.learn.loss_func)
+        hypers = self.learn.opt.hypers[0]
+        self.learn.loss = self.step(self.learn.xb[0], self.learn.yb[0], hypers["lr"], hypers["mom"])
+        raise CancelBatchException
+
+
+def _obstacle(device: str) -> str | None:
+    return None if device == "cuda" else "needs a GPU: a CPU has no CUDA graphs"
+
+
+class Graphed(NN):
+    """The training step over PyTorch's recurrent module."""
+
+    name = "graphed"
+    graphed = True
+
+    def obstacle(self, device: str) -> str | None:
+        """Only a GPU has CUDA graphs."""
+        return _obstacle(device)
+
+    def kernel(self, device: str) -> str:
+        """Return what is captured."""
+        return f"CUDA graph over {super().kernel(device)}"
+
+    def fully_connected(self, model: FullyConnected) -> nn.Module:
+        """Return the model itself; its step is captured."""
+        return model
+
+
+class GraphedLoop(CustomHoisted):
+    """The training step over the hand-written loop of ``custom_hoisted``."""
+
+    name = "graphed_loop"
+    graphed = True
+
+    def obstacle(self, device: str) -> str | None:
+        """Only a GPU has CUDA graphs."""
+        return _obstacle(device)
+
+    def kernel(self, device: str) -> str:
+        """Return what is captured."""
+        del device
+        return "CUDA graph over ATen"

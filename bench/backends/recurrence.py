@@ -1,0 +1,133 @@
+"""What every backend's recurrence looks like from outside, whatever executes it.
+
+A recurrence is called as ``nn.GRU(batch_first=True)`` is: x of shape (batch, time, input) and h
+of shape (layers, batch, hidden) give the outputs (batch, time, hidden) and the final h. Its
+parameters have canonical names, those of ``nn.GRU``: ``weight_ih_l0`` and so on, in its layout
+and gate order, so that weights and gradients of all backends can be compared one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from hnrnn.models import Model, Model6, Model7, Recurrent, check_rows
+
+NAMES_IN_CELL = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+"""Parameters of ``nn.RNNCell`` and ``nn.GRUCell``, canonical but for the layer."""
+NAMES_IN_HAND_WRITTEN_CELL = ("i2h.weight", "h2h.weight", "i2h.bias", "h2h.bias")
+"""Parameters of ``hnrnn.cells``, in the same order and of the same shapes."""
+
+
+class LoopRecurrence(nn.Module):
+    """A Python loop over the time steps, one cell a layer, layer by layer."""
+
+    def __init__(self, cells: Sequence[nn.Module]) -> None:
+        """Take cells that map (batch, input) and (batch, hidden) to the next (batch, hidden)."""
+        super().__init__()
+        self.cells = nn.ModuleList(cells)
+
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """See the module's first lines."""
+        final = []
+        for cell, h_layer in zip(self.cells, h.unbind(0), strict=True):
+            h_step = h_layer
+            outputs = []
+            for x_step in x.unbind(1):
+                h_step = cell(x_step, h_step)
+                outputs.append(h_step)
+            x = torch.stack(outputs, dim=1)
+            final.append(h_step)
+        return x, torch.stack(final)
+
+
+def layers_of(
+    cell: Callable[[int, int], nn.Module], sizes: tuple[int, int, int]
+) -> list[nn.Module]:
+    """Return a cell a layer; ``sizes`` are input, hidden and number of layers."""
+    input_size, hidden_size, num_layers = sizes
+    return [cell(hidden_size if layer else input_size, hidden_size) for layer in range(num_layers)]
+
+
+def canonical_parameters(recurrence: nn.Module) -> dict[str, nn.Parameter]:
+    """Return a recurrence's parameters by canonical name.
+
+    Raises TypeError for parameters that have no canonical name.
+    """
+    parameters = dict(recurrence.named_parameters())
+    if not isinstance(recurrence, LoopRecurrence):
+        unknown = [name for name in parameters if "_l" not in name]
+        if unknown:
+            raise TypeError(f"{type(recurrence).__name__} has no canonical {', '.join(unknown)}")
+        return parameters
+    result: dict[str, nn.Parameter] = {}
+    for layer, cell in enumerate(recurrence.cells):
+        result |= _cell_parameters(cell, layer)
+    return result
+
+
+def _cell_parameters(cell: nn.Module, layer: int) -> dict[str, nn.Parameter]:
+    names = NAMES_IN_CELL if isinstance(cell, nn.RNNCellBase) else NAMES_IN_HAND_WRITTEN_CELL
+    return {
+        f"{canonical}_l{layer}": cell.get_parameter(name)
+        for canonical, name in zip(NAMES_IN_CELL, names, strict=True)
+    }
+
+
+def model_weights(model: Model) -> dict[str, nn.Parameter]:
+    """Return the recurrence's parameters of one of the notebook's models, by canonical name.
+
+    ``Model6`` and ``Model7`` never use the module that they inherit: theirs are their cell's.
+    Raises TypeError for a model whose recurrence is no module.
+    """
+    if isinstance(model, (Model6, Model7)):
+        return _cell_parameters(model.rnnc, layer=0)
+    if isinstance(model, Recurrent):
+        return canonical_parameters(model.rnn)
+    raise TypeError(f"{type(model).__name__} has no recurrent module")
+
+
+def load_weights(recurrence: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copy weights by canonical name, exactly; the recurrence takes their dtype and device.
+
+    Raises ValueError where the names or the shapes are not the recurrence's.
+    """
+    first = next(iter(weights.values()))
+    recurrence.to(device=first.device, dtype=first.dtype)
+    parameters = canonical_parameters(recurrence)
+    shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+    given = {name: tuple(weight.shape) for name, weight in weights.items()}
+    if shapes != given:
+        raise ValueError(f"weights {given} do not fit a recurrence of {shapes}")
+    with torch.no_grad():
+        for name, weight in weights.items():
+            parameters[name].copy_(weight)
+
+
+class ConvertedModel(nn.Module):
+    """A recurrent model of the notebook whose recurrence is executed by a backend.
+
+    ``i_h``, ``h_o`` and ``bn`` are the model's own; ``rnn`` is the backend's recurrence with the
+    model's weights; the kept state ``h`` has shape (layers, batch, hidden).
+    """
+
+    h: Tensor
+
+    def __init__(self, model: Recurrent, recurrence: nn.Module) -> None:
+        super().__init__()
+        load_weights(recurrence, model_weights(model))
+        self.i_h: nn.Module = model.i_h
+        self.rnn = recurrence
+        self.h_o, self.bn = model.h_o, model.bn
+        h = model.h if model.h.dim() == 3 else model.h[None]
+        self.register_buffer("h", h.clone(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return scores of every next token; the last hidden state is kept."""
+        check_rows(x, self.h)
+        outputs, h = self.rnn(self.i_h(x), self.h)
+        self.h = h.detach()
+        scores: Tensor = self.h_o(self.bn(outputs))
+        return scores
