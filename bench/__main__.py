@@ -1,89 +1,23 @@
-"""``python -m bench``: train variants under many seeds, and keep what comes out."""
+"""``python -m bench``: train variants under many seeds, time backends, keep what comes out."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from bench import plan
+from bench.arguments import make_parser, seeds_joined
+from bench.grid import BACKENDS
 from bench.plan import PROFILES, PlanError, parse_names, parse_seeds
 from bench.pool import Finished
 from bench.records import DIVERGED, FAILED, SKIPPED, Run, run_id
-from bench.store import Store, StoreError
+from bench.store import THROUGHPUT, Store, StoreError
 from hnrnn import corpus as corpora
-from hnrnn.arguments import Parser
 from hnrnn.corpus import CorpusError
-from hnrnn.variants import VARIANTS
 
 INTERRUPTED = 130
-
-
-def make_parser() -> Parser:
-    """Return the command line's parser."""
-    parser = Parser(prog="python -m bench", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
-    run = commands.add_parser(
-        "run",
-        help="train and store; runs that are stored already are passed over",
-        description="Train every named variant with every seed, in worker processes, and store "
-        "each run as parquet. Runs that are stored already are passed over.",
-    )
-    profiles = "; ".join(f"{name}: {profile.description}" for name, profile in PROFILES.items())
-    run.add_argument(
-        "--profile", choices=PROFILES, default="quick", help=f"how much to run ({profiles})"
-    )
-    run.add_argument(
-        "--variants", nargs="+", default=list(VARIANTS), metavar="NAME", help="default: all eight"
-    )
-    run.add_argument(
-        "--backends",
-        nargs="+",
-        metavar="NAME",
-        help="see `bench list`; notebook is each variant's own; default: the profile's, which are "
-        "notebook, and nn, cell and custom on the recurrent variants",
-    )
-    run.add_argument(
-        "--seeds",
-        metavar="SEEDS",
-        help="5 (seeds 0 to 4), 0-4 or 1,3,9; default: the profile's",
-    )
-    run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    run.add_argument("--dtype", choices=("float32", "float64"), default="float32")
-    run.add_argument(
-        "--initialisation",
-        choices=("ones", "uniform"),
-        default="ones",
-        help="where BatchNorm weights start: at 1, or drawn from U(0, 1) as before PyTorch 1.2",
-    )
-    run.add_argument(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="runs at a time; default: one per CPU core, one on a GPU",
-    )
-    run.add_argument("--results", default="results", metavar="DIR", help="default: results")
-    run.add_argument(
-        "--data",
-        metavar="PATH",
-        help="a copy of fast.ai's human_numbers, folder or archive, that must prove equal to the "
-        "generated text",
-    )
-    listing = commands.add_parser(
-        "list",
-        help="every variant and backend, and what can run here",
-        description="Print every variant and backend, whether it can run here, and if not, why.",
-    )
-    listing.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    listing.add_argument("--json", action="store_true", help="for programs")
-    compact = commands.add_parser(
-        "compact",
-        help="copy a results folder into one compressed file a table",
-        description="Copy a results folder into one compressed file a table, to be published.",
-    )
-    compact.add_argument("--results", default="results", metavar="DIR", help="default: results")
-    compact.add_argument("--output", required=True, metavar="DIR", help="a new folder")
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,38 +25,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns 0 where every run is stored, 1 where one failed, 2 for wrong usage, 130 after Ctrl-C.
     """
-    parser = make_parser()
-    options = parser.parse_args(_seeds_joined(sys.argv[1:] if arguments is None else arguments))
+    parser = make_parser(__doc__)
+    options = parser.parse_args(seeds_joined(sys.argv[1:] if arguments is None else arguments))
     prog = f"{parser.prog} {options.command}"
     try:
-        if options.command == "compact":
-            print(f"{Store(options.results).compact(options.output)} written", file=sys.stderr)
-            return 0
-        return list_grid(options) if options.command == "list" else run(options)
+        return COMMANDS[options.command](options)
     except (PlanError, CorpusError, StoreError, UsageError) as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(
-            f"\n{prog}: stopped; finished runs are stored in {options.results}, "
-            "and the same command goes on from there",
-            file=sys.stderr,
-        )
+        kept = "nothing of what it was doing is stored"
+        if options.command == "run":
+            kept = (
+                f"finished runs are stored in {options.results}, "
+                "and the same command goes on from there"
+            )
+        print(f"\n{prog}: stopped; {kept}", file=sys.stderr)
         return INTERRUPTED
-
-
-def _seeds_joined(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with ``--seeds -1,2`` as one word.
-
-    argparse would take ``-1,2`` for an option, and not say what is wrong with it.
-    """
-    words: list[str] = []
-    for word in arguments:
-        if words and words[-1] == "--seeds" and word[1:2].isdigit():
-            words[-1] = f"--seeds={word}"
-        else:
-            words.append(word)
-    return words
 
 
 class UsageError(ValueError):
@@ -192,6 +111,48 @@ def run(options: argparse.Namespace) -> int:
     return 1 if any(result.status == FAILED for result in ended) else 0
 
 
+def throughput(options: argparse.Namespace) -> int:
+    """Carry out ``bench throughput``; returns 1 where a backend failed or its gate was shut."""
+    for name in ("rounds", "threads"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} must be 1 or more, not {value}")
+    profile = PROFILES[options.profile]
+    variants = parse_names(options.variants)
+    backends = list(BACKENDS) if options.backends is None else parse_names(options.backends)
+    plan.find_squares(variants, backends)  # whatever is wrong with a name is said at once
+    if options.backends is not None:
+        for line in plan.empty_squares(variants, backends):
+            print(f"passed over: {line}", file=sys.stderr)
+    store = Store(options.results)
+    store.prepare([THROUGHPUT])
+    # Before torch is loaded: its memory profiler speaks of itself otherwise.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    device = _find_device(options.device)
+    from bench.throughput import Effort, measure, summary
+
+    measurement = measure(
+        variants,
+        backends,
+        Effort(options.rounds or profile.rounds, profile.block_seconds),
+        device=device,
+        dtype=options.dtype,
+        threads=options.threads,
+        watch=lambda line: print(line, file=sys.stderr),
+    )
+    store.write_measurement(measurement)
+    print(summary(measurement))
+    print(f"{len(measurement.samples)} rows stored in {options.results}", file=sys.stderr)
+    return 1 if any(timed.status == FAILED for timed, _ in measurement.samples) else 0
+
+
+def compact(options: argparse.Namespace) -> int:
+    """Carry out ``bench compact``."""
+    print(f"{Store(options.results).compact(options.output)} written", file=sys.stderr)
+    return 0
+
+
 def list_grid(options: argparse.Namespace) -> int:
     """Carry out ``bench list``."""
     device = _find_device(options.device)
@@ -233,6 +194,8 @@ def _closing_lines(ended: list[Finished], results: str) -> str:
         line += f"; {len(skipped)} skipped: {'; '.join(reasons)}"
     return line
 
+
+COMMANDS = {"run": run, "throughput": throughput, "list": list_grid, "compact": compact}
 
 if __name__ == "__main__":
     sys.exit(main())

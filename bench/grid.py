@@ -50,3 +50,8 @@ _TABLE = (
 
 BACKENDS: Mapping[str, Backend] = MappingProxyType({backend.name: backend for backend in _TABLE})
 """Backend by name."""
+
+
+def reference_backend(variant: Variant) -> str:
+    """Return what the others are held against: ``nn``, or ``custom`` where there is no module."""
+    return "nn" if BACKENDS["nn"].executes(variant) else "custom"

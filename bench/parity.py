@@ -20,6 +20,7 @@ from bench.backends import IMPLEMENTATIONS
 from bench.backends.graphed import WARM_UP_STEPS, GraphedStep
 from bench.backends.implementation import Implementation
 from bench.backends.recurrence import canonical_parameters, load_weights
+from bench.grid import reference_backend
 from hnrnn.models import build_model
 from hnrnn.training import BETAS, EPS, LOSSES, WEIGHT_DECAY
 from hnrnn.variants import Recurrence, Variant
@@ -156,7 +157,7 @@ def _difference(reference: Tensor, found: Tensor) -> float:
 
 
 def _reference(variant: Variant) -> Implementation:
-    return IMPLEMENTATIONS["custom" if variant.recurrence == "relu" else "nn"]
+    return IMPLEMENTATIONS[reference_backend(variant)]
 
 
 def _variant_quantities(

@@ -16,18 +16,24 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True)
 class Profile:
-    """How much a call runs when it is not told: seeds from 0, epochs (None for all), backends."""
+    """How much a call does when it is not told.
+
+    A run: seeds from 0, epochs (None for all), backends. Throughput: rounds, and how long a block
+    of steps lasts in them.
+    """
 
     description: str
     seeds: int
+    rounds: int
+    block_seconds: float
     epochs: int | None = None
     backends: tuple[str, ...] = (NOTEBOOK, *NOTEBOOK_BACKENDS)
 
 
 PROFILES = {
-    "smoke": Profile("two seeds, one epoch: does everything work?", seeds=2, epochs=1),
-    "quick": Profile("five seeds, the full recipes: minutes on a CPU", seeds=5),
-    "nightly": Profile("enough seeds for the rank tests to reject", seeds=200),
+    "smoke": Profile("does everything work?", 2, rounds=2, block_seconds=0.01, epochs=1),
+    "quick": Profile("minutes on a CPU", 5, rounds=15, block_seconds=0.2),
+    "nightly": Profile("enough for the tests to reject", 200, rounds=40, block_seconds=0.5),
 }
 
 RELATIVE_SECONDS = {
@@ -119,6 +125,22 @@ def _find_variants(names: Sequence[str]) -> list[Variant]:
     return found
 
 
+def find_squares(variants: Sequence[str], backends: Sequence[str]) -> list[tuple[Variant, str]]:
+    """Return every named variant with every named backend that executes it.
+
+    Raises PlanError as ``make_plan`` does.
+    """
+    found = _find_variants(variants)
+    if not backends:
+        raise PlanError(f"no backend is named: choose from {', '.join((NOTEBOOK, *BACKENDS))}")
+    squares = [
+        (variant, backend) for variant in found for backend in backends_of(variant, backends)
+    ]
+    if not squares:
+        raise PlanError("; ".join(empty_squares(variants, backends)))
+    return squares
+
+
 def make_plan(
     *,
     variants: Sequence[str],
@@ -135,14 +157,7 @@ def make_plan(
     Raises PlanError for an unknown variant or backend, and where no named backend executes any of
     the named variants.
     """
-    found = _find_variants(variants)
-    if not backends:
-        raise PlanError(f"no backend is named: choose from {', '.join((NOTEBOOK, *BACKENDS))}")
-    squares = [
-        (variant, backend) for variant in found for backend in backends_of(variant, backends)
-    ]
-    if not squares:
-        raise PlanError("; ".join(empty_squares(variants, backends)))
+    squares = find_squares(variants, backends)
     runs = [
         Run(
             variant=variant.name,

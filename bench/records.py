@@ -1,4 +1,4 @@
-"""What the store keeps of a run and of its epochs; needs neither torch nor fastai."""
+"""What the store keeps of runs, epochs and throughput; needs neither torch nor fastai."""
 
 from __future__ import annotations
 
@@ -104,6 +104,71 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Timed:
+    """What was timed: one phase of a training on one square of the grid, and what it takes once.
+
+    A square that could not be timed has no phase; ``error`` says why.
+    """
+
+    variant: str
+    backend: str
+    twin: bool
+    """Whether this is the reference backend once more, timed beside itself: the A/A comparison."""
+    dtype: str
+    device: str
+    status: str
+    error: str | None
+    kernel: str | None
+    phase: str | None = None
+    first_call_seconds: float | None = None
+    compile_seconds: float | None = None
+    """Of ``torch.compile``: the first call's time beyond that of a later one."""
+    capture_seconds: float | None = None
+    """Of a CUDA graph."""
+    peak_memory_bytes: int | None = None
+    """The most that a training step holds beyond weights, optimizer state and batch."""
+    parity_float64: float | None = None
+    """Largest difference from the reference; see ``bench.parity``."""
+    parity_float32: float | None = None
+    parity_tf32: float | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One block of steps between two synchronisations."""
+
+    round: int
+    position: int
+    """The block's place in its round; the order is another in each."""
+    steps: int
+    tokens: int
+    wall_seconds: float
+    device_seconds: float | None
+    """Between CUDA events; None on a CPU."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One call of ``bench throughput``: everything that was timed side by side."""
+
+    measurement_id: str
+    started_at: datetime
+    environment: Environment
+    provenance: Provenance
+    samples: tuple[tuple[Timed, Sample | None], ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the ``throughput`` table: one a sample, one a square without any."""
+        shared = {"measurement_id": self.measurement_id, "started_at": self.started_at}
+        shared |= asdict(self.environment) | asdict(self.provenance)
+        nothing = {field.name: None for field in fields(Sample)}
+        return [
+            shared | asdict(timed) | (asdict(sample) if sample else nothing)
+            for timed, sample in self.samples
+        ]
+
+
+@dataclass(frozen=True)
 class Record:
     """A finished run with its epochs, as the store keeps it."""
 
@@ -159,14 +224,14 @@ _ARROW_TYPES = {
 }
 
 
-def _schema_fields(record_type: type) -> list[pa.Field]:
+def _schema_fields(record_type: type, *, nullable: bool = False) -> list[pa.Field]:
     hints = get_type_hints(record_type)
     result = []
     for field in fields(record_type):
         options = getattr(hints[field.name], "__args__", (hints[field.name],))
-        nullable = type(None) in options
+        optional = nullable or type(None) in options
         (kind,) = (option for option in options if option is not type(None))
-        result.append(pa.field(field.name, _ARROW_TYPES[kind], nullable=nullable))
+        result.append(pa.field(field.name, _ARROW_TYPES[kind], nullable=optional))
     return result
 
 
@@ -189,3 +254,14 @@ RUNS_SCHEMA = pa.schema(
     metadata=_METADATA,
 )
 EPOCHS_SCHEMA = pa.schema(_schema_fields(Epoch), metadata=_METADATA)
+THROUGHPUT_SCHEMA = pa.schema(
+    [
+        pa.field("measurement_id", pa.string(), nullable=False),
+        pa.field("started_at", _ARROW_TYPES[datetime], nullable=False),
+        *_schema_fields(Timed),
+        *_schema_fields(Sample, nullable=True),
+        *_schema_fields(Environment),
+        *_schema_fields(Provenance),
+    ],
+    metadata=_METADATA,
+)

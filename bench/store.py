@@ -1,8 +1,9 @@
-"""The parquet store: one immutable file per run in ``runs`` and one in ``epochs``.
+"""The parquet store: one immutable file per run in ``runs`` and ``epochs``, and per measurement.
 
-Both folders are plain parquet data sets: ``pandas.read_parquet("results/runs")`` reads all runs.
+The folders are plain parquet data sets: ``pandas.read_parquet("results/runs")`` reads all runs.
 A file is written under a temporary name that readers pass over, flushed to disk, and renamed.
-The epochs are written first: the file in ``runs`` is what makes a run finished.
+The epochs are written first: the file in ``runs`` is what makes a run finished. What ``bench
+throughput`` measured together is one file in ``throughput``.
 """
 
 from __future__ import annotations
@@ -23,14 +24,21 @@ from bench.records import (
     RUNS_SCHEMA,
     SCHEMA_VERSION,
     SKIPPED,
+    THROUGHPUT_SCHEMA,
     VERSION_KEY,
+    Measurement,
     Record,
 )
 
-RUNS, EPOCHS, UNREADABLE = "runs", "epochs", "unreadable"
-ORDER = ["variant", "backend", "seed", "run_id", "epoch"]
-"""The order of the rows in a compacted store."""
-SCHEMAS = {RUNS: RUNS_SCHEMA, EPOCHS: EPOCHS_SCHEMA}
+RUNS, EPOCHS, THROUGHPUT, UNREADABLE = "runs", "epochs", "throughput", "unreadable"
+RUN_ORDER = ["variant", "backend", "seed", "run_id"]
+ORDERS = {
+    RUNS: RUN_ORDER,
+    EPOCHS: [*RUN_ORDER, "epoch"],
+    THROUGHPUT: ["started_at", "measurement_id"],
+}
+"""The order of the rows in a compacted store; samples keep their own within a measurement."""
+SCHEMAS = {RUNS: RUNS_SCHEMA, EPOCHS: EPOCHS_SCHEMA, THROUGHPUT: THROUGHPUT_SCHEMA}
 
 
 class StoreError(Exception):
@@ -47,6 +55,7 @@ class Contents:
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
+    throughput: pd.DataFrame
     unreadable: dict[str, str]
 
 
@@ -56,12 +65,12 @@ class Store:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
-    def prepare(self) -> None:
-        """Make the folders; raise StoreError where that, or writing into them, is impossible."""
+    def prepare(self, tables: Iterable[str] = (RUNS, EPOCHS)) -> None:
+        """Make the tables' folders; raise StoreError where they cannot be made or written into."""
         if self.folder.exists() and not self.folder.is_dir():
             raise StoreError(f"results folder {self.folder} is a file: name a folder")
         try:
-            for table in SCHEMAS:
+            for table in tables:
                 (self.folder / table).mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=self.folder / table):
                     pass
@@ -82,6 +91,11 @@ class Store:
         if len(epochs):
             self._write_file(EPOCHS, record.run_id, epochs)
         self._write_file(RUNS, record.run_id, runs)
+
+    def write_measurement(self, measurement: Measurement) -> None:
+        """Write a measurement's file; a reader sees it whole or not at all."""
+        rows = pa.Table.from_pylist(measurement.rows(), schema=THROUGHPUT_SCHEMA)
+        self._write_file(THROUGHPUT, measurement.measurement_id, rows)
 
     def _write_file(self, table: str, run_id: str, rows: pa.Table) -> None:
         path = self.path(table, run_id)
@@ -144,14 +158,15 @@ class Store:
         """Return everything that can be read, and name what cannot.
 
         Epochs without their run's row, left by a run that was cut short between its two files, are
-        not read. Raises StoreError where there is no such folder or it holds no runs.
+        not read. Raises StoreError where there is no such folder or it holds neither runs nor
+        measurements.
         """
         if not self.folder.is_dir():
             raise StoreError(
                 f"no results folder {self.folder}: `python -m bench run --results {self.folder}` "
                 "makes one"
             )
-        if not (self.folder / RUNS).is_dir():
+        if not any((self.folder / table).is_dir() for table in (RUNS, THROUGHPUT)):
             raise StoreError(
                 f"{self.folder} holds no runs folder: name a folder that `python -m bench run` made"
             )
@@ -169,6 +184,7 @@ class Store:
         return Contents(
             runs[~cut].reset_index(drop=True),
             epochs[~epochs["run_id"].isin(runs.loc[cut, "run_id"])].reset_index(drop=True),
+            self._read_table(THROUGHPUT, unreadable),
             unreadable,
         )
 
@@ -184,9 +200,12 @@ class Store:
         target = Store(folder)
         if any(target.folder.glob("*/*.parquet")):
             raise StoreError(f"{target.folder} holds a store already: name a new folder")
-        target.prepare()
-        for table, rows in ((RUNS, contents.runs), (EPOCHS, contents.epochs)):
-            ordered = rows.sort_values([c for c in ORDER if c in rows], kind="stable")
+        tables = {RUNS: contents.runs, EPOCHS: contents.epochs}
+        if len(contents.throughput):
+            tables[THROUGHPUT] = contents.throughput
+        target.prepare(tables)
+        for table, rows in tables.items():
+            ordered = rows.sort_values(ORDERS[table], kind="stable")
             schema = SCHEMAS[table]
             compacted = pa.Table.from_pandas(ordered, schema=schema, preserve_index=False)
             target._write_file(table, table, compacted.replace_schema_metadata(schema.metadata))

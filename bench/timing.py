@@ -1,0 +1,188 @@
+"""Timing one square of the grid: blocks of steps between two synchronisations.
+
+A training is timed in three phases: ``train_step`` is forward, loss, backward and optimizer;
+``forward`` the forward alone, in training mode; ``validation`` forward, loss and the count of
+right predictions in evaluation mode, without gradients. A step is one batch, bs * bptt tokens.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+
+import torch
+from torch import Tensor
+
+from bench.backends import IMPLEMENTATIONS
+from bench.backends.graphed import GraphedStep
+from hnrnn.stream import language_model_data
+from hnrnn.training import (
+    BETAS,
+    DTYPES,
+    EPS,
+    LOSSES,
+    WEIGHT_DECAY,
+    correct,
+    initial_model,
+)
+from hnrnn.variants import Variant
+
+PHASES = ("train_step", "forward", "validation")
+
+
+@dataclass(frozen=True)
+class Block:
+    """How long so many steps took."""
+
+    steps: int
+    wall_seconds: float
+    device_seconds: float | None
+
+
+class Session:
+    """A variant on a backend, ready to run steps of any phase."""
+
+    def __init__(
+        self, variant: Variant, backend: str, device: str, dtype: str = "float32", seed: int = 0
+    ) -> None:
+        self.implementation = IMPLEMENTATIONS[backend]
+        self.device, self.loss = device, LOSSES[variant.loss]
+        model = initial_model(variant, seed).to(device=device, dtype=DTYPES[dtype])
+        self.tokens_per_step = model.batch_size * variant.bptt
+        self.learning_rate = variant.learning_rate / 25  # where the recipe's schedule starts
+        self.model = self.implementation.convert(variant, model)
+        batches = language_model_data(variant.bptt, model.batch_size, device)
+        self.train_batches, self.valid_batches = cycle(batches.train), cycle(batches.valid)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=self.learning_rate,
+            betas=BETAS,
+            eps=EPS,
+            weight_decay=WEIGHT_DECAY,
+        )
+        self.graphed_step: GraphedStep | None = None
+        if self.implementation.graphed:
+            self.graphed_step = GraphedStep(self.model, self.loss)
+        self.right: Tensor | None = None
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases that differ from another backend's: only a graph's step is captured."""
+        return PHASES[:1] if self.implementation.graphed else PHASES
+
+    def run(self, phase: str, steps: int) -> Block:
+        """Run so many steps of a phase and return how long they took, synchronised at both ends."""
+        step = self._step(phase)
+        with self.implementation.settings():
+            self._synchronise()
+            events = self._events()
+            start = time.perf_counter()
+            if events:
+                events[0].record()
+            for _ in range(steps):
+                step()
+            if events:
+                events[1].record()
+            self._synchronise()
+            wall_seconds = time.perf_counter() - start
+        device_seconds = events[0].elapsed_time(events[1]) / 1000 if events else None
+        return Block(steps, wall_seconds, device_seconds)
+
+    def peak_memory_bytes(self) -> int:
+        """Return the most that a training step holds beyond what was there before it.
+
+        Of a graphed step it is what the capture holds, which stays the graph's: measure it after
+        exactly ``WARM_UP_STEPS`` training steps.
+        """
+        step = self._step("train_step")
+        with self.implementation.settings():
+            if self.device != "cuda":
+                return _peak_of_allocations(step)
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+            step()
+            torch.cuda.synchronize()
+            return torch.cuda.max_memory_allocated() - before
+
+    def _step(self, phase: str) -> Callable[[], None]:
+        self.model.train(phase != "validation")
+        if phase == "train_step" and self.graphed_step:
+            return self._graphed_train_step
+        return {
+            "train_step": self._train_step,
+            "forward": self._forward,
+            "validation": self._validation,
+        }[phase]
+
+    def _train_step(self) -> None:
+        x, y = next(self.train_batches)
+        self.loss(self.model(x), y).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def _graphed_train_step(self) -> None:
+        assert self.graphed_step is not None  # noqa: S101  # _step asked
+        x, y = next(self.train_batches)
+        self.graphed_step(x, y, self.learning_rate, BETAS[0])
+
+    def _forward(self) -> None:
+        x, _ = next(self.train_batches)
+        self.model(x)
+
+    @torch.no_grad()
+    def _validation(self) -> None:
+        x, y = next(self.valid_batches)
+        scores = self.model(x)
+        self.loss(scores, y)
+        self.right, _ = correct(scores, y)
+
+    def _synchronise(self) -> None:
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+    def _events(self) -> tuple[torch.cuda.Event, torch.cuda.Event] | None:
+        if self.device != "cuda":
+            return None
+        make = torch.cuda.Event
+        return make(enable_timing=True), make(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def nothing_compiled() -> Iterator[None]:
+    """Forget what was compiled, in memory and on disk, so that compiling takes its full time."""
+    import torch._dynamo  # slow to load, and needed for this alone
+    from torch._inductor.utils import fresh_cache
+
+    torch._dynamo.reset()
+    with fresh_cache():
+        yield
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Collect now, and not again until the end: a collection takes longer than many steps."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _peak_of_allocations(step: Callable[[], None]) -> int:
+    """Return the largest sum of what torch holds of its allocations during ``step``, in bytes."""
+    with torch.autograd.profiler.profile(use_device=None, profile_memory=True) as profile:
+        step()
+    events = [e for e in profile.kineto_results.events() if e.name() == "[memory]"]
+    held = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak
