@@ -52,6 +52,7 @@ def render(results: Path, output: Path) -> list[Path]:
         raise OutputError(f"output folder {output} is a file: name a folder")
     from reports import figures, markdown  # loads matplotlib
     from reports.comparison import compare
+    from reports.ratios import latest, ratios
     from reports.selection import select
 
     selection = select(contents)
@@ -59,12 +60,17 @@ def render(results: Path, output: Path) -> list[Path]:
     comparisons = compare(selection.epochs, tables)
     report = output / "report.md"
     pages = {name: output / f"{name}.png" for name in ("overview", *VARIANTS)}
+    measured = ratios(latest(selection.throughput))
+    if measured:
+        pages["backends"] = output / "backends.png"
     try:
         output.mkdir(parents=True, exist_ok=True)
         report.write_text(markdown.report(selection, comparisons, tables), encoding="utf-8")
         for name, path in pages.items():
             if name in VARIANTS:
                 figure = figures.curves(name, selection.epochs, tables)
+            elif name == "backends":
+                figure = figures.backends(measured)
             else:
                 figure = figures.overview(selection.epochs, tables)
             figures.save(figure, path)

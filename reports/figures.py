@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from matplotlib.patches import Patch
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
 from reports.comparison import HIGH, LOW
+from reports.ratios import Ratio
 
 # Okabe and Ito's colours, which colour-blind people tell apart.
 OURS = "#0072B2"
@@ -22,6 +24,12 @@ NOTEBOOK = "#D55E00"
 TITLES = {"train_loss": "Training loss", "valid_loss": "Validation loss", "accuracy": "Accuracy"}
 DOTS_PER_INCH = 110
 GOLDEN_RATIO = (1 + 5**0.5) / 2
+PHASE_MARKS = {
+    "train_step": (-0.22, "o", True),
+    "forward": (0.02, "s", False),
+    "validation": (0.24, "^", False),
+}
+"""Offset from a backend's line, marker, and whether it is filled."""
 FADED_SEEDS = 40
 """From about so many seeds on, their curves are drawn fainter, so that the band stays visible."""
 
@@ -115,6 +123,55 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame) -> Figure:
         fontsize=11,
     )
     return figure
+
+
+def backends(found: Sequence[Ratio]) -> Figure:
+    """Draw every backend's tokens per second as a ratio to the reference, a panel a variant.
+
+    The training step is the filled dot with its interval; forward and validation are hollow.
+    """
+    names = [name for name in VARIANTS if any(ratio.variant == name for ratio in found)]
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(3.6 * columns + 1.4, 2.9 * rows + 1.1), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, squeeze=False).flat
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    for name, axes in zip(names, panels, strict=False):
+        ratios = [ratio for ratio in found if ratio.variant == name]
+        labels = list(dict.fromkeys(_backend_label(ratio) for ratio in ratios))
+        axes.axvline(1, color="#888888", lw=1, zorder=1)
+        for ratio in ratios:
+            offset, marker, filled = PHASE_MARKS[ratio.phase]
+            y = labels.index(_backend_label(ratio)) + offset
+            color = OURS if ratio.phase == "train_step" else "#555555"
+            axes.plot([ratio.low, ratio.high], [y, y], color=color, lw=1.6, zorder=2)
+            face = color if filled else "white"
+            axes.plot(ratio.ratio, y, marker, color=color, mfc=face, ms=6.5, zorder=3)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set_ylim(len(labels) - 0.4, -0.6)
+        axes.set_title(f"{name} ({VARIANTS[name].recurrence})", fontsize=11.5)
+        axes.grid(axis="x", alpha=0.25)
+    figure.suptitle("Tokens a second, as a ratio to the reference backend", fontsize=13)
+    figure.legend(
+        handles=[
+            Line2D([], [], color=OURS, marker="o", ms=6.5, lw=1.6, label="training step, 95%"),
+            *(
+                Line2D([], [], color="#555555", marker=marker, mfc="white", lw=1.6, label=phase)
+                for phase, (_, marker, filled) in PHASE_MARKS.items()
+                if not filled
+            ),
+        ],
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=11,
+    )
+    return figure
+
+
+def _backend_label(ratio: Ratio) -> str:
+    return f"{ratio.backend} again" if ratio.twin else ratio.backend
 
 
 def _spread(count: int, height: float = 0.64) -> list[float]:

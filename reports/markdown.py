@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,11 @@ import pandas as pd
 
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS, Variant
+from reports import backend_section
 from reports.comparison import Comparison, expected_share_outside
 from reports.selection import Selection
+from reports.tables import NO_VALUE, counted, escape, number, table
 
-NO_VALUE = "-"
 PROVENANCE = {
     "device_name": "device",
     "kernel": "kernel of the recurrence",
@@ -51,6 +52,7 @@ def report(selection: Selection, comparisons: Sequence[Comparison], published: p
         _variant_section(variant, selection, comparisons, published)
         for variant in VARIANTS.values()
     ]
+    parts.append(backend_section.section(selection, published))
     parts.append(_provenance(selection.runs))
     return "\n\n".join(parts) + "\n"
 
@@ -64,11 +66,11 @@ def _opening(selection: Selection, comparisons: Sequence[Comparison]) -> str:
         )
     counts = selection.runs.groupby("variant")["seed"].nunique()
     fewest, most = counts.min(), counts.max()
-    seeds = f"{fewest} to {most} seeds" if fewest < most else _counted(most, "seed")
+    seeds = f"{fewest} to {most} seeds" if fewest < most else counted(most, "seed")
     out = sum(comparison.outside for comparison in held)
     sentences = [
         (
-            f"{_counted(len(selection.runs), 'run')}: {len(counts)} of the notebook's "
+            f"{counted(len(selection.runs), 'run')}: {len(counts)} of the notebook's "
             f"{len(VARIANTS)} models, {seeds} each."
         ),
         (
@@ -97,11 +99,11 @@ def _summary_table(comparisons: Sequence[Comparison]) -> str:
                 variant.description,
                 str(accuracy.seeds),
                 f"{accuracy.notebook:.4f}",
-                _number(accuracy.median),
+                number(accuracy.median),
                 _interval(accuracy),
                 _rank(accuracy),
                 f"{loss.notebook:.4f}",
-                _number(loss.median),
+                number(loss.median),
                 _interval(loss),
                 _rank(loss),
             ]
@@ -111,7 +113,7 @@ def _summary_table(comparisons: Sequence[Comparison]) -> str:
         "accuracy: notebook", "median", "95%", "rank",
         "valid_loss: notebook", "median", "95%", "rank",
     ]  # fmt: skip
-    return "After the last epoch:\n\n" + _table(header, rows, left=2)
+    return "After the last epoch:\n\n" + table(header, rows, left=2)
 
 
 def _reading_guide() -> str:
@@ -124,7 +126,7 @@ def _reading_guide() -> str:
 
 
 def _notes(notes: Sequence[str]) -> str:
-    return "**Not in the tables**\n\n" + "\n".join(f"- {_escape(note)}" for note in notes)
+    return "**Not in the tables**\n\n" + "\n".join(f"- {escape(note)}" for note in notes)
 
 
 def _variant_section(
@@ -148,11 +150,11 @@ def _variant_section(
             if (comparison.variant, comparison.epoch) == (variant.name, epoch):
                 cells += [
                     f"{comparison.notebook:.6f}",
-                    _number(comparison.median),
+                    number(comparison.median),
                     _interval(comparison),
                     _rank(comparison),
                 ]
-        cells += [str(times[epoch]), _number(seconds.get(epoch, np.nan), digits=2)]
+        cells += [str(times[epoch]), number(seconds.get(epoch, np.nan), digits=2)]
         rows.append(cells)
     header = ["epoch"]
     for measure in MEASURES:
@@ -163,7 +165,7 @@ def _variant_section(
             f"## {variant.name}",
             recipe[0].upper() + recipe[1:],
             f"![{variant.name}: curves by epoch]({variant.name}.png)",
-            _table(header, rows),
+            table(header, rows),
         ]
     )
 
@@ -178,25 +180,11 @@ def _provenance(runs: pd.DataFrame) -> str:
     rows = []
     for column, label in PROVENANCE.items():
         values = sorted(runs[column].dropna().astype(str).unique())
-        rows.append([label, _escape("; ".join(values)) or NO_VALUE])
+        rows.append([label, escape("; ".join(values)) or NO_VALUE])
     if len(runs):
         rows.append(["first run started", f"{runs['started_at'].min():%Y-%m-%d %H:%M} UTC"])
         rows.append(["last run ended", f"{runs['ended_at'].max():%Y-%m-%d %H:%M} UTC"])
-    return "## Provenance\n\n" + _table(["what", "value"], rows, left=2)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 0) -> str:
-    """Return a GitHub table; the first ``left`` columns are set left, the others right."""
-    rule = [":--" if column < left else "--:" for column in range(len(header))]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _number(value: float, digits: int = 4) -> str:
-    return NO_VALUE if np.isnan(value) else f"{value:.{digits}f}"
+    return "## Provenance\n\n" + table(["what", "value"], rows, left=2)
 
 
 def _interval(comparison: Comparison) -> str:
@@ -209,11 +197,3 @@ def _rank(comparison: Comparison) -> str:
     if np.isnan(comparison.rank):
         return NO_VALUE
     return f"{comparison.rank:g} of {comparison.seeds + 1}"
-
-
-def _escape(text: str) -> str:
-    """Keep data from being read as markup: it comes from a results folder."""
-    text = " ".join(text.split())
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
-        text = text.replace(character, entity)
-    return text

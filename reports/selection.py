@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.records import DIVERGED, FAILED
+from bench.records import DIVERGED, FAILED, SKIPPED
 from bench.store import Contents
 from hnrnn.variants import VARIANTS
 
@@ -25,10 +25,16 @@ NAMED_AT_MOST = 10
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs to be shown, one a variant and seed, their epochs, and notes on what is not."""
+    """The runs to be shown, one a variant and seed, their epochs, and notes on what is not.
+
+    ``grid`` has the runs of that configuration on all backends, one a variant, backend and seed,
+    with ``accuracy`` after the last epoch of the full recipe; ``throughput`` every sample.
+    """
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
+    grid: pd.DataFrame
+    throughput: pd.DataFrame
     notes: tuple[str, ...]
 
 
@@ -48,7 +54,8 @@ def select(contents: Contents) -> Selection:
     ]
     if len(failed) > NAMED_AT_MOST:
         notes.append(f"{len(failed) - NAMED_AT_MOST} more runs failed.")
-    runs = runs[runs["status"] != FAILED]
+    runs = runs[~runs["status"].isin([FAILED, SKIPPED])]
+    everywhere = runs
     own_backend = runs["variant"].map({v.name: v.backend for v in VARIANTS.values()})
     runs = runs[runs["backend"] == own_backend]
 
@@ -60,6 +67,7 @@ def select(contents: Contents) -> Selection:
         chosen = dict(zip(CONFIGURATION, sizes.index[-1], strict=True))
         alike = (runs[CONFIGURATION] == pd.Series(chosen)).all(axis=1)
         shown, others = runs[alike], runs[~alike]
+        everywhere = everywhere[(everywhere[CONFIGURATION] == pd.Series(chosen)).all(axis=1)]
         notes += [
             f"{count} runs of another configuration are left out: {_describe(values, chosen)}."
             for values, count in others.groupby(CONFIGURATION).size().items()
@@ -76,7 +84,16 @@ def select(contents: Contents) -> Selection:
     ]
     epochs = contents.epochs[contents.epochs["run_id"].isin(shown["run_id"])]
     epochs = epochs.sort_values(["variant", "seed", "epoch"]).reset_index(drop=True)
-    return Selection(shown, epochs, tuple(notes))
+    grid = _with_final_accuracy(everywhere, contents.epochs)
+    return Selection(shown, epochs, grid, contents.throughput, tuple(notes))
+
+
+def _with_final_accuracy(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of full recipes with ``accuracy`` after the last epoch."""
+    complete = runs[runs["epochs"] == runs["recipe_epochs"]]
+    last = epochs[["run_id", "epoch", "accuracy"]].sort_values("epoch").groupby("run_id").last()
+    joined = complete.join(last["accuracy"], on="run_id", how="inner")
+    return joined.sort_values(["variant", "backend", "seed"]).reset_index(drop=True)
 
 
 def _unreadable_notes(unreadable: dict[str, str]) -> list[str]:

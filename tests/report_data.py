@@ -6,8 +6,24 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
-from bench.records import OK, Environment, Epoch, Outcome, Provenance, Record, Run, run_id
+from bench.records import (
+    OK,
+    SKIPPED,
+    THROUGHPUT_SCHEMA,
+    Environment,
+    Epoch,
+    Measurement,
+    Outcome,
+    Provenance,
+    Record,
+    Run,
+    Sample,
+    Timed,
+    run_id,
+)
 from hnrnn.published import MEASURES, tables
 from hnrnn.variants import VARIANTS
 
@@ -71,3 +87,48 @@ def with_outcome(record: Record, status: str, error: str | None = None) -> Recor
     """Return the record with another end; a failed one has no epochs."""
     outcome = replace(record.outcome, status=status, error=error)
     return replace(record, outcome=outcome, epochs=() if status == "failed" else record.epochs)
+
+
+def throughput_rows(
+    milliseconds: dict[str, float],
+    *,
+    variant: str = "Model4",
+    rounds: int = 5,
+    measurement_id: str = "m",
+    started_at: datetime = START,
+    device: str = "cpu",
+    device_name: str = "a processor",
+) -> pd.DataFrame:
+    """Return a measurement in which every step takes so many milliseconds, by backend.
+
+    ``nn`` has its twin, ``graphed`` is skipped, and every round is slower than the one before.
+    """
+    environment = replace(ENVIRONMENT, device_name=device_name)
+    samples: list[tuple[Timed, Sample | None]] = []
+    for backend, step in milliseconds.items():
+        for twin in (False, True) if backend == "nn" else (False,):
+            timed = Timed(
+                variant, backend, twin, "float32", device, OK, None, "ATen",
+                parity_float64=1e-15, parity_float32=2e-6,
+            )  # fmt: skip
+            for phase in ("train_step", "forward", "validation"):
+                cost = replace(
+                    timed,
+                    phase=phase,
+                    first_call_seconds=1.0,
+                    compile_seconds=7.5 if backend == "compiled" else None,
+                    peak_memory_bytes=3 * 1024**2 if phase == "train_step" else None,
+                )
+                samples += [
+                    (cost, Sample(number, 0, 10, 12800, 0.01 * step * (1 + number), None))
+                    for number in range(rounds)
+                ]
+    skipped = Timed(
+        variant, "graphed", twin=False, dtype="float32", device=device, status=SKIPPED,
+        error="graphed needs a GPU: a CPU has no CUDA graphs", kernel=None,
+    )  # fmt: skip
+    samples.append((skipped, None))
+    measurement = Measurement(measurement_id, started_at, environment, PROVENANCE, tuple(samples))
+    table = pa.Table.from_pylist(measurement.rows(), schema=THROUGHPUT_SCHEMA)
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
