@@ -1,15 +1,23 @@
-"""``python -m reports render``: a results folder's runs beside the notebook's tables."""
+"""``python -m reports``: a results folder's runs shown beside the notebook's, and judged."""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.store import Store, StoreError
 from hnrnn import published
 from hnrnn.arguments import Parser
 from hnrnn.variants import VARIANTS
+from reports import verdict
+from reports.completeness import find_problems
+from reports.findings import FindingsError, read_findings
+
+
+class UsageError(Exception):
+    """An argument that cannot be served, with what would be right."""
 
 
 class OutputError(Exception):
@@ -17,28 +25,146 @@ class OutputError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 where a folder cannot be read or written."""
+    """Run the command line.
+
+    ``render`` and ``baseline`` return 0; ``check`` 0 agrees, 1 regressed or differs, 3 incomplete
+    or corrupt data, 4 inconclusive; all return 2 for wrong usage.
+    """
+    options = make_parser().parse_args(arguments)
+    try:
+        return COMMANDS[options.command](options)
+    except (StoreError, OutputError, FindingsError, UsageError) as error:
+        print(f"python -m reports {options.command}: {error}", file=sys.stderr)
+        return 2
+
+
+def make_parser() -> Parser:
+    """Return the command line's parser."""
     parser = Parser(prog="python -m reports", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     render_parser = commands.add_parser(
         "render", help="write report.md and one PNG per model from the stored runs"
     )
-    render_parser.add_argument(
+    _add_results(render_parser)
+    _add_output(render_parser)
+    check_parser = commands.add_parser(
+        "check",
+        help="judge the stored runs; the exit code is the verdict",
+        description="Judge the stored runs: against the notebook, and against a baseline where "
+        "one is given. Exit codes: 0 agrees, 1 regressed or differs, 2 wrong usage, 3 incomplete "
+        "or corrupt data, 4 inconclusive. Writes verdict.json, verdict.xml (JUnit) and verdict.md.",
+    )
+    _add_results(check_parser)
+    check_parser.add_argument(
+        "--baseline", metavar="DIR", help="what `baseline freeze` wrote; it is then the gate"
+    )
+    check_parser.add_argument(
+        "--confirmation",
+        metavar="DIR",
+        help="runs of fresh seeds, that confirm or clear what is suspected; default: confirmation "
+        "in the results folder, where there is one",
+    )
+    check_parser.add_argument(
+        "--findings", metavar="FILE", help="accepted findings; default: the project's"
+    )
+    check_parser.add_argument(
+        "--strict", action="store_true", help="let an improvement fail the night too"
+    )
+    _add_output(check_parser)
+    baseline_parser = commands.add_parser("baseline", help="freeze a night, to be held against")
+    actions = baseline_parser.add_subparsers(dest="action", required=True, parser_class=Parser)
+    freeze = actions.add_parser(
+        "freeze",
+        help="copy a complete night as the baseline of later ones",
+        description="Copy a complete and sound results folder, one file a table.",
+    )
+    _add_results(freeze)
+    freeze.add_argument("--output", required=True, metavar="DIR", help="a new folder")
+    return parser
+
+
+def _add_results(parser: Parser) -> None:
+    parser.add_argument(
         "--results", default="results", metavar="DIR", help="what bench run wrote; default: results"
     )
-    render_parser.add_argument(
+
+
+def _add_output(parser: Parser) -> None:
+    parser.add_argument(
         "--output", metavar="DIR", help="where to write; default: report in the results folder"
     )
-    options = parser.parse_args(arguments)
-    results = Path(options.results)
-    output = results / "report" if options.output is None else Path(options.output)
-    try:
-        paths = render(results, output)
-    except (StoreError, OutputError) as error:
-        print(f"python -m reports render: {error}", file=sys.stderr)
-        return 2
+
+
+def _output(options: argparse.Namespace) -> Path:
+    return Path(options.results) / "report" if options.output is None else Path(options.output)
+
+
+def render_report(options: argparse.Namespace) -> int:
+    """Carry out ``reports render``."""
+    paths = render(Path(options.results), _output(options))
     print(f"{paths[0]} and {len(paths) - 1} figures written")
     return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Carry out ``reports check``; see ``main`` for what is returned."""
+    from reports.judgement import Evidence, judge
+
+    confirmation = options.confirmation
+    usual = Path(options.results) / "confirmation"
+    if confirmation is None and usual.is_dir():
+        confirmation = str(usual)
+    findings = read_findings(*[Path(options.findings)] if options.findings else [])
+    evidence = Evidence(
+        night=Store(options.results).read(),
+        baseline=None if options.baseline is None else Store(options.baseline).read(),
+        confirmation=None if confirmation is None else Store(confirmation).read(),
+        findings=tuple(findings),
+        strict=options.strict,
+    )
+    if evidence.baseline is not None and evidence.baseline.unreadable:
+        names = ", ".join(evidence.baseline.unreadable)
+        raise UsageError(f"baseline {options.baseline} cannot be read: {names}: freeze it again")
+    judgement = judge(evidence)
+    output = _output(options)
+    files = {
+        "verdict.json": verdict.as_json(judgement),
+        "verdict.xml": verdict.as_junit(judgement),
+        "verdict.md": verdict.as_markdown(judgement),
+    }
+    _write(output, files)
+    reasons = "".join(f"\n  {reason}" for reason in judgement.reasons)
+    print(f"{judgement.verdict}:{reasons}")
+    if judgement.confirmation_seeds:
+        print(f"to confirm or clear it:\n  {verdict.confirmation_command(judgement)}")
+    print(f"{output / 'verdict.md'} written", file=sys.stderr)
+    return judgement.exit_code
+
+
+def freeze_baseline(options: argparse.Namespace) -> int:
+    """Carry out ``reports baseline freeze``."""
+    store = Store(options.results)
+    problems = find_problems(store.read())
+    if problems:
+        raise UsageError(
+            f"{options.results} cannot be a baseline ({'; '.join(map(str, problems[:5]))}"
+            f"{'; ...' if len(problems) > 5 else ''}): complete it with `python -m bench run` first"
+        )
+    print(f"{store.compact(options.output)} frozen", file=sys.stderr)
+    return 0
+
+
+def _write(output: Path, files: Mapping[str, str]) -> None:
+    try:
+        if output.exists() and not output.is_dir():
+            raise OutputError(f"output folder {output} is a file: name a folder")
+        output.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (output / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {output} ({error.strerror}): name a folder that you may write to"
+        ) from error
 
 
 def render(results: Path, output: Path) -> list[Path]:
@@ -80,6 +206,8 @@ def render(results: Path, output: Path) -> list[Path]:
         ) from error
     return [report, *pages.values()]
 
+
+COMMANDS = {"render": render_report, "check": check, "baseline": freeze_baseline}
 
 if __name__ == "__main__":
     sys.exit(main())

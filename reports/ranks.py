@@ -29,7 +29,7 @@ def rank_p_value(value: float, sample: npt.ArrayLike) -> float:
     value, sample = nan_as_largest(value).item(), nan_as_largest(sample)
     at_most = 1 + np.count_nonzero(sample <= value)
     at_least = 1 + np.count_nonzero(sample >= value)
-    return min(1.0, 2 * min(at_most, at_least) / (sample.size + 1))
+    return float(min(1.0, 2 * min(at_most, at_least) / (sample.size + 1)))
 
 
 def smallest_rank_p_value(seeds: int) -> float:

@@ -28,7 +28,8 @@ class Selection:
     """The runs to be shown, one a variant and seed, their epochs, and notes on what is not.
 
     ``grid`` has the runs of that configuration on all backends, one a variant, backend and seed,
-    with ``accuracy`` after the last epoch of the full recipe; ``throughput`` every sample.
+    with ``accuracy`` and ``valid_loss`` after the last epoch of the full recipe; ``throughput``
+    every sample.
     """
 
     runs: pd.DataFrame
@@ -38,12 +39,12 @@ class Selection:
     notes: tuple[str, ...]
 
 
-def select(contents: Contents) -> Selection:
+def select(contents: Contents, initialisation: str = "ones") -> Selection:
     """Return the runs on the notebook's backends in one configuration, and notes on the rest.
 
     The configuration is the one with the most runs, among those in float32 with BatchNorm weights
-    started at 1 if there are any. Where a seed was run for one epoch and for all, the longer run
-    is shown.
+    started as ``initialisation`` says if there are any. Where a seed was run for one epoch and for
+    all, the longer run is shown.
     """
     runs = contents.runs
     notes = _unreadable_notes(contents.unreadable)
@@ -61,7 +62,7 @@ def select(contents: Contents) -> Selection:
 
     shown = runs
     if len(runs):
-        reference = (runs["dtype"] == "float32") & (runs["initialisation"] == "ones")
+        reference = (runs["dtype"] == "float32") & (runs["initialisation"] == initialisation)
         candidates = runs[reference] if reference.any() else runs
         sizes = candidates.groupby(CONFIGURATION).size().sort_values(kind="stable")
         chosen = dict(zip(CONFIGURATION, sizes.index[-1], strict=True))
@@ -84,16 +85,20 @@ def select(contents: Contents) -> Selection:
     ]
     epochs = contents.epochs[contents.epochs["run_id"].isin(shown["run_id"])]
     epochs = epochs.sort_values(["variant", "seed", "epoch"]).reset_index(drop=True)
-    grid = _with_final_accuracy(everywhere, contents.epochs)
+    grid = _with_final_values(everywhere, contents.epochs)
     return Selection(shown, epochs, grid, contents.throughput, tuple(notes))
 
 
-def _with_final_accuracy(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs of full recipes with ``accuracy`` after the last epoch."""
+def _with_final_values(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of full recipes with ``accuracy`` and ``valid_loss`` after the last epoch."""
     complete = runs[runs["epochs"] == runs["recipe_epochs"]]
-    last = epochs[["run_id", "epoch", "accuracy"]].sort_values("epoch").groupby("run_id").last()
-    joined = complete.join(last["accuracy"], on="run_id", how="inner")
-    return joined.sort_values(["variant", "backend", "seed"]).reset_index(drop=True)
+    last = epochs.loc[epochs.groupby("run_id")["epoch"].idxmax()].set_index("run_id")
+    joined = complete.join(last[["accuracy", "valid_loss"]], on="run_id", how="inner")
+    return (
+        joined.sort_values(["variant", "backend", "seed", "run_id"])
+        .drop_duplicates(["variant", "backend", "seed"], keep="last")
+        .reset_index(drop=True)
+    )
 
 
 def _unreadable_notes(unreadable: dict[str, str]) -> list[str]:

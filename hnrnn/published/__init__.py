@@ -1,8 +1,12 @@
-"""What the notebook published, as data; needs neither torch nor fastai.
+"""What the notebook and others published, as data; needs neither torch nor fastai.
 
 ``tables.csv``: its eight training tables, 92 rows: ``model, epoch, train_loss, valid_loss,
 accuracy, seconds`` (``seconds`` is its rounded time column). ``facts.json``: every deterministic
 output of its cells 5 to 43 and 48, and what cells 56 and 59 say of the data with bptt 20.
+``field_runs.csv``: 107 runs of the same models, recipes and batches that other people published,
+read from the stored outputs of public copies of the course's notebooks (course-v3, course-nlp and
+their forks): ``model, run`` (a number within the model)``, repository, committed`` (a date)``,
+epoch, train_loss, valid_loss, accuracy``. The notebook's own runs are not among them.
 """
 
 from __future__ import annotations
@@ -29,14 +33,19 @@ class Fact:
 
 
 @cache
-def _read_tables() -> pd.DataFrame:
-    with (files(__name__) / "tables.csv").open() as file:
+def _read(name: str) -> pd.DataFrame:
+    with (files(__name__) / name).open(encoding="utf-8") as file:
         return pd.read_csv(file)
 
 
 def tables() -> pd.DataFrame:
     """Return the notebook's eight training tables, one row a model and epoch."""
-    return _read_tables().copy()
+    return _read("tables.csv").copy()
+
+
+def field_runs() -> pd.DataFrame:
+    """Return the runs that other people published, one row a model, run and epoch."""
+    return _read("field_runs.csv").copy()
 
 
 def facts() -> list[Fact]:

@@ -1,0 +1,74 @@
+"""Findings against the notebook that are accepted: written down once, and then watched.
+
+A variant whose table differs from the notebook's, or that is rare, need not fail every night: a
+finding says which, by how much and why it is accepted. Only a change in it fails a night.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hnrnn.variants import VARIANTS
+from reports.certificate import DIFFERS, Agreement, Certificate
+from reports.ranks import clopper_pearson
+
+ACCEPTED_FILE = Path(__file__).parent / "findings.toml"
+
+
+class FindingsError(Exception):
+    """A file of findings that cannot be read, with what would be right."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An accepted finding: of ``seeds`` seeds, ``as_extreme`` had a table as extreme."""
+
+    variant: str
+    as_extreme: int
+    seeds: int
+    reason: str
+
+    @property
+    def p_value(self) -> float:
+        """The whole-table p-value that was measured."""
+        return (self.as_extreme + 1) / (self.seeds + 1)
+
+
+def read_findings(path: Path = ACCEPTED_FILE) -> list[Finding]:
+    """Return the accepted findings; raise FindingsError where the file cannot be understood."""
+    try:
+        rows = tomllib.loads(path.read_text(encoding="utf-8")).get("finding", [])
+        findings = [Finding(**row) for row in rows]
+    except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
+        raise FindingsError(
+            f"cannot read findings from {path} ({error}): it needs a [[finding]] with variant, "
+            "as_extreme, seeds and reason for each"
+        ) from error
+    unknown = [finding.variant for finding in findings if finding.variant not in VARIANTS]
+    if unknown:
+        raise FindingsError(f"{path}: no variant {', '.join(unknown)}: there are {[*VARIANTS]}")
+    return findings
+
+
+def changed(findings: Sequence[Finding], agreement: Agreement) -> bool:
+    """Return whether a variant is other than its finding says, or differs without one.
+
+    It is, where the 99% intervals of the probability of a run as extreme as the notebook's, from
+    the finding's seeds and from these, have nothing in common.
+    """
+    for finding in findings:
+        if finding.variant == agreement.variant:
+            if not agreement.seeds:
+                return False
+            low, high = clopper_pearson(finding.as_extreme, finding.seeds, 0.99)
+            low_now, high_now = clopper_pearson(agreement.as_extreme, agreement.seeds, 0.99)
+            return high < low_now or high_now < low
+    return agreement.verdict == DIFFERS
+
+
+def unexpected(findings: Sequence[Finding], certificate: Certificate) -> list[Agreement]:
+    """Return the agreements that are other than the findings say."""
+    return [agreement for agreement in certificate.agreements if changed(findings, agreement)]
