@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from reports.completeness import Square
-from reports.permutation import MaxT, max_t_test, oriented
+from reports.permutation import LEAST, MaxT, max_t_test, oriented
 from reports.tolerance import corrected_level
 
 LEVEL = 0.05
@@ -126,7 +126,12 @@ def _verdict(changed: Sequence[str], first: Stage, second: Stage | None) -> str:
         return SUSPECTED
     if second.worse:
         return REGRESSED
-    return EQUAL if second.enough else INCONCLUSIVE
+    # To clear takes about as many seeds as to suspect.
+    return EQUAL if second.enough and 2 * _seeds(second) >= _seeds(first) else INCONCLUSIVE
+
+
+def _seeds(stage: Stage) -> int:
+    return max((difference.seeds for difference in stage.differences), default=0)
 
 
 def _of(runs: pd.DataFrame, squares: set[Square]) -> pd.DataFrame:
@@ -208,5 +213,7 @@ def _present(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _smallest_p_value(night: int, baseline: int, *, paired: bool) -> float:
     """Return the smallest p-value that so many rows can give: one labelling of all of them."""
+    if min(night, baseline) < LEAST:
+        return 1.0
     labellings = 2**night if paired else math.comb(night + baseline, night)
     return 1 / min(labellings, 1 + PERMUTATIONS)

@@ -162,3 +162,99 @@ def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert "is a file: name a folder" in error
+
+
+def whole_store(folder: Path, seeds: int = 3) -> Store:
+    """Return a store of every variant on its own backend."""
+    store = Store(folder)
+    store.prepare()
+    for name in VARIANTS:
+        for seed in range(seeds):
+            store.write(made_up_record(name, seed))
+    return store
+
+
+def test_check_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One truncated file, one missing square and one failed run: exit code 3, each is named."""
+    store = whole_store(tmp_path)
+    for seed in range(3):
+        for table in ("runs", "epochs"):
+            store.path(table, made_up_record("Model6", seed).run_id).unlink()
+    failed = with_outcome(made_up_record("Model0", 1), FAILED, "RuntimeError: planted")
+    store.path("epochs", failed.run_id).unlink()
+    store.write(failed)
+    cut = store.path("epochs", made_up_record("Model3", 2).run_id)
+    cut.write_bytes(cut.read_bytes()[:100])
+    assert main(["check", "--results", str(tmp_path)]) == 3
+    output = capsys.readouterr().out
+    assert output.startswith("incomplete:\n")
+    assert f"unreadable file: epochs/{cut.name}" in output
+    assert "failed run: Model0 custom seed 1: RuntimeError: planted" in output
+    assert "missing square: Model6 cell has no runs" in output
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {
+        "verdict.json",
+        "verdict.xml",
+        "verdict.md",
+    }
+
+
+def test_check_against_a_frozen_baseline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A night is frozen, and the same night agrees with it; what is written says so."""
+    whole_store(tmp_path / "night", 20)
+    night, frozen = str(tmp_path / "night"), str(tmp_path / "frozen")
+    assert main(["baseline", "freeze", "--results", night, "--output", frozen]) == 0
+    assert main(["check", "--results", night, "--baseline", frozen]) == 0
+    assert "agrees:\n  nothing is worse than in the baseline" in capsys.readouterr().out
+    text = (tmp_path / "night" / "report" / "verdict.md").read_text(encoding="utf-8")
+    assert "Repeated tonight, of the baseline's runs: 160; ended with other weights: 0." in text
+
+
+def test_confirmation_folder_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs in the results folder's confirmation are read without being asked for."""
+    whole_store(tmp_path / "night")
+    (tmp_path / "night" / "confirmation").mkdir()
+    assert main(["check", "--results", str(tmp_path / "night")]) == 2
+    assert "confirmation holds no runs folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "right"),
+    [
+        (["check", "--results", "nowhere"], "`python -m bench run --results nowhere` makes one"),
+        (["check", "--baseline", "nowhere"], "no results folder nowhere"),
+        (["check", "--findings", "nowhere.toml"], "cannot read findings from nowhere.toml"),
+        (["check", "--output", "file"], "output folder file is a file: name a folder"),
+        (["baseline", "freeze", "--output", "frozen"], "complete it with `python -m bench run`"),
+    ],
+)
+def test_bad_input_to_check(
+    arguments: list[str],
+    right: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Bad input is one line that says what would be right, and exit code 2."""
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("mine")
+    store = whole_store(Path("results"), 1)
+    store.path("runs", made_up_record("Model6", 0).run_id).unlink()
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert right in error
+    assert Path("file").read_text() == "mine"
+    assert not Path("frozen").exists()
+
+
+def test_unreadable_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A baseline with a broken file is no gate: it is wrong usage, by the file's name."""
+    whole_store(tmp_path / "night")
+    night, frozen = str(tmp_path / "night"), tmp_path / "frozen"
+    assert main(["baseline", "freeze", "--results", night, "--output", str(frozen)]) == 0
+    path = frozen / "epochs" / "epochs.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert main(["check", "--results", night, "--baseline", str(frozen)]) == 2
+    assert "cannot be read: epochs/epochs.parquet" in capsys.readouterr().err
