@@ -9,7 +9,7 @@ What it suspects is confirmed, or not, on fresh seeds: a regression is what both
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -82,8 +82,8 @@ class Comparison:
 
     same_runs: int
     """Runs that both have."""
-    changed: tuple[str, ...]
-    """Those of them that did not end with the same weights."""
+    changed: Mapping[Square, tuple[int, ...]]
+    """The seeds of those of them that did not end with the same weights, by square."""
     first: Stage
     confirmation: Stage | None
     verdict: str
@@ -109,15 +109,21 @@ def hold_against_baseline(
     return Comparison(same_runs, changed, first, second, _verdict(changed, first, second))
 
 
-def changed_runs(night: pd.DataFrame, baseline: pd.DataFrame) -> tuple[int, tuple[str, ...]]:
-    """Return how many runs both have, and which of them ended with other weights."""
+def changed_runs(
+    night: pd.DataFrame, baseline: pd.DataFrame
+) -> tuple[int, dict[Square, tuple[int, ...]]]:
+    """Return how many runs both have, and by square the seeds that ended with other weights."""
     both = night.merge(baseline[["run_id", "weights_sha256"]], on="run_id", suffixes=("", "_then"))
-    other = both[both["weights_sha256"] != both["weights_sha256_then"]]
-    labels = other["variant"] + " " + other["backend"] + " seed " + other["seed"].astype(str)
-    return len(both), tuple(labels)
+    hashed = both.dropna(subset=["weights_sha256", "weights_sha256_then"])
+    other = hashed[hashed["weights_sha256"] != hashed["weights_sha256_then"]]
+    changed: dict[Square, tuple[int, ...]] = {}
+    for row in other.sort_values("seed").to_dict(orient="records"):
+        square = (row["variant"], row["backend"])
+        changed[square] = (*changed.get(square, ()), row["seed"])
+    return len(both), changed
 
 
-def _verdict(changed: Sequence[str], first: Stage, second: Stage | None) -> str:
+def _verdict(changed: Mapping[Square, tuple[int, ...]], first: Stage, second: Stage | None) -> str:
     if changed:
         return REGRESSED
     if not first.worse:

@@ -91,7 +91,7 @@ def _missing(runs: pd.DataFrame, expected: Iterable[Square]) -> list[Problem]:
         if not seeds:
             problems.append(Problem("missing square", f"{name} has no runs", square))
         elif usual - seeds:
-            lacking = _ranges(sorted(usual - seeds))
+            lacking = ranges(sorted(usual - seeds))
             problems.append(Problem("missing runs", f"{name} lacks seeds {lacking}", square))
     return problems
 
@@ -108,7 +108,7 @@ def _mixed(runs: pd.DataFrame) -> list[Problem]:
     return problems
 
 
-def _ranges(numbers: Sequence[int]) -> str:
+def ranges(numbers: Sequence[int]) -> str:
     """Return sorted numbers as ``0-3, 7``."""
     parts: list[list[int]] = []
     for number in numbers:

@@ -12,7 +12,7 @@ from hnrnn import published
 from reports import baseline as baselines
 from reports import speed
 from reports.certificate import AGREES, DIFFERS, INCONCLUSIVE, Certificate, hold_against_notebook
-from reports.completeness import Problem, Square, find_problems
+from reports.completeness import Problem, Square, find_problems, ranges
 from reports.field import STARTS, Explained, explained, field_runs
 from reports.findings import Finding, unexpected
 from reports.selection import Selection, select
@@ -132,7 +132,8 @@ def _decide(
     if comparison is None:
         return _decide_by_notebook(evidence, notebook)
     failed = [
-        f"{label} ended with other weights than in the baseline" for label in comparison.changed
+        f"{' '.join(square)}: other weights than in the baseline with seeds {ranges(seeds)}"
+        for square, seeds in comparison.changed.items()
     ]
     if comparison.verdict == baselines.REGRESSED and comparison.confirmation:
         failed += [

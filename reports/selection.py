@@ -92,8 +92,8 @@ def select(contents: Contents, initialisation: str = "ones") -> Selection:
 def _with_final_values(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs of full recipes with ``accuracy`` and ``valid_loss`` after the last epoch."""
     complete = runs[runs["epochs"] == runs["recipe_epochs"]]
-    last = epochs.loc[epochs.groupby("run_id")["epoch"].idxmax()].set_index("run_id")
-    joined = complete.join(last[["accuracy", "valid_loss"]], on="run_id", how="inner")
+    last = epochs.sort_values("epoch").drop_duplicates("run_id", keep="last")
+    joined = complete.merge(last[["run_id", "accuracy", "valid_loss"]], on="run_id")
     return (
         joined.sort_values(["variant", "backend", "seed", "run_id"])
         .drop_duplicates(["variant", "backend", "seed"], keep="last")

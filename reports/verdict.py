@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 from reports import baseline as baselines
 from reports import speed
 from reports.certificate import DIFFERS, Agreement, Certificate
-from reports.completeness import Square
+from reports.completeness import Square, ranges
 from reports.field import Explained
 from reports.findings import Finding
 from reports.judgement import Judgement
@@ -39,10 +39,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _key(key: Any) -> str:
+    return " ".join(key) if isinstance(key, tuple) else str(key)
 
 
 def as_junit(judgement: Judgement) -> str:
@@ -90,10 +94,9 @@ def _failures(judgement: Judgement) -> dict[Square, list[str]]:
         for d in comparison.confirmation.worse:
             found.setdefault(d.square, []).append(f"{d.measure} is worse (p {d.worse_p:.4f})")
     if comparison:
-        for label in comparison.changed:
-            variant, backend, *seed = label.split()
-            text = f"{' '.join(seed)} ended with other weights than in the baseline"
-            found.setdefault((variant, backend), []).append(text)
+        for square, seeds in comparison.changed.items():
+            text = f"other weights than in the baseline with seeds {ranges(seeds)}"
+            found.setdefault(square, []).append(text)
     for change in judgement.changes:
         if change.slower:
             square = (change.variant, change.backend)
@@ -163,7 +166,7 @@ def _comparison(comparison: baselines.Comparison) -> str:
     first = comparison.first
     same = (
         f"Repeated tonight, of the baseline's runs: {comparison.same_runs}; ended with other "
-        f"weights: {len(comparison.changed)}."
+        f"weights: {sum(map(len, comparison.changed.values()))}."
     )
     tested = (
         f"Max-T permutation test over {counted(len(first.differences), 'column')} (squares times "

@@ -23,7 +23,7 @@ WORSE = {("Model5", "nn"): 0.06}
 def test_the_same_night_again() -> None:
     """The same seeds with the same weights are equal, pair by pair, and counted."""
     found = hold_against_baseline(BASELINE, BASELINE)
-    assert (found.verdict, found.same_runs, found.changed) == (EQUAL, 480, ())
+    assert (found.verdict, found.same_runs, found.changed) == (EQUAL, 480, {})
     assert found.first.paired
     assert all(d.worse_p == 1 and d.mean == d.baseline_mean for d in found.first.differences)
 
@@ -34,8 +34,8 @@ def test_other_weights() -> None:
     night.loc[(night["variant"] == "Model3") & (night["seed"] == 7), "weights_sha256"] = "other"
     found = hold_against_baseline(night, BASELINE)
     assert found.verdict == REGRESSED
-    assert found.changed == ("Model3 custom seed 7",)
-    assert changed_runs(night, BASELINE.iloc[:0]) == (0, ())
+    assert found.changed == {("Model3", "custom"): (7,)}
+    assert changed_runs(night, BASELINE.iloc[:0]) == (0, {})
 
 
 def test_fresh_seeds_without_a_change() -> None:

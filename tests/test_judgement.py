@@ -109,7 +109,7 @@ def test_other_weights_regress() -> None:
     """Runs that ended with other weights fail the night by name."""
     judgement = judged(Evidence(night(20, hashes="x"), night(20)))
     assert (judgement.verdict, judgement.exit_code) == ("regressed", 1)
-    assert "Model0 custom seed 0 ended with other weights" in judgement.reasons[0]
+    assert "Model0 custom: other weights than in the baseline with seeds 0-19" in judgement.reasons
 
 
 def test_suspicion_then_confirmation() -> None:
