@@ -278,8 +278,7 @@ class HoistedFullyConnected(nn.Module):
         )
         if self.keeps_state:
             self.h = states[:, -1].detach()
-        normalised = torch.stack([self.bn(state) for state in states.unbind(1)], dim=1)
-        scores: Tensor = self.h_o(normalised)
+        scores: Tensor = self.h_o(normalise_steps(self.bn, states))
         return scores
 
     def _score_last(self, x: Tensor) -> Tensor:
@@ -298,6 +297,38 @@ class HoistedFullyConnected(nn.Module):
 
     def _zero_state(self, x: Tensor) -> Tensor:
         return self.h_h.weight.new_zeros(x.shape[0], self.h_h.in_features)
+
+
+def normalise_steps(bn: nn.BatchNorm1d, states: Tensor) -> Tensor:
+    """Return ``bn`` of every step's states, (batch, time, hidden), as called step by step.
+
+    In training every step has statistics of its own: each feature of each step is a channel of one
+    call. The running statistics then move by ``momentum`` once a step, the last step the latest.
+    """
+    batch, time, hidden = states.shape
+    if not bn.training:
+        normalised: Tensor = bn(states.flatten(0, 1))
+        return normalised.view(states.shape)
+    assert bn.momentum is not None  # noqa: S101  # the models' own layer has one
+    means, variances = states.new_zeros(2, time * hidden)
+    normalised = F.batch_norm(
+        states.reshape(batch, time * hidden),
+        means,
+        variances,
+        bn.weight.repeat(time),
+        bn.bias.repeat(time),
+        training=True,
+        momentum=1.0,  # they become the batch's
+        eps=bn.eps,
+    )
+    later_steps = torch.arange(time - 1, -1, -1, dtype=states.dtype, device=states.device)
+    shares = bn.momentum * (1 - bn.momentum) ** later_steps
+    for running, found in ((bn.running_mean, means), (bn.running_var, variances)):
+        assert running is not None  # noqa: S101  # as above
+        running.mul_((1 - bn.momentum) ** time).add_(shares @ found.view(time, hidden))
+    assert bn.num_batches_tracked is not None  # noqa: S101  # as above
+    bn.num_batches_tracked += time
+    return normalised.view(states.shape)
 
 
 class CustomHoisted(Implementation):
