@@ -233,7 +233,9 @@ def _read_file(path: Path, schema: pa.Schema) -> pa.Table:
             version = (parquet.schema_arrow.metadata or {}).get(VERSION_KEY)
             if version != schema.metadata[VERSION_KEY]:
                 raise UnreadableError(f"schema version {version!r}, expected {SCHEMA_VERSION}")
-            rows = parquet.read().cast(schema)
+            # A file is small: handing it to other threads would take longer than reading it.
+            rows = parquet.read(use_threads=False)
+            rows = rows if rows.schema.equals(schema) else rows.cast(schema)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UnreadableError(" ".join(str(error).split()) or type(error).__name__) from error
     return rows
