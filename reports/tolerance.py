@@ -12,11 +12,11 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 
-DRAWS = 20_000
-"""Baselines that are drawn where there is no formula: a confidence of 0.95 is met to 0.002."""
+GRID = 1024
+"""Points for the distribution of the alarm rate. With 16 times as many no level moves by 0.3%."""
 
 
 def corrected_level(
@@ -68,11 +68,22 @@ def _critical_value(level: float, ratio: float, confidence: float) -> float:
 def _critical_value_of_independent(
     level: float, ratio: float, confidence: float, columns: int
 ) -> float:
-    luck = np.random.default_rng(0).standard_normal((DRAWS, columns)) * ratio**0.5
+    """Return c for independent columns.
+
+    -log(1 - rate) is a sum over the columns of -log Phi(c sqrt(1 + ratio) - B sqrt(ratio)), and
+    must be at most -log(1 - level). The terms are rounded to a grid that ends there, and their
+    distribution is folded with itself by Fourier transform.
+    """
+    most = -np.log1p(-level)
+    bin_ends = (np.arange(GRID) + 0.5) * most / (GRID - 1)
+    quantiles = ndtri(np.exp(-bin_ends))
 
     def excess(critical: float) -> float:
-        rates = 1 - ndtr(critical * (1 + ratio) ** 0.5 - luck).prod(axis=1)
-        return float(np.quantile(rates, confidence) - level)
+        up_to = ndtr((critical * (1 + ratio) ** 0.5 - quantiles) / ratio**0.5)
+        of_one = np.fft.rfft(np.diff(up_to, prepend=0), columns * GRID)
+        of_all = np.fft.irfft(of_one**columns, columns * GRID)[:GRID]
+        # Half of what was rounded to the end lies beyond it.
+        return float(of_all.sum() - of_all[-1] / 2 - confidence)
 
     # No column is luckier, and none alarms more often, than Bonferroni's shares of both.
     enough = _critical_value(level / columns, ratio, 1 - (1 - confidence) / columns)

@@ -76,6 +76,16 @@ def test_columns_can_only_lower_it(night: int, baseline: int) -> None:
     assert (night < baseline) == (min(levels) == levels[0])
 
 
+@pytest.mark.parametrize(("level", "night"), [(0.01, 40), (0.01, 150), (1 / 365, 150)])
+def test_independent_columns_by_drawing_baselines(level: float, night: int) -> None:
+    """Where they matter most, the alarm rate's 95% quantile over drawn baselines is the level."""
+    corrected = corrected_level(level, night=night, baseline=40, columns=8)
+    critical, ratio = norm.isf(1 - (1 - corrected) ** (1 / 8)), night / 40
+    luck = np.random.default_rng(0).standard_normal((50_000, 8))
+    rates = 1 - norm.cdf(critical * np.sqrt(1 + ratio) - luck * np.sqrt(ratio)).prod(axis=1)
+    assert np.quantile(rates, 0.95) == pytest.approx(level, rel=0.05)
+
+
 def normal_means(rows: int, columns: int, correlation: float, seed: int) -> Array:
     """Return standard normal rows, all of whose columns have this correlation."""
     generator = np.random.default_rng(seed)
