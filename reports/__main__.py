@@ -71,6 +71,19 @@ def make_parser() -> Parser:
         "--strict", action="store_true", help="let an improvement fail the night too"
     )
     _add_output(check_parser)
+    power_parser = commands.add_parser(
+        "power",
+        help="how many seeds a night needs to see a fall of the accuracy",
+        description="Say how many seeds each square needs to see its mean final accuracy fall, at "
+        "one false alarm a year, from the spread of the seeds at hand.",
+    )
+    _add_results(power_parser)
+    power_parser.add_argument(
+        "--drop", type=float, default=1.0, metavar="POINTS", help="percentage points; default: 1"
+    )
+    power_parser.add_argument(
+        "--power", type=float, default=0.9, metavar="P", help="probability to see it; default: 0.9"
+    )
     baseline_parser = commands.add_parser("baseline", help="freeze a night, to be held against")
     actions = baseline_parser.add_subparsers(dest="action", required=True, parser_class=Parser)
     freeze = actions.add_parser(
@@ -141,6 +154,27 @@ def check(options: argparse.Namespace) -> int:
     return judgement.exit_code
 
 
+def plan(options: argparse.Namespace) -> int:
+    """Carry out ``reports power``."""
+    from reports.planning import as_text, plan_seeds
+    from reports.selection import select
+
+    if not 0 < options.drop < 100:
+        raise UsageError(f"--drop must be between 0 and 100 points, not {options.drop:g}")
+    if not 0.25 <= options.power < 1:
+        raise UsageError(f"--power must be 0.25 or more and below 1, not {options.power:g}")
+    plans = plan_seeds(
+        select(Store(options.results).read()).grid, options.drop / 100, options.power
+    )
+    if not plans:
+        raise UsageError(
+            f"{options.results} has no square with two runs of the full recipe: "
+            "`python -m bench run` makes some"
+        )
+    print(as_text(plans, options.drop / 100, options.power))
+    return 0
+
+
 def freeze_baseline(options: argparse.Namespace) -> int:
     """Carry out ``reports baseline freeze``."""
     store = Store(options.results)
@@ -207,7 +241,7 @@ def render(results: Path, output: Path) -> list[Path]:
     return [report, *pages.values()]
 
 
-COMMANDS = {"render": render_report, "check": check, "baseline": freeze_baseline}
+COMMANDS = {"render": render_report, "check": check, "power": plan, "baseline": freeze_baseline}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -19,6 +19,7 @@ import pandas as pd
 
 from reports.completeness import Square
 from reports.permutation import LEAST, MaxT, max_t_test, oriented
+from reports.power import smallest_visible_drop
 from reports.tolerance import corrected_level
 
 LEVEL = 0.05
@@ -46,6 +47,9 @@ class Difference:
     baseline_mean: float
     worse_p: float
     better_p: float
+    visible: float
+    """The change for the worse that would have been suspected with probability 0.9; NaN where it is
+    not known: of pairs, or of less than two finite values."""
 
     @property
     def square(self) -> Square:
@@ -167,7 +171,7 @@ def _stage(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> Stage:
         columns=len(columns),
     )
     return Stage(
-        differences=_differences(columns, a, b, worse, better),
+        differences=_differences(columns, a, b, worse, better, level=None if paired else level),
         level=level,
         corrected=corrected,
         paired=paired,
@@ -192,7 +196,9 @@ def _differences(
     theirs: npt.NDArray[np.float64],
     worse: MaxT,
     better: MaxT,
+    level: float | None,
 ) -> tuple[Difference, ...]:
+    """Return what was found column by column; ``level`` is None for pairs."""
     found = []
     for index, (variant, backend, measure) in enumerate(columns):
         sign = -1 if MEASURES[measure] else 1
@@ -208,9 +214,20 @@ def _differences(
                 baseline_mean=float(sign * b.mean()) if len(b) else np.nan,
                 worse_p=float(worse.p_values[index]),
                 better_p=float(better.p_values[index]),
+                visible=np.nan if level is None else _visible(a, b, level, len(columns)),
             )
         )
     return tuple(found)
+
+
+def _visible(
+    ours: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64], level: float, columns: int
+) -> float:
+    if min(len(ours), np.isfinite(theirs).sum()) < LEAST:
+        return np.nan
+    return smallest_visible_drop(
+        theirs, night=len(ours), baseline=len(theirs), level=level, columns=columns
+    )
 
 
 def _present(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -190,7 +190,21 @@ def _comparison(comparison: baselines.Comparison) -> str:
     ]
     header = ["model", "backend", "measure", "seeds", "baseline", "tonight", "p worse", "p better"]
     heading = "### Against the baseline"
-    return "\n\n".join([heading, same, tested, table(header, rows, left=3)])
+    parts = [heading, same, tested, _visible(first.differences), table(header, rows, left=3)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _visible(differences: Sequence[baselines.Difference]) -> str:
+    """Say the smallest effect that would have been seen."""
+    drops = [d for d in differences if d.measure == "accuracy" and math.isfinite(d.visible)]
+    if not drops:
+        return ""
+    least, most = min(drops, key=lambda d: d.visible), max(drops, key=lambda d: d.visible)
+    return (
+        "With probability 0.9 it would have suspected a mean final accuracy lower by "
+        f"{100 * least.visible:.1f} points ({least.variant} {least.backend}) to "
+        f"{100 * most.visible:.1f} points ({most.variant} {most.backend})."
+    )
 
 
 def _changes(changes: Sequence[speed.Change]) -> str:
