@@ -198,18 +198,25 @@ class Store:
         if contents.unreadable:
             raise StoreError(f"cannot be read, and would be lost: {', '.join(contents.unreadable)}")
         target = Store(folder)
-        if any(target.folder.glob("*/*.parquet")):
-            raise StoreError(f"{target.folder} holds a store already: name a new folder")
+        target.write_contents(contents)
+        return target.folder
+
+    def write_contents(self, contents: Contents) -> None:
+        """Write everything as one compressed file a table, in an order of its own.
+
+        Raises StoreError where this store is not empty.
+        """
+        if any(self.folder.glob("*/*.parquet")):
+            raise StoreError(f"{self.folder} holds a store already: name a new folder")
         tables = {RUNS: contents.runs, EPOCHS: contents.epochs}
         if len(contents.throughput):
             tables[THROUGHPUT] = contents.throughput
-        target.prepare(tables)
+        self.prepare(tables)
         for table, rows in tables.items():
             ordered = rows.sort_values(ORDERS[table], kind="stable")
             schema = SCHEMAS[table]
             compacted = pa.Table.from_pandas(ordered, schema=schema, preserve_index=False)
-            target._write_file(table, table, compacted.replace_schema_metadata(schema.metadata))
-        return target.folder
+            self._write_file(table, table, compacted.replace_schema_metadata(schema.metadata))
 
     def _read_table(self, table: str, unreadable: dict[str, str]) -> pd.DataFrame:
         """Return a table's sound rows; add the other files to ``unreadable``."""

@@ -69,7 +69,7 @@ def find_problems(contents: Contents, expected: Iterable[Square] = ()) -> list[P
         )
         for row in failed.itertuples()
     ]
-    return problems + _missing(runs, expected) + _mixed(runs)
+    return problems + _missing(runs, expected) + _repeated(runs) + _mixed(runs)
 
 
 def notebook_squares() -> list[Square]:
@@ -93,6 +93,24 @@ def _missing(runs: pd.DataFrame, expected: Iterable[Square]) -> list[Problem]:
         elif usual - seeds:
             lacking = ranges(sorted(usual - seeds))
             problems.append(Problem("missing runs", f"{name} lacks seeds {lacking}", square))
+    return problems
+
+
+def _repeated(runs: pd.DataFrame) -> list[Problem]:
+    """Name the squares in which runs of several seeds ended with the very same weights."""
+    hashed = runs.dropna(subset=["weights_sha256"])
+    problems = []
+    for square, rows in hashed.groupby(["variant", "backend"]):
+        seeds = rows.groupby("weights_sha256")["seed"].unique()
+        problems += [
+            Problem(
+                "repeated run",
+                f"{' '.join(map(str, square))}: the same weights from seeds {ranges(sorted(same))}",
+                (str(square[0]), str(square[1])),
+            )
+            for same in seeds
+            if len(same) > 1
+        ]
     return problems
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -102,6 +103,7 @@ def squares_of(runs: pd.DataFrame) -> set[Square]:
     return {(str(v), str(b)) for v, b in zip(runs["variant"], runs["backend"], strict=True)}
 
 
+@cache
 def published_facts(folder: Path = PUBLISHED_RUNS) -> tuple[Certificate | None, list[Explained]]:
     """Return the certificate by the published seeds, and what they say of other people's runs.
 

@@ -109,6 +109,17 @@ def test_other_kinds_are_not_mixed(tmp_path: Path) -> None:
     assert found(tmp_path, whole_night() + doubles) == []
 
 
+def test_repeated_weights(tmp_path: Path) -> None:
+    """Seeds that ended with the very same weights are one seed under several names."""
+    night = whole_night(4)
+    hashes = ["a", "b", "a", "a"]
+    for seed, sha in enumerate(hashes):
+        night[seed] = replace(night[seed], outcome=replace(night[seed].outcome, weights_sha256=sha))
+    assert found(tmp_path, night) == [
+        "repeated run: Model0 custom: the same weights from seeds 0, 2-3"
+    ]
+
+
 def test_no_runs(tmp_path: Path) -> None:
     """An empty store lacks all eight squares."""
     assert len(found(tmp_path, [])) == 8
