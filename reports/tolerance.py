@@ -1,9 +1,10 @@
 """The correction for a baseline's own luck.
 
-A baseline is drawn once and then judges every later night. A test of level 5% errs in 5% of the
-pairs of a night and a baseline: against a baseline that happens to be good far more nights alarm,
-and all of them. What is wanted is a tolerance limit, as in Guttman (1970), *Statistical Tolerance
-Regions*: with confidence, this baseline's rate of false alarms is at most the level.
+A baseline is drawn once and then judges every later night. A test of level 5% errs in 5% of all
+pairs of a night and a baseline; against the one baseline at hand, if it happens to be good, it errs
+far more often, and goes on doing so. What is wanted is a tolerance limit, as in Guttman (1970),
+*Statistical Tolerance Regions*: with confidence, this baseline's rate of false alarms is at most
+the level.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 
 GRID = 1024
-"""Points for the distribution of the alarm rate. With 16 times as many no level moves by 0.3%."""
+"""Points for the distribution of the alarm rate. With 16 times as many, the level of up to 64
+columns moves by less than 0.3% for n / m from 0.01; below that it is too low by 3% at most."""
 
 
 def corrected_level(
     level: float, *, night: int, baseline: int, columns: int, confidence: float = 0.95
 ) -> float:
-    """Return the level at which to run a max-T test, lower than ``level``, for it to be kept.
+    """Return the level, ``level`` at most, at which a max-T test is to be run for it to be kept.
 
     ``night`` and ``baseline`` are numbers of seeds, n and m. Run at the returned level against one
     baseline, night after night, the test alarms at a rate of ``level`` at most, for a share
@@ -30,13 +32,16 @@ def corrected_level(
 
     The means of both are taken as normal, with the same variance. In a column where the baseline's
     mean is lucky by B of its standard deviations, B ~ N(0, 1), the difference of the means exceeds
-    c standard deviations with probability 1 - Phi(c sqrt(1 + n / m) - B sqrt(n / m)). Over all
-    columns c is chosen so that the alarm rate has ``level`` as its ``confidence`` quantile over
-    baselines, and the level returned is that of c. This is done for columns that all say the same
-    (c is then (z_level + z_confidence sqrt(n / m)) / sqrt(1 + n / m), z being upper quantiles) and
-    for independent ones, whose baselines are drawn with a fixed seed; the lower of the two is
-    taken. For columns equally correlated, the level needed was found to be no more than a few per
-    cent below the lower one. It never exceeds ``level``, which is the average rate.
+    c of its own with probability 1 - Phi(c sqrt(1 + n / m) - B sqrt(n / m)). Over all columns c is
+    chosen so that the alarm rate has ``level`` as its ``confidence`` quantile over baselines, and
+    the level returned is that of c. This is done for columns that all say the same, where c is
+    (z_(1 - level) + z_confidence sqrt(n / m)) / sqrt(1 + n / m) with normal quantiles z, and for
+    independent ones. The lower level is taken; for equally correlated columns the level needed was
+    found to lie 6% below it at most. ``level`` itself is never exceeded, so that the average rate
+    over baselines is kept too.
+
+    It is lowest where n / m is about (z_confidence / z_(1 - level))^2, where the luck of the night
+    and of the baseline weigh alike. The difference of means that alarms falls with either number.
 
     Raises ``ValueError`` without seeds or columns, for a ``level`` that isn't between 0 and 0.5,
     or a ``confidence`` that isn't at least 0.5 and less than 1.

@@ -27,6 +27,10 @@ def modules_after(statement: str) -> set[str]:
         ("import bench.__main__, bench.pool, bench.progress", {"torch", "fastai", "reports"}),
         ("import bench.runner", {"reports"}),
         (
+            "import reports.envelope, reports.ranks, reports.permutation, reports.power",
+            {"torch", "fastai", "pandas", "bench", "matplotlib"},
+        ),
+        (
             "import reports.__main__, reports.markdown, reports.figures",
             {"torch", "fastai", "bench.runner", "bench.environment"},
         ),

@@ -42,6 +42,23 @@ def test_seeds_for_drop_by_hand() -> None:
     assert seeds_for_drop(UNIT, 0.5, level=LEVEL, power=0.95) == 127
 
 
+def test_columns_share_the_corrected_level() -> None:
+    """Each column's share leaves the family at the level that is allowed for it."""
+    drop = smallest_visible_drop(UNIT, night=100, baseline=25, level=0.01, power=0.5, columns=8)
+    critical = drop / math.sqrt(1 / 100 + 1 / 25)
+    allowed = corrected_level(0.01, night=100, baseline=25, columns=8)
+    assert 1 - norm.cdf(critical) ** 8 == pytest.approx(allowed)
+    assert allowed < 0.9 * corrected_level(0.01, night=100, baseline=25, columns=1)
+
+
+def test_what_is_just_visible_is_seen() -> None:
+    """All that is asked for is asked for in both directions."""
+    for changes in ({}, {"power": 0.6}, {"confidence": 0.7}, {"columns": 3}):
+        options = {"level": LEVEL, "baseline": 40} | changes
+        drop = smallest_visible_drop(UNIT, night=30, **options)
+        assert seeds_for_drop(UNIT, drop, **options) == 30
+
+
 def test_a_small_baseline_bounds_what_can_be_seen() -> None:
     """Against m seeds nothing smaller than 2 z / sqrt(m) is visible, however large the night."""
     bound = 2 * Z / 5

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from reports import tolerance
 from reports.tolerance import corrected_level
 
 Array = npt.NDArray[np.float64]
@@ -74,6 +75,13 @@ def test_columns_can_only_lower_it(night: int, baseline: int) -> None:
     ]
     assert max(levels) == levels[0]
     assert (night < baseline) == (min(levels) == levels[0])
+
+
+@pytest.mark.parametrize("ratio", [0.1, 1, 4])
+def test_one_independent_column_has_a_formula(ratio: float) -> None:
+    """What is computed on a grid for any number of columns is, for one, what the formula gives."""
+    on_grid = tolerance._critical_value_of_independent(0.05, ratio, 0.95, 1)
+    assert on_grid == pytest.approx(tolerance._critical_value(0.05, ratio, 0.95), rel=3e-7)
 
 
 @pytest.mark.parametrize(("level", "night"), [(0.01, 40), (0.01, 150), (1 / 365, 150)])
