@@ -84,6 +84,28 @@ def make_parser() -> Parser:
     power_parser.add_argument(
         "--power", type=float, default=0.9, metavar="P", help="probability to see it; default: 0.9"
     )
+    prove_parser = commands.add_parser(
+        "prove",
+        help="measure check itself: false alarms, and planted faults found",
+        description="Judge simulated nights by `check`: nights without a change, made of seeds "
+        "of the results folder, and nights with the faults that `bench run --plant` trained. "
+        "Writes null_nights.csv and faults.csv, which every verdict then shows.",
+    )
+    _add_results(prove_parser)
+    prove_parser.add_argument("--planted", metavar="DIR", help="runs of `bench run --plant`")
+    prove_parser.add_argument(
+        "--baselines", type=int, default=40, metavar="N", help="baselines; default: 40"
+    )
+    prove_parser.add_argument(
+        "--nights", type=int, default=10, metavar="N", help="nights a baseline; default: 10"
+    )
+    prove_parser.add_argument(
+        "--seeds", type=int, default=20, metavar="N", help="seeds a night; default: 20"
+    )
+    prove_parser.add_argument(
+        "--baseline-seeds", type=int, default=100, metavar="N", help="default: 100"
+    )
+    prove_parser.add_argument("--output", required=True, metavar="DIR", help="where to write")
     baseline_parser = commands.add_parser("baseline", help="freeze a night, to be held against")
     actions = baseline_parser.add_subparsers(dest="action", required=True, parser_class=Parser)
     freeze = actions.add_parser(
@@ -175,6 +197,40 @@ def plan(options: argparse.Namespace) -> int:
     return 0
 
 
+def prove(options: argparse.Namespace) -> int:
+    """Carry out ``reports prove``."""
+    from reports import proof
+
+    for name in ("baselines", "nights", "seeds", "baseline_seeds"):
+        if getattr(options, name) < 1:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} must be 1 or more, not {getattr(options, name)}")
+    pool = Store(options.results).read()
+    nulls = proof.null_nights(
+        pool,
+        baselines=options.baselines,
+        nights=options.nights,
+        baseline_seeds=options.baseline_seeds,
+        night_seeds=options.seeds,
+    )
+    files = {proof.NULLS.name: nulls.to_csv(index=False)}
+    for what, rate in zip(("suspected", "failed"), proof.false_alarms(nulls), strict=True):
+        print(f"nights without a change that were {what}: {rate}")
+    if options.planted is not None:
+        faults = proof.detect_faults(
+            pool,
+            Store(options.planted).read(),
+            baseline_seeds=options.baseline_seeds,
+            night_seeds=sorted({max(2, options.seeds // 4), max(2, options.seeds // 2)}),
+            nights=options.nights,
+        )
+        files[proof.FAULTS.name] = faults.to_csv(index=False)
+        for plant, variants, seeds, noticed, failed in proof.rates_by_fault(faults):
+            print(f"{plant} in {variants}, {seeds} seeds: noticed {noticed}, failed {failed}")
+    _write(Path(options.output), files)
+    return 0
+
+
 def freeze_baseline(options: argparse.Namespace) -> int:
     """Carry out ``reports baseline freeze``."""
     store = Store(options.results)
@@ -241,7 +297,13 @@ def render(results: Path, output: Path) -> list[Path]:
     return [report, *pages.values()]
 
 
-COMMANDS = {"render": render_report, "check": check, "power": plan, "baseline": freeze_baseline}
+COMMANDS = {
+    "render": render_report,
+    "check": check,
+    "power": plan,
+    "prove": prove,
+    "baseline": freeze_baseline,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,8 +9,10 @@ from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pandas as pd
+
 from reports import baseline as baselines
-from reports import speed
+from reports import proof, speed
 from reports.certificate import DIFFERS, Agreement, Certificate
 from reports.completeness import Square, ranges
 from reports.field import Explained
@@ -137,6 +139,8 @@ def as_markdown(judgement: Judgement) -> str:
         parts.append(_findings(judgement.findings))
     if judgement.field:
         parts.append(_field(judgement.field))
+    if proof.NULLS.exists():
+        parts.append(_proof())
     return "\n\n".join(parts) + "\n"
 
 
@@ -272,6 +276,36 @@ def _findings(findings: Sequence[Finding]) -> str:
             f"{escape(finding.reason)}"
         )
     return "### Accepted findings\n\n" + "\n".join(lines)
+
+
+def _proof() -> str:
+    """Say how often this verdict itself is wrong, as measured."""
+    nulls = pd.read_csv(proof.NULLS)
+    suspected, failed = proof.false_alarms(nulls)
+    parts = [
+        "### How far this verdict can be trusted",
+        (
+            f"Nights without any change, made of real seeds, judged by this very check against "
+            f"{nulls['baseline'].nunique()} baselines: suspected {suspected}; failed, after "
+            f"confirmation on fresh seeds, {failed}. With 95% Clopper-Pearson intervals."
+        ),
+    ]
+    if proof.FAULTS.exists():
+        rows = [
+            [plant, variants, str(seeds), str(noticed), str(fails)]
+            for plant, variants, seeds, noticed, fails in proof.rates_by_fault(
+                pd.read_csv(proof.FAULTS)
+            )
+        ]
+        header = ["planted", "in", "seeds a night", "noticed", "failed the night"]
+        parts += [
+            (
+                "Faults that were planted in some variants and trained, and controls that change "
+                "nothing that matters: how many of the nights were noticed, and how many failed."
+            ),
+            table(header, rows, left=2),
+        ]
+    return "\n\n".join(parts)
 
 
 def _field(rows: Sequence[Explained]) -> str:

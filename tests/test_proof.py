@@ -1,0 +1,102 @@
+"""The measurement of check itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.store import Contents, Store
+from reports import proof
+from reports.__main__ import main
+from reports.proof import Rate, detect_faults, false_alarms, null_nights, rates_by_fault
+from tests.test_judgement import night
+
+
+@pytest.fixture(scope="module")
+def pool() -> Contents:
+    """Thirty seeds of every variant."""
+    contents = night(30)
+    contents.runs["weights_sha256"] = contents.runs["run_id"]
+    return contents
+
+
+def planted(pool: Contents, moved: float, *, hashes: str | None = None) -> Contents:
+    """Return runs of Model5 as a fault would leave them: other accuracies, other software."""
+    contents = night(12, start=500, moved={"Model5": moved})
+    runs = contents.runs[contents.runs["variant"] == "Model5"].copy()
+    runs["weights_sha256"] = runs["run_id"] if hashes is None else hashes
+    runs = runs.assign(plant="a_fault", commit="another")
+    epochs = contents.epochs[contents.epochs["run_id"].isin(runs["run_id"])]
+    return replace(pool, runs=runs, epochs=epochs)
+
+
+def test_null_nights(pool: Contents) -> None:
+    """Nights of the pool's own law mostly pass, and are the same each time they are drawn."""
+    sizes = {"baselines": 2, "nights": 2, "baseline_seeds": 30, "night_seeds": 8}
+    nights = null_nights(pool, **sizes)
+    assert list(nights.columns) == ["baseline", "night", "first", "last"]
+    assert list(nights["baseline"]) == [0, 0, 1, 1]
+    assert set(nights["first"]) <= {0, 4}
+    assert (nights["last"] == 0).sum() >= 3
+    pd.testing.assert_frame_equal(nights, null_nights(pool, **sizes))
+
+
+@pytest.mark.parametrize(
+    ("moved", "hashes", "first", "last"),
+    [(0.5, None, {4}, {1}), (0.0, None, {0, 4}, {0}), (0.0, "the same", {3}, {3})],
+)
+def test_detect_faults(
+    moved: float, hashes: str | None, first: set[int], last: set[int], pool: Contents
+) -> None:
+    """A fault is suspected and confirmed, none is not; one seed under many names is corrupt."""
+    nights = detect_faults(
+        pool,
+        planted(pool, moved, hashes=hashes),
+        baseline_seeds=30,
+        night_seeds=[6],
+        nights=2,
+    )
+    assert set(nights["first"]) <= first
+    assert set(nights["last"]) == last
+    ((plant, variants, seeds, noticed, failed),) = rates_by_fault(nights)
+    assert (plant, variants, seeds, noticed.trials) == ("a_fault", "Model5", 6, 2)
+    assert failed.count == (0 if last == {0} else 2)
+
+
+def test_too_few_planted_seeds(pool: Contents) -> None:
+    """A night and its confirmation need seeds of their own."""
+    with pytest.raises(ValueError, match="20 planted seeds are needed, and there are 12"):
+        detect_faults(pool, planted(pool, 0.0), baseline_seeds=30, night_seeds=[10], nights=1)
+
+
+def test_rates() -> None:
+    """Counts, rates and exact intervals: none of 300 is at most 1.2%."""
+    rows = pd.DataFrame({"first": [0, 4, 4, 3], "last": [0, 0, 1, 3]})
+    suspected, failed = false_alarms(rows)
+    assert (suspected, failed) == (Rate(3, 4), Rate(1, 4))
+    assert Rate(0, 300).interval == (0, pytest.approx(0.0122, abs=1e-4))
+    assert str(Rate(1, 4)) == "1 of 4 (25.0%; 0.6% to 80.6%)"
+
+
+def test_command(
+    tmp_path: Path,
+    pool: Contents,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The command writes both tables, which the next verdict shows."""
+    Store(tmp_path / "pool").write_contents(pool)
+    folder = ["--results", str(tmp_path / "pool"), "--output", str(tmp_path / "proof")]
+    command = ["prove", *folder, "--baselines", "1", "--nights", "1", "--seeds", "6"]
+    assert main([*command, "--baseline-seeds", "20"]) == 0
+    assert "nights without a change that were failed: " in capsys.readouterr().out
+    monkeypatch.setattr(proof, "NULLS", tmp_path / "proof" / "null_nights.csv")
+    monkeypatch.setattr(proof, "FAULTS", tmp_path / "proof" / "faults.csv")
+    main(["check", "--results", str(tmp_path / "pool"), "--output", str(tmp_path / "report")])
+    text = (tmp_path / "report" / "verdict.md").read_text(encoding="utf-8")
+    assert "judged by this very check against 1 baselines: suspected " in text
+    assert main(["prove", *folder, "--nights", "0"]) == 2
+    assert "--nights must be 1 or more, not 0" in capsys.readouterr().err
