@@ -14,6 +14,7 @@ from hnrnn.variants import VARIANTS
 from reports import verdict
 from reports.completeness import find_problems
 from reports.findings import FindingsError, read_findings
+from reports.judgement import Evidence, judge
 
 
 class UsageError(Exception):
@@ -46,6 +47,7 @@ def make_parser() -> Parser:
         "render", help="write report.md and one PNG per model from the stored runs"
     )
     _add_results(render_parser)
+    _add_evidence(render_parser)
     _add_output(render_parser)
     check_parser = commands.add_parser(
         "check",
@@ -55,21 +57,7 @@ def make_parser() -> Parser:
         "or corrupt data, 4 inconclusive. Writes verdict.json, verdict.xml (JUnit) and verdict.md.",
     )
     _add_results(check_parser)
-    check_parser.add_argument(
-        "--baseline", metavar="DIR", help="what `baseline freeze` wrote; it is then the gate"
-    )
-    check_parser.add_argument(
-        "--confirmation",
-        metavar="DIR",
-        help="runs of fresh seeds, that confirm or clear what is suspected; default: confirmation "
-        "in the results folder, where there is one",
-    )
-    check_parser.add_argument(
-        "--findings", metavar="FILE", help="accepted findings; default: the project's"
-    )
-    check_parser.add_argument(
-        "--strict", action="store_true", help="let an improvement fail the night too"
-    )
+    _add_evidence(check_parser)
     _add_output(check_parser)
     power_parser = commands.add_parser(
         "power",
@@ -124,6 +112,24 @@ def _add_results(parser: Parser) -> None:
     )
 
 
+def _add_evidence(parser: Parser) -> None:
+    parser.add_argument(
+        "--baseline", metavar="DIR", help="what `baseline freeze` wrote; it is then the gate"
+    )
+    parser.add_argument(
+        "--confirmation",
+        metavar="DIR",
+        help="runs of fresh seeds, that confirm or clear what is suspected; default: confirmation "
+        "in the results folder, where there is one",
+    )
+    parser.add_argument(
+        "--findings", metavar="FILE", help="accepted findings; default: the project's"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="let an improvement fail the night too"
+    )
+
+
 def _add_output(parser: Parser) -> None:
     parser.add_argument(
         "--output", metavar="DIR", help="where to write; default: report in the results folder"
@@ -134,17 +140,8 @@ def _output(options: argparse.Namespace) -> Path:
     return Path(options.results) / "report" if options.output is None else Path(options.output)
 
 
-def render_report(options: argparse.Namespace) -> int:
-    """Carry out ``reports render``."""
-    paths = render(Path(options.results), _output(options))
-    print(f"{paths[0]} and {len(paths) - 1} figures written")
-    return 0
-
-
-def check(options: argparse.Namespace) -> int:
-    """Carry out ``reports check``; see ``main`` for what is returned."""
-    from reports.judgement import Evidence, judge
-
+def _evidence(options: argparse.Namespace) -> Evidence:
+    """Read everything that a night is judged by."""
     confirmation = options.confirmation
     usual = Path(options.results) / "confirmation"
     if confirmation is None and usual.is_dir():
@@ -160,7 +157,19 @@ def check(options: argparse.Namespace) -> int:
     if evidence.baseline is not None and evidence.baseline.unreadable:
         names = ", ".join(evidence.baseline.unreadable)
         raise UsageError(f"baseline {options.baseline} cannot be read: {names}: freeze it again")
-    judgement = judge(evidence)
+    return evidence
+
+
+def render_report(options: argparse.Namespace) -> int:
+    """Carry out ``reports render``."""
+    paths = render(_evidence(options), _output(options))
+    print(f"{paths[0]} and {len(paths) - 1} figures written")
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Carry out ``reports check``; see ``main`` for what is returned."""
+    judgement = judge(_evidence(options))
     output = _output(options)
     files = {
         "verdict.json": verdict.as_json(judgement),
@@ -257,13 +266,11 @@ def _write(output: Path, files: Mapping[str, str]) -> None:
         ) from error
 
 
-def render(results: Path, output: Path) -> list[Path]:
+def render(evidence: Evidence, output: Path) -> list[Path]:
     """Write ``report.md``, ``overview.png`` and a PNG a variant; return their paths.
 
-    Raises StoreError where ``results`` is not a store, OutputError where ``output`` cannot be
-    written.
+    Raises OutputError where ``output`` cannot be written.
     """
-    contents = Store(results).read()
     if output.exists() and not output.is_dir():
         raise OutputError(f"output folder {output} is a file: name a folder")
     from reports import figures, markdown  # loads matplotlib
@@ -271,9 +278,10 @@ def render(results: Path, output: Path) -> list[Path]:
     from reports.ratios import latest, ratios
     from reports.selection import select
 
-    selection = select(contents)
+    selection = select(evidence.night)
     tables = published.tables()
     comparisons = compare(selection.epochs, tables)
+    text = markdown.report(selection, comparisons, tables, judge(evidence))
     report = output / "report.md"
     pages = {name: output / f"{name}.png" for name in ("overview", *VARIANTS)}
     measured = ratios(latest(selection.throughput))
@@ -281,7 +289,7 @@ def render(results: Path, output: Path) -> list[Path]:
         pages["backends"] = output / "backends.png"
     try:
         output.mkdir(parents=True, exist_ok=True)
-        report.write_text(markdown.report(selection, comparisons, tables), encoding="utf-8")
+        report.write_text(text, encoding="utf-8")
         for name, path in pages.items():
             if name in VARIANTS:
                 figure = figures.curves(name, selection.epochs, tables)

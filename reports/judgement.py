@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.store import Contents, Store
 from hnrnn import published
+from hnrnn.variants import VARIANTS
 from reports import baseline as baselines
 from reports import speed
 from reports.certificate import AGREES, DIFFERS, INCONCLUSIVE, Certificate, hold_against_notebook
@@ -188,8 +189,9 @@ def _decide_by_notebook(evidence: Evidence, notebook: Certificate) -> tuple[str,
         if a.verdict == INCONCLUSIVE and a.variant not in accepted
     ]
     if few:
+        which = "any of the tables" if len(few) == len(VARIANTS) else f"those of {', '.join(few)}"
         return INCONCLUSIVE, [
-            f"too few seeds to reject: {', '.join(few)}; {notebook.seeds_needed} are needed"
+            f"too few seeds to reject {which}: {notebook.seeds_needed} a model are needed"
         ]
     return AGREES, ["the notebook's tables are like those of our seeds"]
 

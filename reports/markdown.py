@@ -10,8 +10,9 @@ import pandas as pd
 
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS, Variant
-from reports import backend_section
+from reports import backend_section, verdict
 from reports.comparison import Comparison, expected_share_outside
+from reports.judgement import Judgement
 from reports.selection import Selection
 from reports.tables import NO_VALUE, counted, escape, number, table
 
@@ -38,10 +39,16 @@ PROVENANCE = {
 }
 
 
-def report(selection: Selection, comparisons: Sequence[Comparison], published: pd.DataFrame) -> str:
+def report(
+    selection: Selection,
+    comparisons: Sequence[Comparison],
+    published: pd.DataFrame,
+    judgement: Judgement,
+) -> str:
     """Return the whole report; its pictures are ``overview.png`` and ``<variant>.png``."""
     parts = [
         "# The human-numbers notebook, reproduced",
+        verdict.opening(judgement),
         _opening(selection, comparisons),
         "![Final accuracy of the eight models](overview.png)",
         _summary_table(comparisons),
@@ -53,6 +60,7 @@ def report(selection: Selection, comparisons: Sequence[Comparison], published: p
         for variant in VARIANTS.values()
     ]
     parts.append(backend_section.section(selection, published))
+    parts += ["## What the verdict rests on", *verdict.evidence(judgement)]
     parts.append(_provenance(selection.runs))
     return "\n\n".join(parts) + "\n"
 

@@ -121,12 +121,23 @@ def _errors(judgement: Judgement) -> dict[Square, list[str]]:
 
 def as_markdown(judgement: Judgement) -> str:
     """Return the verdict as a block of markdown for a report or a job's summary."""
-    parts = ["## Verdict", _sentence(judgement)]
+    return "\n\n".join(["## Verdict", opening(judgement), *evidence(judgement)]) + "\n"
+
+
+def opening(judgement: Judgement) -> str:
+    """Return the verdict with its reasons, and what to do."""
+    text = _sentence(judgement)
     if judgement.confirmation_seeds:
-        parts.append(
-            "To confirm or clear it: train the suspected squares with fresh seeds, and check again "
-            f"with them.\n\n```\n{confirmation_command(judgement)}\n```"
+        text += (
+            "\n\nTo confirm or clear it: train the suspected squares with fresh seeds, and check "
+            f"again with them.\n\n```\n{confirmation_command(judgement)}\n```"
         )
+    return text
+
+
+def evidence(judgement: Judgement) -> list[str]:
+    """Return what the verdict rests on, test by test."""
+    parts = []
     if judgement.comparison:
         parts.append(_comparison(judgement.comparison))
     if judgement.changes:
@@ -141,7 +152,7 @@ def as_markdown(judgement: Judgement) -> str:
         parts.append(_field(judgement.field))
     if proof.NULLS.exists():
         parts.append(_proof())
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def confirmation_command(judgement: Judgement) -> str:

@@ -82,7 +82,7 @@ def test_too_few_seeds() -> None:
     """A night of five seeds is inconclusive, and says how many are needed."""
     judgement = judged(Evidence(night(5)))
     assert (judgement.verdict, judgement.exit_code) == ("inconclusive", 4)
-    assert "159 are needed" in judgement.reasons[0]
+    assert "159 a model are needed" in judgement.reasons[0]
 
 
 def test_incomplete() -> None:
