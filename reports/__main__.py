@@ -279,7 +279,7 @@ def render(evidence: Evidence, output: Path) -> list[Path]:
     from reports.selection import select
 
     selection = select(evidence.night)
-    tables = published.tables()
+    tables, field = published.tables(), published.field_runs()
     comparisons = compare(selection.epochs, tables)
     text = markdown.report(selection, comparisons, tables, judge(evidence))
     report = output / "report.md"
@@ -292,11 +292,11 @@ def render(evidence: Evidence, output: Path) -> list[Path]:
         report.write_text(text, encoding="utf-8")
         for name, path in pages.items():
             if name in VARIANTS:
-                figure = figures.curves(name, selection.epochs, tables)
+                figure = figures.curves(name, selection.epochs, tables, field)
             elif name == "backends":
                 figure = figures.backends(measured)
             else:
-                figure = figures.overview(selection.epochs, tables)
+                figure = figures.overview(selection.epochs, tables, field)
             figures.save(figure, path)
     except OSError as error:
         raise OutputError(

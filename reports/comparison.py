@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hnrnn.published import MEASURES
+from reports.curves import DECIMALS
 
 LOW, HIGH = 0.025, 0.975
 """The quantiles that bound the central 95% of our seeds."""
@@ -56,7 +57,7 @@ def compare(epochs: pd.DataFrame, published: pd.DataFrame) -> list[Comparison]:
     ``epochs`` has a row a run and epoch, ``published`` a row a model and epoch.
     """
     samples = {
-        (variant, epoch, measure): group[measure].to_numpy(dtype=np.float64)
+        (variant, epoch, measure): group[measure].to_numpy(dtype=np.float64).round(DECIMALS)
         for (variant, epoch), group in epochs.groupby(["variant", "epoch"])
         for measure in MEASURES
     }

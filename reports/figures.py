@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,12 +16,14 @@ from matplotlib.patches import Patch
 
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
-from reports.comparison import HIGH, LOW
+from reports.curves import curves as run_curves
+from reports.envelope import global_envelope
 from reports.ratios import Ratio
 
 # Okabe and Ito's colours, which colour-blind people tell apart.
 OURS = "#0072B2"
 NOTEBOOK = "#D55E00"
+FIELD = "#555555"
 TITLES = {"train_loss": "Training loss", "valid_loss": "Validation loss", "accuracy": "Accuracy"}
 DOTS_PER_INCH = 110
 GOLDEN_RATIO = (1 + 5**0.5) / 2
@@ -34,10 +37,18 @@ FADED_SEEDS = 40
 """From about so many seeds on, their curves are drawn fainter, so that the band stays visible."""
 
 
-def curves(variant: str, epochs: pd.DataFrame, published: pd.DataFrame) -> Figure:
-    """Draw one variant: a panel a measure, our seeds' curves and the notebook's, by epoch."""
+def curves(
+    variant: str, epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame
+) -> Figure:
+    """Draw one variant: a panel a measure, with our seeds' curves and the notebook's, by epoch.
+
+    Behind them the 95% global envelope of all three panels together: the notebook's curve leaves
+    it where the whole-table test rejects it at 5%, before Holm's correction. ``field`` are other
+    people's published runs.
+    """
     ours = epochs[epochs["variant"] == variant]
     notebook = published[published["model"] == variant].set_index("epoch")
+    others = run_curves(field, variant, key="run")
     seed_count = ours["seed"].nunique()
     figure = Figure(figsize=(12, 4.2), layout="constrained")
     figure.suptitle(
@@ -45,7 +56,14 @@ def curves(variant: str, epochs: pd.DataFrame, published: pd.DataFrame) -> Figur
         f"({seed_count} seed{'' if seed_count == 1 else 's'})",
         fontsize=14,
     )
+    bounds = _envelope(variant, ours, published)
     for axes, measure in zip(figure.subplots(1, 3), MEASURES, strict=True):
+        if measure in bounds:
+            low, high = bounds[measure]
+            axes.fill_between(range(len(low)), low, high, color=OURS, alpha=0.2, lw=0, zorder=2)
+        if len(others):
+            theirs = others[measure].to_numpy().T
+            axes.plot(theirs, color=FIELD, lw=0.9, ls=(0, (3, 1.5)), alpha=0.8, zorder=3)
         _draw_curves(axes, ours, measure)
         axes.plot(notebook.index, notebook[measure], "o-", color=NOTEBOOK, lw=2, ms=4.5, zorder=5)
         axes.set_title(TITLES[measure], fontsize=12)
@@ -53,19 +71,35 @@ def curves(variant: str, epochs: pd.DataFrame, published: pd.DataFrame) -> Figur
         axes.set_xlim(-0.3, VARIANTS[variant].epochs - 0.7)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
-    figure.legend(
-        handles=[
-            Line2D([], [], color=NOTEBOOK, marker="o", lw=2, ms=4.5, label="notebook"),
-            Line2D([], [], color=OURS, lw=2, label="our median"),
-            Patch(color=OURS, alpha=0.22, lw=0, label="central 95% of our seeds, by epoch"),
-            Line2D([], [], color=OURS, lw=0.6, alpha=0.6, label="each seed"),
-        ],
-        loc="outside lower center",
-        ncols=4,
-        frameon=False,
-        fontsize=11,
-    )
+    handles = [
+        Line2D([], [], color=NOTEBOOK, marker="o", lw=2, ms=4.5, label="notebook"),
+        Line2D([], [], color=OURS, lw=2, label="our median"),
+        Line2D([], [], color=OURS, lw=0.6, alpha=0.6, label="each seed"),
+    ]
+    if bounds:
+        handles.append(Patch(color=OURS, alpha=0.2, lw=0, label="95% global envelope"))  # type: ignore[arg-type]
+    if len(others):
+        label = f"{len(others)} runs that others published"
+        handles.append(Line2D([], [], color=FIELD, lw=0.9, ls=(0, (3, 1.5)), label=label))
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=11)
     return figure
+
+
+def _envelope(
+    variant: str, ours: pd.DataFrame, published: pd.DataFrame
+) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Return low and high by measure; nothing where there are no whole runs."""
+    table = run_curves(ours, variant)
+    if table.empty:
+        return {}
+    notebook = run_curves(published, variant, key="model")
+    bounds = global_envelope(table.to_numpy(), observed=notebook.to_numpy()[0])
+    low, high = (np.where(np.isfinite(bound), bound, np.nan) for bound in bounds)
+    epochs = VARIANTS[variant].epochs
+    return {
+        measure: (low[place * epochs :][:epochs], high[place * epochs :][:epochs])
+        for place, measure in enumerate(MEASURES)
+    }
 
 
 def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
@@ -73,17 +107,15 @@ def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
     if table.empty:
         axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="grey")
         return
-    alpha = 0.5 if table.shape[1] < FADED_SEEDS else 0.15
+    alpha = 0.5 if table.shape[1] < FADED_SEEDS else 0.12
     axes.plot(table.index, table.to_numpy(), color=OURS, lw=0.6, alpha=alpha, zorder=1)
-    low, high = table.quantile(LOW, axis=1), table.quantile(HIGH, axis=1)
-    axes.fill_between(table.index, low, high, color=OURS, alpha=0.22, lw=0, zorder=2)
     marker = "o" if len(table) == 1 else "none"
     axes.plot(table.index, table.median(axis=1), marker=marker, color=OURS, lw=2, zorder=4)
 
 
-def overview(epochs: pd.DataFrame, published: pd.DataFrame) -> Figure:
-    """Draw the final accuracy of every variant: a dot a seed, and the notebook's."""
-    figure = Figure(figsize=(10, 5.6), layout="constrained")
+def overview(epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame) -> Figure:
+    """Draw the final accuracy of every variant: a dot a seed, the notebook's and other people's."""
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
     axes = figure.subplots()
     names = list(VARIANTS)
     for position, name in enumerate(names):
@@ -102,6 +134,8 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame) -> Figure:
         if len(accuracy):
             middle = float(np.median(accuracy))
             axes.plot([middle, middle], [position - 0.36, position + 0.36], color=OURS, lw=2.5)
+        theirs = field[(field["model"] == name) & (field["epoch"] == last)]["accuracy"]
+        axes.plot(theirs, [position + 0.42] * len(theirs), "|", color=FIELD, ms=9, mew=1.4)
         row = published[(published["model"] == name) & (published["epoch"] == last)]
         axes.plot(
             row["accuracy"], [position], "D", color=NOTEBOOK, ms=9, mec="white", mew=1.2, zorder=5
@@ -116,9 +150,10 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame) -> Figure:
             Line2D([], [], color=NOTEBOOK, marker="D", ms=8, lw=0, label="notebook"),
             Line2D([], [], color=OURS, marker="o", ms=4, lw=0, label="our seeds"),
             Line2D([], [], color=OURS, lw=2.5, label="our median"),
+            Line2D([], [], color=FIELD, marker="|", ms=9, mew=1.4, lw=0, label="others' runs"),
         ],
         loc="outside lower center",
-        ncols=3,
+        ncols=4,
         frameon=False,
         fontsize=11,
     )
