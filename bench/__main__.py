@@ -54,6 +54,10 @@ def run(options: argparse.Namespace) -> int:
     seeds = list(range(profile.seeds)) if options.seeds is None else parse_seeds(options.seeds)
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
+    if options.plant is not None and options.profile == "nightly":
+        raise UsageError(
+            "--plant: the nightly profile is never trained wrongly; use --profile quick or smoke"
+        )
     backends = list(profile.backends)
     if options.backends is not None:
         backends = parse_names(options.backends)
@@ -65,20 +69,31 @@ def run(options: argparse.Namespace) -> int:
         "dtype": options.dtype,
         "initialisation": options.initialisation,
         "epochs": profile.epochs,
+        "plant": options.plant,
     }
     plan.make_plan(**grid, device=options.device)
+    lines = []
     if options.backends is not None:
-        for line in plan.empty_squares(grid["variants"], backends):
-            print(f"passed over: {line}", file=sys.stderr)
+        lines += plan.empty_squares(grid["variants"], backends)
+    lines += plan.unplantable(plan.find_squares(grid["variants"], backends), options.plant)
+    for line in lines:
+        print(f"passed over: {line}", file=sys.stderr)
     corpora.load(options.data)  # raises where a given copy is another text
 
+    # Threads spin while they wait: several, as a plant may have, on few cores spin for minutes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # These load torch: only once the arguments have been found good.
-    from bench.environment import read_environment, read_provenance, reproducible_settings
+    from bench.environment import (
+        read_environment,
+        read_provenance,
+        reproducible_settings,
+        threads_of,
+    )
 
     device = _find_device(options.device)
     runs = plan.make_plan(**grid, device=device)
-    with reproducible_settings():
-        environment = read_environment(device)
+    with reproducible_settings(threads_of(options.plant)):
+        environment = read_environment(device, options.plant)
     ids = {run: run_id(run, environment) for run in runs}
 
     store = Store(options.results)

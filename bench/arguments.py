@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from bench.faults import FAULTS
 from bench.plan import PROFILES
 from hnrnn.arguments import Parser
 from hnrnn.variants import VARIANTS
@@ -75,6 +76,13 @@ def _add_run(commands: Commands[Parser]) -> None:
         help="where BatchNorm weights start: at 1, or drawn from U(0, 1) as before PyTorch 1.2",
     )
     run.add_argument(
+        "--plant",
+        metavar="NAME",
+        help="train wrongly on purpose, to see that it is found: "
+        f"{_joined_names(control=False)}; or rightly in another way, to see that nothing is: "
+        f"{_joined_names(control=True)}; refused by --profile nightly",
+    )
+    run.add_argument(
         "--jobs",
         type=int,
         metavar="N",
@@ -87,6 +95,10 @@ def _add_run(commands: Commands[Parser]) -> None:
         help="a copy of fast.ai's human_numbers, folder or archive, that must prove equal to the "
         "generated text",
     )
+
+
+def _joined_names(*, control: bool) -> str:
+    return ", ".join(fault.name for fault in FAULTS.values() if fault.control == control)
 
 
 def _add_throughput(commands: Commands[Parser]) -> None:

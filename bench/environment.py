@@ -17,6 +17,7 @@ import torch
 
 import bench.backends
 import hnrnn
+from bench.faults import FAULTS
 from bench.records import Environment, Provenance
 from hnrnn import corpus
 
@@ -39,6 +40,12 @@ def find_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return name
+
+
+def threads_of(plant: str | None) -> int:
+    """Return how many CPU threads a run with ``plant``, or with nothing planted, is given."""
+    threads = FAULTS[plant].threads if plant else None
+    return threads or THREADS
 
 
 @contextmanager
@@ -70,8 +77,8 @@ def reproducible_settings(threads: int = THREADS) -> Iterator[None]:
         uninitialized.fill_uninitialized_memory = filling
 
 
-def read_environment(device: str) -> Environment:
-    """Return the environment as torch reports it now, for runs on ``device``."""
+def read_environment(device: str, plant: str | None = None) -> Environment:
+    """Return the environment as torch reports it now, for runs on ``device`` with ``plant``."""
     cuda = device == "cuda"
     cudnn = torch.backends.cudnn.version() if cuda else None  # type: ignore[no-untyped-call]
     return Environment(
@@ -84,21 +91,22 @@ def read_environment(device: str) -> Environment:
         deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
         tf32=bool(torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32),
         data_sha256=corpus.generate().sha256,
-        source_sha256=source_sha256(),
+        source_sha256=source_sha256(planted=plant is not None),
     )
 
 
 @cache
-def source_sha256() -> str:
+def source_sha256(*, planted: bool = False) -> str:
     """Return the digest of the code that trains: ``hnrnn`` but for its commands, and backends.
 
-    A commit would not do: it changes with every word of the README, and a working tree need not
-    be one.
+    What plants a fault is part of it where one is ``planted``. A commit would not do: it changes
+    with every word of the README, and a working tree need not be one.
     """
     digest = hashlib.sha256()
     package, backends = Path(hnrnn.__file__).parent, Path(bench.backends.__file__).parent
     paths = [p for p in package.glob("*.py") if p.name not in COMMAND_LINE_MODULES]
-    for path in sorted(paths) + sorted(backends.glob("*.py")):
+    planting = [backends.parent / "planting.py"] if planted else []
+    for path in sorted(paths) + sorted(backends.glob("*.py")) + planting:
         digest.update(f"{path.parent.name}/{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 

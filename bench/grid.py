@@ -27,6 +27,8 @@ class Backend:
     name: str
     description: str
     recurrences: frozenset[Recurrence]
+    graphed: bool = False
+    """Whether the whole training step is captured, not the recurrence alone."""
 
     def executes(self, variant: Variant) -> bool:
         """Return whether the variant's recurrence is one that this backend is made for."""
@@ -44,8 +46,18 @@ _TABLE = (
         _EVERY,
     ),
     Backend("compiled", "torch.compile of the custom loop", _EVERY),
-    Backend("graphed", "the whole training step as a CUDA graph, over nn (ReLU: custom)", _EVERY),
-    Backend("graphed_loop", "the whole training step as a CUDA graph, over custom_hoisted", _EVERY),
+    Backend(
+        "graphed",
+        "the whole training step as a CUDA graph, over nn (ReLU: custom)",
+        _EVERY,
+        graphed=True,
+    ),
+    Backend(
+        "graphed_loop",
+        "the whole training step as a CUDA graph, over custom_hoisted",
+        _EVERY,
+        graphed=True,
+    ),
 )
 
 BACKENDS: Mapping[str, Backend] = MappingProxyType({backend.name: backend for backend in _TABLE})

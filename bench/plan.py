@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.faults import FAULTS
 from bench.grid import BACKENDS, NOTEBOOK, NOTEBOOK_BACKENDS
 from bench.records import Run
 from hnrnn.variants import VARIANTS, Variant, find_variant
@@ -141,6 +142,20 @@ def find_squares(variants: Sequence[str], backends: Sequence[str]) -> list[tuple
     return squares
 
 
+def unplantable(squares: Sequence[tuple[Variant, str]], plant: str | None) -> list[str]:
+    """Return a line for every reason why ``plant`` does not apply to some of ``squares``.
+
+    Raises PlanError for a name that is neither a fault nor a control.
+    """
+    if plant is None:
+        return []
+    if plant not in FAULTS:
+        raise PlanError(f"unknown plant {plant!r}: choose from {', '.join(FAULTS)}")
+    obstacles = (FAULTS[plant].obstacle(*square) for square in squares)
+    lines = (f"{plant} cannot be planted: {obstacle}" for obstacle in obstacles if obstacle)
+    return list(dict.fromkeys(lines))
+
+
 def make_plan(
     *,
     variants: Sequence[str],
@@ -150,14 +165,19 @@ def make_plan(
     initialisation: str,
     device: str,
     epochs: int | None,
+    plant: str | None = None,
 ) -> list[Run]:
     """Return every run of the grid: seed by seed, so that a night cut short is balanced.
 
     Within a seed the longest runs come first, so that no worker is left alone with one at the end.
-    Raises PlanError for an unknown variant or backend, and where no named backend executes any of
-    the named variants.
+    Where ``plant``, of ``bench.faults``, does not apply, there is no run. Raises PlanError for an
+    unknown variant, backend or plant, and where no named backend executes any of the named
+    variants, or ``plant`` applies to none.
     """
-    squares = find_squares(variants, backends)
+    named = find_squares(variants, backends)
+    squares = [square for square in named if not unplantable([square], plant)]
+    if not squares:
+        raise PlanError("; ".join(unplantable(named, plant)))
     runs = [
         Run(
             variant=variant.name,
@@ -167,6 +187,7 @@ def make_plan(
             initialisation=initialisation,
             device=device,
             epochs=variant.epochs if epochs is None else min(epochs, variant.epochs),
+            plant=plant,
         )
         for seed in seeds
         for variant, backend in squares

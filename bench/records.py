@@ -12,9 +12,13 @@ import pyarrow as pa
 
 from hnrnn.variants import VARIANTS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VERSION_KEY = b"schema_version"
 """Where a file's metadata says which schema it is of."""
+ADDED_COLUMNS = {2: ("plant",)}
+"""Nullable columns by the schema version that brought them: older files lack them."""
+ID_VERSION = 1
+"""Of what an id is made from."""
 
 OK = "ok"
 DIVERGED = "diverged"
@@ -35,11 +39,14 @@ class Run:
     initialisation: str
     device: str
     epochs: int
+    plant: str | None = None
+    """The fault or control that is planted, of ``bench.faults``; None: the recipe as it is."""
 
     @property
     def label(self) -> str:
         """The run in a few words, for people."""
-        return f"{self.variant} {self.backend} seed {self.seed}"
+        planted = "" if self.plant is None else f" with {self.plant}"
+        return f"{self.variant} {self.backend} seed {self.seed}{planted}"
 
 
 @dataclass(frozen=True)
@@ -211,7 +218,9 @@ def run_id(run: Run, environment: Environment) -> str:
     Equal content gives an equal id on every machine, so that a finished run is recognised.
     """
     content = asdict(run) | asdict(environment) | recipe(run.variant)
-    text = json.dumps(content | {"schema_version": SCHEMA_VERSION}, sort_keys=True)
+    if run.plant is None:
+        del content["plant"]  # a run with nothing planted has the id that it has without the field
+    text = json.dumps(content | {"schema_version": ID_VERSION}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 

@@ -11,8 +11,14 @@ import numpy as np
 
 from bench.backends import IMPLEMENTATIONS
 from bench.backends.graphed import GraphedTraining
-from bench.environment import read_environment, read_provenance, reproducible_settings
+from bench.environment import (
+    read_environment,
+    read_provenance,
+    reproducible_settings,
+    threads_of,
+)
 from bench.parity import Parity, check
+from bench.planting import planted_fit
 from bench.records import (
     DIVERGED,
     FAILED,
@@ -38,8 +44,8 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
     ``provenance``, the same for all runs of a night, is read here where it is not given.
     """
     implementation = IMPLEMENTATIONS[run.backend]
-    with reproducible_settings():
-        environment = read_environment(run.device)
+    with reproducible_settings(threads_of(run.plant)):
+        environment = read_environment(run.device, run.plant)
         identity = run_id(run, environment)
         started_at, start = datetime.now(UTC), time.perf_counter()
         epochs: tuple[Epoch, ...] = ()
@@ -83,8 +89,9 @@ def _train(run: Run) -> Training:
     implementation, variant = IMPLEMENTATIONS[run.backend], VARIANTS[run.variant]
     if run.backend != variant.backend:
         check_parity(run.variant, run.backend, run.device)
+    train = fit if run.plant is None else planted_fit(run.plant, variant, run.backend)
     with implementation.settings():
-        return fit(
+        return train(
             variant,
             seed=run.seed,
             dtype=run.dtype,

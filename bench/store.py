@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.records import (
+    ADDED_COLUMNS,
     EPOCHS_SCHEMA,
     FAILED,
     RUNS_SCHEMA,
@@ -233,18 +234,43 @@ class Store:
 
 
 def _read_file(path: Path, schema: pa.Schema) -> pa.Table:
-    """Return a file's rows; raise UnreadableError where it is not whole or not of our schema."""
+    """Return a file's rows in ``schema``, of which the file may be an older version.
+
+    Raises UnreadableError where it is not whole, or of a newer or another schema.
+    """
     try:
         with path.open("rb") as file:
             parquet = pq.ParquetFile(file, page_checksum_verification=True)
-            version = (parquet.schema_arrow.metadata or {}).get(VERSION_KEY)
-            if version != schema.metadata[VERSION_KEY]:
-                raise UnreadableError(f"schema version {version!r}, expected {SCHEMA_VERSION}")
+            version = _schema_version(parquet.schema_arrow)
             # A file is small: handing it to other threads would take longer than reading it.
-            rows = parquet.read(use_threads=False)
+            rows = _migrate(parquet.read(use_threads=False), version, schema)
             rows = rows if rows.schema.equals(schema) else rows.cast(schema)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UnreadableError(" ".join(str(error).split()) or type(error).__name__) from error
+    return rows
+
+
+def _schema_version(schema: pa.Schema) -> int:
+    """Return the version that a file's schema names."""
+    text = (schema.metadata or {}).get(VERSION_KEY, b"")
+    if not text.isdigit():
+        raise UnreadableError("it names no schema version")
+    if int(text) > SCHEMA_VERSION:
+        raise UnreadableError(
+            f"schema version {int(text)} is newer than {SCHEMA_VERSION}, the newest that is known "
+            "here: read it with the hnrnn that wrote it"
+        )
+    return int(text)
+
+
+def _migrate(rows: pa.Table, version: int, schema: pa.Schema) -> pa.Table:
+    """Return the rows with the columns that a file of ``version`` lacks, all null."""
+    for since, names in ADDED_COLUMNS.items():
+        for name in names:
+            if version < since and name in schema.names:
+                field = schema.field(name)
+                nulls = pa.nulls(len(rows), field.type)
+                rows = rows.add_column(schema.get_field_index(name), field, nulls)
     return rows
 
 

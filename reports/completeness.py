@@ -15,7 +15,7 @@ from hnrnn.variants import VARIANTS
 Square = tuple[str, str]
 """A variant and a backend."""
 
-KINDS = ["dtype", "initialisation"]
+KINDS = ["dtype", "initialisation", "plant"]
 """Columns in which the runs of a store may differ on purpose."""
 PROVENANCE = [
     "device_name",
@@ -117,7 +117,7 @@ def _repeated(runs: pd.DataFrame) -> list[Problem]:
 def _mixed(runs: pd.DataFrame) -> list[Problem]:
     """Name the columns in which runs of one kind differ, with how many have which value."""
     problems: list[Problem] = []
-    for _, alike in runs.groupby(KINDS):
+    for _, alike in runs.groupby(KINDS, dropna=False):
         for column in PROVENANCE:
             counts = Counter(str(value)[:24] for value in alike[column])
             if len(counts) > 1:

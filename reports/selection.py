@@ -44,10 +44,12 @@ def select(contents: Contents, initialisation: str = "ones") -> Selection:
 
     The configuration is the one with the most runs, among those in float32 with BatchNorm weights
     started as ``initialisation`` says if there are any. Where a seed was run for one epoch and for
-    all, the longer run is shown.
+    all, the longer run is shown. Runs with something planted are shown only where every run has
+    the same planted.
     """
-    runs = contents.runs
     notes = _unreadable_notes(contents.unreadable)
+    runs, planted_notes = _set_planted_apart(contents.runs)
+    notes += planted_notes
     failed = runs[runs["status"] == FAILED]
     notes += [
         f"{row.variant} {row.backend} seed {row.seed} failed: {row.error}"
@@ -99,6 +101,15 @@ def _with_final_values(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame
         .drop_duplicates(["variant", "backend", "seed"], keep="last")
         .reset_index(drop=True)
     )
+
+
+def _set_planted_apart(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the runs with nothing planted, or all if they have the same planted, and notes."""
+    counts = runs["plant"].value_counts().sort_index()
+    if len(counts) == 1 and counts.iloc[0] == len(runs):
+        return runs, [f"{counts.index[0]} was planted in all {len(runs)} runs."]
+    notes = [f"{plant} was planted in {n} runs, which are left out." for plant, n in counts.items()]
+    return runs[runs["plant"].isna()], notes
 
 
 def _unreadable_notes(unreadable: dict[str, str]) -> list[str]:

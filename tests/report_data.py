@@ -52,10 +52,11 @@ def made_up_record(
     status: str = OK,
     error: str | None = None,
     dtype: str = "float32",
+    plant: str | None = None,
 ) -> Record:
     """Return a record whose values are the notebook's, each moved by a seed's own small amount."""
     count = VARIANTS[variant].epochs if epochs is None else epochs
-    run = Run(variant, VARIANTS[variant].backend, seed, dtype, "ones", "cpu", count)
+    run = Run(variant, VARIANTS[variant].backend, seed, dtype, "ones", "cpu", count, plant)
     identity = run_id(run, environment)
     generator = np.random.default_rng(seed)
     published = tables().query("model == @variant").head(count)

@@ -15,9 +15,11 @@ import torch
 
 from bench import pool
 from bench.__main__ import main
+from bench.environment import read_environment, reproducible_settings
+from bench.faults import FAULTS
 from bench.grid import BACKENDS
 from bench.pool import Finished
-from bench.records import Run
+from bench.records import Run, run_id
 from bench.store import Store
 from hnrnn.variants import VARIANTS
 
@@ -70,6 +72,12 @@ def test_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["--jobs", "0"], "--jobs must be 1 or more"),
         (["--data", "/nowhere"], "give the human_numbers folder or archive"),
         (["--device", "cuda"], "use --device cpu or auto"),
+        (["--plant", "lr"], "unknown plant 'lr': choose from lr_times_3, lr_over_3"),
+        (["--plant", "lr_times_3", "--profile", "nightly"], "use --profile quick or smoke"),
+        (
+            ["--plant", "state_reset", "--variants", "Model0,Model1"],
+            "state_reset cannot be planted: Model0 keeps no hidden state; state_reset cannot",
+        ),
     ],
 )
 def test_bad_input(
@@ -167,6 +175,58 @@ def test_skipped_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main([*command, "--backends", "custom,nn_no_cudnn"]) == 0
     assert "2 stored already" in capsys.readouterr().err
     assert main([*command, "--backends", "graphed"]) == 1
+
+
+def test_plant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A planted run is stored as such, beside the real one; where it cannot be, a line says so."""
+    results = tmp_path / "results"
+    command = ["run", "--profile", "smoke", "--seeds", "1", "--results", str(results), *NOTEBOOK]
+    assert main([*command, "--variants", "Model4"]) == 0
+    command += ["--variants", "Model0,Model4", "--plant", "state_reset"]
+    capsys.readouterr()
+    assert main(command) == 0
+    error = capsys.readouterr().err
+    assert error.startswith(
+        "passed over: state_reset cannot be planted: Model0 keeps no hidden state\n1 runs: 0 stored"
+    )
+    assert "Model4 nn seed 0 with state_reset" in error
+    runs = Store(results).read().runs.sort_values("plant", na_position="first")
+    assert list(runs["variant"]) == ["Model4", "Model4"]
+    assert list(runs["plant"].isna()) == [True, False]
+    assert runs["plant"].iloc[1] == "state_reset"
+    assert runs["weights_sha256"].nunique() == 2
+    assert main(command) == 0
+    assert "1 runs: 1 stored already" in capsys.readouterr().err
+
+
+def test_threads_of_a_plant_are_part_of_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the call takes for a planted run's id is what its worker stores."""
+    planned: list[Run] = []
+
+    def run_all(runs: list[Run], **_: object) -> list[Finished]:
+        planned.extend(runs)
+        return [Finished(run, "ok") for run in runs]
+
+    seen = []
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setattr(pool, "run_all", run_all)
+    monkeypatch.setattr(Store, "finished", lambda _, ids: seen.extend(ids) or set())
+    command = ["run", "--profile", "smoke", "--seeds", "1", "--variants", "Model4", *NOTEBOOK]
+    assert main([*command, "--plant", "threads_2", "--results", str(tmp_path / "results")]) == 0
+    with reproducible_settings(threads=2):
+        environment = read_environment("cuda" if torch.cuda.is_available() else "cpu", "threads_2")
+    assert seen == [run_id(run, environment) for run in planned]
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"
+
+
+def test_help_lists_the_plants(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help names every fault and control."""
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    text = capsys.readouterr().out
+    assert all(name in text for name in FAULTS)
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,6 +82,16 @@ def test_source_digest_depends_on_the_code(tmp_path: Path, monkeypatch: pytest.M
         found.append(digest())
     assert found[0] == found[1] == found[2]
     assert len(set(found)) == 3
+
+    def planted_digest() -> str:
+        environment.source_sha256.cache_clear()
+        return environment.source_sha256(planted=True)
+
+    (tmp_path / "planting.py").write_text("one fault")
+    planted = planted_digest()
+    (tmp_path / "planting.py").write_text("another")
+    assert len({digest(), planted, planted_digest()}) == 3
+    assert digest() == found[-1]
     environment.source_sha256.cache_clear()
 
 

@@ -10,6 +10,8 @@ from hnrnn.variants import VARIANTS
 def test_every_backend_is_implemented() -> None:
     """The table that needs no torch names what is implemented, in the same order."""
     assert list(BACKENDS) == list(IMPLEMENTATIONS)
+    for name, backend in BACKENDS.items():
+        assert backend.graphed == IMPLEMENTATIONS[name].graphed
 
 
 def test_notebooks_own_squares_are_in_the_grid() -> None:

@@ -23,7 +23,10 @@ def modules_after(statement: str) -> set[str]:
         ("import hnrnn", {"torch", "fastai", "pandas"}),
         ("import hnrnn.training, hnrnn.facts, hnrnn.__main__", {"bench", "reports"}),
         ("import hnrnn.published, hnrnn.variants", {"torch", "fastai"}),
-        ("import bench.records, bench.store, bench.plan", {"torch", "fastai", "reports"}),
+        (
+            "import bench.records, bench.store, bench.plan, bench.faults",
+            {"torch", "fastai", "reports"},
+        ),
         ("import bench.__main__, bench.pool, bench.progress", {"torch", "fastai", "reports"}),
         ("import bench.runner", {"reports"}),
         (

@@ -14,9 +14,11 @@ from bench.plan import (
     PlanError,
     empty_squares,
     expected_cost,
+    find_squares,
     make_plan,
     parse_names,
     parse_seeds,
+    unplantable,
 )
 from bench.records import Run
 from hnrnn.variants import VARIANTS
@@ -112,6 +114,26 @@ def test_empty_squares_are_named() -> None:
     ]
 
 
+def test_plant_is_in_every_run() -> None:
+    """What is planted is planted in every run that it applies to, and there are no others."""
+    assert {run.plant for run in plan()} == {None}
+    assert {(run.variant, run.plant) for run in plan(plant="lr_times_3")} == {
+        ("Model0", "lr_times_3"),
+        ("Model5", "lr_times_3"),
+    }
+    assert {(run.variant, run.plant) for run in plan(plant="bptt_70")} == {("Model5", "bptt_70")}
+
+
+def test_unplantable_squares_are_named() -> None:
+    """Why a plant does not apply is said once a reason; of an unplanted call, nothing."""
+    squares = find_squares(["Model0", "Model5"], ["notebook", "nn", "graphed"])
+    assert unplantable(squares, "state_reset") == [
+        "state_reset cannot be planted: Model0 keeps no hidden state",
+        "state_reset cannot be planted: graphed captures the training step that it would change",
+    ]
+    assert unplantable(squares, None) == []
+
+
 def test_cost_depends_on_the_backend() -> None:
     """A variant costs on its own backend what the table says, and on a slower one more."""
     own, slower = plan(variants=["Model5"], backends=["nn", "custom"], seeds=[0])
@@ -134,6 +156,11 @@ def test_cost_depends_on_the_backend() -> None:
         (
             {"variants": ["Model0"], "backends": ["nn", "cell"]},
             "Model0 has no nn, cell: its backends are custom",
+        ),
+        ({"plant": "lr"}, "unknown plant 'lr': choose from lr_times_3"),
+        (
+            {"variants": ["Model0"], "plant": "bptt_70"},
+            "bptt_70 cannot be planted: Model0 has bptt 3, not 20",
         ),
     ],
 )

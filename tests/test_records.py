@@ -44,6 +44,20 @@ def test_id_depends_on_the_run(name: str) -> None:
     assert run_id(changed, ENVIRONMENT) != run_id(small_run(), ENVIRONMENT)
 
 
+def test_id_of_a_planted_run() -> None:
+    """A run with nothing planted has the id of a run without the field; each plant has its own."""
+    plants = (None, "lr_times_3", "lr_over_3")
+    ids = [run_id(small_run(plant=plant), ENVIRONMENT) for plant in plants]
+    assert ids[0] == "ab444ae249c98331f2ac"
+    assert len(set(ids)) == 3
+
+
+def test_label_names_the_plant() -> None:
+    """What is planted is said of a run, and nothing where there is nothing."""
+    assert small_run().label == "Model4 nn seed 0"
+    assert small_run(plant="state_reset").label == "Model4 nn seed 0 with state_reset"
+
+
 def test_id_depends_on_the_variant() -> None:
     """Two variants have two ids, whatever else is alike."""
     assert run_id(small_run("Model5", epochs=1), ENVIRONMENT) != run_id(small_run(), ENVIRONMENT)
@@ -60,6 +74,8 @@ def test_rows_have_the_schema(records: list[Record]) -> None:
     """A record's rows have exactly the columns of the tables."""
     record = records[0]
     assert list(record.run_row()) == RUNS_SCHEMA.names
+    assert record.run_row()["plant"] is None
+    assert RUNS_SCHEMA.field("plant").nullable
     assert [list(row) for row in record.epoch_rows()] == [EPOCHS_SCHEMA.names]
     assert EPOCHS_SCHEMA.names == [
         "run_id", "variant", "backend", "seed", "epoch",

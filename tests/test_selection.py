@@ -66,6 +66,33 @@ def test_one_configuration(tmp_path: Path) -> None:
     ]
 
 
+def test_planted_runs_are_left_out(tmp_path: Path) -> None:
+    """Runs with something planted are counted, not shown, even where they are more or failed."""
+    records = [made_up_record("Model0", 0)]
+    records += [made_up_record("Model0", seed, plant="same_seed") for seed in range(3)]
+    failed = made_up_record("Model0", 9, plant="lr_times_3")
+    records.append(with_outcome(failed, FAILED, "x"))
+    selection = selected(tmp_path, records)
+    assert list(selection.runs["run_id"]) == [records[0].run_id]
+    assert set(selection.epochs["run_id"]) == {records[0].run_id}
+    assert selection.notes == (
+        "lr_times_3 was planted in 1 runs, which are left out.",
+        "same_seed was planted in 3 runs, which are left out.",
+    )
+
+
+def test_a_store_of_one_plant_is_shown(tmp_path: Path) -> None:
+    """Where all runs have the same planted, they are shown, and it is said."""
+    records = [made_up_record("Model0", seed, plant="same_seed") for seed in range(3)]
+    selection = selected(tmp_path / "one", records)
+    assert list(selection.runs["seed"]) == [0, 1, 2]
+    assert selection.notes == ("same_seed was planted in all 3 runs.",)
+    records.append(made_up_record("Model0", 3, plant="lr_times_3"))
+    assert selected(tmp_path / "two", records).runs.empty
+    mixed = selected(tmp_path / "mixed", [records[0], made_up_record("Model0", 7)])
+    assert list(mixed.runs["seed"]) == [7]
+
+
 def test_longer_run_of_a_seed(tmp_path: Path) -> None:
     """Where a seed was run for one epoch and for all, it counts once, with all."""
     records = [made_up_record("Model0", 0, epochs=1), made_up_record("Model0", 0)]
