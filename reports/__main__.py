@@ -10,11 +10,13 @@ from pathlib import Path
 from bench.store import Store, StoreError
 from hnrnn import published
 from hnrnn.arguments import Parser
-from hnrnn.variants import VARIANTS
 from reports import verdict
+from reports.comparison import compare
 from reports.completeness import find_problems
 from reports.findings import FindingsError, read_findings
 from reports.judgement import Evidence, judge
+from reports.ratios import latest, ratios
+from reports.selection import select
 
 
 class UsageError(Exception):
@@ -163,7 +165,7 @@ def _evidence(options: argparse.Namespace) -> Evidence:
 def render_report(options: argparse.Namespace) -> int:
     """Carry out ``reports render``."""
     paths = render(_evidence(options), _output(options))
-    print(f"{paths[0]} and {len(paths) - 1} figures written")
+    print(f"{paths[0]}, report.html, summary.md and {len(paths) - 3} pictures written")
     return 0
 
 
@@ -188,7 +190,6 @@ def check(options: argparse.Namespace) -> int:
 def plan(options: argparse.Namespace) -> int:
     """Carry out ``reports power``."""
     from reports.planning import as_text, plan_seeds
-    from reports.selection import select
 
     if not 0 < options.drop < 100:
         raise UsageError(f"--drop must be between 0 and 100 points, not {options.drop:g}")
@@ -267,42 +268,35 @@ def _write(output: Path, files: Mapping[str, str]) -> None:
 
 
 def render(evidence: Evidence, output: Path) -> list[Path]:
-    """Write ``report.md``, ``overview.png`` and a PNG a variant; return their paths.
+    """Write ``report.md``, ``report.html``, ``summary.md`` and the pictures; return their paths.
 
     Raises OutputError where ``output`` cannot be written.
     """
+    from reports import html, markdown, pictures  # loads matplotlib
+
     if output.exists() and not output.is_dir():
         raise OutputError(f"output folder {output} is a file: name a folder")
-    from reports import figures, markdown  # loads matplotlib
-    from reports.comparison import compare
-    from reports.ratios import latest, ratios
-    from reports.selection import select
-
-    selection = select(evidence.night)
-    tables, field = published.tables(), published.field_runs()
-    comparisons = compare(selection.epochs, tables)
-    text = markdown.report(selection, comparisons, tables, judge(evidence))
-    report = output / "report.md"
-    pages = {name: output / f"{name}.png" for name in ("overview", *VARIANTS)}
-    measured = ratios(latest(selection.throughput))
-    if measured:
-        pages["backends"] = output / "backends.png"
+    selection, tables = select(evidence.night), published.tables()
+    material = markdown.Material(
+        selection=selection,
+        comparisons=compare(selection.epochs, tables),
+        tables=tables,
+        field=published.field_runs(),
+        judgement=judge(evidence),
+        ratios=ratios(latest(selection.throughput)),
+    )
+    text = markdown.report(material)
     try:
         output.mkdir(parents=True, exist_ok=True)
-        report.write_text(text, encoding="utf-8")
-        for name, path in pages.items():
-            if name in VARIANTS:
-                figure = figures.curves(name, selection.epochs, tables, field)
-            elif name == "backends":
-                figure = figures.backends(measured)
-            else:
-                figure = figures.overview(selection.epochs, tables, field)
-            figures.save(figure, path)
+        paths = pictures.draw(material, output)
     except OSError as error:
         raise OutputError(
             f"cannot write to {output} ({error.strerror}): name a folder that you may write to"
         ) from error
-    return [report, *pages.values()]
+    pages = {"report.md": text, "report.html": html.page(text, output)}
+    pages["summary.md"] = markdown.summary(material)
+    _write(output, pages)
+    return [*(output / name for name in pages), *paths]
 
 
 COMMANDS = {

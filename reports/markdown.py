@@ -3,66 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from hnrnn.published import MEASURES
-from hnrnn.variants import VARIANTS, Variant
-from reports import backend_section, verdict
+from bench.grid import BACKENDS
+from hnrnn.variants import VARIANTS
+from reports import backend_section, provenance, variant_section, verdict
+from reports.certificate import Agreement
 from reports.comparison import Comparison, expected_share_outside
 from reports.judgement import Judgement
+from reports.ratios import Ratio
 from reports.selection import Selection
-from reports.tables import NO_VALUE, counted, escape, number, table
+from reports.tables import NO_VALUE, counted, escape, interval, number, rank, table
 
-PROVENANCE = {
-    "device_name": "device",
-    "kernel": "kernel of the recurrence",
-    "dtype": "dtype",
-    "initialisation": "BatchNorm weights start",
-    "threads": "CPU threads a run",
-    "deterministic_algorithms": "deterministic algorithms",
-    "tf32": "TF32",
-    "torch_version": "torch",
-    "fastai_version": "fastai",
-    "cuda_version": "CUDA",
-    "cudnn_version": "cuDNN",
-    "driver_version": "driver",
-    "python_version": "Python",
-    "platform": "platform",
-    "package_version": "hnrnn",
-    "commit": "commit",
-    "dirty": "uncommitted changes",
-    "data_sha256": "SHA-256 of the data",
-    "source_sha256": "SHA-256 of the training code",
-}
+TITLE = "# The human-numbers notebook, reproduced"
 
 
-def report(
-    selection: Selection,
-    comparisons: Sequence[Comparison],
-    published: pd.DataFrame,
-    judgement: Judgement,
-) -> str:
-    """Return the whole report; its pictures are ``overview.png`` and ``<variant>.png``."""
-    parts = [
-        "# The human-numbers notebook, reproduced",
-        verdict.opening(judgement),
-        _opening(selection, comparisons),
-        "![Final accuracy of the eight models](overview.png)",
-        _summary_table(comparisons),
-        _reading_guide(),
-    ]
+@dataclass(frozen=True)
+class Material:
+    """What a report is made of."""
+
+    selection: Selection
+    comparisons: Sequence[Comparison]
+    tables: pd.DataFrame
+    """The notebook's tables."""
+    field: pd.DataFrame
+    """Other people's runs."""
+    judgement: Judgement
+    ratios: Sequence[Ratio]
+    """Of the latest measurement of each variant."""
+
+
+def report(material: Material) -> str:
+    """Return the whole report; its pictures are PNGs beside it."""
+    selection, judgement = material.selection, material.judgement
+    agreements = {a.variant: a for a in judgement.notebook.agreements}
+    parts = [TITLE, *_first_screen(material), _reading_guide()]
     parts += [_notes(selection.notes)] if selection.notes else []
+    parts.append("![Final accuracy of the eight models](overview.png)")
     parts += [
-        _variant_section(variant, selection, comparisons, published)
+        variant_section.section(
+            variant,
+            selection,
+            material.comparisons,
+            material.tables,
+            material.field,
+            agreements[variant.name],
+        )
         for variant in VARIANTS.values()
     ]
-    parts.append(backend_section.section(selection, published))
+    parts.append(backend_section.section(selection, material.tables))
     parts += ["## What the verdict rests on", *verdict.evidence(judgement)]
-    parts.append(_provenance(selection.runs))
+    parts.append(provenance.section(selection.runs))
     return "\n\n".join(parts) + "\n"
+
+
+def summary(material: Material) -> str:
+    """Return one screen for a job's summary: the verdict, the eight models, the backends."""
+    parts = [TITLE, *_first_screen(material)]
+    return "\n\n".join(parts).replace("](#", "](report.md#") + "\n"
+
+
+def _first_screen(material: Material) -> list[str]:
+    parts = [
+        verdict.opening(material.judgement),
+        _opening(material.selection, material.comparisons),
+        _summary_table(material.comparisons, material.judgement.notebook.agreements),
+    ]
+    parts += [_throughput(material.ratios)] if material.ratios else []
+    changes = verdict.changes_since(material.judgement)
+    return [*parts, changes] if changes else parts
+
+
+def _throughput(found: Sequence[Ratio]) -> str:
+    """Return the ratios of the training step, a row a variant and a column a backend."""
+    step = {(r.variant, r.backend): r for r in found if r.phase == "train_step" and not r.twin}
+    backends = [name for name in BACKENDS if any(backend == name for _, backend in step)]
+    rows = [
+        [
+            variant,
+            *(
+                f"{step[variant, name].ratio:.2f}" if (variant, name) in step else NO_VALUE
+                for name in backends
+            ),
+        ]
+        for variant in VARIANTS
+        if any(name == variant for name, _ in step)
+    ]
+    return (
+        "Tokens a second of a training step, as ratios to `nn` (`custom` for the first four):\n\n"
+        + table(["model", *backends], rows, left=1)
+    )
 
 
 def _opening(selection: Selection, comparisons: Sequence[Comparison]) -> str:
@@ -95,33 +127,29 @@ def _opening(selection: Selection, comparisons: Sequence[Comparison]) -> str:
     return " ".join(sentences)
 
 
-def _summary_table(comparisons: Sequence[Comparison]) -> str:
+def _summary_table(comparisons: Sequence[Comparison], agreements: Sequence[Agreement]) -> str:
     at = {(c.variant, c.epoch, c.measure): c for c in comparisons}
     rows = []
-    for variant in VARIANTS.values():
+    for variant, agreement in zip(VARIANTS.values(), agreements, strict=True):
         accuracy = at[variant.name, variant.epochs - 1, "accuracy"]
-        loss = at[variant.name, variant.epochs - 1, "valid_loss"]
         rows.append(
             [
                 f"[{variant.name}](#{variant.name.lower()})",
-                variant.description,
-                str(accuracy.seeds),
+                agreement.verdict,
+                number(agreement.p.table),
                 f"{accuracy.notebook:.4f}",
                 number(accuracy.median),
-                _interval(accuracy),
-                _rank(accuracy),
-                f"{loss.notebook:.4f}",
-                number(loss.median),
-                _interval(loss),
-                _rank(loss),
+                interval(accuracy),
+                rank(accuracy),
+                str(accuracy.seeds),
+                variant.description,
             ]
         )
     header = [
-        "model", "what it is", "seeds",
-        "accuracy: notebook", "median", "95%", "rank",
-        "valid_loss: notebook", "median", "95%", "rank",
+        "model", "verdict", "p of its table", "final accuracy: notebook", "median", "95%", "rank",
+        "seeds", "what it is",
     ]  # fmt: skip
-    return "After the last epoch:\n\n" + table(header, rows, left=2)
+    return table(header, rows, left=2)
 
 
 def _reading_guide() -> str:
@@ -135,73 +163,3 @@ def _reading_guide() -> str:
 
 def _notes(notes: Sequence[str]) -> str:
     return "**Not in the tables**\n\n" + "\n".join(f"- {escape(note)}" for note in notes)
-
-
-def _variant_section(
-    variant: Variant,
-    selection: Selection,
-    comparisons: Sequence[Comparison],
-    published: pd.DataFrame,
-) -> str:
-    recipe = (
-        f"{variant.description}: backend `{variant.backend}`, bptt {variant.bptt}, "
-        f"{variant.epochs} epochs, learning rate {variant.learning_rate:g}, "
-        f"pct_start {variant.pct_start:g}; the token after "
-        f"{'every token' if variant.target == 'every' else 'the last one'} is predicted."
-    )
-    seconds = _seconds_by_epoch(selection.epochs[selection.epochs["variant"] == variant.name])
-    times = published[published["model"] == variant.name].set_index("epoch")["seconds"]
-    rows = []
-    for epoch in range(variant.epochs):
-        cells = [str(epoch)]
-        for comparison in comparisons:
-            if (comparison.variant, comparison.epoch) == (variant.name, epoch):
-                cells += [
-                    f"{comparison.notebook:.6f}",
-                    number(comparison.median),
-                    _interval(comparison),
-                    _rank(comparison),
-                ]
-        cells += [str(times[epoch]), number(seconds.get(epoch, np.nan), digits=2)]
-        rows.append(cells)
-    header = ["epoch"]
-    for measure in MEASURES:
-        header += [f"{measure}: notebook", "median", "95%", "rank"]
-    header += ["time: notebook", "median"]
-    return "\n\n".join(
-        [
-            f"## {variant.name}",
-            recipe[0].upper() + recipe[1:],
-            f"![{variant.name}: curves by epoch]({variant.name}.png)",
-            table(header, rows),
-        ]
-    )
-
-
-def _seconds_by_epoch(epochs: pd.DataFrame) -> dict[Any, float]:
-    """Return the median over runs of an epoch's seconds, training and validation together."""
-    seconds = epochs["train_seconds"] + epochs["valid_seconds"]
-    return dict(seconds.groupby(epochs["epoch"]).median().items())
-
-
-def _provenance(runs: pd.DataFrame) -> str:
-    rows = []
-    for column, label in PROVENANCE.items():
-        values = sorted(runs[column].dropna().astype(str).unique())
-        rows.append([label, escape("; ".join(values)) or NO_VALUE])
-    if len(runs):
-        rows.append(["first run started", f"{runs['started_at'].min():%Y-%m-%d %H:%M} UTC"])
-        rows.append(["last run ended", f"{runs['ended_at'].max():%Y-%m-%d %H:%M} UTC"])
-    return "## Provenance\n\n" + table(["what", "value"], rows, left=2)
-
-
-def _interval(comparison: Comparison) -> str:
-    if np.isnan(comparison.low):
-        return NO_VALUE
-    return f"{comparison.low:.4f} to {comparison.high:.4f}"
-
-
-def _rank(comparison: Comparison) -> str:
-    if np.isnan(comparison.rank):
-        return NO_VALUE
-    return f"{comparison.rank:g} of {comparison.seeds + 1}"

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from reports.comparison import Comparison
+
 NO_VALUE = "-"
 
 
@@ -31,3 +33,17 @@ def escape(text: str) -> str:
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;")):
         text = text.replace(character, entity)
     return text
+
+
+def interval(comparison: Comparison) -> str:
+    """Return the central 95% of our seeds; a dash where there are none."""
+    if np.isnan(comparison.low):
+        return NO_VALUE
+    return f"{comparison.low:.4f} to {comparison.high:.4f}"
+
+
+def rank(comparison: Comparison) -> str:
+    """Return the notebook's place among our seeds; a dash where there are none."""
+    if np.isnan(comparison.rank):
+        return NO_VALUE
+    return f"{comparison.rank:g} of {comparison.seeds + 1}"

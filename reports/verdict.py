@@ -135,6 +135,25 @@ def opening(judgement: Judgement) -> str:
     return text
 
 
+def changes_since(judgement: Judgement) -> str:
+    """Say in a line what changed since the baseline; nothing without one."""
+    comparison = judgement.comparison
+    if comparison is None:
+        return ""
+    named = {
+        "other weights": comparison.changed,
+        "worse": dict.fromkeys(d.square for d in comparison.first.worse),
+        "better": dict.fromkeys(d.square for d in comparison.first.better),
+        "slower": dict.fromkeys((c.variant, c.backend) for c in judgement.changes if c.slower),
+        "faster": dict.fromkeys((c.variant, c.backend) for c in judgement.changes if c.faster),
+    }
+    parts = [
+        f"{what}: {', '.join(' '.join(square) for square in squares) or 'none'}"
+        for what, squares in named.items()
+    ]
+    return f"Since the baseline: {'; '.join(parts)}."
+
+
 def evidence(judgement: Judgement) -> list[str]:
     """Return what the verdict rests on, test by test."""
     parts = []

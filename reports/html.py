@@ -1,0 +1,80 @@
+"""``report.html``: the same page in one file, pictures and all, that needs no network.
+
+The markdown is turned into HTML by markdown-it; raw HTML in it is shown as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
+       max-width: 1180px; margin: 0 auto; padding: 1rem; overflow-wrap: break-word; }
+h1 { font-size: 1.7rem; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ddd; }
+img { max-width: 100%; height: auto; }
+.table { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-size: 0.86rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #e4e4e4; white-space: nowrap; }
+td.long { white-space: normal; min-width: 12rem; overflow-wrap: anywhere; }
+th { position: sticky; top: 0; background: #f5f5f5; }
+th button { all: unset; cursor: pointer; font-weight: 600; }
+th button:focus-visible { outline: 2px solid #0072b2; }
+th[aria-sort=ascending] button::after { content: " \\25B2"; }
+th[aria-sort=descending] button::after { content: " \\25BC"; }
+tbody tr:hover { background: #f3f8fb; }
+pre { background: #f5f5f5; padding: 0.6rem; overflow-x: auto; white-space: pre-wrap; }
+"""
+
+SCRIPT = """
+for (const table of document.querySelectorAll("table")) {
+  const body = table.tBodies[0];
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    const button = document.createElement("button");
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const order = head.ariaSort === "ascending" ? "descending" : "ascending";
+      for (const other of table.tHead.rows[0].cells) other.ariaSort = null;
+      head.ariaSort = order;
+      const key = row => row.cells[column].textContent.replaceAll(",", "");
+      const compare = (a, b) => {
+        const [x, y] = [parseFloat(key(a)), parseFloat(key(b))];
+        if (isNaN(x) || isNaN(y)) return isNaN(x) - isNaN(y) || key(a).localeCompare(key(b));
+        return x - y;
+      };
+      const rows = [...body.rows].sort(compare);
+      body.append(...(order === "ascending" ? rows : rows.reverse()));
+    });
+  });
+}
+"""
+LONG = 60
+"""Characters from which on a cell's text is broken into lines."""
+
+
+def page(markdown: str, folder: Path) -> str:
+    """Return a report's markdown as a page, with the pictures that it shows from ``folder``."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    body = parser.render(markdown)
+    body = body.replace("<table>", '<div class="table"><table>')
+    body = body.replace("</table>", "</table></div>")
+    body = re.sub(rf"<td([^>]*)>([^<]{{{LONG},}})</td>", r'<td class="long"\1>\2</td>', body)
+    body = re.sub(r"<h2>(Model\d)</h2>", lambda m: f'<h2 id="{m[1].lower()}">{m[1]}</h2>', body)
+    body = re.sub(r'<img src="([\w.-]+\.png)"', lambda m: _inlined(folder / m[1]), body)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        "<title>The human-numbers notebook, reproduced</title>\n"
+        f"<style>{STYLE}</style>\n</head>\n<body>\n{body}<script>{SCRIPT}</script>\n"
+        "</body>\n</html>\n"
+    )
+
+
+def _inlined(picture: Path) -> str:
+    data = base64.b64encode(picture.read_bytes()).decode("ascii")
+    return f'<img src="data:image/png;base64,{data}"'

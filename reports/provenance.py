@@ -1,0 +1,57 @@
+"""The report's last section: everything that is needed to repeat a night."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from hnrnn.variants import VARIANTS
+from reports.completeness import ranges
+from reports.tables import NO_VALUE, escape, table
+
+PROVENANCE = {
+    "device_name": "device",
+    "kernel": "kernel of the recurrence",
+    "dtype": "dtype",
+    "initialisation": "BatchNorm weights start",
+    "threads": "CPU threads a run",
+    "deterministic_algorithms": "deterministic algorithms",
+    "tf32": "TF32",
+    "torch_version": "torch",
+    "fastai_version": "fastai",
+    "cuda_version": "CUDA",
+    "cudnn_version": "cuDNN",
+    "driver_version": "driver",
+    "python_version": "Python",
+    "platform": "platform",
+    "package_version": "hnrnn",
+    "commit": "commit",
+    "dirty": "uncommitted changes",
+    "data_sha256": "SHA-256 of the data",
+    "source_sha256": "SHA-256 of the training code",
+}
+
+
+def section(runs: pd.DataFrame) -> str:
+    """Return the section: the command that repeats the runs, and what they were made with."""
+    parts = ["## Provenance"]
+    if len(runs):
+        parts.append(f"To repeat it, at this commit:\n\n```\n{command(runs)}\n```")
+    rows = []
+    for column, label in PROVENANCE.items():
+        values = sorted(runs[column].dropna().astype(str).unique())
+        rows.append([label, escape("; ".join(values)) or NO_VALUE])
+    if len(runs):
+        rows.append(["first run started", f"{runs['started_at'].min():%Y-%m-%d %H:%M} UTC"])
+        rows.append(["last run ended", f"{runs['ended_at'].max():%Y-%m-%d %H:%M} UTC"])
+    return "\n\n".join([*parts, table(["what", "value"], rows, left=2)])
+
+
+def command(runs: pd.DataFrame) -> str:
+    """Return the command that trains what is shown; where runs differ in an option, the first's."""
+    first = runs.iloc[0]
+    variants = [name for name in VARIANTS if name in set(runs["variant"])]
+    words = ["python -m bench run", "--variants", *variants, "--backends notebook"]
+    words += ["--seeds", ranges(sorted(runs["seed"].unique())).replace(" ", "")]
+    words += ["--device", str(first["device"]), "--dtype", str(first["dtype"])]
+    words += ["--initialisation", str(first["initialisation"])]
+    return " ".join(words)
