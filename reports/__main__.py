@@ -16,7 +16,7 @@ from reports.completeness import find_problems
 from reports.findings import FindingsError, read_findings
 from reports.judgement import Evidence, judge
 from reports.ratios import latest, ratios
-from reports.selection import select
+from reports.selection import epochs_started, select
 
 
 class UsageError(Exception):
@@ -284,6 +284,7 @@ def render(evidence: Evidence, output: Path) -> list[Path]:
         field=published.field_runs(),
         judgement=judge(evidence),
         ratios=ratios(latest(selection.throughput)),
+        uniform=epochs_started(evidence.night, "uniform"),
     )
     text = markdown.report(material)
     try:

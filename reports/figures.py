@@ -24,6 +24,7 @@ from reports.ratios import Ratio
 OURS = "#0072B2"
 NOTEBOOK = "#D55E00"
 FIELD = "#555555"
+UNIFORM = "#E69F00"
 TITLES = {"train_loss": "Training loss", "valid_loss": "Validation loss", "accuracy": "Accuracy"}
 DOTS_PER_INCH = 110
 GOLDEN_RATIO = (1 + 5**0.5) / 2
@@ -154,6 +155,43 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame)
         ],
         loc="outside lower center",
         ncols=4,
+        frameon=False,
+        fontsize=11,
+    )
+    return figure
+
+
+def eras(ones: pd.DataFrame, uniform: pd.DataFrame, field: pd.DataFrame) -> Figure:
+    """Draw final training loss and accuracy, a panel a variant: both starts of BatchNorm.
+
+    ``ones`` and ``uniform`` are epochs of our seeds whose BatchNorm weights start at 1, or are
+    drawn; ``field`` are other people's runs, which fall to one or the other.
+    """
+    figure = Figure(figsize=(13, 6.6), layout="constrained")
+    for name, axes in zip(VARIANTS, figure.subplots(2, 4).flat, strict=True):
+        for epochs, column, style in (
+            (ones, "variant", {"marker": "o", "color": OURS, "ms": 4, "alpha": 0.5}),
+            (uniform, "variant", {"marker": "s", "color": UNIFORM, "ms": 4, "alpha": 0.6}),
+            (field, "model", {"marker": "x", "color": "black", "ms": 6, "mew": 1.3}),
+        ):
+            final = epochs[
+                (epochs[column] == name) & (epochs["epoch"] == VARIANTS[name].epochs - 1)
+            ]
+            axes.plot(final["train_loss"], final["accuracy"], lw=0, mec=style["color"], **style)
+        axes.set_title(name, fontsize=12)
+        axes.grid(alpha=0.25)
+    for axes in figure.axes[4:]:
+        axes.set_xlabel("training loss after the last epoch")
+    for axes in figure.axes[::4]:
+        axes.set_ylabel("accuracy")
+    figure.legend(
+        handles=[
+            Line2D([], [], color=OURS, marker="o", ms=5, lw=0, label="ours, BatchNorm starts at 1"),
+            Line2D([], [], color=UNIFORM, marker="s", ms=5, lw=0, label="ours, drawn from U(0, 1)"),
+            Line2D([], [], color="black", marker="x", ms=6, lw=0, label="runs others published"),
+        ],
+        loc="outside lower center",
+        ncols=3,
         frameon=False,
         fontsize=11,
     )

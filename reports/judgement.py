@@ -17,7 +17,7 @@ from reports.certificate import AGREES, DIFFERS, INCONCLUSIVE, Certificate, hold
 from reports.completeness import Problem, Square, find_problems, ranges
 from reports.field import STARTS, Explained, explained, field_runs
 from reports.findings import Finding, unexpected
-from reports.selection import Selection, select
+from reports.selection import Selection, epochs_started, select
 
 REGRESSED, INCOMPLETE = "regressed", "incomplete"
 EXIT_CODES = {AGREES: 0, REGRESSED: 1, DIFFERS: 1, INCOMPLETE: 3, INCONCLUSIVE: 4}
@@ -114,12 +114,9 @@ def published_facts(folder: Path = PUBLISHED_RUNS) -> tuple[Certificate | None, 
         return None, []
     contents = Store(folder).read()
     tables, field = published.tables(), published.field_runs()
-    ones, uniform = (select(contents, start) for start in STARTS)
-    drawn = uniform.epochs
-    if not (uniform.runs["initialisation"] == "uniform").all():
-        drawn = drawn.iloc[:0]  # there are none, and the others were selected
-    runs = field_runs(field, ones.epochs, drawn)
-    return hold_against_notebook(ones.epochs, tables), explained(runs, field, tables)
+    ones, uniform = (epochs_started(contents, start) for start in STARTS)
+    runs = field_runs(field, ones, uniform)
+    return hold_against_notebook(ones, tables), explained(runs, field, tables)
 
 
 def _decide(

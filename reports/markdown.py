@@ -33,6 +33,8 @@ class Material:
     judgement: Judgement
     ratios: Sequence[Ratio]
     """Of the latest measurement of each variant."""
+    uniform: pd.DataFrame
+    """Epochs of tonight's runs whose BatchNorm weights were drawn; empty where there are none."""
 
 
 def report(material: Material) -> str:
@@ -54,6 +56,8 @@ def report(material: Material) -> str:
         for variant in VARIANTS.values()
     ]
     parts.append(backend_section.section(selection, material.tables))
+    if len(material.uniform):
+        parts.append(_eras(material))
     parts += ["## What the verdict rests on", *verdict.evidence(judgement)]
     parts.append(provenance.section(selection.runs))
     return "\n\n".join(parts) + "\n"
@@ -74,6 +78,17 @@ def _first_screen(material: Material) -> list[str]:
     parts += [_throughput(material.ratios)] if material.ratios else []
     changes = verdict.changes_since(material.judgement)
     return [*parts, changes] if changes else parts
+
+
+def _eras(material: Material) -> str:
+    counts = material.uniform.groupby("variant")["seed"].nunique()
+    return (
+        "## Two eras of PyTorch\n\n"
+        "Before PyTorch 1.2 the weights of BatchNorm were drawn from U(0, 1); since then they "
+        f"start at 1. Beside the seeds above, {counted(int(counts.min()), 'seed')} or more a model that "
+        "start the old way. The table below counts which start explains other people's runs.\n\n"
+        "![Final training loss and accuracy of both starts](eras.png)"
+    )
 
 
 def _throughput(found: Sequence[Ratio]) -> str:

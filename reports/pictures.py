@@ -22,6 +22,8 @@ def draw(material: Material, folder: Path) -> list[Path]:
         drawings[name] = lambda name=name: figures.curves(name, epochs, tables, field)  # type: ignore[misc]
     if material.ratios:
         drawings["backends"] = lambda: figures.backends(material.ratios)
+    if len(material.uniform):
+        drawings["eras"] = lambda: figures.eras(epochs, material.uniform, field)
     paths = []
     for name, drawing in drawings.items():
         paths.append(folder / f"{name}.png")

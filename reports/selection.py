@@ -91,6 +91,13 @@ def select(contents: Contents, initialisation: str = "ones") -> Selection:
     return Selection(shown, epochs, grid, contents.throughput, tuple(notes))
 
 
+def epochs_started(contents: Contents, initialisation: str) -> pd.DataFrame:
+    """Return the epochs that ``select`` takes with this start; none where no run has it."""
+    selection = select(contents, initialisation)
+    started = (selection.runs["initialisation"] == initialisation).all()
+    return selection.epochs if started else selection.epochs.iloc[:0]
+
+
 def _with_final_values(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs of full recipes with ``accuracy`` and ``valid_loss`` after the last epoch."""
     complete = runs[runs["epochs"] == runs["recipe_epochs"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,26 @@ def test_same_data_same_bytes(tmp_path: Path, records: list[Record]) -> None:
     assert len(first) == 12
     for path in first:
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+
+
+def test_both_starts(tmp_path: Path, records: list[Record]) -> None:
+    """Runs whose BatchNorm weights were drawn have a picture of their own, and no other place."""
+    drawn = [
+        replace(
+            record,
+            run_id=f"{record.run_id}u",
+            run=replace(record.run, initialisation="uniform"),
+            epochs=tuple(replace(epoch, run_id=f"{record.run_id}u") for epoch in record.epochs),
+        )
+        for record in records
+        if record.run.seed < 3
+    ]
+    report = render(tmp_path / "both", [*records, *drawn])
+    assert "3 seeds or more a model that start the old way" in report
+    assert (tmp_path / "both" / "report" / "eras.png").exists()
+    alone = render(tmp_path / "alone", records)
+    assert "Two eras" not in alone
+    assert tables_of(report)["Model5"] == tables_of(alone)["Model5"]
 
 
 def test_no_runs(tmp_path: Path) -> None:
