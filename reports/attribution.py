@@ -104,7 +104,7 @@ def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | Non
         backend=backends,
         identical=identical,
         pairs=tuple(
-            _pair(first, second, runs, depth["nn"].mean, published)
+            _pair((first, second), runs, depth["nn"].mean, backends, published)
             for first, second in combinations(MODELS, 2)
         ),
         seeds=min(len(runs[model, backend]) for model in MODELS for backend in NOTEBOOK_BACKENDS),
@@ -112,23 +112,25 @@ def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | Non
 
 
 def _pair(
-    first: str,
-    second: str,
+    models: tuple[str, str],
     runs: Mapping[tuple[str, str], pd.Series],
     depth: float,
+    backends: Mapping[tuple[str, str], Estimate],
     published: pd.DataFrame,
 ) -> Pair:
     """Return the parts of a pair's difference, the first having as many layers or more."""
-    mean = {square: float(accuracy.mean()) for square, accuracy in runs.items()}
-    backend_of = {model: VARIANTS[model].backend for model in (first, second)}
+    first, second = models
+    backend_of = {model: VARIANTS[model].backend for model in models}
     notebook = _final(published, first) - _final(published, second)
     if VARIANTS[first].num_layers == VARIANTS[second].num_layers:
         depth = 0.0
-    # Each model's own step from nn to the notebook's backend.
-    backend = (mean[first, backend_of[first]] - mean[first, "nn"]) - (
-        mean[second, backend_of[second]] - mean[second, "nn"]
-    )
-    ours = [runs[model, backend_of[model]].to_numpy() for model in (first, second)]
+    # Each model's own step from nn to the notebook's backend, seed by seed.
+    steps = [
+        0.0 if backend_of[model] == "nn" else backends[model, backend_of[model]].mean
+        for model in models
+    ]
+    backend = steps[0] - steps[1]
+    ours = [runs[model, backend_of[model]].to_numpy() for model in models]
     luck = notebook - depth - backend
     differences = np.subtract.outer(*ours) - (ours[0].mean() - ours[1].mean())
     return Pair(

@@ -160,9 +160,9 @@ def _attribution(found: Attribution | None) -> str:
     guide = (
         f"Every one of the three models on every one of the notebook's three backends, at least "
         f"{counted(found.seeds, 'seed')} each; differences of final accuracy in percentage "
-        "points. Depth is two layers beside one on `nn`; the backend's part is each model's "
-        "mean on its own backend beside its mean on `nn`; the rest is luck, whose standard "
-        "deviation is that of the difference between one run of each."
+        "points. Depth is two layers beside one on `nn`; the backend's part is how far each "
+        "model's mean on its own backend is from that on `nn`, over the seeds that both have; the "
+        "rest is luck, whose standard deviation is that of the difference between one run of each."
     )
     guide_to_effects = (
         "The effects by themselves, with 95% intervals; a backend's is seed by seed, from the same "

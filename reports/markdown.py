@@ -81,12 +81,13 @@ def _first_screen(material: Material) -> list[str]:
 
 
 def _eras(material: Material) -> str:
-    counts = material.uniform.groupby("variant")["seed"].nunique()
+    least = material.uniform.groupby("variant")["seed"].nunique().min()
     return (
         "## Two eras of PyTorch\n\n"
         "Before PyTorch 1.2 the weights of BatchNorm were drawn from U(0, 1); since then they "
-        f"start at 1. Beside the seeds above, {counted(int(counts.min()), 'seed')} or more a model that "
-        "start the old way. The table below counts which start explains other people's runs.\n\n"
+        f"start at 1. Beside the seeds above, {counted(int(least), 'seed')} or more a model that "
+        "start the old way. A table further down counts which start explains other people's "
+        "runs.\n\n"
         "![Final training loss and accuracy of both starts](eras.png)"
     )
 
