@@ -72,6 +72,18 @@ def test_no_runs() -> None:
     assert all(a.seeds == 0 and np.isnan(a.p.table) for a in certificate.agreements)
 
 
+def test_final_accuracy_is_the_last() -> None:
+    """Only the last epoch's accuracy moved: the final accuracy's p-value is the smallest."""
+    epochs = made_up_epochs(60)
+    last = (epochs["variant"] == "Model1") & (epochs["epoch"] == 5)
+    epochs.loc[last, "accuracy"] += 1
+    p = hold_against_notebook(epochs, TABLES).agreements[1].p
+    assert p.final_accuracy == pytest.approx(2 / 61)
+    assert p.accuracy == pytest.approx(1 / 61)
+    before = hold_against_notebook(made_up_epochs(60), TABLES).agreements[1].p
+    assert before.final_accuracy > 0.1
+
+
 def test_diverged_seeds_count_as_larger() -> None:
     """Seeds that diverged are no reason to reject a table from among the others."""
     epochs = made_up_epochs(170)

@@ -44,6 +44,24 @@ def test_null_nights(pool: Contents) -> None:
     pd.testing.assert_frame_equal(nights, null_nights(pool, **sizes))
 
 
+def test_confirmation_is_of_other_seeds(pool: Contents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A night, its confirmation and the baseline share no seed."""
+    seen: list[set[int]] = []
+
+    def watch(night: Contents, fresh: Contents, baseline: Path) -> proof.Outcome:
+        runs = [night.runs, fresh.runs, Store(baseline).read().runs]
+        seen.extend(set(each["seed"]) for each in runs)
+        return proof.Outcome(0, 0)
+
+    monkeypatch.setattr(proof, "judge_through_check", watch)
+    null_nights(pool, baselines=1, nights=1, baseline_seeds=9, night_seeds=7)
+    detect_faults(pool, planted(pool, 0.0), baseline_seeds=9, night_seeds=[6], nights=1)
+    for start in (0, 3):
+        night_, fresh, baseline = seen[start : start + 3]
+        assert (len(night_), len(fresh), len(baseline)) == ((7, 7, 9) if not start else (6, 6, 9))
+        assert not (night_ & fresh or night_ & baseline or fresh & baseline)
+
+
 @pytest.mark.parametrize(
     ("moved", "hashes", "first", "last"),
     [(0.5, None, {4}, {1}), (0.0, None, {0, 4}, {0}), (0.0, "the same", {3}, {3})],
