@@ -59,7 +59,9 @@ def test_confirmation_is_of_other_seeds(pool: Contents, monkeypatch: pytest.Monk
     for start in (0, 3):
         night_, fresh, baseline = seen[start : start + 3]
         assert (len(night_), len(fresh), len(baseline)) == ((7, 7, 9) if not start else (6, 6, 9))
-        assert not (night_ & fresh or night_ & baseline or fresh & baseline)
+        assert not (night_ & fresh)
+        assert not (night_ & baseline)
+        assert not (fresh & baseline)
 
 
 @pytest.mark.parametrize(
