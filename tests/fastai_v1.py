@@ -15,8 +15,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bench.store import Store
 from hnrnn.models import build_model
 from hnrnn.published import MEASURES
+from reports.ranks import holm
+from reports.selection import select
 
 DATA = Path(__file__).parent / "data"
 
@@ -62,8 +65,7 @@ def p_values(ours: pd.DataFrame, *, last: bool = True) -> pd.DataFrame:
             p = stats.ks_2samp(a, b, method="exact").pvalue
             rows.append({"model": model, "measure": measure, "seeds": len(a), "p": p})
     table = pd.DataFrame(rows).sort_values("p", ignore_index=True)
-    steps = table["p"] * np.arange(len(table), 0, -1)
-    table["holm"] = steps.cummax().clip(upper=1)
+    table["holm"] = holm(table["p"])
     return table
 
 
@@ -84,10 +86,13 @@ def same_seed_differences(ours: pd.DataFrame) -> pd.DataFrame:
 
 def main(results: str) -> int:
     """Print the table for a results folder; return 1 where Holm's p is below 0.05, else 0."""
-    epochs = pd.read_parquet(Path(results) / "epochs")
+    epochs = select(Store(results).read()).epochs
     differences = same_seed_differences(epochs)
     print("Seeds that both have: the largest difference over all epochs")
     print(differences.to_string(float_format="{:.1e}".format))
+    if set(epochs["seed"]) <= set(distribution()["seed"]):
+        print("\nNo other seeds: the distributions cannot be compared")
+        return 0
     print("\nOther seeds: Kolmogorov-Smirnov tests of the last epoch")
     table = p_values(epochs)
     print(table.to_string(index=False, float_format="{:.4f}".format))
