@@ -190,7 +190,13 @@ def _decide_by_notebook(evidence: Evidence, notebook: Certificate) -> tuple[str,
         return INCONCLUSIVE, [
             f"too few seeds to reject {which}: {notebook.seeds_needed} a model are needed"
         ]
-    return AGREES, ["the notebook's tables are like those of our seeds"]
+    known = [
+        f"{a.variant} (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm)"
+        for a in notebook.agreements
+        if a.verdict == DIFFERS
+    ]
+    but = f", but for what is accepted: {', '.join(known)}" if known else ""
+    return AGREES, [f"the notebook's tables are like those of our seeds{but}"]
 
 
 def _fresh_seeds(evidence: Evidence, night: Selection) -> str:

@@ -68,7 +68,9 @@ def test_differs_from_the_notebook() -> None:
     assert "Model4: 0 of 160 seeds" in judgement.reasons[0]
     assert "no accepted finding says so" in judgement.reasons[0]
     finding = Finding("Model4", 0, 200, "known")
-    assert judged(Evidence(contents, findings=(finding,))).verdict == "agrees"
+    accepted = judged(Evidence(contents, findings=(finding,)))
+    assert accepted.verdict == "agrees"
+    assert "but for what is accepted: Model4 (p 0.0062, 0.0497 after Holm)" in accepted.reasons[0]
 
 
 def test_a_change_in_a_finding_fails() -> None:
