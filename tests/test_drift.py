@@ -181,6 +181,17 @@ def test_first_nights_of_the_same_seeds() -> None:
     assert find_drifts(again).drifts == ()
 
 
+def test_means_are_over_seeds() -> None:
+    """A night of more seeds weighs more, in the reference and in the drift."""
+    history = at_accuracy(FIRST_NIGHTS + 10, 0.0).assign(seeds=[25, 75] * (FIRST_NIGHTS // 2 + 5))
+    history.loc[1 : FIRST_NIGHTS - 1 : 2, "accuracy_mean"] = 0.84
+    history.loc[FIRST_NIGHTS::2, "accuracy_mean"] = 0.6
+    history.loc[FIRST_NIGHTS + 1 :: 2, "accuracy_mean"] = 0.64
+    (drift,) = find_drifts(history).drifts
+    assert drift.reference_mean == pytest.approx(0.25 * 0.8 + 0.75 * 0.84)
+    assert drift.mean == pytest.approx(0.25 * 0.6 + 0.75 * 0.64)
+
+
 def test_a_square_that_the_baseline_lacks() -> None:
     """It is held against its own first nights."""
     history = made_up_history(12, backends=("nn", "cell"))

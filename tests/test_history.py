@@ -25,7 +25,9 @@ from tests.test_judgement import night
 @pytest.fixture(scope="module")
 def contents() -> Contents:
     """A night of five seeds of every variant, with a measurement of Model4's throughput."""
-    return night(5, samples=throughput_rows({"nn": 2.0, "custom": 4.0, "compiled": 1.0}))
+    samples = throughput_rows({"nn": 2.0, "custom": 4.0, "compiled": 1.0})
+    samples.loc[samples["twin"].astype(bool), "wall_seconds"] *= 3
+    return night(5, samples=samples)
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +169,9 @@ def test_one_summary_a_night(tmp_path: Path) -> None:
     append(tmp_path, rows.assign(verdict="incomplete"))
     got, _ = read(tmp_path)
     assert got[["seeds", "verdict"]].to_numpy().tolist() == [[25, "agrees"]]
+    append(tmp_path, rows.assign(seeds=30, verdict="inconclusive"))
+    got, _ = read(tmp_path)
+    assert got[["seeds", "verdict"]].to_numpy().tolist() == [[30, "inconclusive"]]
 
 
 def test_order(tmp_path: Path) -> None:
