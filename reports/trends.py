@@ -34,9 +34,9 @@ LABELLED = [
     "fastai_version",
 ]  # fmt: skip
 """Changes that get a line with a label; one of the training code alone gets a tick."""
-FEW_NIGHTS = 45
-"""Up to so many nights, every one has its marker and error bar; more have a band and some markers,
-each backend's on other nights, so that lines that coincide stay visible."""
+FEW_POINTS = 90
+"""Up to so many nights times backends, each point has its marker and error bar; more have a band
+and some markers, each backend's on other nights, so that lines that coincide stay visible."""
 MARKERS = 16
 """About so many a line where there are many nights."""
 DATES = 9
@@ -67,7 +67,7 @@ def trend(
     own = own.assign(place=own["night"].map(place), se=own["accuracy_sd"] / np.sqrt(own["seeds"]))
     own = own.assign(low=own["accuracy_mean"] - own["se"], high=own["accuracy_mean"] + own["se"])
     backends = [name for name in BACKEND_STYLES if name in set(own["backend"])]
-    few = len(nights) <= FEW_NIGHTS
+    few = len(nights) * len(backends) <= FEW_POINTS
     handles: list[Line2D | Patch] = []
     for number, backend in enumerate(backends):
         rows = own[own["backend"] == backend]
@@ -117,7 +117,7 @@ def _draw_line(
     number, count = rank
     color, marker = BACKEND_STYLES[str(rows["backend"].iloc[0])]
     # Markers stand beside one another: within a night, or on nights of their own.
-    x = rows["place"].to_numpy() + (few * (number - (count - 1) / 2) * min(0.12, 0.6 / count))
+    x = rows["place"].to_numpy() + (few * (number - (count - 1) / 2) * min(0.12, 0.8 / count))
     step = 1 if few else max(count, len(rows) // MARKERS)
     start = 0 if few else number * step // count
     axes.plot(x, rows[value], color=color, lw=width, zorder=3, solid_capstyle="round")
@@ -128,7 +128,8 @@ def _draw_line(
     if few:
         axes.vlines(x, rows[low], rows[high], color=color, lw=1.4, zorder=4)
     else:
-        axes.fill_between(x, rows[low], rows[high], color=color, alpha=0.15, lw=0, zorder=2)
+        alpha = max(0.06, 0.25 / count)  # bands that coincide add up
+        axes.fill_between(x, rows[low], rows[high], color=color, alpha=alpha, lw=0, zorder=2)
 
 
 def _draw_band(

@@ -15,7 +15,7 @@ from matplotlib.text import Annotation
 from bench.grid import BACKENDS
 from reports.drift import find_drifts
 from reports.figures import save
-from reports.trends import BACKEND_STYLES, FEW_NIGHTS, LABEL_ROWS, trend
+from reports.trends import BACKEND_STYLES, FEW_POINTS, LABEL_ROWS, trend
 from tests.history_data import (
     ACCURACY,
     ACCURACY_SD,
@@ -98,14 +98,14 @@ def test_values(tmp_path: Path) -> None:
     assert ticks == ["2026-01-02", "2026-01-03", "2026-01-04"]
 
 
-@pytest.mark.parametrize("nights", [1, 3, FEW_NIGHTS, 60, 400])
+@pytest.mark.parametrize("nights", [1, 3, FEW_POINTS // len(ALL), 40, 400])
 def test_equal_backends_stay_visible(nights: int) -> None:
     """Backends with the very same accuracies have markers at other places, and other widths."""
     figure = trend("Model5", made_up_history(nights, backends=ALL))
     places = [set(markers(figure, backend)[0]) for backend in ALL]
     assert all(places)
     assert not any(one & other for one, other in combinations(places, 2))
-    if nights > FEW_NIGHTS:
+    if nights * len(ALL) > FEW_POINTS:
         by_color = {color: backend for backend, (color, _) in BACKEND_STYLES.items()}
         widths = {
             by_color[line.get_color()]: line.get_linewidth()
