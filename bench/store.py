@@ -23,7 +23,6 @@ from bench.records import (
     EPOCHS_SCHEMA,
     FAILED,
     RUNS_SCHEMA,
-    SCHEMA_VERSION,
     SKIPPED,
     THROUGHPUT_SCHEMA,
     VERSION_KEY,
@@ -90,28 +89,13 @@ class Store:
         epochs = pa.Table.from_pylist(record.epoch_rows(), schema=EPOCHS_SCHEMA)
         runs = pa.Table.from_pylist([record.run_row()], schema=RUNS_SCHEMA)
         if len(epochs):
-            self._write_file(EPOCHS, record.run_id, epochs)
-        self._write_file(RUNS, record.run_id, runs)
+            write_file(self.path(EPOCHS, record.run_id), epochs)
+        write_file(self.path(RUNS, record.run_id), runs)
 
     def write_measurement(self, measurement: Measurement) -> None:
         """Write a measurement's file; a reader sees it whole or not at all."""
         rows = pa.Table.from_pylist(measurement.rows(), schema=THROUGHPUT_SCHEMA)
-        self._write_file(THROUGHPUT, measurement.measurement_id, rows)
-
-    def _write_file(self, table: str, run_id: str, rows: pa.Table) -> None:
-        path = self.path(table, run_id)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{run_id}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                pq.write_table(rows, file, compression="zstd", write_page_checksum=True)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _flush_folder(path.parent)
+        write_file(self.path(THROUGHPUT, measurement.measurement_id), rows)
 
     def finished(self, run_ids: Iterable[str]) -> set[str]:
         """Return those of ``run_ids`` that are stored whole, and neither failed nor skipped.
@@ -137,7 +121,7 @@ class Store:
         if not path.exists():
             return None
         try:
-            rows = _read_file(path, SCHEMAS[table])
+            rows = read_file(path, SCHEMAS[table])
         except UnreadableError:
             rows = None
         if rows is None or rows["run_id"].to_pylist() != [run_id] * row_count:
@@ -217,23 +201,53 @@ class Store:
             ordered = rows.sort_values(ORDERS[table], kind="stable")
             schema = SCHEMAS[table]
             compacted = pa.Table.from_pandas(ordered, schema=schema, preserve_index=False)
-            self._write_file(table, table, compacted.replace_schema_metadata(schema.metadata))
+            write_file(self.path(table, table), compacted.replace_schema_metadata(schema.metadata))
 
     def _read_table(self, table: str, unreadable: dict[str, str]) -> pd.DataFrame:
         """Return a table's sound rows; add the other files to ``unreadable``."""
-        parts = [SCHEMAS[table].empty_table()]
-        for path in sorted((self.folder / table).glob("*.parquet")):
-            if path.name.startswith("."):
-                continue
-            try:
-                parts.append(_read_file(path, SCHEMAS[table]))
-            except UnreadableError as error:
-                unreadable[f"{table}/{path.name}"] = str(error)
-        rows: pd.DataFrame = pa.concat_tables(parts).to_pandas()
+        files, not_read = read_folder(self.folder / table, SCHEMAS[table])
+        unreadable |= {f"{table}/{name}": reason for name, reason in not_read.items()}
+        rows: pd.DataFrame = pa.concat_tables(
+            [SCHEMAS[table].empty_table(), *files.values()]
+        ).to_pandas()
         return rows
 
 
-def _read_file(path: Path, schema: pa.Schema) -> pa.Table:
+def write_file(path: Path, rows: pa.Table) -> None:
+    """Write a parquet file; a reader sees it whole or not at all.
+
+    The folder must be there. Raises OSError where it cannot be written to; ``path`` is then as it
+    was.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            pq.write_table(rows, file, compression="zstd", write_page_checksum=True)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def read_folder(folder: Path, schema: pa.Schema) -> tuple[dict[str, pa.Table], dict[str, str]]:
+    """Return the rows of every parquet file by its name, and why the others cannot be read."""
+    files: dict[str, pa.Table] = {}
+    unreadable: dict[str, str] = {}
+    for path in sorted(folder.glob("*.parquet")):
+        if path.name.startswith("."):
+            continue
+        try:
+            files[path.name] = read_file(path, schema)
+        except UnreadableError as error:
+            unreadable[path.name] = str(error)
+    return files, unreadable
+
+
+def read_file(path: Path, schema: pa.Schema) -> pa.Table:
     """Return a file's rows in ``schema``, of which the file may be an older version.
 
     Raises UnreadableError where it is not whole, or of a newer or another schema.
@@ -241,7 +255,9 @@ def _read_file(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         with path.open("rb") as file:
             parquet = pq.ParquetFile(file, page_checksum_verification=True)
-            version = _schema_version(parquet.schema_arrow)
+            version = _schema_version(
+                parquet.schema_arrow, newest=int(schema.metadata[VERSION_KEY])
+            )
             # A file is small: handing it to other threads would take longer than reading it.
             rows = _migrate(parquet.read(use_threads=False), version, schema)
             rows = rows if rows.schema.equals(schema) else rows.cast(schema)
@@ -250,14 +266,14 @@ def _read_file(path: Path, schema: pa.Schema) -> pa.Table:
     return rows
 
 
-def _schema_version(schema: pa.Schema) -> int:
-    """Return the version that a file's schema names."""
+def _schema_version(schema: pa.Schema, newest: int) -> int:
+    """Return the version that a file's schema names, ``newest`` being the newest known."""
     text = (schema.metadata or {}).get(VERSION_KEY, b"")
     if not text.isdigit():
         raise UnreadableError("it names no schema version")
-    if int(text) > SCHEMA_VERSION:
+    if int(text) > newest:
         raise UnreadableError(
-            f"schema version {int(text)} is newer than {SCHEMA_VERSION}, the newest that is known "
+            f"schema version {int(text)} is newer than {newest}, the newest that is known "
             "here: read it with the hnrnn that wrote it"
         )
     return int(text)
