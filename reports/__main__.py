@@ -14,9 +14,10 @@ from reports import verdict
 from reports.comparison import compare
 from reports.completeness import find_problems
 from reports.findings import FindingsError, read_findings
-from reports.judgement import Evidence, judge
+from reports.judgement import Evidence, Judgement, judge
+from reports.past import Past
 from reports.ratios import latest, ratios
-from reports.selection import epochs_started, select
+from reports.selection import Selection, epochs_started, select
 
 
 class UsageError(Exception):
@@ -128,6 +129,11 @@ def _add_evidence(parser: Parser) -> None:
         "--findings", metavar="FILE", help="accepted findings; default: the project's"
     )
     parser.add_argument(
+        "--history",
+        metavar="DIR",
+        help="summaries of all nights: check appends tonight's, render shows them",
+    )
+    parser.add_argument(
         "--strict", action="store_true", help="let an improvement fail the night too"
     )
 
@@ -164,14 +170,23 @@ def _evidence(options: argparse.Namespace) -> Evidence:
 
 def render_report(options: argparse.Namespace) -> int:
     """Carry out ``reports render``."""
-    paths = render(_evidence(options), _output(options))
+    evidence = _evidence(options)
+    past = None
+    if options.history is not None:
+        from reports.past import read_past
+
+        past = read_past(Path(options.history), evidence.baseline)
+    paths = render(evidence, _output(options), past)
     print(f"{paths[0]}, report.html, summary.md and {len(paths) - 3} pictures written")
     return 0
 
 
 def check(options: argparse.Namespace) -> int:
     """Carry out ``reports check``; see ``main`` for what is returned."""
-    judgement = judge(_evidence(options))
+    evidence = _evidence(options)
+    judgement = judge(evidence)
+    if options.history is not None:
+        _remember(Path(options.history), select(evidence.night), judgement)
     output = _output(options)
     files = {
         "verdict.json": verdict.as_json(judgement),
@@ -185,6 +200,16 @@ def check(options: argparse.Namespace) -> int:
         print(f"to confirm or clear it:\n  {verdict.confirmation_command(judgement)}")
     print(f"{output / 'verdict.md'} written", file=sys.stderr)
     return judgement.exit_code
+
+
+def _remember(folder: Path, night: Selection, judgement: Judgement) -> None:
+    from reports import history
+
+    try:
+        path = history.append(folder, history.summarise(night, judgement))
+    except ValueError as error:
+        raise UsageError(f"nothing to append to history {folder}: {error}") from error
+    print(f"{path} appended", file=sys.stderr)
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -267,7 +292,7 @@ def _write(output: Path, files: Mapping[str, str]) -> None:
         ) from error
 
 
-def render(evidence: Evidence, output: Path) -> list[Path]:
+def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[Path]:
     """Write ``report.md``, ``report.html``, ``summary.md`` and the pictures; return their paths.
 
     Raises OutputError where ``output`` cannot be written.
@@ -285,6 +310,7 @@ def render(evidence: Evidence, output: Path) -> list[Path]:
         judgement=judge(evidence),
         ratios=ratios(latest(selection.throughput)),
         uniform=epochs_started(evidence.night, "uniform"),
+        past=past,
     )
     text = markdown.report(material)
     try:

@@ -12,7 +12,9 @@ from hnrnn.variants import VARIANTS
 from reports import backend_section, provenance, variant_section, verdict
 from reports.certificate import Agreement
 from reports.comparison import Comparison, expected_share_outside
+from reports.history_section import history_section
 from reports.judgement import Judgement
+from reports.past import Past
 from reports.ratios import Ratio
 from reports.selection import Selection
 from reports.tables import NO_VALUE, counted, escape, interval, number, rank, table
@@ -35,6 +37,8 @@ class Material:
     """Of the latest measurement of each variant."""
     uniform: pd.DataFrame
     """Epochs of tonight's runs whose BatchNorm weights were drawn; empty where there are none."""
+    past: Past | None = None
+    """Earlier nights, where a history folder is given."""
 
 
 def report(material: Material) -> str:
@@ -58,6 +62,9 @@ def report(material: Material) -> str:
     parts.append(backend_section.section(selection, material.tables))
     if len(material.uniform):
         parts.append(_eras(material))
+    if material.past is not None:
+        past = material.past
+        parts.append(history_section(past.nights, past.unreadable, past.test, past.pictures))
     parts += ["## What the verdict rests on", *verdict.evidence(judgement)]
     parts.append(provenance.section(selection.runs))
     return "\n\n".join(parts) + "\n"

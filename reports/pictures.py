@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -10,20 +11,27 @@ from matplotlib.figure import Figure
 from hnrnn.variants import VARIANTS
 from reports import figures
 from reports.markdown import Material
+from reports.trends import trend
 
 
 def draw(material: Material, folder: Path) -> list[Path]:
     """Save every picture of a report as PNG in ``folder``, and return their paths."""
     epochs, tables, field = material.selection.epochs, material.tables, material.field
     drawings: dict[str, Callable[[], Figure]] = {
-        "overview": lambda: figures.overview(epochs, tables, field)
+        "overview": partial(figures.overview, epochs, tables, field)
     }
     for name in VARIANTS:
-        drawings[name] = lambda name=name: figures.curves(name, epochs, tables, field)  # type: ignore[misc]
+        drawings[name] = partial(figures.curves, name, epochs, tables, field)
     if material.ratios:
-        drawings["backends"] = lambda: figures.backends(material.ratios)
+        drawings["backends"] = partial(figures.backends, material.ratios)
     if len(material.uniform):
-        drawings["eras"] = lambda: figures.eras(epochs, material.uniform, field)
+        drawings["eras"] = partial(figures.eras, epochs, material.uniform, field)
+    if material.past is not None:
+        past = material.past
+        for name, file in past.pictures.items():
+            drawings[Path(file).stem] = partial(
+                trend, name, past.nights, past.test.drifts, past.baseline
+            )
     paths = []
     for name, drawing in drawings.items():
         paths.append(folder / f"{name}.png")

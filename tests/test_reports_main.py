@@ -280,3 +280,29 @@ def test_unreadable_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     path.write_bytes(path.read_bytes()[:-9])
     assert main(["check", "--results", night, "--baseline", str(frozen)]) == 2
     assert "cannot be read: epochs/epochs.parquet" in capsys.readouterr().err
+
+
+def test_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A check appends its night once, and render shows what is kept, with a picture a variant."""
+    whole_store(tmp_path / "night")
+    night, past = str(tmp_path / "night"), str(tmp_path / "history")
+    for _ in range(2):
+        main(["check", "--results", night, "--history", past])
+    assert "appended" in capsys.readouterr().err
+    assert len(list((tmp_path / "history").iterdir())) == 1
+    assert main(["render", "--results", night, "--history", past]) == 0
+    report = (tmp_path / "night" / "report" / "report.md").read_text(encoding="utf-8")
+    assert "## History" in report
+    names = re.findall(r"!\[.*?trend by night\]\((.*?)\)", report)
+    assert names == [f"trend-{name}.png" for name in VARIANTS]
+    assert all((tmp_path / "night" / "report" / name).exists() for name in names)
+
+
+def test_history_of_an_empty_night(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A night without a run cannot be appended: one line, and nothing is made."""
+    Store(tmp_path / "night").prepare()
+    past = tmp_path / "history"
+    command = ["check", "--results", str(tmp_path / "night"), "--history", str(past)]
+    assert main(command) == 2
+    assert "nothing to append to history" in capsys.readouterr().err
+    assert not past.exists()

@@ -1,0 +1,42 @@
+"""What a report shows of earlier nights: read from the history folder, and tested for drift."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bench.store import Contents
+from hnrnn.variants import VARIANTS
+from reports import history
+from reports.drift import DriftTest, find_drifts
+from reports.selection import select
+
+
+@dataclass(frozen=True)
+class Past:
+    """The nights of a history folder, oldest first, and what has drifted in them.
+
+    ``unreadable`` names the files that cannot be read, with the reason; ``baseline`` has the
+    moments of the baseline's squares, None without one.
+    """
+
+    nights: pd.DataFrame
+    unreadable: Mapping[str, str]
+    test: DriftTest
+    baseline: pd.DataFrame | None
+
+    @property
+    def pictures(self) -> dict[str, str]:
+        """The name of the trend figure of each variant that has nights."""
+        there = set(self.nights["variant"])
+        return {name: f"trend-{name}.png" for name in VARIANTS if name in there}
+
+
+def read_past(folder: Path, baseline: Contents | None) -> Past:
+    """Return the nights of a history folder; StoreError where it is none."""
+    nights, unreadable = history.read(folder)
+    moments = None if baseline is None else history.moments(select(baseline).grid)
+    return Past(nights, unreadable, find_drifts(nights, moments), moments)
