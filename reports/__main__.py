@@ -240,7 +240,10 @@ def prove(options: argparse.Namespace) -> int:
         if getattr(options, name) < 1:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag} must be 1 or more, not {getattr(options, name)}")
-    pool = Store(options.results).read()
+    try:
+        pool = proof.whole_seeds(Store(options.results).read())
+    except ValueError as error:
+        raise UsageError(f"{options.results}: {error}: `python -m bench run` makes some") from error
     nulls = proof.null_nights(
         pool,
         baselines=options.baselines,

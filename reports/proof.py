@@ -18,10 +18,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.store import Contents, Store
+from hnrnn.variants import VARIANTS
 from reports.certificate import INCONCLUSIVE
 from reports.completeness import PROVENANCE
 from reports.judgement import EXIT_CODES
 from reports.ranks import clopper_pearson
+from reports.selection import select
 
 FOLDER = Path(__file__).parent / "published" / "proof"
 NULLS, FAULTS = FOLDER / "null_nights.csv", FOLDER / "faults.csv"
@@ -64,9 +66,10 @@ def null_nights(
 ) -> pd.DataFrame:
     """Judge ``nights`` nights without any change against each of ``baselines`` baselines.
 
-    All are drawn from ``pool``, whole seeds with replacement: the law of every night is that of its
+    All are drawn from ``pool``'s whole seeds, with replacement: the law of every night is that of its
     baseline. Returns a row a night: ``baseline, night, first, last``, the exit codes of ``check``.
     """
+    pool = whole_seeds(pool)
     generator = np.random.default_rng(0)
     rows = []
     for number in range(baselines):
@@ -92,6 +95,7 @@ def detect_faults(
     ``night_seeds`` are drawn, and as many other seeds to confirm. The baseline is drawn anew for
     each. Returns a row a night: ``plant, variants, seeds, night, first, last``.
     """
+    pool = whole_seeds(pool)
     generator = np.random.default_rng(1)
     rows = []
     for plant, runs in planted.runs.groupby("plant"):
@@ -107,6 +111,20 @@ def detect_faults(
                 rows.append([plant, " ".join(variants), seeds, night, outcome.first, outcome.last])
     columns = ["plant", "variants", "seeds", "night", "first", "last"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def whole_seeds(contents: Contents) -> Contents:
+    """Return the runs on the notebook's backends of the seeds that every variant has.
+
+    Raises ValueError where there is no such seed.
+    """
+    runs = select(contents).runs
+    counts = runs.groupby("seed")["variant"].nunique()
+    runs = runs[runs["seed"].isin(counts[counts == len(VARIANTS)].index)]
+    if runs.empty:
+        raise ValueError(f"no seed has runs of all {len(VARIANTS)} variants to draw nights from")
+    epochs = contents.epochs[contents.epochs["run_id"].isin(runs["run_id"])]
+    return replace(contents, runs=runs.reset_index(drop=True), epochs=epochs)
 
 
 def judge_through_check(night: Contents, confirmation: Contents, baseline: Path) -> Outcome:

@@ -92,6 +92,16 @@ def test_too_few_planted_seeds(pool: Contents) -> None:
         detect_faults(pool, planted(pool, 0.0), baseline_seeds=30, night_seeds=[10], nights=1)
 
 
+def test_whole_seeds(pool: Contents) -> None:
+    """Nights are drawn from seeds that every variant has; more of one variant are left out."""
+    runs = pool.runs[~((pool.runs["variant"] == "Model3") & (pool.runs["seed"] == 4))]
+    whole = proof.whole_seeds(replace(pool, runs=runs))
+    assert sorted(set(whole.runs["seed"])) == [seed for seed in range(30) if seed != 4]
+    assert set(whole.epochs["run_id"]) == set(whole.runs["run_id"])
+    with pytest.raises(ValueError, match="no seed has runs of all 8 variants"):
+        proof.whole_seeds(replace(pool, runs=pool.runs[pool.runs["variant"] == "Model3"]))
+
+
 def test_rates() -> None:
     """Counts, rates and exact intervals: none of 300 is at most 1.2%."""
     rows = pd.DataFrame({"first": [0, 4, 4, 3], "last": [0, 0, 1, 3]})
