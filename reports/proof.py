@@ -67,7 +67,8 @@ def null_nights(
     """Judge ``nights`` nights without any change against each of ``baselines`` baselines.
 
     All are drawn from the pool's whole seeds, with replacement: the law of every night is that of
-    its baseline. Returns a row a night: ``baseline, night, first, last``, the exit codes of ``check``.
+    its baseline. Returns a row a night: ``baseline, night, first, last``, the exit codes of
+    ``check``.
     """
     pool = whole_seeds(pool)
     generator = np.random.default_rng(0)
