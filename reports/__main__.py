@@ -255,11 +255,15 @@ def prove(options: argparse.Namespace) -> int:
     for what, rate in zip(("suspected", "failed"), proof.false_alarms(nulls), strict=True):
         print(f"nights without a change that were {what}: {rate}")
     if options.planted is not None:
+        planted = Store(options.planted).read()
+        most = int(planted.runs.groupby("plant")["seed"].nunique().min()) // 2
+        if most < 2:
+            raise UsageError(f"{options.planted}: each fault needs 4 seeds or more, to confirm it")
         faults = proof.detect_faults(
             pool,
-            Store(options.planted).read(),
+            planted,
             baseline_seeds=options.baseline_seeds,
-            night_seeds=sorted({max(2, options.seeds // 4), max(2, options.seeds // 2)}),
+            night_seeds=sorted({max(2, most // 2), most}),
             nights=options.nights,
         )
         files[proof.FAULTS.name] = faults.to_csv(index=False)

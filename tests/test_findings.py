@@ -9,6 +9,7 @@ import pytest
 from hnrnn import published
 from reports.certificate import hold_against_notebook
 from reports.findings import Finding, FindingsError, changed, read_findings, unexpected
+from reports.judgement import published_facts
 from tests.judged_data import made_up_epochs
 
 FAR = hold_against_notebook(made_up_epochs(170, moved={"Model2": 1.0}), published.tables())
@@ -77,5 +78,9 @@ def test_an_unknown_variant(tmp_path: Path) -> None:
 
 
 def test_the_projects_own() -> None:
-    """The project's file can be read."""
-    assert isinstance(read_findings(), list)
+    """The project's file can be read, and the published certificate is as it says."""
+    findings = read_findings()
+    assert [finding.variant for finding in findings] == ["Model2"]
+    certificate, _ = published_facts()
+    assert certificate is not None
+    assert unexpected(findings, certificate) == []
