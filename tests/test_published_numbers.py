@@ -49,7 +49,7 @@ def own(epochs: pd.DataFrame, model: str, start: str = "ones") -> pd.DataFrame:
 
 def rows_under(report: str, heading: str) -> list[list[str]]:
     """Return the rows of the first table under a heading, header left out."""
-    lines = report[report.index(f"\n{heading}\n") + len(heading) + 2 :].splitlines()
+    lines = report.split(f"{heading}\n", 1)[1].splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("| "))
     rows = []
     for line in lines[start:]:
