@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.grid import BACKENDS
 from hnrnn.variants import VARIANTS
-from reports import backend_section, provenance, variant_section, verdict
+from reports import backend_section, provenance, variant_section, verdict_section
 from reports.certificate import Agreement
 from reports.comparison import Comparison, expected_share_outside
 from reports.history_section import history_section
@@ -65,7 +65,7 @@ def report(material: Material) -> str:
     if material.past is not None:
         past = material.past
         parts.append(history_section(past.nights, past.unreadable, past.test, past.pictures))
-    parts += ["## What the verdict rests on", *verdict.evidence(judgement)]
+    parts += ["## What the verdict rests on", *verdict_section.evidence(judgement)]
     parts.append(provenance.section(selection.runs))
     return "\n\n".join(parts) + "\n"
 
@@ -78,12 +78,12 @@ def summary(material: Material) -> str:
 
 def _first_screen(material: Material) -> list[str]:
     parts = [
-        verdict.opening(material.judgement),
+        verdict_section.opening(material.judgement),
         _opening(material.selection, material.comparisons),
         _summary_table(material.comparisons, material.judgement.notebook.agreements),
     ]
     parts += [_throughput(material.ratios)] if material.ratios else []
-    changes = verdict.changes_since(material.judgement)
+    changes = verdict_section.changes_since(material.judgement)
     return [*parts, changes] if changes else parts
 
 

@@ -11,7 +11,8 @@ import pytest
 from bench.records import FAILED
 from reports.findings import Finding
 from reports.judgement import Evidence, Judgement, judge
-from reports.verdict import as_json, as_junit, as_markdown, confirmation_command
+from reports.verdict import as_json, as_junit
+from reports.verdict_section import as_markdown, confirmation_command
 from tests.test_judgement import night
 
 
