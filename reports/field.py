@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hnrnn.variants import VARIANTS
+from reports.comparison import rank
 from reports.curves import curves
 from reports.envelope import envelope_p_value, p_values_of_each
 from reports.ranks import rank_p_value
@@ -102,7 +103,7 @@ def explained(
                 by_uniform=int(by[:, 1].sum()),
                 by_both=int(by.all(axis=1).sum()),
                 by_neither=int((~by).all(axis=1).sum()),
-                notebook_rank=float(1 + (finals < final).sum() + (finals == final).sum() / 2),
+                notebook_rank=rank(final, finals),
                 notebook_table_p=envelope_p_value(notebook.to_numpy(), theirs.to_numpy()),
                 notebook_accuracy_p=rank_p_value(final, finals),
             )
