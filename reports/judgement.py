@@ -71,7 +71,7 @@ def judge(evidence: Evidence) -> Judgement:
     tables = published.tables()
     notebook = hold_against_notebook(night.epochs, tables)
     expected: set[Square] = set()
-    comparison, changes = None, []
+    comparison, changes, untimed = None, [], {}
     if evidence.baseline is not None:
         before = select(evidence.baseline)
         expected = squares_of(before.grid)
@@ -80,7 +80,12 @@ def judge(evidence: Evidence) -> Judgement:
             confirmation = select(evidence.confirmation).grid
         comparison = baselines.hold_against_baseline(night.grid, before.grid, confirmation)
         changes = speed.changes(night.throughput, before.throughput)
+        untimed = speed.not_measured(night.throughput, before.throughput)
     problems = find_problems(evidence.night, expected)
+    problems += [
+        Problem("missing timing", f"{' '.join(square)} has no {', '.join(phases)}", square)
+        for square, phases in untimed.items()
+    ]
     certificate, field = published_facts()
     verdict, reasons = _decide(evidence, problems, notebook, comparison, changes)
     suspected = comparison is not None and comparison.verdict == baselines.SUSPECTED

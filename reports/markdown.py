@@ -177,10 +177,11 @@ def _summary_table(comparisons: Sequence[Comparison], agreements: Sequence[Agree
 
 def _reading_guide() -> str:
     return (
-        "**How to read the tables.** Each measure has four columns: the *notebook*'s value; our "
-        "*median* over the seeds; *95%*, from the 2.5% to the 97.5% quantile of our seeds; and the "
-        "notebook's *rank* when it is put among our N seeds, from 1 (below all of ours) to N + 1 "
-        "(above all of ours). *time* is seconds an epoch, the notebook's machine beside this one."
+        "**How to read the tables.** A model's first table is the notebook's, with the median of "
+        "our seeds beside each value (*ours*); *time* is seconds an epoch, the notebook's machine "
+        "beside this one. The second says where the notebook's values lie: *95%* is from the 2.5% "
+        "to the 97.5% quantile of our seeds, and *rank* is the notebook's when it is put among our "
+        "N seeds, from 1 (below all of ours) to N + 1 (above all of ours)."
     )
 
 

@@ -32,10 +32,10 @@ PROVENANCE = {
 
 
 def section(runs: pd.DataFrame) -> str:
-    """Return the section: the command that repeats the runs, and what they were made with."""
+    """Return the section: the commands that repeat the runs, and what they were made with."""
     parts = ["## Provenance"]
     if len(runs):
-        parts.append(f"To repeat it, at this commit:\n\n```\n{command(runs)}\n```")
+        parts.append(f"To repeat it, at this commit:\n\n```\n{commands(runs)}\n```")
     rows = []
     for column, label in PROVENANCE.items():
         values = sorted(runs[column].dropna().astype(str).unique())
@@ -46,12 +46,20 @@ def section(runs: pd.DataFrame) -> str:
     return "\n\n".join([*parts, table(["what", "value"], rows, left=2)])
 
 
-def command(runs: pd.DataFrame) -> str:
-    """Return the command that trains what is shown; where runs differ in an option, the first's."""
+def commands(runs: pd.DataFrame) -> str:
+    """Return the commands that train what is shown, a line for all variants with the same seeds.
+
+    Where runs differ in an option, it is the first's.
+    """
     first = runs.iloc[0]
-    variants = [name for name in VARIANTS if name in set(runs["variant"])]
-    words = ["python -m bench run", "--variants", *variants, "--backends notebook"]
-    words += ["--seeds", ranges(sorted(runs["seed"].unique())).replace(" ", "")]
-    words += ["--device", str(first["device"]), "--dtype", str(first["dtype"])]
-    words += ["--initialisation", str(first["initialisation"])]
-    return " ".join(words)
+    variants_of: dict[str, list[str]] = {}
+    for name in VARIANTS:
+        seeds = sorted(runs.loc[runs["variant"] == name, "seed"].unique())
+        if seeds:
+            variants_of.setdefault(ranges(seeds).replace(" ", ""), []).append(name)
+    options = ["--backends notebook", "--device", str(first["device"])]
+    options += ["--dtype", str(first["dtype"]), "--initialisation", str(first["initialisation"])]
+    return "\n".join(
+        " ".join(["python -m bench run --variants", *names, "--seeds", seeds, *options])
+        for seeds, names in variants_of.items()
+    )

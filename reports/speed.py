@@ -68,15 +68,18 @@ def changes(night: pd.DataFrame, baseline: pd.DataFrame) -> list[Change]:
     return [_change(key, ours[key], theirs[key], LEVEL / len(common)) for key in common]
 
 
-def not_measured(night: pd.DataFrame, baseline: pd.DataFrame) -> list[str]:
-    """Name what the baseline has measured and the night has not, on the night's devices."""
+def not_measured(night: pd.DataFrame, baseline: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
+    """Return, by square, the phases that the baseline has measured and the night has not.
+
+    Only on the night's own devices: a night without throughput is held against none.
+    """
     ours, theirs = _quotients(latest(night)), _quotients(latest(baseline))
     devices = {key[0] for key in ours}
-    return [
-        " ".join(str(part) for part in key[3:])
-        for key in theirs
-        if key[0] in devices and key not in ours
-    ]
+    missing: dict[tuple[str, str], list[str]] = {}
+    for key in theirs:
+        if key[0] in devices and key not in ours:
+            missing.setdefault((str(key[3]), str(key[4])), []).append(str(key[5]))
+    return missing
 
 
 def _quotients(samples: pd.DataFrame) -> dict[tuple[Any, ...], npt.NDArray[np.float64]]:

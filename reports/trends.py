@@ -52,20 +52,19 @@ def trend(
     drifts: Sequence[Drift] = (),
     baseline: pd.DataFrame | None = None,
 ) -> Figure:
-    """Draw a variant's nights: mean final accuracy above, throughput ratio below.
+    """Draw a variant's nights: mean final accuracy above, throughput ratio, if timed, below.
 
     ``history`` is as ``reports.history.read`` returns it, ``drifts`` those of ``find_drifts``, and
     ``baseline`` the ``moments`` of its grid. The nights stand side by side, however long the time
     between them.
     """
-    figure = Figure(figsize=(12, 7), layout="constrained")
-    figure.suptitle(f"{variant}: {VARIANTS[variant].description}, night by night", fontsize=14)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     nights = list(history["night"].drop_duplicates().sort_values())
     place = {night: number for number, night in enumerate(nights)}
     own = history[history["variant"] == variant].sort_values("night")
     own = own.assign(place=own["night"].map(place), se=own["accuracy_sd"] / np.sqrt(own["seeds"]))
     own = own.assign(low=own["accuracy_mean"] - own["se"], high=own["accuracy_mean"] + own["se"])
+    figure, above, below = _panels(timed=bool(own["throughput_ratio"].notna().any()))
+    figure.suptitle(f"{variant}: {VARIANTS[variant].description}, night by night", fontsize=14)
     backends = [name for name in BACKEND_STYLES if name in set(own["backend"])]
     few = len(nights) * len(backends) <= FEW_POINTS
     handles: list[Line2D | Patch] = []
@@ -75,29 +74,39 @@ def trend(
         # Accuracies that coincide are seen as one line within the other.
         width = 1.6 if few else 1.2 + 0.9 * (len(backends) - 1 - number)
         _draw_line(above, rows, ("accuracy_mean", "low", "high"), rank, width, few=few)
-        ratio = ("throughput_ratio", "throughput_ratio_low", "throughput_ratio_high")
-        _draw_line(below, rows, ratio, rank, width=1.6, few=few)
+        if below is not None:
+            ratio = ("throughput_ratio", "throughput_ratio_low", "throughput_ratio_high")
+            _draw_line(below, rows, ratio, rank, width=1.6, few=few)
         color, marker = BACKEND_STYLES[backend]
         handles.append(Line2D([], [], color=color, marker=marker, lw=1.8, ms=6.5, label=backend))
     handles += _draw_band(above, variant, own, baseline)
     handles += _mark_drifts(above, [d for d in drifts if d.variant == variant], place)
-    handles += _mark_changes((above, below), history, place)
-    reference = reference_backend(VARIANTS[variant])
-    below.axhline(1, color="#888888", lw=1, zorder=1)
+    panels = [above] if below is None else [above, below]
+    handles += _mark_changes(panels, history, place)
     above.set_ylabel("final accuracy,\nmean ± standard error", fontsize=11)
-    below.set_ylabel(f"throughput of a training\nstep, ratio to {reference}", fontsize=11)
-    for axes, column in ((above, "accuracy_mean"), (below, "throughput_ratio")):
+    if own["accuracy_mean"].isna().all():
+        above.text(0.5, 0.5, "no results", transform=above.transAxes, ha="center", color="grey")
+    if below is not None:
+        reference = reference_backend(VARIANTS[variant])
+        below.axhline(1, color="#888888", lw=1, zorder=1)
+        below.set_ylabel(f"throughput of a training\nstep, ratio to {reference}", fontsize=11)
+    for axes in panels:
         axes.grid(alpha=0.25)
-        if own[column].isna().all():
-            axes.text(
-                0.5, 0.5, "nothing measured", transform=axes.transAxes, ha="center", color="grey"
-            )
-    _label_nights(below, nights)
+    _label_nights(panels[-1], nights)
     if handles:
         figure.legend(
             handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=11
         )
     return figure
+
+
+def _panels(*, timed: bool) -> tuple[Figure, Axes, Axes | None]:
+    """Return a figure with its panel of accuracies and, where something is timed, one below."""
+    figure = Figure(figsize=(12, 7 if timed else 4.6), layout="constrained")
+    if not timed:
+        return figure, figure.subplots(), None
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    return figure, above, below
 
 
 def _draw_line(
@@ -157,17 +166,17 @@ def _mark_drifts(
     """Put a mark below every night on which a drift is flagged, a row a backend."""
     backends = [name for name in BACKEND_STYLES if name in {drift.backend for drift in drifts}]
     low, high = axes.get_ylim()
-    axes.set_ylim(low - (high - low) * 0.045 * len(backends), high)
+    axes.set_ylim(low - (high - low) * 0.07 * len(backends), high)
     for drift in drifts:
         color, _ = BACKEND_STYLES[drift.backend]
-        y = 0.025 + 0.035 * backends.index(drift.backend)
+        y = 0.04 + 0.06 * backends.index(drift.backend)
         axes.plot(
             [place[night] for night in drift.flagged], [y] * len(drift.flagged), "|", color=color,
-            ms=7, mew=2.2, transform=axes.get_xaxis_transform(), zorder=6,
+            ms=12, mew=3.5, transform=axes.get_xaxis_transform(), zorder=6,
         )  # fmt: skip
     if not drifts:
         return []
-    return [Line2D([], [], color=MARK, marker="|", ms=8, mew=2.2, lw=0, label="drift flagged")]
+    return [Line2D([], [], color=MARK, marker="|", ms=12, mew=3.5, lw=0, label="drift flagged")]
 
 
 def _mark_changes(
@@ -181,9 +190,9 @@ def _mark_changes(
     _label_changes(panels[0], found, place)
     code = [place[change.night] - 0.5 for change in changes(history, ["source_sha256"])]
     if code:
-        panels[1].plot(
+        panels[-1].plot(
             code, [1] * len(code), "|", color=MARK, ms=9, mew=1.1, zorder=6,
-            transform=panels[1].get_xaxis_transform(), clip_on=False,
+            transform=panels[-1].get_xaxis_transform(), clip_on=False,
         )  # fmt: skip
     dashed = Line2D([], [], color=MARK, lw=1.1, ls=(0, (4, 3)), label="software or device")
     tick = Line2D([], [], color=MARK, marker="|", ms=9, mew=1.1, lw=0, label="training code")

@@ -29,39 +29,52 @@ def section(
     ``published`` is the notebook's table, ``field`` other people's runs.
     """
     recipe = (
-        f"{variant.description}: backend `{variant.backend}`, bptt {variant.bptt}, "
+        f"Backend `{variant.backend}`: {variant.description}. Its recipe: bptt {variant.bptt}, "
         f"{variant.epochs} epochs, learning rate {variant.learning_rate:g}, "
         f"pct_start {variant.pct_start:g}; the token after "
         f"{'every token' if variant.target == 'every' else 'the last one'} is predicted."
     )
     seconds = _seconds_by_epoch(selection.epochs[selection.epochs["variant"] == variant.name])
     times = published[published["model"] == variant.name].set_index("epoch")["seconds"]
-    rows = []
-    for epoch in range(variant.epochs):
-        cells = [str(epoch)]
-        for comparison in comparisons:
-            if (comparison.variant, comparison.epoch) == (variant.name, epoch):
-                cells += [
-                    f"{comparison.notebook:.6f}",
-                    number(comparison.median),
-                    interval(comparison),
-                    rank(comparison),
-                ]
-        cells += [str(times[epoch]), number(seconds.get(epoch, np.nan), digits=2)]
-        rows.append(cells)
-    header = ["epoch"]
-    for measure in MEASURES:
-        header += [f"{measure}: notebook", "median", "95%", "rank"]
-    header += ["time: notebook", "median"]
     return "\n\n".join(
         [
             f"## {variant.name}",
-            recipe[0].upper() + recipe[1:],
-            words(variant, comparisons, field, agreement, _time_ratio(times, seconds)),
+            recipe,
+            words(variant, comparisons, field, agreement, times, seconds),
             f"![{variant.name}: curves by epoch]({variant.name}.png)",
-            table(header, rows),
+            *_tables(variant, comparisons, times, seconds),
         ]
     )
+
+
+def _tables(
+    variant: Variant,
+    comparisons: Sequence[Comparison],
+    times: pd.Series,
+    seconds: dict[Any, float],
+) -> list[str]:
+    """Return the notebook's table with our medians, and its place among our seeds.
+
+    Two tables: one of all columns is wider than a page.
+    """
+    at = {(c.epoch, c.measure): c for c in comparisons if c.variant == variant.name}
+    values, places = [], []
+    for epoch in range(variant.epochs):
+        row = [at[epoch, measure] for measure in MEASURES]
+        pairs = [cell for c in row for cell in (f"{c.notebook:.6f}", number(c.median))]
+        time = number(seconds.get(epoch, np.nan), digits=2)
+        values.append([str(epoch), *pairs, str(times[epoch]), time])
+        places.append([str(epoch), *(cell for c in row for cell in (interval(c), rank(c)))])
+    headers = [
+        ["epoch", *(cell for measure in MEASURES for cell in (measure, "ours")), "time", "ours"],
+        ["epoch", *(cell for measure in MEASURES for cell in (f"{measure}: 95%", "rank"))],
+    ]
+    return [
+        f"**The notebook's table of {variant.name}**, our medians beside it:",
+        table(headers[0], values),
+        "Where the notebook's values lie among our seeds:",
+        table(headers[1], places),
+    ]
 
 
 def words(
@@ -69,9 +82,13 @@ def words(
     comparisons: Sequence[Comparison],
     field: pd.DataFrame,
     agreement: Agreement,
-    time_ratio: float,
+    times: pd.Series,
+    seconds: dict[Any, float],
 ) -> str:
-    """Return what the numbers say, in sentences that only say what is so."""
+    """Return what the numbers say, in sentences that only say what is so.
+
+    ``times`` are the notebook's seconds by epoch, ``seconds`` ours.
+    """
     last = variant.epochs - 1
     final = next(
         c
@@ -98,10 +115,8 @@ def words(
             f"{int((theirs > final.notebook).sum())} ended higher and "
             f"{int((theirs < final.notebook).sum())} lower."
         )
-    if np.isfinite(time_ratio):
-        sentences.append(
-            f"An epoch took the notebook's machine {time_ratio:.1f} times as long as this one."
-        )
+    if seconds:
+        sentences.append(_time(float(np.median(times)), float(np.median([*seconds.values()]))))
     return " ".join(sentences)
 
 
@@ -114,9 +129,11 @@ def _place(final: Comparison) -> str:
     return f"at rank {final.rank:g} of {final.seeds + 1} among our {seeds}"
 
 
-def _time_ratio(notebook: pd.Series, seconds: dict[Any, float]) -> float:
-    """Return the notebook's seconds an epoch over ours, both medians; NaN without runs."""
-    return float(np.median(notebook) / np.median([*seconds.values()])) if seconds else np.nan
+def _time(notebook: float, ours: float) -> str:
+    """Say how long an epoch takes there and here, in seconds; the notebook prints whole ones."""
+    if notebook == 0:
+        return f"The notebook prints 0 seconds for most epochs; here one takes {ours:.2f}."
+    return f"An epoch took the notebook's machine {notebook / ours:.1f} times as long as this one."
 
 
 def _seconds_by_epoch(epochs: pd.DataFrame) -> dict[Any, float]:

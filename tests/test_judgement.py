@@ -168,3 +168,15 @@ def test_published_facts() -> None:
 def test_no_published_runs(tmp_path: pytest.TempPathFactory) -> None:
     """An installation without the published runs has no certificate, and says nothing of it."""
     assert published_facts(tmp_path / "nowhere") == (None, [])  # type: ignore[operator]
+
+
+def test_a_backend_that_is_no_longer_timed_is_named() -> None:
+    """A night cannot be judged that has timed some backends, and not one that the baseline has."""
+    before = night(samples=throughput_rows({"nn": 2.0, "custom": 3.0, "compiled": 1.0}))
+    tonight = night(samples=throughput_rows({"nn": 2.0, "custom": 3.0}))
+    judgement = judged(Evidence(tonight, baseline=before))
+    assert (judgement.verdict, judgement.exit_code) == ("incomplete", 3)
+    assert judgement.reasons == (
+        "missing timing: Model4 compiled has no train_step, forward, validation",
+    )
+    assert judged(Evidence(night(), baseline=before)).verdict == "agrees"

@@ -70,12 +70,13 @@ def test_other_devices_are_not_compared() -> None:
     gpu = throughput_rows(STEPS, device="cuda", device_name="a GPU")
     assert changes(gpu, noisy(STEPS, 1)) == []
     assert changes(gpu.iloc[:0], noisy(STEPS, 1)) == []
-    assert not_measured(gpu, noisy(STEPS, 1)) == []
+    assert not_measured(gpu, noisy(STEPS, 1)) == {}
+    assert not_measured(gpu.iloc[:0], noisy(STEPS, 1)) == {}
 
 
 def test_not_measured() -> None:
     """What the baseline has and the night has not is named."""
     fewer = {"nn": 2.0, "custom": 4.0}
-    assert not_measured(noisy(fewer, 1), noisy(STEPS, 2)) == [
-        f"Model4 compiled {phase}" for phase in ("train_step", "forward", "validation")
-    ]
+    assert not_measured(noisy(fewer, 1), noisy(STEPS, 2)) == {
+        ("Model4", "compiled"): ["train_step", "forward", "validation"]
+    }

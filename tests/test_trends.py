@@ -77,8 +77,14 @@ def test_draws_and_repeats(tmp_path: Path, nights: int) -> None:
 def test_nothing_measured(nights: int) -> None:
     """A panel without a value says so, and another variant's nights are not drawn."""
     figure = trend("Model4", made_up_history(nights))
-    assert [axes.texts[0].get_text() for axes in figure.axes] == ["nothing measured"] * 2
+    assert [axes.texts[0].get_text() for axes in figure.axes] == ["no results"]
     assert legend(figure) == []
+
+
+def test_without_throughput() -> None:
+    """Nights on which nothing was timed have no empty panel for it, and keep their dates."""
+    (axes,) = trend("Model5", made_up_history(3).assign(throughput_ratio=np.nan)).axes
+    assert [label.get_text() for label in axes.get_xticklabels()][0] == "2026-01-02"
 
 
 def test_values(tmp_path: Path) -> None:
