@@ -84,7 +84,7 @@ def test_nothing_measured(nights: int) -> None:
 def test_without_throughput() -> None:
     """Nights on which nothing was timed have no empty panel for it, and keep their dates."""
     (axes,) = trend("Model5", made_up_history(3).assign(throughput_ratio=np.nan)).axes
-    assert [label.get_text() for label in axes.get_xticklabels()][0] == "2026-01-02"
+    assert next(label.get_text() for label in axes.get_xticklabels()) == "2026-01-02"
 
 
 def test_values(tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""The first screen, and every model's section: sentences and both tables."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.published.page import MEASURES, MODELS, Page, Records
+from tests.published.ranks import certificate, rank
+
+
+def check(page: Page, records: Records) -> None:
+    """Claim the opening, the table of models, and the eight sections."""
+    agreements = certificate(records)
+    outside, expected, rows = 0, [], []
+    for model, (seeds, p, holm) in zip(MODELS, agreements, strict=True):
+        epochs, table = records.own(model), records.table(model)
+        values, places = [], []
+        for epoch, row in table.iterrows():
+            ours = epochs[epochs["epoch"] == epoch]
+            left, right = [str(epoch)], [str(epoch)]
+            for measure in MEASURES:
+                sample, value = ours[measure].to_numpy(), row[measure]
+                low, middle, high = np.percentile(sample, [2.5, 50, 97.5])
+                outside += not low <= value <= high
+                expected.append(2 * (1 + 0.025 * (len(sample) - 1)) / (len(sample) + 1))
+                left += [f"{value:.6f}", f"{middle:.4f}"]
+                right += [f"{low:.4f} to {high:.4f}", rank(value, sample)]
+            seconds = (ours["train_seconds"] + ours["valid_seconds"]).median()
+            values.append([*left, str(row["seconds"]), f"{seconds:.2f}"])
+            places.append(right)
+        page.claim_table(f"## {model}", values)
+        page.claim_table(f"## {model}", places, place=1)
+        notebook, final = table["accuracy"].iloc[-1], ours["accuracy"].to_numpy()
+        verdict = "differs" if holm[0] <= 0.05 else "agrees"
+        description = page.text.split(f"\n## {model}\n\n")[1].split(": ")[1].split(". ")[0]
+        rows.append(
+            [
+                f"[{model}](#{model.lower()})",
+                verdict,
+                *(f"{value:.4f}" for value in (p[0], notebook, middle)),
+                f"{low:.4f} to {high:.4f}",
+                rank(notebook, final),
+                str(seeds),
+                description,
+            ]
+        )
+        page.claim(
+            f"The notebook's final accuracy, {notebook:.4f}, is at rank {rank(notebook, final)} "
+            f"among our {seeds} seeds: their median is {middle:.4f}. Its whole table is no more "
+            f"extreme than those of {round(p[0] * (seeds + 1)) - 1} of {seeds} seeds "
+            f"(p {p[0]:.4f}, {holm[0]:.4f} after Holm): {verdict}."
+        )
+        _claim_recipe(page, records, model)
+        _claim_others(page, records, model, notebook)
+        _claim_time(page, records, model)
+    page.claim_table("# The human-numbers notebook, reproduced", rows)
+    counts = [seeds for seeds, _, _ in agreements]
+    page.claim(
+        f"{sum(counts)} runs: 8 of the notebook's 8 models, {min(counts)} to {max(counts)} seeds "
+        f"each. Of the {3 * len(records.notebook)} published values that they can be held against, "
+        f"{outside} lie outside the central 95% of our seeds "
+        f"({round(100 * outside / 3 / len(records.notebook))}%). About "
+        f"{100 * np.mean(expected):.0f}% would if"
+    )
+    others = (records.runs["initialisation"] != "ones").sum()
+    page.claim(f"- {others} runs of another configuration are left out: initialisation uniform.")
+    known = [
+        f"{model} (p {p[0]:.4f}, {holm[0]:.4f} after Holm)"
+        for model, (_, p, holm) in zip(MODELS, agreements, strict=True)
+        if holm[0] <= 0.05
+    ]
+    page.claim(f"but for what is accepted: {', '.join(known)}.")
+    uniform = records.runs[records.runs["initialisation"] == "uniform"]
+    page.claim(f"{uniform.groupby('variant').size().min()} seeds or more a model that start")
+
+
+def _claim_recipe(page: Page, records: Records, model: str) -> None:
+    recipe = records.runs[records.runs["variant"] == model].iloc[0]
+    page.claim(
+        f"bptt {recipe['bptt']}, {recipe['recipe_epochs']} epochs, learning rate "
+        f"{recipe['learning_rate']:g}, pct_start {recipe['pct_start']:g}; the token after"
+    )
+
+
+def _claim_others(page: Page, records: Records, model: str, notebook: float) -> None:
+    theirs = records.field[records.field["model"] == model]
+    finals = theirs.sort_values("epoch").groupby("run")["accuracy"].last()
+    page.claim(
+        f"Of {len(finals)} runs that other people published, {(finals > notebook).sum()} ended "
+        f"higher and {(finals < notebook).sum()} lower."
+    )
+
+
+def _claim_time(page: Page, records: Records, model: str) -> None:
+    epochs = records.own(model)
+    seconds = (epochs["train_seconds"] + epochs["valid_seconds"]).groupby(epochs["epoch"]).median()
+    notebook = records.table(model)["seconds"].median()
+    page.claim(
+        f"An epoch took the notebook's machine {notebook / seconds.median():.1f} times as long"
+        if notebook
+        else f"prints 0 seconds for most epochs; here one takes {seconds.median():.2f}."
+    )

@@ -1,0 +1,111 @@
+"""What the verdict rests on: certificates, findings, other people's runs, and its own errors."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from tests.published.page import MODELS, PUBLISHED, ROOT, Page, Records
+from tests.published.ranks import as_curves, certificate, envelope_p, rank, rank_p
+
+
+def check(page: Page, records: Records) -> None:
+    """Claim everything in the section."""
+    _claim_certificates(page, records)
+    _claim_findings(page)
+    _claim_field(page, records)
+    _claim_proof(page)
+
+
+def _claim_certificates(page: Page, records: Records) -> None:
+    """Claim both: the night that is shown is the published seeds."""
+    agreements = certificate(records)
+    rows, refuted = [], []
+    for model, (seeds, p, holm) in zip(MODELS, agreements, strict=True):
+        as_extreme = round(p[0] * (seeds + 1)) - 1
+        share = stats.binomtest(as_extreme, seeds).proportion_ci(method="exact")
+        verdict = "differs" if holm[0] <= 0.05 else "agrees"
+        refuted += [model] * (verdict == "differs")
+        tests = [f"{value:.4f}" for pair in zip(p, holm, strict=True) for value in pair]
+        rows.append([model, str(seeds), *tests, str(as_extreme),
+                     f"{share.low:.4f} to {share.high:.4f}", verdict])  # fmt: skip
+    page.claim_table("### Tonight's seeds against the notebook", rows)
+    page.claim_table("### The published seeds against the notebook: the same every night", rows)
+    model, (seeds, p, holm) = min(
+        zip(MODELS, agreements, strict=True), key=lambda found: found[1][1][0]
+    )
+    joint = stats.chi2.sf(-2 * sum(math.log(p[0]) for _, p, _ in agreements), 2 * len(agreements))
+    # The least p of N seeds is 1/(N + 1), and Holm multiplies it by eight.
+    needed = next(count for count in range(1, 1000) if 8 / (count + 1) <= 0.05)
+    page.claim(
+        f"Of the eight tables, refuted at 5%: {', '.join(refuted)}. The rarest is {model}'s: "
+        f"{round(p[0] * (seeds + 1)) - 1} of our {seeds} seeds are as extreme, p {p[0]:.4f}, "
+        f"{holm[0]:.4f} after Holm. All eight together: p {joint:.4f} (Fisher). With fewer than "
+        f"{needed} seeds"
+    )
+
+
+def _claim_findings(page: Page) -> None:
+    """Claim what stands in the file, and what follows from it."""
+    with (ROOT / "reports" / "findings.toml").open("rb") as file:
+        findings = tomllib.load(file)["finding"]
+    for finding in findings:
+        extreme, seeds = finding["as_extreme"], finding["seeds"]
+        share = stats.binomtest(extreme, seeds).proportion_ci(method="exact")
+        page.claim(
+            f"- {finding['variant']}: {extreme} of {seeds} seeds as extreme "
+            f"(p {(extreme + 1) / (seeds + 1):.4f}; the share is between {share.low:.4f} and "
+            f"{share.high:.4f}). {finding['reason']}"
+        )
+
+
+def _claim_field(page: Page, records: Records) -> None:
+    """Claim how many of other people's runs each start explains, and the notebook's place."""
+    rows, sums = [], np.zeros(5, dtype=int)
+    for model in MODELS:
+        theirs = as_curves(records.field[records.field["model"] == model], "run")
+        samples = [as_curves(records.own(model, start), "seed") for start in ("ones", "uniform")]
+        explained = np.array(
+            [[envelope_p(run, sample) > 0.05 for sample in samples] for run in theirs]
+        )
+        ones, uniform = explained.T
+        counts = [len(theirs), ones.sum(), uniform.sum(), (ones & uniform).sum(),
+                  (~ones & ~uniform).sum()]  # fmt: skip
+        sums += counts
+        mine = as_curves(records.table(model).reset_index(), "model")[0]
+        finals = theirs[:, -1]
+        p_values = rank_p(mine[-1], finals), envelope_p(mine, theirs)
+        rows.append(
+            [model, *map(str, counts), rank(mine[-1], finals), *(f"{p:.4f}" for p in p_values)]
+        )
+    page.claim_table("### Other people's runs", [*rows, ["all", *map(str, sums), "-", "-", "-"]])
+
+
+def _rate(count: int, total: int) -> str:
+    share = stats.binomtest(count, total).proportion_ci(method="exact")
+    low, high = (f"{100 * value:.1f}%" for value in share)
+    return f"{count} of {total} ({100 * count / total:.1f}%; {low} to {high})"
+
+
+def _claim_proof(page: Page) -> None:
+    """Claim how often nights without a change, and planted faults, were noticed and failed."""
+    nulls = pd.read_csv(PUBLISHED / "proof" / "null_nights.csv")
+    page.claim(
+        f"judged by this very check against {nulls['baseline'].nunique()} baselines: suspected "
+        f"{_rate((nulls['first'] > 0).sum(), len(nulls))}; failed, after confirmation on fresh "
+        f"seeds, {_rate((nulls['last'] == 1).sum(), len(nulls))}."
+    )
+    faults = pd.read_csv(PUBLISHED / "proof" / "faults.csv")
+    rows = []
+    for plant in sorted(faults["plant"].unique()):
+        of_plant = faults[faults["plant"] == plant]
+        for seeds in sorted(of_plant["seeds"].unique()):
+            nights = of_plant[of_plant["seeds"] == seeds]
+            noticed, failed = (nights["first"] > 0).sum(), nights["last"].isin((1, 3)).sum()
+            rates = [_rate(count, len(nights)) for count in (noticed, failed)]
+            rows.append([plant, nights["variants"].iloc[0], str(seeds), *rates])
+    page.claim_table("### How far this verdict can be trusted", rows)
