@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from bench.engines import ENGINES, LOCAL
 from bench.faults import FAULTS
 from bench.plan import PROFILES
 from hnrnn.arguments import Parser
@@ -81,6 +82,10 @@ def _add_run(commands: Commands[Parser]) -> None:
         help="train wrongly on purpose, to see that it is found: "
         f"{_joined_names(control=False)}; or rightly in another way, to see that nothing is: "
         f"{_joined_names(control=True)}; refused by --profile nightly",
+    )
+    engines = "; ".join(f"{engine.name}: {engine.description}" for engine in ENGINES.values())
+    run.add_argument(
+        "--engine", choices=ENGINES, default=LOCAL, help=f"what trains the runs ({engines})"
     )
     run.add_argument(
         "--jobs",

@@ -18,6 +18,7 @@ import torch
 import bench.backends
 import hnrnn
 from bench.faults import FAULTS
+from bench.plan import UsageError
 from bench.records import Environment, Provenance
 from hnrnn import corpus
 
@@ -26,7 +27,7 @@ COMMAND_LINE_MODULES = ("__main__.py", "arguments.py", "facts.py")
 """Modules of ``hnrnn`` that no training goes through."""
 
 
-class DeviceError(ValueError):
+class DeviceError(UsageError):
     """The device that was asked for is not here."""
 
 

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from bench.faults import FAULTS
 from bench.grid import BACKENDS, NOTEBOOK, NOTEBOOK_BACKENDS
-from bench.records import Run
+from bench.records import LEARNER, Run
 from hnrnn.variants import VARIANTS, Variant, find_variant
 
 
-class PlanError(ValueError):
+class UsageError(ValueError):
+    """An argument that cannot be served, with what would be right."""
+
+
+class PlanError(UsageError):
     """A part of the grid that does not exist, with what would be right."""
 
 
@@ -166,6 +170,7 @@ def make_plan(
     device: str,
     epochs: int | None,
     plant: str | None = None,
+    engine: str = LEARNER,
 ) -> list[Run]:
     """Return every run of the grid: seed by seed, so that a night cut short is balanced.
 
@@ -188,6 +193,7 @@ def make_plan(
             device=device,
             epochs=variant.epochs if epochs is None else min(epochs, variant.epochs),
             plant=plant,
+            engine=engine,
         )
         for seed in seeds
         for variant, backend in squares

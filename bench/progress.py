@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench.engines.work import Finished
 from bench.plan import expected_cost
-from bench.pool import Finished
 from bench.records import OK, SKIPPED, Run
 
 
 class ProgressDisplay:
-    """A context manager that is called as ``bench.pool`` goes along (its ``Watcher``)."""
+    """A context manager that is called as an engine goes along (its ``Watcher``)."""
 
     def __init__(self, runs: Sequence[Run], console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, soft_wrap=True)

@@ -12,11 +12,13 @@ import pyarrow as pa
 
 from hnrnn.variants import VARIANTS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 VERSION_KEY = b"schema_version"
 """Where a file's metadata says which schema it is of."""
-ADDED_COLUMNS = {2: ("plant",)}
-"""Nullable columns by the schema version that brought them: older files lack them."""
+LEARNER = "learner"
+"""What trains a run that goes through ``bench.runner.execute``: fastai's ``Learner``."""
+ADDED_COLUMNS: dict[int, dict[str, str | None]] = {2: {"plant": None}, 3: {"engine": LEARNER}}
+"""Columns by the schema version that brought them, with the value that older files are given."""
 ID_VERSION = 1
 """Of what an id is made from."""
 
@@ -41,6 +43,8 @@ class Run:
     epochs: int
     plant: str | None = None
     """The fault or control that is planted, of ``bench.faults``; None: the recipe as it is."""
+    engine: str = LEARNER
+    """What trains it: not where, but by which code."""
 
     @property
     def label(self) -> str:
@@ -218,8 +222,11 @@ def run_id(run: Run, environment: Environment) -> str:
     Equal content gives an equal id on every machine, so that a finished run is recognised.
     """
     content = asdict(run) | asdict(environment) | recipe(run.variant)
+    # A run as most are has the id that it has without these fields.
     if run.plant is None:
-        del content["plant"]  # a run with nothing planted has the id that it has without the field
+        del content["plant"]
+    if run.engine == LEARNER:
+        del content["engine"]
     text = json.dumps(content | {"schema_version": ID_VERSION}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 

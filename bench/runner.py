@@ -22,6 +22,7 @@ from bench.planting import planted_fit
 from bench.records import (
     DIVERGED,
     FAILED,
+    LEARNER,
     OK,
     SKIPPED,
     Epoch,
@@ -41,8 +42,11 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
     An exception in the training becomes a record of status ``failed`` with the error, as does a
     backend that the parity gate refuses; one that cannot run on this device becomes a record of
     status ``skipped`` with the reason. Only KeyboardInterrupt and the like pass through.
-    ``provenance``, the same for all runs of a night, is read here where it is not given.
+    ``provenance``, the same for all runs of a night, is read here where it is not given. Raises
+    ValueError for a run of another engine: its record would not say what trained it.
     """
+    if run.engine != LEARNER:
+        raise ValueError(f"{run.label} is for the engine {run.engine}, not for {LEARNER}")
     implementation = IMPLEMENTATIONS[run.backend]
     with reproducible_settings(threads_of(run.plant)):
         environment = read_environment(run.device, run.plant)

@@ -280,13 +280,13 @@ def _schema_version(schema: pa.Schema, newest: int) -> int:
 
 
 def _migrate(rows: pa.Table, version: int, schema: pa.Schema) -> pa.Table:
-    """Return the rows with the columns that a file of ``version`` lacks, all null."""
-    for since, names in ADDED_COLUMNS.items():
-        for name in names:
+    """Return the rows with the columns that a file of ``version`` lacks."""
+    for since, columns in ADDED_COLUMNS.items():
+        for name, value in columns.items():
             if version < since and name in schema.names:
                 field = schema.field(name)
-                nulls = pa.nulls(len(rows), field.type)
-                rows = rows.add_column(schema.get_field_index(name), field, nulls)
+                values = pa.array([value] * len(rows), field.type)
+                rows = rows.add_column(schema.get_field_index(name), field, values)
     return rows
 
 

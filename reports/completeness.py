@@ -15,7 +15,7 @@ from hnrnn.variants import VARIANTS
 Square = tuple[str, str]
 """A variant and a backend."""
 
-KINDS = ["dtype", "initialisation", "plant"]
+KINDS = ["dtype", "initialisation", "plant", "engine"]
 """Columns in which the runs of a store may differ on purpose."""
 PROVENANCE = [
     "device_name",

@@ -13,6 +13,7 @@ from hnrnn.variants import VARIANTS
 CONFIGURATION = [
     "dtype",
     "initialisation",
+    "engine",
     "device_name",
     "torch_version",
     "fastai_version",

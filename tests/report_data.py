@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bench.records import (
+    LEARNER,
     OK,
     SKIPPED,
     THROUGHPUT_SCHEMA,
@@ -53,10 +54,11 @@ def made_up_record(
     error: str | None = None,
     dtype: str = "float32",
     plant: str | None = None,
+    engine: str = LEARNER,
 ) -> Record:
     """Return a record whose values are the notebook's, each moved by a seed's own small amount."""
     count = VARIANTS[variant].epochs if epochs is None else epochs
-    run = Run(variant, VARIANTS[variant].backend, seed, dtype, "ones", "cpu", count, plant)
+    run = Run(variant, VARIANTS[variant].backend, seed, dtype, "ones", "cpu", count, plant, engine)
     identity = run_id(run, environment)
     generator = np.random.default_rng(seed)
     published = tables().query("model == @variant").head(count)

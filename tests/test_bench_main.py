@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import pool
 from bench.__main__ import main
+from bench.engines import local
+from bench.engines.work import Finished
 from bench.environment import read_environment, reproducible_settings
 from bench.faults import FAULTS
 from bench.grid import BACKENDS
-from bench.pool import Finished
 from bench.records import Run, run_id
 from bench.store import Store
 from hnrnn.variants import VARIANTS
@@ -105,7 +105,7 @@ def test_failed_and_diverged_runs(
         def run_all(runs: list[Run], **_: object) -> list[Finished]:
             return [Finished(r, status) for r, status in zip(runs, statuses, strict=True)]
 
-        monkeypatch.setattr(pool, "run_all", run_all)
+        monkeypatch.setattr(local, "run_all", run_all)
         command = ["run", "--variants", "Model4", *NOTEBOOK, "--seeds", "2"]
         return main([*command, "--results", str(tmp_path / "results")])
 
@@ -211,7 +211,7 @@ def test_threads_of_a_plant_are_part_of_its_id(
 
     seen = []
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    monkeypatch.setattr(pool, "run_all", run_all)
+    monkeypatch.setattr(local, "run_all", run_all)
     monkeypatch.setattr(Store, "finished", lambda _, ids: seen.extend(ids) or set())
     command = ["run", "--profile", "smoke", "--seeds", "1", "--variants", "Model4", *NOTEBOOK]
     assert main([*command, "--plant", "threads_2", "--results", str(tmp_path / "results")]) == 0

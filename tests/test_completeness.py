@@ -109,6 +109,17 @@ def test_other_kinds_are_not_mixed(tmp_path: Path) -> None:
     assert found(tmp_path, whole_night() + doubles) == []
 
 
+def test_engines_are_not_mixed(tmp_path: Path) -> None:
+    """Runs of another engine are there on purpose, though other code trained them."""
+    other = replace(ENVIRONMENT, source_sha256="e" * 64)
+    ensemble = [
+        made_up_record(name, seed, engine="ensemble", environment=other)
+        for name in VARIANTS
+        for seed in (0, 1)
+    ]
+    assert found(tmp_path, whole_night() + ensemble) == []
+
+
 def test_repeated_weights(tmp_path: Path) -> None:
     """Seeds that ended with the very same weights are one seed under several names."""
     night = whole_night(4)

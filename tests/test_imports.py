@@ -27,7 +27,10 @@ def modules_after(statement: str) -> set[str]:
             "import bench.records, bench.store, bench.plan, bench.faults",
             {"torch", "fastai", "reports"},
         ),
-        ("import bench.__main__, bench.pool, bench.progress", {"torch", "fastai", "reports"}),
+        (
+            "import bench.__main__, bench.night, bench.engines.local, bench.progress",
+            {"torch", "fastai", "reports", "ray"},
+        ),
         ("import bench.runner", {"reports"}),
         (
             "import reports.envelope, reports.ranks, reports.permutation, reports.power",

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from bench.pool import Finished
+from bench.engines.work import Finished
 from bench.progress import ProgressDisplay
 from bench.records import FAILED, OK
 from tests.conftest import small_run

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
+from bench.records import LEARNER
+from bench.store import Store
 from reports.__main__ import main
 
 ROOT = Path(__file__).parent.parent
@@ -18,6 +22,17 @@ def test_report_is_what_its_records_give(tmp_path: Path) -> None:
     assert (tmp_path / "report.md").read_text(encoding="utf-8") == published
     pictures = {path.name for path in (PUBLISHED / "report").glob("*.png")}
     assert pictures == {path.name for path in tmp_path.glob("*.png")}
+
+
+def test_records_of_an_older_version_are_read() -> None:
+    """The published records, written before runs named their engine, are the learner's."""
+    runs = pq.ParquetFile(PUBLISHED / "runs" / "runs.parquet").schema_arrow
+    assert runs.metadata[b"schema_version"] == b"2"
+    assert "engine" not in runs.names
+    contents = Store(PUBLISHED).read()
+    assert contents.unreadable == {}
+    assert len(contents.runs) > 1000
+    assert set(contents.runs["engine"]) == {LEARNER}
 
 
 def test_readme_shows_the_report() -> None:

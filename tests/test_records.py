@@ -52,6 +52,12 @@ def test_id_of_a_planted_run() -> None:
     assert len(set(ids)) == 3
 
 
+def test_id_of_another_engine() -> None:
+    """A run that the learner trains has the id of a run without the field; others their own."""
+    assert run_id(small_run(engine="learner"), ENVIRONMENT) == "ab444ae249c98331f2ac"
+    assert run_id(small_run(engine="ensemble"), ENVIRONMENT) != "ab444ae249c98331f2ac"
+
+
 def test_label_names_the_plant() -> None:
     """What is planted is said of a run, and nothing where there is nothing."""
     assert small_run().label == "Model4 nn seed 0"
@@ -76,6 +82,8 @@ def test_rows_have_the_schema(records: list[Record]) -> None:
     assert list(record.run_row()) == RUNS_SCHEMA.names
     assert record.run_row()["plant"] is None
     assert RUNS_SCHEMA.field("plant").nullable
+    assert record.run_row()["engine"] == "learner"
+    assert not RUNS_SCHEMA.field("engine").nullable
     assert [list(row) for row in record.epoch_rows()] == [EPOCHS_SCHEMA.names]
     assert EPOCHS_SCHEMA.names == [
         "run_id", "variant", "backend", "seed", "epoch",

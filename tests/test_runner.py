@@ -74,6 +74,12 @@ def test_interrupt_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
         execute(small_run())
 
 
+def test_run_of_another_engine_is_refused() -> None:
+    """A run that asks for another engine is not trained: its record would name the wrong one."""
+    with pytest.raises(ValueError, match="for the engine ensemble, not for learner"):
+        execute(small_run(engine="ensemble"))
+
+
 def test_diverged_run_is_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loss that is no finite number marks the run, and its epochs are kept."""
     fit = runner.fit

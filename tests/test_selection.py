@@ -66,6 +66,16 @@ def test_one_configuration(tmp_path: Path) -> None:
     ]
 
 
+def test_engines_are_not_mixed(tmp_path: Path) -> None:
+    """Runs that something else trained stand in no table beside those of the learner."""
+    records = [made_up_record("Model0", seed) for seed in range(3)]
+    records += [made_up_record("Model0", seed, engine="ensemble") for seed in range(1, 3)]
+    selection = selected(tmp_path, records)
+    assert list(selection.runs["engine"]) == ["learner"] * 3
+    assert set(selection.grid["engine"]) == {"learner"}
+    assert selection.notes == ("2 runs of another configuration are left out: engine ensemble.",)
+
+
 def test_planted_runs_are_left_out(tmp_path: Path) -> None:
     """Runs with something planted are counted, not shown, even where they are more or failed."""
     records = [made_up_record("Model0", 0)]

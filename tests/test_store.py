@@ -95,7 +95,7 @@ def test_newer_schema(store: Store, records: list[Record]) -> None:
     rows = pq.ParquetFile(path).read().replace_schema_metadata({"schema_version": "99"})
     pq.write_table(rows, path)
     reason = store.read().unreadable[f"{RUNS}/{path.name}"]
-    assert "schema version 99 is newer than 2" in reason
+    assert "schema version 99 is newer than 3" in reason
 
 
 @pytest.mark.parametrize("metadata", [{}, {"schema_version": "two"}])
@@ -113,19 +113,22 @@ def test_version_1_is_read(store: Store, records: list[Record]) -> None:
         for table in (RUNS, EPOCHS):
             path = store.path(table, record.run_id)
             rows = pq.ParquetFile(path).read().replace_schema_metadata({"schema_version": "1"})
-            pq.write_table(rows.drop_columns(["plant"]) if table == RUNS else rows, path)
+            old = rows.drop_columns(["plant", "engine"]) if table == RUNS else rows
+            pq.write_table(old, path)
     contents = store.read()
     assert contents.unreadable == {}
     assert contents.runs["plant"].isna().all()
+    assert (contents.runs["engine"] == "learner").all()
     pd.testing.assert_frame_equal(contents.runs, expected.runs)
     pd.testing.assert_frame_equal(contents.epochs, expected.epochs)
     assert store.finished(ids(records)) == set(ids(records))
 
 
-def test_version_2_needs_its_columns(store: Store, records: list[Record]) -> None:
-    """A file that says it is of version 2, and lacks its column, is not completed."""
+@pytest.mark.parametrize("column", ["plant", "engine"])
+def test_newest_version_needs_its_columns(store: Store, records: list[Record], column: str) -> None:
+    """A file that says it is of the newest version, and lacks a column, is not completed."""
     path = store.path(RUNS, records[0].run_id)
-    pq.write_table(pq.ParquetFile(path).read().drop_columns(["plant"]), path)
+    pq.write_table(pq.ParquetFile(path).read().drop_columns([column]), path)
     assert f"{RUNS}/{path.name}" in store.read().unreadable
 
 

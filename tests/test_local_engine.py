@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.engines.local import run_all
+from bench.engines.work import Finished
 from bench.environment import read_provenance
-from bench.pool import Finished, run_all
 from bench.records import FAILED, OK, Run
 from bench.store import Store
 from tests.conftest import small_run

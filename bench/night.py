@@ -1,0 +1,141 @@
+"""``bench run``: a night, the runs of a plan that are not stored yet, trained and stored."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from bench import plan
+from bench.engines import ENGINES
+from bench.engines.work import Finished
+from bench.plan import PROFILES, UsageError, parse_names, parse_seeds
+from bench.records import DIVERGED, FAILED, SKIPPED, Environment, Run, run_id
+from bench.store import Store
+from hnrnn import corpus as corpora
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out ``bench run``.
+
+    Returns 1 where a run failed, or where nothing could be done here at all. Raises UsageError and
+    its like before anything is trained where the arguments are wrong.
+    """
+    grid = _grid(options)
+    for line in _empty_squares(grid, options):
+        print(f"passed over: {line}", file=sys.stderr)
+    corpora.load(options.data)  # raises where a given copy is another text
+
+    # Threads spin while they wait: several, as a plant may have, on few cores spin for minutes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # These load torch: only once the arguments have been found good.
+    from bench.environment import find_device, read_environment, reproducible_settings, threads_of
+
+    device = find_device(options.device)
+    runs = plan.make_plan(**grid, device=device)
+    with reproducible_settings(threads_of(options.plant)):
+        environment = read_environment(device, options.plant)
+    store = Store(options.results)
+    store.prepare()
+    missing = _missing(runs, environment, store)
+    print(
+        f"{len(runs)} runs: {len(runs) - len(missing)} stored already in {options.results}, "
+        f"{len(missing)} to do on {device} ({environment.device_name})",
+        file=sys.stderr,
+    )
+    if not missing:
+        return 0
+    ended = _train(missing, device, options)
+    print(closing_line(ended, options.results), file=sys.stderr)
+    if len(missing) == len(runs) and all(result.status == SKIPPED for result in ended):
+        return 1
+    return 1 if any(result.status == FAILED for result in ended) else 0
+
+
+def _grid(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what ``plan.make_plan`` takes, but for the device, checked as far as can be."""
+    profile = PROFILES[options.profile]
+    if options.jobs is not None and options.jobs < 1:
+        raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
+    if options.plant is not None and options.profile == "nightly":
+        raise UsageError(
+            "--plant: the nightly profile is never trained wrongly; use --profile quick or smoke"
+        )
+    backends = options.backends
+    grid = {
+        "variants": parse_names(options.variants),
+        "backends": list(profile.backends) if backends is None else parse_names(backends),
+        "seeds": range(profile.seeds) if options.seeds is None else parse_seeds(options.seeds),
+        "dtype": options.dtype,
+        "initialisation": options.initialisation,
+        "epochs": profile.epochs,
+        "plant": options.plant,
+        "engine": ENGINES[options.engine].trained_by,
+    }
+    # With the device as it was given: whatever is wrong with a name is said before torch is loaded.
+    plan.make_plan(**grid, device=options.device)
+    return grid
+
+
+def _empty_squares(grid: dict[str, Any], options: argparse.Namespace) -> list[str]:
+    """Return a line for every reason why something that was named is not in the plan."""
+    lines = []
+    if options.backends is not None:
+        lines += plan.empty_squares(grid["variants"], grid["backends"])
+    squares = plan.find_squares(grid["variants"], grid["backends"])
+    return lines + plan.unplantable(squares, options.plant)
+
+
+def _missing(runs: Sequence[Run], environment: Environment, store: Store) -> list[Run]:
+    """Return the runs that are not finished in the store."""
+    ids = {run: run_id(run, environment) for run in runs}
+    finished = store.finished(ids.values())
+    return [run for run in runs if ids[run] not in finished]
+
+
+def _train(runs: Sequence[Run], device: str, options: argparse.Namespace) -> list[Finished]:
+    """Have the engine train ``runs``, before the eyes of whoever looks; return how each ended."""
+    from bench.environment import read_provenance
+    from bench.progress import ProgressDisplay
+
+    with ProgressDisplay(runs) as display:
+        ended: list[Finished] = (
+            ENGINES[options.engine]
+            .load()
+            .run_all(
+                runs,
+                results=options.results,
+                jobs=options.jobs or (1 if device == "cuda" else usable_processors()),
+                provenance=read_provenance(device),
+                watch=display,
+            )
+        )
+    return ended
+
+
+def usable_processors() -> int:
+    """Return how many CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def closing_line(ended: Sequence[Finished], results: str) -> str:
+    """Return what a person has to know at the end: counts, and every run that is not as it was."""
+    runs: dict[str, list[Run]] = {}
+    for result in ended:
+        runs.setdefault(result.status, []).append(result.run)
+    failed, skipped = runs.get(FAILED, []), runs.get(SKIPPED, [])
+    diverged = runs.get(DIVERGED, [])
+    stored = len(ended) - len(failed) - len(skipped)
+    line = f"{stored} run{'' if stored == 1 else 's'} stored in {results}"
+    if diverged:
+        line += f", {len(diverged)} of them diverged: {', '.join(r.label for r in diverged)}"
+    if failed:
+        line += f"; {len(failed)} failed: {', '.join(r.label for r in failed)}"
+    reasons = dict.fromkeys(str(result.error) for result in ended if result.status == SKIPPED)
+    if skipped:
+        line += f"; {len(skipped)} skipped: {'; '.join(reasons)}"
+    return line
