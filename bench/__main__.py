@@ -12,26 +12,29 @@ from bench.arguments import make_parser, seeds_joined
 from bench.grid import BACKENDS
 from bench.plan import PROFILES, UsageError, parse_names
 from bench.records import FAILED
+from bench.signals import Terminated, terminable
 from bench.store import THROUGHPUT, Store, StoreError
 from hnrnn.corpus import CorpusError
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
-    Returns 0 where every run is stored, 1 where one failed, 2 for wrong usage, 130 after Ctrl-C.
+    Returns 0 where every run is stored, 1 where one failed, 2 for wrong usage, 130 after Ctrl-C,
+    143 after SIGTERM.
     """
     parser = make_parser(__doc__)
     options = parser.parse_args(seeds_joined(sys.argv[1:] if arguments is None else arguments))
     prog = f"{parser.prog} {options.command}"
     try:
-        return COMMANDS[options.command](options)
+        with terminable():
+            return COMMANDS[options.command](options)
     except (UsageError, CorpusError, StoreError) as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         kept = "nothing of what it was doing is stored"
         if options.command == "run":
             kept = (
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "and the same command goes on from there"
             )
         print(f"\n{prog}: stopped; {kept}", file=sys.stderr)
-        return INTERRUPTED
+        return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
 
 
 def throughput(options: argparse.Namespace) -> int:

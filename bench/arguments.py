@@ -93,6 +93,11 @@ def _add_run(commands: Commands[Parser]) -> None:
         metavar="N",
         help="runs at a time; default: one per CPU core, one on a GPU",
     )
+    run.add_argument(
+        "--fail-fast",
+        action="store_true",
+        help="end at the first run that fails; what is finished is kept",
+    )
     _add_results(run)
     run.add_argument(
         "--data",

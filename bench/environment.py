@@ -43,6 +43,21 @@ def find_device(name: str) -> str:
     return name
 
 
+def device_works(device: str) -> bool:
+    """Return whether this process can still compute on the device.
+
+    Many a CUDA error (an illegal address, a failed assertion, a card that is gone) stays: every
+    later call in the process fails with it. Others, as that memory is full, leave no trace.
+    """
+    if device != "cuda":
+        return True
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
+
+
 def threads_of(plant: str | None) -> int:
     """Return how many CPU threads a run with ``plant``, or with nothing planted, is given."""
     threads = FAULTS[plant].threads if plant else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench import plan
 from bench.engines import ENGINES
-from bench.engines.work import Finished
+from bench.engines.work import Finished, Halted
 from bench.plan import PROFILES, UsageError, parse_names, parse_seeds
 from bench.records import DIVERGED, FAILED, SKIPPED, Environment, Run, run_id
 from bench.store import Store
@@ -20,8 +20,9 @@ from hnrnn import corpus as corpora
 def run(options: argparse.Namespace) -> int:
     """Carry out ``bench run``.
 
-    Returns 1 where a run failed, or where nothing could be done here at all. Raises UsageError and
-    its like before anything is trained where the arguments are wrong.
+    Returns 1 where a run failed, where the night was ended early, or where nothing could be done
+    here at all. Raises UsageError and its like before anything is trained where the arguments are
+    wrong.
     """
     grid = _grid(options)
     for line in _empty_squares(grid, options):
@@ -47,8 +48,16 @@ def run(options: argparse.Namespace) -> int:
     )
     if not missing:
         return 0
-    ended = _train(missing, device, options)
+    ended, halt = _train(missing, device, environment, options)
     print(closing_line(ended, options.results), file=sys.stderr)
+    if halt:
+        left = len(missing) - len(ended)
+        print(
+            f"stopped: {halt}; {left} run{'' if left == 1 else 's'} not done: the same command "
+            "goes on from there",
+            file=sys.stderr,
+        )
+        return 1
     if len(missing) == len(runs) and all(result.status == SKIPPED for result in ended):
         return 1
     return 1 if any(result.status == FAILED for result in ended) else 0
@@ -95,24 +104,32 @@ def _missing(runs: Sequence[Run], environment: Environment, store: Store) -> lis
     return [run for run in runs if ids[run] not in finished]
 
 
-def _train(runs: Sequence[Run], device: str, options: argparse.Namespace) -> list[Finished]:
-    """Have the engine train ``runs``, before the eyes of whoever looks; return how each ended."""
+def _train(
+    runs: Sequence[Run], device: str, environment: Environment, options: argparse.Namespace
+) -> tuple[list[Finished], str | None]:
+    """Have the engine train ``runs``, before the eyes of whoever looks.
+
+    Returns how each ended, and where the night was ended early, why.
+    """
     from bench.environment import read_provenance
     from bench.progress import ProgressDisplay
 
+    engine = ENGINES[options.engine]
     with ProgressDisplay(runs) as display:
-        ended: list[Finished] = (
-            ENGINES[options.engine]
-            .load()
-            .run_all(
+        try:
+            ended: list[Finished] = engine.load().run_all(
                 runs,
                 results=options.results,
                 jobs=options.jobs or (1 if device == "cuda" else usable_processors()),
+                environment=environment,
                 provenance=read_provenance(device),
                 watch=display,
+                say=display.say,
+                fail_fast=options.fail_fast,
             )
-        )
-    return ended
+        except Halted as halt:
+            return halt.ended, str(halt)
+    return ended, None
 
 
 def usable_processors() -> int:

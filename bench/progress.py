@@ -64,6 +64,10 @@ class ProgressDisplay:
                 self.console.print(self._line(finished), highlight=False)
         self.bar.update(self.task, completed=self.done_cost, **self._texts(running))
 
+    def say(self, line: str) -> None:
+        """Show a line that is about no finished run."""
+        self.console.print(escape(line), highlight=False)
+
     def _texts(self, running: Sequence[Run]) -> dict[str, Any]:
         return {
             "counts": f"{self.done_count}/{self.run_count} runs",

@@ -12,6 +12,7 @@ import numpy as np
 from bench.backends import IMPLEMENTATIONS
 from bench.backends.graphed import GraphedTraining
 from bench.environment import (
+    device_works,
     read_environment,
     read_provenance,
     reproducible_settings,
@@ -41,7 +42,8 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
 
     An exception in the training becomes a record of status ``failed`` with the error, as does a
     backend that the parity gate refuses; one that cannot run on this device becomes a record of
-    status ``skipped`` with the reason. Only KeyboardInterrupt and the like pass through.
+    status ``skipped`` with the reason. Only KeyboardInterrupt and the like pass through, and
+    DeviceFaultError where the exception has left the device unusable for this process.
     ``provenance``, the same for all runs of a night, is read here where it is not given. Raises
     ValueError for a run of another engine: its record would not say what trained it.
     """
@@ -62,7 +64,9 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
                 training = _train(run)
                 epochs = _epochs(run, identity, training)
                 result = _result(training)
-            except Exception as error:  # noqa: BLE001  # whatever it is, it costs this run only
+            except Exception as error:  # whatever it is, it costs this run only
+                if not device_works(run.device):
+                    raise DeviceFaultError(str(error)) from error
                 result = {"status": FAILED, "error": f"{type(error).__name__}: {error}"}
         outcome = Outcome(
             kernel=implementation.kernel(run.device),
@@ -74,6 +78,10 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
     return Record(
         identity, run, environment, provenance or read_provenance(run.device), outcome, epochs
     )
+
+
+class DeviceFaultError(Exception):
+    """Nothing more can be computed on the device in this process: one error breaks its context."""
 
 
 class ParityError(Exception):

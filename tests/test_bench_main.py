@@ -15,13 +15,14 @@ import torch
 
 from bench.__main__ import main
 from bench.engines import local
-from bench.engines.work import Finished
+from bench.engines.work import Finished, Halted
 from bench.environment import read_environment, reproducible_settings
 from bench.faults import FAULTS
 from bench.grid import BACKENDS
 from bench.records import Run, run_id
 from bench.store import Store
 from hnrnn.variants import VARIANTS
+from tests.nights import processes_below
 
 # A job in the background inherits that SIGINT is ignored; then there would be no Ctrl-C to test.
 WITH_SIGINT = """
@@ -69,6 +70,7 @@ def test_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["--profile", "huge"], "choose from"),
         (["--dtype", "float16"], "choose from"),
         (["--initialisation", "zeros"], "choose from"),
+        (["--engine", "slurm"], "choose from"),
         (["--jobs", "0"], "--jobs must be 1 or more"),
         (["--data", "/nowhere"], "give the human_numbers folder or archive"),
         (["--device", "cuda"], "use --device cpu or auto"),
@@ -127,10 +129,14 @@ def test_results_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_ctrl_c_leaves_a_readable_store(tmp_path: Path) -> None:
-    """After Ctrl-C what was finished is there, and the same command goes on."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_leaves_a_readable_store(tmp_path: Path, number: int, code: int) -> None:
+    """After Ctrl-C or SIGTERM what was finished is there, no process is, and a line says so.
+
+    Ctrl-C goes to the workers too, as from a terminal; SIGTERM to the process that was started.
+    """
     results = tmp_path / "results"
-    arguments = ["run", "--variants", "Model4", *NOTEBOOK, "--seeds", "30"]
+    arguments = ["run", "--variants", "Model4", *NOTEBOOK, "--seeds", "30", "--jobs", "2"]
     arguments += ["--results", str(results)]
     with subprocess.Popen(
         [sys.executable, "-c", WITH_SIGINT, *arguments],
@@ -141,16 +147,40 @@ def test_ctrl_c_leaves_a_readable_store(tmp_path: Path) -> None:
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("1/30"):
-                os.killpg(process.pid, signal.SIGINT)
                 break
+        below = processes_below(process.pid)
+        assert len(below) == 2
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
         rest = process.stderr.read()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "the same command goes on from there" in rest
     assert "Traceback" not in rest
+    assert not any(Path(f"/proc/{child}").exists() for child in below)
     contents = Store(results).read()
     assert contents.unreadable == {}
+    assert list(results.rglob("*.part")) == []
     assert 1 <= len(contents.runs) < 30
     assert len(contents.epochs) == 20 * len(contents.runs)
+
+
+def test_halted_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A night that is ended early says in one line why, how much is left, and exits with 1."""
+
+    def run_all(runs: list[Run], *, fail_fast: bool, **_: object) -> list[Finished]:
+        assert fail_fast
+        raise Halted("--fail-fast, and a run failed", [Finished(runs[0], "failed")])
+
+    monkeypatch.setattr(local, "run_all", run_all)
+    command = ["run", "--variants", "Model4", *NOTEBOOK, "--seeds", "3", "--fail-fast"]
+    assert main([*command, "--results", str(tmp_path / "results")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2].endswith("1 failed: Model4 nn seed 0")
+    assert lines[-1] == (
+        "stopped: --fail-fast, and a run failed; 2 runs not done: "
+        "the same command goes on from there"
+    )
 
 
 def test_skipped_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,13 @@ import torch
 
 import hnrnn
 from bench import backends, environment
-from bench.environment import DeviceError, find_device, read_environment, reproducible_settings
+from bench.environment import (
+    DeviceError,
+    device_works,
+    find_device,
+    read_environment,
+    reproducible_settings,
+)
 
 
 def settings() -> tuple[object, ...]:
@@ -101,3 +107,16 @@ def test_provenance_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     provenance = environment.read_provenance("cpu")
     assert (provenance.commit, provenance.dirty) == (None, None)
     assert provenance.package_version == hnrnn.__version__
+
+
+def test_device_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU works unless waiting for it fails, as it does after an error that stays."""
+
+    def fail() -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "synchronize", fail)
+    assert device_works("cpu")
+    assert not device_works("cuda")
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    assert device_works("cuda")

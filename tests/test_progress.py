@@ -21,6 +21,7 @@ def shown(*, terminal: bool) -> str:
         display(runs, None)
         display.bar.refresh()
         display(runs[1:], Finished(runs[0], OK, accuracy=0.25, total_seconds=1.5))
+        display.say("a [line]")
         display([], Finished(runs[1], FAILED, error="RuntimeError: [planted]"))
     return file.getvalue()
 
@@ -30,8 +31,9 @@ def test_plain_lines() -> None:
     lines = shown(terminal=False).splitlines()
     assert lines[0].startswith("1/2  Model4 nn seed 0  accuracy 0.2500  1.5 s  (")
     assert lines[0].endswith("left)")
-    assert lines[1] == "Model5 nn seed 1: failed, RuntimeError: [planted]"
-    assert len(lines) == 2
+    assert lines[1] == "a [line]"
+    assert lines[2] == "Model5 nn seed 1: failed, RuntimeError: [planted]"
+    assert len(lines) == 3
 
 
 def test_bar() -> None:

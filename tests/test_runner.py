@@ -63,6 +63,18 @@ def test_failed_run_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.get_num_threads() == threads
 
 
+def test_device_fault_is_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that leaves the device unusable passes through: this process is of no use."""
+
+    def broken(*_: object, **__: object) -> Training:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(runner, "fit", broken)
+    monkeypatch.setattr(runner, "device_works", lambda _: False)
+    with pytest.raises(runner.DeviceFaultError, match="device-side assert"):
+        execute(small_run())
+
+
 def test_interrupt_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C is not taken for a failed run."""
 

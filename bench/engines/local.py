@@ -1,17 +1,29 @@
-"""Runs in worker processes of this machine, each record stored the moment it is made."""
+"""Runs in worker processes of this machine.
+
+Each worker has a pipe of its own. A pool whose workers share one, with locks around it, does not
+survive a worker that is killed while it holds a lock or between two runs.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
+from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
+from bench.engines.ledger import Ledger
+from bench.engines.limits import Limits
+from bench.engines.process import serve
+from bench.engines.schedule import Schedule
+from bench.engines.work import Finished, Lost, Message, Trainer, Watcher
+from bench.records import Environment, Provenance, Run
+from bench.store import Store
 
-from bench.engines.work import Finished, Watcher, run_and_store
-from bench.records import FAILED, Provenance, Run
-
-POLL_SECONDS = 0.2
+STOP_SECONDS = 5.0
+"""How long a killed process is waited for: one that the system does not let go is left to it."""
 
 
 def run_all(
@@ -19,42 +31,104 @@ def run_all(
     *,
     results: str,
     jobs: int,
+    environment: Environment,
     provenance: Provenance,
     watch: Watcher,
+    say: Callable[[str], None] = print,
+    fail_fast: bool = False,
+    limits: Limits | None = None,
+    trainer: Trainer | None = None,
 ) -> list[Finished]:
     """Train ``runs`` with ``jobs`` worker processes and store their records in ``results``.
 
-    Returns how each ended. A worker that dies costs its run only. On KeyboardInterrupt the workers
-    are stopped, and it is raised again: what was stored stays.
+    The runs are of one device and one plant. Returns how each ended; ``bench.engines.schedule``
+    says what becomes of what goes wrong, and ``say`` is given a line of it. Raises Halted where
+    the night cannot go on. On KeyboardInterrupt the workers are ended, and it is raised again: what
+    was stored stays.
     """
-    context = multiprocessing.get_context("spawn")
-    finished: list[Finished] = []
-    with ProcessPool(max_workers=min(jobs, len(runs)), context=context) as pool:
+    first = runs[0]
+    crew = LocalCrew(trainer or Trainer(provenance), first.device, first.plant)
+    ledger = Ledger(
+        Store(results), environment, provenance, fail_fast=fail_fast, limits=limits or Limits()
+    )
+    return Schedule(crew, ledger, jobs=jobs, watch=watch, say=say).carry_out(runs)
+
+
+class LocalWorker:
+    """A process, and the pipe to it."""
+
+    def __init__(self, trainer: Trainer, device: str, plant: str | None) -> None:
+        context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+        self.connection, others = context.Pipe()
+        self.process = context.Process(target=serve, args=(others, trainer, device, plant))
+        with _deaf_to_ctrl_c():
+            self.process.start()
+        others.close()  # so that the pipe ends when the process does
+
+    def start(self, run: Run) -> None:
+        """Give it a run."""
+        with suppress(OSError):  # it has died since: that is heard in its turn
+            self.connection.send(run)
+
+    def stop(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.join(STOP_SECONDS)
+        self.connection.close()
+
+    def heard(self) -> Message:
+        """Return what it has said, or that it is no more."""
         try:
-            pending: dict[Future[Finished], Run] = {
-                pool.schedule(run_and_store, args=(run, results, provenance)): run for run in runs
-            }
-            while pending:
-                watch(_running(pending), None)
-                done, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-                for future in done:
-                    run = pending.pop(future)
-                    finished.append(_result_of(future, run))
-                    watch(_running(pending), finished[-1])
-        except BaseException:
-            pool.stop()  # type: ignore[no-untyped-call]  # pebble's is untyped
-            raise
-    return finished
+            message: Message = self.connection.recv()  # what a dead process has sent is still there
+        except (EOFError, OSError):
+            self.process.join(STOP_SECONDS)
+            message = Lost(_end_of(self.process.exitcode))
+        if isinstance(message, Lost):
+            self.stop()
+        return message
 
 
-def _running(pending: dict[Future[Finished], Run]) -> list[Run]:
-    return [run for future, run in pending.items() if future.running()]
+class LocalCrew:
+    """The processes that work."""
+
+    def __init__(self, trainer: Trainer, device: str, plant: str | None) -> None:
+        self.arguments = (trainer, device, plant)
+        self.workers: list[LocalWorker] = []
+
+    def hire(self) -> LocalWorker:
+        """Start one more process."""
+        worker = LocalWorker(*self.arguments)
+        self.workers.append(worker)
+        return worker
+
+    def hear(self, seconds: float) -> list[tuple[LocalWorker, Message]]:
+        """Return what the processes say within so many seconds."""
+        self.workers = [worker for worker in self.workers if not worker.connection.closed]
+        sources: dict[Any, LocalWorker] = {worker.connection: worker for worker in self.workers}
+        sources |= {worker.process.sentinel: worker for worker in self.workers}
+        said = dict.fromkeys(sources[source] for source in wait(list(sources), seconds))
+        return [(worker, worker.heard()) for worker in said]
 
 
-def _result_of(future: Future[Finished], run: Run) -> Finished:
+def _end_of(exit_code: int | None) -> str:
+    """Say how a process ended."""
+    if exit_code is None:
+        return "its worker closed its pipe and did not end"
+    if exit_code >= 0:
+        return f"its worker ended with exit code {exit_code}"
+    name = signal.Signals(-exit_code).name
+    why = ", as the system does where memory runs out" if name == "SIGKILL" else ""
+    return f"its worker was killed by {name}{why}"
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Have processes that are started here take no notice of Ctrl-C, which goes to them too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        return future.result()
-    except ProcessExpired as error:
-        return Finished(run, FAILED, f"its worker process ended with code {error.exitcode}")
-    except OSError as error:
-        return Finished(run, FAILED, f"its record could not be stored: {error}")
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)

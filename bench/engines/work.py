@@ -1,17 +1,16 @@
-"""What all engines share: what a worker executes, and what is said of a run that has ended."""
+"""What all engines share: what a worker does and says, and what is said of a run that has ended."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.records import DIVERGED, Provenance, Run
+from bench.records import Environment, Provenance, Record, Run
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How a run ended that is stored, or could not be done."""
+    """How a run ended that is stored, or could not be."""
 
     run: Run
     status: str
@@ -25,23 +24,58 @@ Watcher = Callable[[Sequence[Run], Finished | None], None]
 """Called with the runs that are being trained, and with a run that has just finished."""
 
 
-def run_and_store(run: Run, results: str, provenance: Provenance) -> Finished:
-    """Do one run in this process: what a worker executes."""
-    from bench.runner import execute  # loads torch and fastai, in the worker only
-    from bench.store import Store
+class Halted(Exception):  # noqa: N818  # not an error of the code: a night that cannot go on
+    """The night has ended before its runs have; ``ended`` is what became of those that have."""
 
-    start = time.perf_counter()
-    record = execute(run, provenance)
-    Store(results).write(record)
-    accuracy = record.epochs[-1].accuracy if record.epochs else None
-    return Finished(
-        run,
-        record.outcome.status,
-        _describe(record.outcome.status, record.outcome.error),
-        accuracy,
-        time.perf_counter() - start,
-    )
+    def __init__(self, reason: str, ended: Sequence[Finished]) -> None:
+        super().__init__(reason)
+        self.ended = list(ended)
 
 
-def _describe(status: str, error: str | None) -> str | None:
-    return "its loss is no finite number" if status == DIVERGED else error
+@dataclass(frozen=True)
+class Trainer:
+    """What a worker executes; sent to it when it starts."""
+
+    provenance: Provenance
+    """The same for all runs of a night."""
+
+    def read_environment(self, device: str, plant: str | None) -> Environment:
+        """Return the environment of runs on ``device`` with ``plant`` as it is in this process."""
+        from bench.environment import (  # loads torch and fastai, in the worker only
+            read_environment,
+            reproducible_settings,
+            threads_of,
+        )
+
+        with reproducible_settings(threads_of(plant)):
+            return read_environment(device, plant)
+
+    def train(self, run: Run) -> Record:
+        """Train in this process. What is raised means that the process is good for nothing more."""
+        from bench.runner import execute
+
+        return execute(run, self.provenance)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker's first word: it can be given runs, in this environment."""
+
+    environment: Environment
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A worker's end, as it or its engine reports it: it will do nothing more."""
+
+    reason: str
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception's kind and the first line of what it says."""
+    first, *_ = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+Message = Ready | Record | Lost
+"""What is heard of a worker; a Record is the end of the run that it was given."""

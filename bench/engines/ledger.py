@@ -1,0 +1,119 @@
+"""What becomes of a run that has ended: its record is stored, and what is said of it.
+
+A record of another environment than the plan's is not the planned run, and is not taken for it.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+
+from bench.engines.limits import Limits
+from bench.engines.work import Finished
+from bench.records import (
+    DIVERGED,
+    FAILED,
+    SKIPPED,
+    Environment,
+    Outcome,
+    Provenance,
+    Record,
+    Run,
+    run_id,
+)
+from bench.store import Store
+
+
+@dataclass
+class Attempt:
+    """A run that a worker is at, and why it was lost before."""
+
+    run: Run
+    losses: tuple[str, ...] = ()
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    start: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+    """What it took, once it has ended."""
+
+    def end(self) -> None:
+        """Take the time."""
+        self.seconds = time.monotonic() - self.start
+
+
+@dataclass
+class Ledger:
+    """What has become of a night's runs."""
+
+    store: Store
+    environment: Environment
+    """That of the plan: every run's id is made with it."""
+    provenance: Provenance
+    fail_fast: bool = False
+    limits: Limits = field(default_factory=Limits)
+    ended: list[Finished] = field(default_factory=list)
+    halt: str | None = None
+    """Why nothing more should be done."""
+
+    def keep(self, record: Record, attempt: Attempt) -> Finished:
+        """Store a record, or the record of why it cannot be; return how the run has ended."""
+        if record.run_id != run_id(attempt.run, self.environment):
+            unlike = differences(record.environment, self.environment)
+            record = self._failed(attempt, f"it was trained in another environment: {unlike}")
+        obstacle = self._store(record)
+        if obstacle:
+            record = self._failed(attempt, f"its record could not be stored: {obstacle}")
+            still = self._store(record)
+            if still:
+                self.halt = f"nothing can be stored in {self.store.folder} any more: {still}"
+        return self._close(attempt, record)
+
+    def fail(self, attempt: Attempt, error: str) -> Finished:
+        """Store the record of a run that no worker has made one of."""
+        return self.keep(self._failed(attempt, error), attempt)
+
+    def _store(self, record: Record) -> str | None:
+        """Store a record; return why it cannot be."""
+        try:
+            self.store.write(record)
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            return f"the disk is full ({error.strerror})" if full else str(error)
+        return None
+
+    def _close(self, attempt: Attempt, record: Record) -> Finished:
+        """Take note of how a run has ended."""
+        status, error = record.outcome.status, record.outcome.error
+        if status not in (FAILED, SKIPPED):
+            self.limits.learn(attempt.run, attempt.seconds)
+        if status == DIVERGED:
+            error = "its loss is no finite number"
+        accuracy = record.epochs[-1].accuracy if record.epochs else None
+        finished = Finished(attempt.run, status, error, accuracy, attempt.seconds)
+        self.ended.append(finished)
+        if status == FAILED and self.fail_fast and not self.halt:
+            self.halt = f"--fail-fast, and {attempt.run.label} failed"
+        return finished
+
+    def _failed(self, attempt: Attempt, error: str) -> Record:
+        outcome = Outcome(
+            status=FAILED,
+            kernel="unknown",
+            started_at=attempt.started_at,
+            ended_at=datetime.now(UTC),
+            total_seconds=attempt.seconds,
+            error=error,
+        )
+        identity = run_id(attempt.run, self.environment)
+        return Record(identity, attempt.run, self.environment, self.provenance, outcome, ())
+
+
+def differences(found: Environment, planned: Environment) -> str:
+    """Return in a line what is unlike in two environments; nothing where nothing is."""
+    values = asdict(planned)
+    return ", ".join(
+        f"{name} is {value}, where {values[name]} is planned for"
+        for name, value in asdict(found).items()
+        if value != values[name]
+    )

@@ -1,0 +1,59 @@
+"""How long a run may take before it is held to hang: a large multiple of what others took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bench.plan import expected_cost
+from bench.records import Run
+
+
+@dataclass(frozen=True)
+class Limit:
+    """After how many seconds a run is ended, and what was measured for that."""
+
+    seconds: float
+    grounds: str
+
+
+@dataclass
+class Limits:
+    """The limits of a night, from the runs that have ended in it.
+
+    A machine that is slow is slow for the others too, so that the limit is a multiple of theirs;
+    one that is slow for a while has the floor, and factors that are far beyond any contention.
+    """
+
+    floor_seconds: float = 600.0
+    """No run is ended earlier."""
+    of_peers: float = 20.0
+    """Times the slowest of the runs of the same variant on the same backend."""
+    of_others: float = 60.0
+    """Where there are no peers: times the slowest of the others, each over its expected cost."""
+    of_nothing: float = 1000.0
+    """Where no run has ended yet: seconds for each second of ``plan.expected_cost``."""
+    _seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    _slowest: float = 0.0
+    """Seconds over expected cost."""
+
+    def learn(self, run: Run, seconds: float) -> None:
+        """Take note of a run that has gone to its end."""
+        self._seconds.setdefault((run.variant, run.backend), []).append(seconds)
+        self._slowest = max(self._slowest, seconds / expected_cost(run))
+
+    def of(self, run: Run) -> Limit:
+        """Return how long the run may take, by what is known now."""
+        peers = self._seconds.get((run.variant, run.backend))
+        if peers:
+            slowest = max(peers)
+            count = f"{len(peers)} peers" if len(peers) > 1 else "1 peer"
+            return self._limit(self.of_peers, slowest, f"the slowest of its {count}")
+        if self._slowest:
+            scaled = self._slowest * expected_cost(run)
+            return self._limit(self.of_others, scaled, "what the other runs let expect")
+        return self._limit(self.of_nothing, expected_cost(run), "what such a run takes elsewhere")
+
+    def _limit(self, factor: float, seconds: float, of_what: str) -> Limit:
+        limit = max(self.floor_seconds, factor * seconds)
+        times = limit / max(seconds, 1e-3)
+        return Limit(limit, f"no end after {limit:.0f} seconds, {times:.0f} times {of_what}")

@@ -1,0 +1,43 @@
+"""What a worker process does, from its first line to its last. It loads little by itself."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from functools import partial
+from multiprocessing.connection import Connection, wait
+
+from bench.engines.work import Lost, Ready, Trainer, describe
+from bench.records import Run
+
+
+def serve(connection: Connection, trainer: Trainer, device: str, plant: str | None) -> None:
+    """Be a worker: say that it is ready, then train what comes and send back its record.
+
+    It ends when the pipe or the parent does, and where a run leaves it good for nothing more.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        connection.send(Ready(trainer.read_environment(device, plant)))
+        for run in iter(partial(_received, connection), None):
+            connection.send(trainer.train(run))
+    except Exception as error:  # noqa: BLE001  # whatever it is, it ends this process only
+        connection.send(Lost(describe(error)))
+
+
+def _received(connection: Connection) -> Run | None:
+    """Return the next run; None where the other side has closed the pipe."""
+    try:
+        run: Run = connection.recv()
+    except EOFError:
+        return None
+    return run
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is no more, however that ended."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101  # it is a worker's
+    wait([parent.sentinel])
+    os._exit(1)

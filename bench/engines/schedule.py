@@ -1,0 +1,201 @@
+"""The loop that engines share: runs go to workers, records to the ledger, lost runs once more.
+
+An exception in a run's training is part of its record, which ``bench.runner`` makes: the same run
+would fail again, so it is not tried again. Where a run's worker dies, is broken (a CUDA error can
+leave a process with a context that is good for nothing) or comes to no end, the run is lost. It is
+tried once more, in a worker that has done nothing yet: what ended the first may have been the
+memory that it had gathered, another process, or a card's fault. Lost again, it gets a record of
+status ``failed`` that says what happened each time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bench.engines.ledger import Attempt, Ledger, differences
+from bench.engines.work import Finished, Halted, Message, Ready, Watcher
+from bench.records import Environment, Record, Run
+from bench.signals import held
+
+ATTEMPTS = 2
+FAILED_STARTS = 3
+"""So many workers for each job may end in a row before any is ready."""
+POLL_SECONDS = 0.2
+
+
+class Worker(Protocol):
+    """A process that trains one run at a time."""
+
+    def start(self, run: Run) -> None:
+        """Give it a run. It has been heard to be ready, and has none."""
+
+    def stop(self) -> None:
+        """End it at once, whatever it is doing; nothing more is heard of it."""
+
+
+class Crew(Protocol):
+    """An engine's workers."""
+
+    def hire(self) -> Worker:
+        """Start one more. Its first message is that it is ready, or lost."""
+
+    def hear(self, seconds: float) -> Sequence[tuple[Worker, Message]]:
+        """Return what the workers say; wait up to so many seconds where they say nothing."""
+
+
+@dataclass
+class Place:
+    """What a worker is at."""
+
+    ready: bool = False
+    fit: bool = True
+    """Whether its environment is the plan's."""
+    fresh: bool = True
+    """Whether it has been given nothing yet."""
+    attempt: Attempt | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can be given a run."""
+        return self.ready and self.fit and self.attempt is None
+
+
+class Schedule:
+    """Runs that ``crew`` trains, ``jobs`` at a time, and ``ledger`` keeps."""
+
+    def __init__(
+        self, crew: Crew, ledger: Ledger, *, jobs: int, watch: Watcher, say: Callable[[str], None]
+    ) -> None:
+        self.crew, self.ledger, self.jobs = crew, ledger, jobs
+        self.watch, self.say = watch, say
+        self.new: deque[Run] = deque()
+        self.lost: deque[Attempt] = deque()
+        self.places: dict[Worker, Place] = {}
+        self.failed_starts = 0
+        """Workers that have ended before they were ready, since the last that was."""
+        self.unlike = ""
+        """What was unlike in the last worker that did not fit."""
+
+    def carry_out(self, runs: Sequence[Run]) -> list[Finished]:
+        """Have every run trained and its record stored; return how each ended.
+
+        Raises Halted where that cannot go on, or should not. The workers are ended in any case.
+        """
+        self.new.extend(runs)
+        try:
+            while self.new or self.lost or self._attempts():
+                self._staff()
+                self._assign()
+                self._show()
+                messages = self.crew.hear(POLL_SECONDS)
+                with held():  # a record that has come is stored
+                    self._take(messages)
+                    self._end_hung()
+                if self.ledger.halt:
+                    raise Halted(self.ledger.halt, self.ledger.ended)
+        finally:
+            with held():
+                for worker in self.places:
+                    worker.stop()
+        return self.ledger.ended
+
+    def _attempts(self) -> list[Attempt]:
+        return [place.attempt for place in self.places.values() if place.attempt]
+
+    def _show(self, finished: Finished | None = None) -> None:
+        self.watch([attempt.run for attempt in self._attempts()], finished)
+
+    def _staff(self) -> None:
+        """Have as many workers as there is work for; those that do not fit keep their places."""
+        for worker, place in list(self.places.items()):
+            if place.idle and not place.fresh and not self.new:
+                del self.places[worker]
+                worker.stop()
+        work = len(self.new) + len(self.lost) + len(self._attempts())
+        fit = sum(place.fit for place in self.places.values())
+        unfit = len(self.places) - fit
+        for _ in range(min(min(self.jobs, work) - fit, self.jobs - unfit)):
+            with held():  # one that is started is known, and so is ended
+                self.places[self.crew.hire()] = Place()
+            fit += 1
+        if not fit:
+            raise Halted(f"no worker is as planned for: {self.unlike}", self.ledger.ended)
+
+    def _assign(self) -> None:
+        """Give every idle worker a run; to one that is fresh a lost one, if there is any."""
+        for worker, place in self.places.items():
+            if not place.idle:
+                continue
+            if place.fresh and self.lost:
+                before = self.lost.popleft()
+                place.attempt = Attempt(before.run, before.losses)
+            elif self.new:
+                place.attempt = Attempt(self.new.popleft())
+            else:
+                continue
+            place.fresh = False
+            worker.start(place.attempt.run)
+
+    def _take(self, messages: Sequence[tuple[Worker, Message]]) -> None:
+        """Act on what the workers have said."""
+        records: list[tuple[Record, Attempt]] = []
+        for worker, message in messages:
+            place = self.places[worker]
+            if isinstance(message, Ready):
+                self._welcome(place, message.environment)
+            elif isinstance(message, Record):
+                assert place.attempt is not None  # noqa: S101  # it was given a run
+                place.attempt.end()
+                records.append((message, place.attempt))
+                place.attempt = None
+            else:
+                self._lose(worker, message.reason)
+        self._assign()  # first: no worker should wait for a disk
+        for record, attempt in records:
+            self._show(self.ledger.keep(record, attempt))
+
+    def _welcome(self, place: Place, environment: Environment) -> None:
+        """Take a worker that is ready, if its environment is the plan's."""
+        self.failed_starts = 0
+        place.ready = True
+        unlike = differences(environment, self.ledger.environment)
+        if unlike:
+            place.fit = False
+            if unlike != self.unlike:
+                self.say(f"a worker is given no runs: {unlike}")
+            self.unlike = unlike
+
+    def _lose(self, worker: Worker, reason: str) -> None:
+        """Take note that a worker is no more: what it was at is tried again, or has failed."""
+        place = self.places.pop(worker)
+        if place.attempt:
+            self._lose_attempt(place.attempt, reason)
+        elif not place.ready:
+            self.failed_starts += 1
+            if self.failed_starts >= FAILED_STARTS * self.jobs:
+                self.ledger.halt = f"the workers do not start: {reason}"
+
+    def _lose_attempt(self, attempt: Attempt, reason: str) -> None:
+        attempt.end()
+        attempt.losses = (*attempt.losses, reason)
+        if len(attempt.losses) < ATTEMPTS:
+            self.say(f"{attempt.run.label}: {reason}; it is tried once more")
+            self.lost.append(attempt)
+        else:
+            numbered = enumerate(attempt.losses, start=1)
+            reasons = "; ".join(f"attempt {n}: {loss}" for n, loss in numbered)
+            self._show(self.ledger.fail(attempt, reasons))
+
+    def _end_hung(self) -> None:
+        """End the workers whose runs have gone on for too long."""
+        for worker, place in list(self.places.items()):
+            if place.attempt is None:
+                continue
+            limit = self.ledger.limits.of(place.attempt.run)
+            if time.monotonic() - place.attempt.start > limit.seconds:
+                worker.stop()
+                self._lose(worker, f"hung: {limit.grounds}")

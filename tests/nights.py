@@ -1,0 +1,93 @@
+"""Nights of made-up runs in real worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.engines.work import Finished
+from bench.records import Run
+from bench.store import Store
+from tests.trainers import ENVIRONMENT, PROVENANCE, FaultyTrainer, made_up_run
+
+RUNS = [made_up_run(seed) for seed in range(4)]
+
+
+class Night:
+    """A night, with what was said and shown, and what is stored."""
+
+    def __init__(
+        self,
+        folder: Path,
+        faults: dict[int, tuple[str, ...]] | None = None,
+        trainer: type[FaultyTrainer] = FaultyTrainer,
+        **changes: Any,
+    ) -> None:
+        attempts = folder / "attempts"
+        attempts.mkdir()
+        self.trainer = trainer(PROVENANCE, attempts, faults or {}, **changes)
+        self.lines: list[str] = []
+        self.shown: list[tuple[list[Run], Finished | None]] = []
+        self.store = Store(folder / "results")
+        self.store.prepare()
+
+    def watch(self, running: Sequence[Run], finished: Finished | None) -> None:
+        """Remember what was shown."""
+        self.shown.append((list(running), finished))
+
+    @property
+    def ended(self) -> dict[int, Finished]:
+        """How each run that has ended did, by its seed."""
+        return {finished.run.seed: finished for _, finished in self.shown if finished}
+
+    def run(
+        self,
+        run_all: Callable[..., list[Finished]],
+        runs: Sequence[Run] = RUNS,
+        **options: Any,
+    ) -> list[str]:
+        """Have an engine do the night, two runs at a time; return how each ended by its seed."""
+        arguments: dict[str, Any] = {
+            "results": str(self.store.folder),
+            "jobs": 2,
+            "environment": ENVIRONMENT,
+            "provenance": PROVENANCE,
+            "watch": self.watch,
+            "say": self.lines.append,
+            "trainer": self.trainer,
+        }
+        ended = run_all(runs, **(arguments | options))
+        assert [finished for _, finished in self.shown if finished] == ended
+        assert sorted(finished.run.seed for finished in ended) == [run.seed for run in runs]
+        return [self.ended[run.seed].status for run in runs]
+
+    def stored(self) -> pd.DataFrame:
+        """Return what is stored, by seed."""
+        contents = self.store.read()
+        assert contents.unreadable == {}
+        return contents.runs.set_index("seed").sort_index()
+
+
+def processes_below(process: int) -> set[int]:
+    """Return the ids of the processes that ``process`` has started, and theirs.
+
+    That which multiprocessing keeps to clean up after others is not counted.
+    """
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            command = (folder / "cmdline").read_text()
+        except OSError:
+            continue  # it has ended
+        if fields[0] != "Z" and "resource_tracker" not in command:
+            parents[int(folder.name)] = int(fields[1])
+    below: set[int] = set()
+    while True:
+        found = {child for child, parent in parents.items() if parent in {process, *below}} - below
+        if not found:
+            return below
+        below |= found

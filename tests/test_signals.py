@@ -1,0 +1,71 @@
+"""Signals that end a command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from bench.signals import Terminated, held, terminable
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+
+def test_terminable() -> None:
+    """SIGTERM is raised as Terminated in the block, and is what it was after it."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated), terminable():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def raise_held(*numbers: int) -> list[str]:
+    """Raise signals in a block within a block; return what was done after each."""
+    done = []
+    try:
+        with terminable(), held():
+            with held():
+                for number in numbers:
+                    signal.raise_signal(number)
+                done.append("inner block")
+            done.append("outer block")
+    except Terminated:
+        done.append("terminated")
+    except KeyboardInterrupt:
+        done.append("interrupted")
+    return done
+
+
+@pytest.mark.parametrize(
+    ("numbers", "end"),
+    [
+        ([signal.SIGINT], "interrupted"),
+        ([signal.SIGTERM], "terminated"),
+        ([signal.SIGTERM, signal.SIGINT], "terminated"),
+        ([signal.SIGINT, signal.SIGTERM], "interrupted"),
+    ],
+)
+def test_held(numbers: list[int], end: str) -> None:
+    """A signal waits until the outermost block is done; of several the first is then raised."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert raise_held(*numbers) == ["inner block", "outer block", end]
+        assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_other_threads() -> None:
+    """Outside the main thread, where there are no signals, the blocks do nothing."""
+    done = []
+
+    def work() -> None:
+        with terminable(), held():
+            done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True]
