@@ -1,0 +1,89 @@
+"""The weights of S seeds on a leading axis, in one flat buffer, and their way in and out of models.
+
+A gradient has the same layout, so that the optimizer sees two matrices, (S, weights of a seed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bench.backends.recurrence import model_weights
+from hnrnn.models import FullyConnected, Model
+
+
+def trained_parameters(model: Model) -> dict[str, nn.Parameter]:
+    """Return the parameters that have a gradient, by name: ``Model6``'s unused GRU has none.
+
+    Those of a recurrent module or cell have their canonical names, ``weight_ih_l0`` and so on.
+    """
+    own = dict(model.named_parameters())
+    prefixes = ("i_h.", "h_h.", "h_o.", "bn.")
+    shared = {name: own[name] for name in own if name.startswith(prefixes)}
+    return shared if isinstance(model, FullyConnected) else shared | model_weights(model)
+
+
+def normalisation_of(model: Model) -> nn.BatchNorm1d:
+    """Return the model's one BatchNorm; raise TypeError where it is none."""
+    if not isinstance(model.bn, nn.BatchNorm1d):
+        raise TypeError(f"bn is a {type(model.bn).__name__}, not a BatchNorm1d")
+    return model.bn
+
+
+class Parameters:
+    """Weights, gradients and BatchNorm's running statistics of S models.
+
+    ``weights`` and ``gradients`` are views by name, (S, *shape), into ``flat_weights`` and
+    ``flat_gradients``, (S, P). ``running_mean`` and ``running_variance`` are (S, hidden).
+    """
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        """Copy from the models, which share shapes, dtype and device."""
+        self.models = models
+        self._of_models = [trained_parameters(model) for model in models]
+        self.flat_weights = torch.stack(
+            [torch.cat([p.detach().flatten() for p in own.values()]) for own in self._of_models]
+        )
+        self.flat_gradients = torch.zeros_like(self.flat_weights)
+        self.weights = self._views(self.flat_weights)
+        self.gradients = self._views(self.flat_gradients)
+        normalisations = [normalisation_of(model) for model in models]
+        self.running_mean = _stack([layer.running_mean for layer in normalisations])
+        self.running_variance = _stack([layer.running_var for layer in normalisations])
+
+    def _views(self, flat: Tensor) -> Mapping[str, Tensor]:
+        views, start = {}, 0
+        for name, parameter in self._of_models[0].items():
+            stop = start + parameter.numel()
+            views[name] = flat[:, start:stop].unflatten(1, parameter.shape)
+            start = stop
+        return views
+
+    @torch.no_grad()
+    def store(self, normalisations: int) -> None:
+        """Copy weights and running statistics back into the models.
+
+        ``normalisations`` is how often each BatchNorm was called in training.
+        """
+        for seed, (model, own) in enumerate(zip(self.models, self._of_models, strict=True)):
+            for name, parameter in own.items():
+                parameter.copy_(self.weights[name][seed])
+            layer = normalisation_of(model)
+            for kept, found in (
+                (layer.running_mean, self.running_mean),
+                (layer.running_var, self.running_variance),
+            ):
+                _present(kept).copy_(found[seed])
+            _present(layer.num_batches_tracked).add_(normalisations)
+
+
+def _stack(tensors: Sequence[Tensor | None]) -> Tensor:
+    return torch.stack([_present(tensor) for tensor in tensors])
+
+
+def _present(tensor: Tensor | None) -> Tensor:
+    if tensor is None:
+        raise TypeError("a BatchNorm of the notebook's models tracks running statistics")
+    return tensor

@@ -1,0 +1,150 @@
+"""Many seeds of one variant, trained as one batched computation.
+
+What ``hnrnn.training.fit`` does for one seed, in the same order: stream, schedule, AdamW, kept
+hidden state, smoothed training loss. Only the rounding of sums differs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from bench.ensemble.batches import Batch, prepare
+from bench.ensemble.chunks import chunk_size, split
+from bench.ensemble.models import EnsembleModel, ensemble_model
+from bench.ensemble.optimizer import AdamW, schedule
+from bench.ensemble.parameters import Parameters
+from bench.ensemble.stepping import stepper
+from hnrnn.models import Model
+from hnrnn.stream import language_model_data
+from hnrnn.training import (
+    DTYPES,
+    HISTORY_COLUMNS,
+    SMOOTHING,
+    Training,
+    initial_model,
+    set_weights,
+    weights_sha256,
+)
+from hnrnn.variants import Variant, find_variant
+
+Floats = npt.NDArray[np.float64]
+
+
+def fit_many(
+    variant: str | Variant,
+    *,
+    seeds: Sequence[int],
+    dtype: str = "float32",
+    device: str | torch.device = "cpu",
+    initialisation: str = "ones",
+    initial_weights: Mapping[int, Mapping[str, Any]] | None = None,
+    epochs: int | None = None,
+    largest_chunk: int | None = None,
+) -> list[Training]:
+    """Train every seed by the variant's recipe and return their trainings, in the seeds' order.
+
+    Each is what ``hnrnn.training.fit`` returns for that seed: ``model`` is an ordinary model with
+    the final weights, statistics and hidden state. A pass's seconds are the chunk's, shared out
+    evenly. The other arguments are those of ``fit``; ``initial_weights`` has them by seed. At most
+    ``largest_chunk`` seeds, else as many as ``chunk_size`` says, are trained at once.
+
+    Raises ValueError for an argument that ``fit`` would not take.
+    """
+    variant = find_variant(variant)
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
+    if epochs is not None and not 1 <= epochs <= variant.epochs:
+        raise ValueError(
+            f"epochs must be from 1 to {variant.epochs} for {variant.name}, not {epochs}"
+        )
+    if largest_chunk is not None and largest_chunk < 1:
+        raise ValueError(f"largest_chunk must be 1 or more, not {largest_chunk}")
+    device = torch.device(device)
+    trainings: list[Training] = []
+    size = largest_chunk or chunk_size(variant, dtype, device)
+    for chunk in split(seeds, size):
+        models = []
+        for seed in chunk:
+            model = initial_model(variant, seed, initialisation=initialisation)
+            model = model.to(device=device, dtype=DTYPES[dtype])
+            set_weights(model, (initial_weights or {}).get(seed, {}))
+            models.append(model)
+        trainings += _fit_chunk(variant, chunk, models, epochs or variant.epochs)
+    return trainings
+
+
+@torch.no_grad()
+def _fit_chunk(
+    variant: Variant, seeds: Sequence[int], models: Sequence[Model], epochs: int
+) -> list[Training]:
+    hashes = [weights_sha256(model) for model in models]
+    parameters = Parameters(models)
+    like = parameters.flat_weights
+    dls = language_model_data(variant.bptt, models[0].batch_size, like.device)
+    ensemble = ensemble_model(parameters, variant)
+    train, valid = (
+        prepare(stream, ensemble.layout, seeds=len(seeds), dtype=like.dtype)
+        for stream in (dls.train, dls.valid)
+    )
+    step = stepper(ensemble, AdamW(parameters))
+    coefficients = schedule(variant, len(train), epochs * len(train), like).unbind(0)
+    smoothed = SmoothedLoss(len(seeds))
+    rows: list[list[dict[str, float]]] = [[] for _ in seeds]
+    for epoch in range(epochs):
+        start = time.perf_counter()
+        steps = coefficients[epoch * len(train) : (epoch + 1) * len(train)]
+        losses = torch.stack([step(*both) for both in zip(train, steps, strict=True)])
+        train_loss = smoothed.after(losses)
+        trained = time.perf_counter()
+        valid_loss, accuracy = _validate(ensemble, valid)
+        validated = time.perf_counter()
+        for index, its_rows in enumerate(rows):
+            its_rows.append(
+                {
+                    "epoch": epoch,
+                    "train_loss": float(train_loss[index]),
+                    "valid_loss": float(valid_loss[index]),
+                    "accuracy": float(accuracy[index]),
+                    "train_seconds": (trained - start) / len(seeds),
+                    "valid_seconds": (validated - trained) / len(seeds),
+                }
+            )
+    ensemble.store(epochs * len(train))
+    columns = [*HISTORY_COLUMNS, "train_seconds", "valid_seconds"]
+    tokens = len(train) * dls.train.bs * dls.train.bptt
+    return [
+        Training(variant, seed, pd.DataFrame(its_rows, columns=columns), tokens, digest, model)
+        for seed, its_rows, digest, model in zip(seeds, rows, hashes, models, strict=True)
+    ]
+
+
+class SmoothedLoss:
+    """Each seed's training loss as ``hnrnn.training.EpochRecorder`` smooths it, in float32."""
+
+    def __init__(self, seeds: int) -> None:
+        self.sums, self.count = np.zeros(seeds, np.float32), 0
+
+    def after(self, losses: Tensor) -> npt.NDArray[np.float32]:
+        """Return the smoothed losses, (S,), after a pass's ``losses``, (batches, S)."""
+        kept, added = np.float32(SMOOTHING), np.float32(1 - SMOOTHING)
+        for of_batch in losses.float().cpu().numpy():
+            self.sums = kept * self.sums + added * of_batch
+            self.count += 1
+        result: npt.NDArray[np.float32] = self.sums / np.float32(1 - SMOOTHING**self.count)
+        return result
+
+
+def _validate(ensemble: EnsembleModel, batches: Sequence[Batch]) -> tuple[Floats, Floats]:
+    """Return each seed's validation loss and accuracy, (S,); all batches have as many rows."""
+    losses, correct = zip(*(ensemble.validate(batch) for batch in batches), strict=True)
+    targets = sum(len(batch.targets) for batch in batches)
+    valid_loss: Floats = torch.stack(losses).double().mean(0).cpu().numpy()
+    return valid_loss, torch.stack(correct).sum(0).cpu().numpy() / targets
