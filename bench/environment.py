@@ -19,7 +19,7 @@ import bench.backends
 import hnrnn
 from bench.faults import FAULTS
 from bench.plan import UsageError
-from bench.records import Environment, Provenance
+from bench.records import ENSEMBLE, LEARNER, Environment, Provenance
 from hnrnn import corpus
 
 THREADS = 1
@@ -93,7 +93,7 @@ def reproducible_settings(threads: int = THREADS) -> Iterator[None]:
         uninitialized.fill_uninitialized_memory = filling
 
 
-def read_environment(device: str, plant: str | None = None) -> Environment:
+def read_environment(device: str, plant: str | None = None, engine: str = LEARNER) -> Environment:
     """Return the environment as torch reports it now, for runs on ``device`` with ``plant``."""
     cuda = device == "cuda"
     cudnn = torch.backends.cudnn.version() if cuda else None  # type: ignore[no-untyped-call]
@@ -107,22 +107,25 @@ def read_environment(device: str, plant: str | None = None) -> Environment:
         deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
         tf32=bool(torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32),
         data_sha256=corpus.generate().sha256,
-        source_sha256=source_sha256(planted=plant is not None),
+        source_sha256=source_sha256(planted=plant is not None, engine=engine),
     )
 
 
 @cache
-def source_sha256(*, planted: bool = False) -> str:
+def source_sha256(*, planted: bool = False, engine: str = LEARNER) -> str:
     """Return the digest of the code that trains: ``hnrnn`` but for its commands, and backends.
 
-    What plants a fault is part of it where one is ``planted``. A commit would not do: it changes
-    with every word of the README, and a working tree need not be one.
+    What plants a fault is part of it where one is ``planted``, and the ensemble where that trains.
+    A commit would not do: it changes with every word of the README, and a working tree need not be
+    one.
     """
     digest = hashlib.sha256()
     package, backends = Path(hnrnn.__file__).parent, Path(bench.backends.__file__).parent
     paths = [p for p in package.glob("*.py") if p.name not in COMMAND_LINE_MODULES]
-    planting = [backends.parent / "planting.py"] if planted else []
-    for path in sorted(paths) + sorted(backends.glob("*.py")) + planting:
+    further = [backends.parent / "planting.py"] if planted else []
+    if engine == ENSEMBLE:
+        further += sorted((backends.parent / "ensemble").glob("*.py"))
+    for path in sorted(paths) + sorted(backends.glob("*.py")) + further:
         digest.update(f"{path.parent.name}/{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 

@@ -17,6 +17,8 @@ VERSION_KEY = b"schema_version"
 """Where a file's metadata says which schema it is of."""
 LEARNER = "learner"
 """What trains a run that goes through ``bench.runner.execute``: fastai's ``Learner``."""
+ENSEMBLE = "ensemble"
+"""What trains runs that go through ``bench.runner.execute_many``: all their seeds at once."""
 ADDED_COLUMNS: dict[int, dict[str, str | None]] = {2: {"plant": None}, 3: {"engine": LEARNER}}
 """Columns by the schema version that brought them, with the value that older files are given."""
 ID_VERSION = 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any, cast
@@ -11,6 +13,7 @@ import numpy as np
 
 from bench.backends import IMPLEMENTATIONS
 from bench.backends.graphed import GraphedTraining
+from bench.ensemble.training import fit_many
 from bench.environment import (
     device_works,
     read_environment,
@@ -22,6 +25,7 @@ from bench.parity import Parity, check
 from bench.planting import planted_fit
 from bench.records import (
     DIVERGED,
+    ENSEMBLE,
     FAILED,
     LEARNER,
     OK,
@@ -35,6 +39,8 @@ from bench.records import (
 )
 from hnrnn.training import Training, fit, weights_sha256
 from hnrnn.variants import VARIANTS
+
+ENSEMBLE_KERNEL = "ATen over all seeds, own backward"
 
 
 def execute(run: Run, provenance: Provenance | None = None) -> Record:
@@ -78,6 +84,53 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
     return Record(
         identity, run, environment, provenance or read_provenance(run.device), outcome, epochs
     )
+
+
+def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> list[Record]:
+    """Train runs that differ in nothing but their seed as one ensemble and return their records.
+
+    The seconds of a record are its share of the ensemble's. An exception becomes a record of
+    status ``failed`` of every run; otherwise as ``execute``. Raises ValueError for runs that are no
+    ensemble.
+    """
+    first = runs[0]
+    if first.engine != ENSEMBLE or {replace(run, seed=first.seed) for run in runs} != {first}:
+        raise ValueError("an ensemble's runs are all for it, and differ in nothing but their seed")
+    with reproducible_settings():
+        environment = read_environment(first.device, engine=ENSEMBLE)
+        started_at, start = datetime.now(UTC), time.perf_counter()
+        trainings: list[Training] = []
+        error = None
+        try:
+            trainings = fit_many(
+                first.variant,
+                seeds=[run.seed for run in runs],
+                dtype=first.dtype,
+                device=first.device,
+                initialisation=first.initialisation,
+                epochs=first.epochs,
+            )
+        except Exception as raised:  # whatever it is, it costs these runs only
+            if not device_works(first.device):
+                raise DeviceFaultError(str(raised)) from raised
+            error = f"{type(raised).__name__}: {raised}"
+        times: dict[str, Any] = {
+            "started_at": started_at,
+            "ended_at": datetime.now(UTC),
+            "total_seconds": (time.perf_counter() - start) / len(runs),
+        }
+    provenance = provenance or read_provenance(first.device)
+    records = []
+    for number, run in enumerate(runs):
+        identity = run_id(run, environment)
+        result: dict[str, Any] = {"status": FAILED, "error": error}
+        epochs: tuple[Epoch, ...] = ()
+        if error is None:
+            result = _result(trainings[number])
+            epochs = _epochs(run, identity, trainings[number])
+        outcome = Outcome(kernel=ENSEMBLE_KERNEL, **times, **result)
+        records.append(Record(identity, run, environment, provenance, outcome, epochs))
+    return records
 
 
 class DeviceFaultError(Exception):

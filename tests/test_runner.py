@@ -11,8 +11,8 @@ import hnrnn
 from bench import runner
 from bench.backends.nn_no_cudnn import NNNoCuDNN
 from bench.parity import Parity
-from bench.records import DIVERGED, FAILED, OK, SKIPPED, Record, run_id
-from bench.runner import execute
+from bench.records import DIVERGED, ENSEMBLE, FAILED, LEARNER, OK, SKIPPED, Record, Run, run_id
+from bench.runner import execute, execute_many
 from hnrnn.training import Training
 from tests.conftest import small_run
 
@@ -151,3 +151,49 @@ def test_settings_of_a_backend_hold_during_the_training(monkeypatch: pytest.Monk
     execute(small_run("Model5", backend="nn_no_cudnn"))
     assert seen == [False]
     assert torch.backends.cudnn.enabled
+
+
+def ensemble_runs(*seeds: int) -> list[Run]:
+    """Return short runs for the ensemble, which differ in their seed."""
+    run = dataclasses.replace(small_run(), engine=ENSEMBLE)
+    return [dataclasses.replace(run, seed=seed) for seed in seeds]
+
+
+def test_ensemble_records_are_those_of_single_runs() -> None:
+    """They differ from the learner's in engine, kernel, code and id, and by rounding."""
+    runs = ensemble_runs(0, 1)
+    records = execute_many(runs)
+    assert [record.run for record in records] == runs
+    for record in records:
+        alone = execute(dataclasses.replace(record.run, engine=LEARNER))
+        assert record.outcome.initial_weights_sha256 == alone.outcome.initial_weights_sha256
+        assert record.run_id == run_id(record.run, record.environment) != alone.run_id
+        ours, theirs = record.environment, alone.environment
+        assert ours.source_sha256 != theirs.source_sha256
+        assert dataclasses.replace(ours, source_sha256=theirs.source_sha256) == theirs
+        assert record.outcome.status == OK
+        for epoch, other in zip(record.epochs, alone.epochs, strict=True):
+            assert epoch.run_id == record.run_id
+            assert epoch.train_loss == pytest.approx(other.train_loss, rel=1e-5)
+            assert epoch.valid_loss == pytest.approx(other.valid_loss, rel=1e-4)
+
+
+def test_failed_ensemble_is_a_record_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception in an ensemble's training is recorded of each of its runs."""
+
+    def broken(*_: object, **__: object) -> list[Training]:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(runner, "fit_many", broken)
+    records = execute_many(ensemble_runs(4, 2))
+    assert [record.run.seed for record in records] == [4, 2]
+    assert {record.outcome.error for record in records} == {"RuntimeError: planted"}
+
+
+def test_no_ensemble() -> None:
+    """Runs of several variants, or of another engine, are no ensemble."""
+    one, two = ensemble_runs(0, 1)
+    unlike = [one, dataclasses.replace(two, epochs=two.epochs + 1)]
+    for runs in (unlike, [small_run()]):
+        with pytest.raises(ValueError, match="nothing but their seed"):
+            execute_many(runs)
