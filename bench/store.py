@@ -1,14 +1,14 @@
 """The parquet store: one immutable file per run in ``runs`` and ``epochs``, and per measurement.
 
 The folders are plain parquet data sets: ``pandas.read_parquet("results/runs")`` reads all runs.
-A file is written under a temporary name that readers pass over, flushed to disk, and renamed.
-The epochs are written first: the file in ``runs`` is what makes a run finished. What ``bench
-throughput`` measured together is one file in ``throughput``.
+How a file is kept whole is in ``bench.files``. The epochs are written first: the file in ``runs``
+is what makes a run finished. What ``bench throughput`` measured together is one file in
+``throughput``. There are no locks: two writers of one run are the same work done twice, of which
+the first is kept, and nothing depends on a clock.
 """
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.files import is_changed, list_names, remove_leftovers, seal, write_whole
 from bench.records import (
     ADDED_COLUMNS,
     EPOCHS_SCHEMA,
@@ -49,6 +50,10 @@ class UnreadableError(Exception):
     """A file of the store is not whole, or not what its place says."""
 
 
+class NewerSchemaError(UnreadableError):
+    """A file is whole, and of a schema version that is not known here."""
+
+
 @dataclass(frozen=True)
 class Contents:
     """What a store holds: the rows that can be read, and the files that cannot, with the reason."""
@@ -66,26 +71,33 @@ class Store:
         self.folder = Path(folder)
 
     def prepare(self, tables: Iterable[str] = (RUNS, EPOCHS)) -> None:
-        """Make the tables' folders; raise StoreError where they cannot be made or written into."""
-        if self.folder.exists() and not self.folder.is_dir():
-            raise StoreError(f"results folder {self.folder} is a file: name a folder")
+        """Make the tables' folders, and remove what killed writers left there a day ago.
+
+        Raises StoreError where they cannot be made or written into.
+        """
         try:
+            if self.folder.exists() and not self.folder.is_dir():
+                raise StoreError(f"results folder {self.folder} is a file: name a folder")
             for table in tables:
                 (self.folder / table).mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=self.folder / table):
                     pass
+                remove_leftovers(self.folder / table)
         except OSError as error:
-            raise StoreError(
-                f"cannot write to results folder {self.folder} ({error.strerror}): "
-                "name one that you may write to"
-            ) from error
+            raise self._not_writable(error) from error
 
     def path(self, table: str, run_id: str) -> Path:
         """Return where a run's file of a table is, or would be."""
         return self.folder / table / f"{run_id}.parquet"
 
     def write(self, record: Record) -> None:
-        """Write a run's two files; a reader sees each whole or not at all."""
+        """Write a run's two files; a reader sees each whole or not at all.
+
+        A run that is finished already stays as it is. Raises OSError where a file cannot be
+        written; the run is then not finished.
+        """
+        if self.finished([record.run_id]):
+            return
         epochs = pa.Table.from_pylist(record.epoch_rows(), schema=EPOCHS_SCHEMA)
         runs = pa.Table.from_pylist([record.run_row()], schema=RUNS_SCHEMA)
         if len(epochs):
@@ -93,15 +105,22 @@ class Store:
         write_file(self.path(RUNS, record.run_id), runs)
 
     def write_measurement(self, measurement: Measurement) -> None:
-        """Write a measurement's file; a reader sees it whole or not at all."""
+        """Write a measurement's file; a reader sees it whole or not at all.
+
+        Raises StoreError where it cannot be written.
+        """
         rows = pa.Table.from_pylist(measurement.rows(), schema=THROUGHPUT_SCHEMA)
-        write_file(self.path(THROUGHPUT, measurement.measurement_id), rows)
+        try:
+            write_file(self.path(THROUGHPUT, measurement.measurement_id), rows)
+        except OSError as error:
+            raise self._not_writable(error) from error
 
     def finished(self, run_ids: Iterable[str]) -> set[str]:
         """Return those of ``run_ids`` that are stored whole, and neither failed nor skipped.
 
         Every file is read before it is believed. One that cannot be read is put aside into the
-        ``unreadable`` folder, so that its run is done again and nothing is lost.
+        ``unreadable`` folder, so that its run is done again and nothing is lost. Raises StoreError
+        where that cannot be done, or a file is whole and of a newer schema.
         """
         done = set()
         for run_id in run_ids:
@@ -122,6 +141,8 @@ class Store:
             return None
         try:
             rows = read_file(path, SCHEMAS[table])
+        except NewerSchemaError as error:
+            raise StoreError(f"{path}: {error}, or name another results folder") from error
         except UnreadableError:
             rows = None
         if rows is None or rows["run_id"].to_pylist() != [run_id] * row_count:
@@ -131,41 +152,63 @@ class Store:
 
     def _put_aside(self, path: Path) -> None:
         aside = self.folder / UNREADABLE
-        aside.mkdir(exist_ok=True)
         target = aside / f"{path.parent.name}-{path.name}"
         attempt = 1
-        while target.exists():
-            attempt += 1
-            target = aside / f"{path.parent.name}-{path.stem}-{attempt}{path.suffix}"
-        path.replace(target)
+        try:
+            aside.mkdir(exist_ok=True)
+            while target.exists():
+                attempt += 1
+                target = aside / f"{path.parent.name}-{path.stem}-{attempt}{path.suffix}"
+            path.replace(target)
+        except FileNotFoundError:
+            pass  # another process has put it aside
+        except OSError as error:
+            raise self._not_writable(error) from error
+
+    def _not_writable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"cannot write to results folder {self.folder} ({error.strerror}): "
+            "name one that you may write to"
+        )
 
     def read(self) -> Contents:
         """Return everything that can be read, and name what cannot.
 
-        Epochs without their run's row, left by a run that was cut short between its two files, are
-        not read. Raises StoreError where there is no such folder or it holds neither runs nor
-        measurements.
+        Epochs that no run's row claims, left by a run that was cut short between its two files, are
+        not read. Raises StoreError where there is no such folder, it cannot be read, or it holds
+        neither runs nor measurements.
         """
-        if not self.folder.is_dir():
+        try:
+            return self._read(list_names(self.folder))
+        except OSError as error:
+            raise StoreError(
+                f"cannot read results folder {self.folder} ({error.strerror}): "
+                "name one that you may read"
+            ) from error
+
+    def _read(self, names: list[str]) -> Contents:
+        if not names and not self.folder.is_dir():
             raise StoreError(
                 f"no results folder {self.folder}: `python -m bench run --results {self.folder}` "
                 "makes one"
             )
-        if not any((self.folder / table).is_dir() for table in (RUNS, THROUGHPUT)):
+        if RUNS not in names and THROUGHPUT not in names:
             raise StoreError(
                 f"{self.folder} holds no runs folder: name a folder that `python -m bench run` made"
             )
         unreadable: dict[str, str] = {}
-        aside = sorted((self.folder / UNREADABLE).glob("*.parquet"))
-        for path in aside:
-            unreadable[f"{UNREADABLE}/{path.name}"] = "put aside"
+        for name in list_names(self.folder / UNREADABLE):
+            unreadable[f"{UNREADABLE}/{name}"] = "put aside: delete it once you have looked at it"
         runs = self._read_table(RUNS, unreadable)
         epochs = self._read_table(EPOCHS, unreadable)
-        epochs = epochs[epochs["run_id"].isin(runs["run_id"])].reset_index(drop=True)
+        claimed = runs.loc[runs["epoch_rows"] > 0, "run_id"]
+        epochs = epochs[epochs["run_id"].isin(claimed)].reset_index(drop=True)
         counts = epochs.groupby("run_id").size().reindex(runs["run_id"], fill_value=0)
         cut = runs["epoch_rows"].to_numpy() != counts.to_numpy()
         for run_id in runs.loc[cut, "run_id"]:
             unreadable.setdefault(f"{EPOCHS}/{run_id}.parquet", "missing or cut short")
+        if self.path(EPOCHS, EPOCHS).exists() and not self.path(RUNS, RUNS).exists():
+            unreadable[f"{RUNS}/{RUNS}.parquet"] = "missing: the store was not written to its end"
         return Contents(
             runs[~cut].reset_index(drop=True),
             epochs[~epochs["run_id"].isin(runs.loc[cut, "run_id"])].reset_index(drop=True),
@@ -189,28 +232,41 @@ class Store:
     def write_contents(self, contents: Contents) -> None:
         """Write everything as one compressed file a table, in an order of its own.
 
-        Raises StoreError where this store is not empty.
+        The runs are written last: a store without them was cut short. Raises StoreError where this
+        store is not empty, or cannot be written.
         """
         if any(self.folder.glob("*/*.parquet")):
             raise StoreError(f"{self.folder} holds a store already: name a new folder")
-        tables = {RUNS: contents.runs, EPOCHS: contents.epochs}
+        tables = {EPOCHS: contents.epochs}
         if len(contents.throughput):
             tables[THROUGHPUT] = contents.throughput
+        tables[RUNS] = contents.runs
         self.prepare(tables)
         for table, rows in tables.items():
             ordered = rows.sort_values(ORDERS[table], kind="stable")
             schema = SCHEMAS[table]
             compacted = pa.Table.from_pandas(ordered, schema=schema, preserve_index=False)
-            write_file(self.path(table, table), compacted.replace_schema_metadata(schema.metadata))
+            try:
+                write_file(
+                    self.path(table, table), compacted.replace_schema_metadata(schema.metadata)
+                )
+            except OSError as error:
+                raise self._not_writable(error) from error
 
     def _read_table(self, table: str, unreadable: dict[str, str]) -> pd.DataFrame:
         """Return a table's sound rows; add the other files to ``unreadable``."""
         files, not_read = read_folder(self.folder / table, SCHEMAS[table])
+        for name, rows in list(files.items()):
+            stem = name.removesuffix(".parquet")
+            # The first column is the id after which a file is named, unless it is compacted.
+            if stem != table and set(rows[0].to_pylist()) != {stem}:
+                not_read[name] = "it holds something else than its name says"
+                del files[name]
         unreadable |= {f"{table}/{name}": reason for name, reason in not_read.items()}
-        rows: pd.DataFrame = pa.concat_tables(
+        frame: pd.DataFrame = pa.concat_tables(
             [SCHEMAS[table].empty_table(), *files.values()]
         ).to_pandas()
-        return rows
+        return frame
 
 
 def write_file(path: Path, rows: pa.Table) -> None:
@@ -219,31 +275,31 @@ def write_file(path: Path, rows: pa.Table) -> None:
     The folder must be there. Raises OSError where it cannot be written to; ``path`` is then as it
     was.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            pq.write_table(rows, file, compression="zstd", write_page_checksum=True)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    _flush_folder(path.parent)
+    content = pa.BufferOutputStream()
+    pq.write_table(rows, content, compression="zstd", write_page_checksum=True)
+    write_whole(path, seal(content.getvalue().to_pybytes()))
 
 
 def read_folder(folder: Path, schema: pa.Schema) -> tuple[dict[str, pa.Table], dict[str, str]]:
-    """Return the rows of every parquet file by its name, and why the others cannot be read."""
+    """Return the rows of every parquet file by its name, and why the others cannot be read.
+
+    No folder is one without files. Raises StoreError where the folder itself cannot be read.
+    """
     files: dict[str, pa.Table] = {}
     unreadable: dict[str, str] = {}
-    for path in sorted(folder.glob("*.parquet")):
-        if path.name.startswith("."):
+    try:
+        names = list_names(folder)
+    except OSError as error:
+        raise StoreError(
+            f"cannot read folder {folder} ({error.strerror}): name one that you may read"
+        ) from error
+    for name in names:
+        if name.startswith(".") or not name.endswith(".parquet"):
             continue
         try:
-            files[path.name] = read_file(path, schema)
+            files[name] = read_file(folder / name, schema)
         except UnreadableError as error:
-            unreadable[path.name] = str(error)
+            unreadable[name] = str(error)
     return files, unreadable
 
 
@@ -253,14 +309,14 @@ def read_file(path: Path, schema: pa.Schema) -> pa.Table:
     Raises UnreadableError where it is not whole, or of a newer or another schema.
     """
     try:
-        with path.open("rb") as file:
-            parquet = pq.ParquetFile(file, page_checksum_verification=True)
-            version = _schema_version(
-                parquet.schema_arrow, newest=int(schema.metadata[VERSION_KEY])
-            )
-            # A file is small: handing it to other threads would take longer than reading it.
-            rows = _migrate(parquet.read(use_threads=False), version, schema)
-            rows = rows if rows.schema.equals(schema) else rows.cast(schema)
+        content = path.read_bytes()
+        if is_changed(content):
+            raise UnreadableError("its checksum differs: it was changed after it was written")
+        parquet = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        version = _schema_version(parquet.schema_arrow, newest=int(schema.metadata[VERSION_KEY]))
+        # A file is small: handing it to other threads would take longer than reading it.
+        rows = _migrate(parquet.read(use_threads=False), version, schema)
+        rows = rows if rows.schema.equals(schema) else rows.cast(schema)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UnreadableError(" ".join(str(error).split()) or type(error).__name__) from error
     return rows
@@ -272,7 +328,7 @@ def _schema_version(schema: pa.Schema, newest: int) -> int:
     if not text.isdigit():
         raise UnreadableError("it names no schema version")
     if int(text) > newest:
-        raise UnreadableError(
+        raise NewerSchemaError(
             f"schema version {int(text)} is newer than {newest}, the newest that is known "
             "here: read it with the hnrnn that wrote it"
         )
@@ -288,13 +344,3 @@ def _migrate(rows: pa.Table, version: int, schema: pa.Schema) -> pa.Table:
                 values = pa.array([value] * len(rows), field.type)
                 rows = rows.add_column(schema.get_field_index(name), field, values)
     return rows
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` durable, where the system can (POSIX)."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

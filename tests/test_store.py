@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -168,7 +169,7 @@ def test_interrupted_write(
         if fault == "write_table":
             patch.setattr(store_module.pq, "write_table", broken)
         elif fault == "fsync":
-            patch.setattr(store_module.os, "fsync", broken)
+            patch.setattr(os, "fsync", broken)
         else:
             patch.setattr(Path, "replace", broken)
         with pytest.raises(KeyboardInterrupt):
