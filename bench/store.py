@@ -198,7 +198,8 @@ class Store:
             )
         unreadable: dict[str, str] = {}
         for name in list_names(self.folder / UNREADABLE):
-            unreadable[f"{UNREADABLE}/{name}"] = "put aside: delete it once you have looked at it"
+            if name.endswith(".parquet"):
+                unreadable[f"{UNREADABLE}/{name}"] = "put aside: delete it when you have seen it"
         runs = self._read_table(RUNS, unreadable)
         epochs = self._read_table(EPOCHS, unreadable)
         claimed = runs.loc[runs["epoch_rows"] > 0, "run_id"]

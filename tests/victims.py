@@ -1,0 +1,202 @@
+"""Writers of a store to be killed: processes of their own, without torch, that fork quickly.
+
+``python -m tests.victims sweep ACTION TEMPLATE OUTPUT`` does ``ACTION`` on copies of a folder, each
+time killed at another step; ``loop`` kills a writer at random moments; ``write`` writes or reads in
+a loop beside others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from types import FrameType
+
+from bench.records import FAILED, SKIPPED, Measurement, Record, Timed, run_id
+from bench.store import EPOCHS, RUNS, THROUGHPUT, Store
+from tests.report_data import ENVIRONMENT, PROVENANCE, START, made_up_record, with_outcome
+
+SYSTEM = ("posix", "_io")
+"""The modules through which Python touches a disk."""
+SEEDS = 1000
+"""How many runs there are to be written."""
+HARMLESS = set(
+    "fspath stat lstat fileno getpid text_encoding read readline seek listdir scandir __exit__ "
+    "cpu_count sched_getaffinity _path_normpath".split()
+)
+"""What changes nothing on a disk."""
+
+
+@cache
+def sample(seed: int, *, writer: int = 0) -> Record:
+    """Return a run's record; what depends on the clock is each writer's own."""
+    if seed:
+        record = sample(0)  # to make up each anew would take longer than to write it
+        run = replace(record.run, seed=seed)
+        identity = run_id(run, ENVIRONMENT)
+        moved = {"run_id": identity, "seed": seed}
+        epochs = tuple(
+            replace(epoch, **moved, valid_loss=epoch.valid_loss + seed, train_seconds=1.0 + writer)
+            for epoch in record.epochs
+        )
+        record = replace(record, run_id=identity, run=run, epochs=epochs)
+    else:
+        record = made_up_record("Model4", 0, epochs=4)
+    started_at = START + timedelta(hours=writer)
+    outcome = replace(record.outcome, started_at=started_at, total_seconds=3.0 + writer)
+    return replace(record, outcome=outcome)
+
+
+def measurement() -> Measurement:
+    """Return a measurement of one square that could not be timed."""
+    timed = Timed("Model4", "graphed", False, "float32", "cpu", SKIPPED, "needs a GPU", None)  # noqa: FBT003
+    return Measurement("m1", START, ENVIRONMENT, PROVENANCE, ((timed, None),))
+
+
+def write_new(folder: Path) -> None:
+    """Write a run that was not there."""
+    Store(folder).write(sample(9))
+
+
+def write_over_failed(folder: Path) -> None:
+    """Write a run in the place of its failed record."""
+    Store(folder).write(sample(8))
+
+
+def resume(folder: Path) -> None:
+    """Put a damaged run aside and do it again."""
+    store = Store(folder)
+    store.prepare()
+    if sample(0).run_id not in store.finished([sample(0).run_id]):
+        store.write(sample(0))
+
+
+def measure(folder: Path) -> None:
+    """Write a measurement."""
+    store = Store(folder)
+    store.prepare([THROUGHPUT])
+    store.write_measurement(measurement())
+
+
+def compact(folder: Path) -> None:
+    """Write the store once more, as one file a table."""
+    Store(folder).compact(folder / "compact")
+
+
+ACTIONS: dict[str, Callable[[Path], None]] = {
+    action.__name__: action for action in (write_new, write_over_failed, resume, measure, compact)
+}
+
+
+def make_template(folder: Path) -> None:
+    """Make a store of two finished runs, a failed one, a measurement, and a leftover."""
+    store = Store(folder)
+    store.prepare([RUNS, EPOCHS, THROUGHPUT])
+    for seed in (0, 1):
+        store.write(sample(seed))
+    store.write(with_outcome(sample(8), FAILED, "planted"))
+    store.write_measurement(replace(measurement(), measurement_id="m0"))
+    (folder / RUNS / ".old.abc.part").write_bytes(b"half")
+
+
+class Killer:
+    """A profiler that kills its process at the given step of those that touch the disk.
+
+    A step is the moment before or after a call into the operating system.
+    """
+
+    def __init__(self, kill_at: int | None) -> None:
+        self.kill_at = kill_at
+        self.steps: list[str] = []
+
+    def profile(self, _: FrameType, event: str, function: object) -> None:
+        """Count a step and be killed at the one; what ``sys.setprofile`` takes."""
+        if event not in ("c_call", "c_return", "c_exception"):
+            return
+        owner = getattr(function, "__self__", None)
+        module = getattr(function, "__module__", None) or type(owner).__module__
+        name = getattr(function, "__name__", "")
+        if module not in SYSTEM or name in HARMLESS:
+            return
+        self.steps.append(f"{'before' if event == 'c_call' else 'after'} {name}")
+        if len(self.steps) - 1 == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def warm_up() -> None:
+    """Load and start whatever a first call does, so that it is not done again by every child."""
+    with tempfile.TemporaryDirectory() as folder:
+        template = Path(folder, "template")
+        make_template(template)
+        for action in ACTIONS.values():
+            action(template)
+
+
+def sweep(action: str, template: Path, output: Path) -> None:
+    """Do ``action`` on copies of ``template``, one for each step, and be killed there.
+
+    The folders are named after the steps' numbers; ``steps.json`` has what they are. The last one
+    is not killed.
+    """
+    output.mkdir()
+    names = output / "steps.json"
+    while not names.exists():
+        number = len(list(output.iterdir()))
+        folder = output / f"{number:03}"
+        shutil.copytree(template, folder)
+        if (pid := os.fork()) == 0:
+            killer = Killer(number)
+            sys.setprofile(killer.profile)
+            ACTIONS[action](folder)
+            sys.setprofile(None)
+            names.write_text(json.dumps(killer.steps))
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        if not killed and not names.exists():
+            raise SystemExit(f"{action} ended with status {status} at step {number}")
+
+
+def loop(folder: Path, kills: int) -> None:
+    """Kill a writer at random moments, and print the seeds that it had said were written."""
+    generator = random.Random(0)  # noqa: S311  # not for secrets
+    Store(folder).prepare()
+    records = [sample(seed) for seed in range(SEEDS)]
+    told: set[int] = set()
+    for _ in range(kills):
+        reading, writing = os.pipe()
+        if (pid := os.fork()) == 0:
+            store = Store(folder)
+            for record in records[max(0, len(told) - 3) :]:
+                if record.run_id not in store.finished([record.run_id]):
+                    store.write(record)
+                    os.write(writing, f"{record.run.seed}\n".encode())
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            for _ in range(generator.randrange(4)):
+                told.add(int(pipe.readline()))
+            time.sleep(generator.uniform(0, 0.008))
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            told.update(int(line) for line in pipe)
+    print(json.dumps(sorted(told)))
+
+
+if __name__ == "__main__":
+    command, *arguments = sys.argv[1:]
+    warm_up()
+    if command == "sweep":
+        sweep(arguments[0], Path(arguments[1]), Path(arguments[2]))
+    elif command == "loop":
+        loop(Path(arguments[0]), int(arguments[1]))
