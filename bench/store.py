@@ -3,8 +3,8 @@
 The folders are plain parquet data sets: ``pandas.read_parquet("results/runs")`` reads all runs.
 How a file is kept whole is in ``bench.files``. The epochs are written first: the file in ``runs``
 is what makes a run finished. What ``bench throughput`` measured together is one file in
-``throughput``. There are no locks: two writers of one run are the same work done twice, of which
-the first is kept, and nothing depends on a clock.
+``throughput``. There are no locks: two writers of one run do the same work twice, and the record of
+one is kept. Nothing depends on a clock.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Writers of a store to be killed: processes of their own, without torch, that fork quickly.
 
 ``python -m tests.victims sweep ACTION TEMPLATE OUTPUT`` does ``ACTION`` on copies of a folder, each
-time killed at another step; ``loop`` kills a writer at random moments; ``write`` writes or reads in
-a loop beside others.
+time killed at another step; ``loop`` kills a writer at random moments; ``race`` lets several write
+and read one store at once.
 """
 
 from __future__ import annotations
@@ -15,21 +15,24 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import FrameType
 
 from bench.records import FAILED, SKIPPED, Measurement, Record, Timed, run_id
-from bench.store import EPOCHS, RUNS, THROUGHPUT, Store
+from bench.store import EPOCHS, RUNS, THROUGHPUT, Store, StoreError
 from tests.report_data import ENVIRONMENT, PROVENANCE, START, made_up_record, with_outcome
 
 SYSTEM = ("posix", "_io")
 """The modules through which Python touches a disk."""
 SEEDS = 1000
-"""How many runs there are to be written."""
+"""How many runs there are to be written by one that is killed."""
+SHARED, OTHERS = range(6), range(6, 9)
+"""The runs that both writers do, and those that one does."""
 HARMLESS = set(
     "fspath stat lstat fileno getpid text_encoding read readline seek listdir scandir __exit__ "
     "cpu_count sched_getaffinity _path_normpath".split()
@@ -193,6 +196,86 @@ def loop(folder: Path, kills: int) -> None:
     print(json.dumps(sorted(told)))
 
 
+def race(folder: Path, rounds: int) -> None:
+    """Let two writers, a compaction and a reader work on one store at once, in each round on a new.
+
+    Both writers resume the same runs and some of their own; in every other round the first run is
+    damaged, and both put it aside. Where a reader sees what it may not, it ends with the error.
+    """
+    for number in range(rounds):
+        store = Store(folder / f"{number:03}")
+        store.prepare()
+        store.write(sample(0, writer=3))
+        damaged = number % 2 == 1
+        if damaged:
+            path = store.path(EPOCHS, sample(0).run_id)
+            path.write_bytes(path.read_bytes()[:-1])
+        gate_out, gate_in = os.pipe()
+        tasks = [
+            partial(write_all, store, SHARED, 1),
+            partial(write_all, store, [*SHARED, *OTHERS], 2),
+            partial(read_all, store, rounds=6),
+            partial(compact_all, store, rounds=3, damaged=damaged),
+        ]
+        pids = [start_at(gate_out, gate_in, task) for task in tasks]
+        os.close(gate_in)  # now they start, at once
+        os.close(gate_out)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        if any(codes):
+            raise SystemExit(f"round {number} ended with {codes}")
+
+
+def start_at(gate_out: int, gate_in: int, task: Callable[[], None]) -> int:
+    """Start a child that does a task once nobody holds the gate open; return its id."""
+    if (pid := os.fork()) == 0:
+        os.close(gate_in)
+        os.read(gate_out, 1)
+        try:
+            task()
+        except BaseException:  # noqa: BLE001  # a fork must not go on where its parent is
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return pid
+
+
+def write_all(store: Store, seeds: Sequence[int], writer: int) -> None:
+    """Resume, as ``bench run`` does: do what is not finished."""
+    store.prepare()
+    records = [sample(seed, writer=writer) for seed in seeds]
+    finished = store.finished([record.run_id for record in records])
+    for record in records:
+        if record.run_id not in finished:
+            store.write(record)
+    assert store.finished([record.run_id for record in records]) == {r.run_id for r in records}
+
+
+def read_all(store: Store, rounds: int) -> None:
+    """Read again and again: nothing that was seen goes away, and all that is seen is whole."""
+    seen: set[str] = set()
+    damaged = sample(0).run_id
+    for _ in range(rounds):
+        contents = store.read()
+        assert all(damaged in name for name in contents.unreadable), contents.unreadable
+        stored = set(contents.runs["run_id"])
+        assert seen <= stored, seen - stored
+        seen |= stored
+        assert len(contents.runs) == len(stored)
+        assert len(contents.epochs) == len(sample(0).epochs) * len(stored)
+        assert set(contents.epochs.groupby("run_id")["train_seconds"].nunique()) <= {1}
+
+
+def compact_all(store: Store, rounds: int, *, damaged: bool) -> None:
+    """Compact the store again and again, or be told of what is put aside."""
+    for number in range(rounds):
+        try:
+            copy = store.compact(store.folder / f"compact-{number}")
+        except StoreError:
+            assert damaged
+        else:
+            assert Store(copy).read().unreadable == {}
+
+
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
     warm_up()
@@ -200,3 +283,5 @@ if __name__ == "__main__":
         sweep(arguments[0], Path(arguments[1]), Path(arguments[2]))
     elif command == "loop":
         loop(Path(arguments[0]), int(arguments[1]))
+    elif command == "race":
+        race(Path(arguments[0]), int(arguments[1]))
