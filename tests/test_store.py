@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench import store as store_module
-from bench.records import FAILED, Record
-from bench.store import EPOCHS, RUNS, UNREADABLE, Store, StoreError
+from bench.records import FAILED, LEARNER, Record
+from bench.store import EPOCHS, RUN_ORDER, RUNS, UNREADABLE, Store, StoreError
 
 
 def ids(records: list[Record]) -> list[str]:
@@ -67,36 +67,52 @@ def test_cut_file(store: Store, records: list[Record], table: str, keep: float) 
     assert list(store.read().unreadable) == [f"{UNREADABLE}/{name}" for name in sorted(aside)]
 
 
-def test_flipped_bit(store: Store, records: list[Record]) -> None:
-    """A flipped bit in the values of any column, or in its indices, is found."""
-    path = store.path(EPOCHS, records[0].run_id)
-    whole = path.read_bytes()
-    columns = pq.ParquetFile(path).metadata.row_group(0)
-    for index in range(columns.num_columns):
-        column = columns.column(index)
-        start = column.dictionary_page_offset
-        # The last byte of the dictionary page, which holds the values, and of the data page.
-        for position in (column.data_page_offset - 1, start + column.total_compressed_size - 1):
-            data = bytearray(whole)
-            data[position] ^= 1
-            path.write_bytes(data)
-            assert f"{EPOCHS}/{path.name}" in store.read().unreadable, column.path_in_schema
-
-
 def test_swapped_file(store: Store, records: list[Record]) -> None:
     """A file that holds another run than its name says is not believed."""
     first, second = (store.path(RUNS, record.run_id) for record in records[:2])
     first.write_bytes(second.read_bytes())
+    contents = store.read()
+    assert list(contents.unreadable) == [f"{RUNS}/{first.name}"]
+    assert sorted(contents.runs["run_id"]) == sorted(ids(records[1:]))
     assert store.finished(ids(records)) == set(ids(records[1:]))
 
 
-def test_newer_schema(store: Store, records: list[Record]) -> None:
-    """A file of a newer schema version is refused with both versions."""
-    path = store.path(RUNS, records[0].run_id)
-    rows = pq.ParquetFile(path).read().replace_schema_metadata({"schema_version": "99"})
-    pq.write_table(rows, path)
-    reason = store.read().unreadable[f"{RUNS}/{path.name}"]
-    assert "schema version 99 is newer than 3" in reason
+def write_as_version(path: Path, version: str, *, without: tuple[str, ...] = ()) -> None:
+    """Rewrite a file as one of another schema version."""
+    rows = pq.ParquetFile(path).read().replace_schema_metadata({"schema_version": version})
+    pq.write_table(rows.drop_columns(list(without)), path)
+
+
+@pytest.mark.parametrize("table", [RUNS, EPOCHS])
+@pytest.mark.parametrize("compacted", [False, True])
+def test_newer_schema(
+    store: Store, records: list[Record], tmp_path: Path, table: str, *, compacted: bool
+) -> None:
+    """A file of a newer schema version, compacted or not, is refused with both versions."""
+    name = records[0].run_id
+    if compacted:
+        store, name = Store(store.compact(tmp_path / "compact")), table
+    path = store.path(table, name)
+    write_as_version(path, "99")
+    contents = store.read()
+    reason = contents.unreadable[f"{table}/{path.name}"]
+    assert reason.startswith("schema version 99 is newer than 3, the newest that is known here")
+    assert len(contents.runs) == len(contents.epochs) == (0 if compacted else 2)
+    with pytest.raises(StoreError, match="would be lost"):
+        store.compact(tmp_path / "other")
+
+
+@pytest.mark.parametrize("table", [RUNS, EPOCHS])
+def test_newer_schema_is_not_put_aside(store: Store, records: list[Record], table: str) -> None:
+    """What a newer hnrnn wrote is whole: resuming refuses it, and leaves it where it is."""
+    path = store.path(table, records[0].run_id)
+    write_as_version(path, "99")
+    with pytest.raises(StoreError, match=r"version 99 is newer .* or name another results folder"):
+        store.finished(ids(records))
+    with pytest.raises(StoreError, match="version 99 is newer"):
+        store.write(records[0])
+    assert path.exists()
+    assert not (store.folder / UNREADABLE).exists()
 
 
 @pytest.mark.parametrize("metadata", [{}, {"schema_version": "two"}])
@@ -107,22 +123,30 @@ def test_no_schema_version(store: Store, records: list[Record], metadata: dict[s
     assert store.read().unreadable == {f"{RUNS}/{path.name}": "it names no schema version"}
 
 
-def test_version_1_is_read(store: Store, records: list[Record]) -> None:
-    """Files of version 1, without what is planted, are read as runs with nothing planted."""
+@pytest.mark.parametrize("compacted", [False, True])
+def test_version_1_is_read(
+    store: Store, records: list[Record], tmp_path: Path, *, compacted: bool
+) -> None:
+    """Files of version 1, without what is planted, are read as the learner's, with nothing planted."""
+    names = {RUNS: ids(records), EPOCHS: ids(records)}
+    if compacted:
+        store, names = Store(store.compact(tmp_path / "compact")), {RUNS: [RUNS], EPOCHS: [EPOCHS]}
     expected = store.read()
-    for record in records:
-        for table in (RUNS, EPOCHS):
-            path = store.path(table, record.run_id)
-            rows = pq.ParquetFile(path).read().replace_schema_metadata({"schema_version": "1"})
-            old = rows.drop_columns(["plant", "engine"]) if table == RUNS else rows
-            pq.write_table(old, path)
+    for table, stems in names.items():
+        for stem in stems:
+            without = ("plant", "engine") if table == RUNS else ()
+            write_as_version(store.path(table, stem), "1", without=without)
     contents = store.read()
     assert contents.unreadable == {}
     assert contents.runs["plant"].isna().all()
-    assert (contents.runs["engine"] == "learner").all()
+    assert (contents.runs["engine"] == LEARNER).all()
     pd.testing.assert_frame_equal(contents.runs, expected.runs)
     pd.testing.assert_frame_equal(contents.epochs, expected.epochs)
-    assert store.finished(ids(records)) == set(ids(records))
+    assert compacted or store.finished(ids(records)) == set(ids(records))
+    pd.testing.assert_frame_equal(
+        Store(store.compact(tmp_path / "again")).read().runs,
+        expected.runs.sort_values(RUN_ORDER, ignore_index=True),
+    )
 
 
 @pytest.mark.parametrize("column", ["plant", "engine"])

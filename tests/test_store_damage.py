@@ -117,6 +117,26 @@ def test_any_changed_byte_is_noticed(store: Store, tmp_path: Path, table: str) -
 
 
 @pytest.mark.parametrize("table", TABLES)
+def test_changed_values_without_a_seal(store: Store, table: str) -> None:
+    """In a file from before there were seals, a flipped bit in any page's values is noticed."""
+    path = path_of(store, table)
+    whole = without_seal(path.read_bytes())
+    columns = pq.ParquetFile(pa.BufferReader(whole)).metadata.row_group(0)
+    for index in range(columns.num_columns):
+        column = columns.column(index)
+        start = column.dictionary_page_offset or column.data_page_offset
+        ends = [start + column.total_compressed_size]
+        if column.dictionary_page_offset:
+            ends.append(column.data_page_offset)
+        for end in ends:  # the last byte of a page is one of its values
+            changed = bytearray(whole)
+            changed[end - 1] ^= 1
+            path.write_bytes(changed)
+            with pytest.raises(UnreadableError):
+                read_file(path, SCHEMAS[table])
+
+
+@pytest.mark.parametrize("table", TABLES)
 def test_lost_sectors(store: Store, table: str) -> None:
     """A stretch of zeros, as a disk leaves it, and bytes behind the end are noticed."""
     path = path_of(store, table)
