@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.store import Store, StoreError
+from bench.text import one_line
 from hnrnn import published
 from reports import verdict, verdict_section
 from reports.arguments import make_parser
@@ -17,6 +18,7 @@ from reports.findings import FindingsError, read_findings
 from reports.judgement import Evidence, Judgement, judge
 from reports.past import Past
 from reports.ratios import latest, ratios
+from reports.reading import read
 from reports.selection import Selection, epochs_started, select
 
 
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS[options.command](options)
     except (StoreError, OutputError, FindingsError, UsageError) as error:
-        print(f"python -m reports {options.command}: {error}", file=sys.stderr)
+        print(f"python -m reports {options.command}: {one_line(error)}", file=sys.stderr)
         return 2
 
 
@@ -54,9 +56,9 @@ def _evidence(options: argparse.Namespace) -> Evidence:
         confirmation = str(usual)
     findings = read_findings(*[Path(options.findings)] if options.findings else [])
     evidence = Evidence(
-        night=Store(options.results).read(),
-        baseline=None if options.baseline is None else Store(options.baseline).read(),
-        confirmation=None if confirmation is None else Store(confirmation).read(),
+        night=read(options.results),
+        baseline=None if options.baseline is None else read(options.baseline),
+        confirmation=None if confirmation is None else read(confirmation),
         findings=tuple(findings),
         strict=options.strict,
     )
@@ -92,7 +94,7 @@ def check(options: argparse.Namespace) -> int:
         "verdict.md": verdict_section.as_markdown(judgement),
     }
     _write(output, files)
-    reasons = "".join(f"\n  {reason}" for reason in judgement.reasons)
+    reasons = "".join(f"\n  {one_line(reason)}" for reason in judgement.reasons)
     print(f"{judgement.verdict}:{reasons}")
     if judgement.confirmation_seeds:
         print(f"to confirm or clear it:\n  {verdict_section.confirmation_command(judgement)}")
@@ -118,9 +120,7 @@ def plan(options: argparse.Namespace) -> int:
         raise UsageError(f"--drop must be between 0 and 100 points, not {options.drop:g}")
     if not 0.25 <= options.power < 1:
         raise UsageError(f"--power must be 0.25 or more and below 1, not {options.power:g}")
-    plans = plan_seeds(
-        select(Store(options.results).read()).grid, options.drop / 100, options.power
-    )
+    plans = plan_seeds(select(read(options.results)).grid, options.drop / 100, options.power)
     if not plans:
         raise UsageError(
             f"{options.results} has no square with two runs of the full recipe: "
@@ -139,7 +139,7 @@ def prove(options: argparse.Namespace) -> int:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag} must be 1 or more, not {getattr(options, name)}")
     try:
-        pool = proof.whole_seeds(Store(options.results).read())
+        pool = proof.whole_seeds(read(options.results))
     except ValueError as error:
         raise UsageError(f"{options.results}: {error}: `python -m bench run` makes some") from error
     nulls = proof.null_nights(
@@ -153,7 +153,7 @@ def prove(options: argparse.Namespace) -> int:
     for what, rate in zip(("suspected", "failed"), proof.false_alarms(nulls), strict=True):
         print(f"nights without a change that were {what}: {rate}")
     if options.planted is not None:
-        planted = Store(options.planted).read()
+        planted = read(options.planted)
         most = int(planted.runs.groupby("plant")["seed"].nunique().min()) // 2
         if most < 2:
             raise UsageError(f"{options.planted}: each fault needs 4 seeds or more, to confirm it")
@@ -173,14 +173,13 @@ def prove(options: argparse.Namespace) -> int:
 
 def freeze_baseline(options: argparse.Namespace) -> int:
     """Carry out ``reports baseline freeze``."""
-    store = Store(options.results)
-    problems = find_problems(store.read())
+    problems = find_problems(read(options.results))
     if problems:
         raise UsageError(
             f"{options.results} cannot be a baseline ({'; '.join(map(str, problems[:5]))}"
             f"{'; ...' if len(problems) > 5 else ''}): complete it with `python -m bench run` first"
         )
-    print(f"{store.compact(options.output)} frozen", file=sys.stderr)
+    print(f"{Store(options.results).compact(options.output)} frozen", file=sys.stderr)
     return 0
 
 

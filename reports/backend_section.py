@@ -76,7 +76,7 @@ def _device(name: str, rows: pd.DataFrame) -> list[str]:
                 [
                     variant,
                     f"{backend} again" if twin else backend,
-                    escape(str(cost["kernel"])),
+                    str(cost["kernel"]),
                     _apart(cost["parity_float64"]),
                     _apart(cost["parity_float32"]),
                     f"{step.milliseconds_per_step:.2f}",
@@ -107,7 +107,7 @@ def _not_timed(rows: pd.DataFrame) -> list[str]:
     lines = []
     for (backend, status, error), group in rows.groupby(["backend", "status", "error"], sort=False):
         variants = ", ".join(group["variant"].unique())
-        lines.append(f"- {backend} ({variants}): {status}, {escape(str(error))}")
+        lines.append(f"- {escape(f'{backend} ({variants}): {status}, {error}')}")
     return ["Not timed:\n\n" + "\n".join(lines)] if lines else []
 
 

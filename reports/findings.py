@@ -31,6 +31,15 @@ class Finding:
     seeds: int
     reason: str
 
+    def __post_init__(self) -> None:
+        """Raise TypeError or ValueError for what is no finding: it is read from a file."""
+        if not (isinstance(self.variant, str) and isinstance(self.reason, str)):
+            raise TypeError("variant and reason must be text")
+        if not (isinstance(self.as_extreme, int) and isinstance(self.seeds, int)):
+            raise TypeError("as_extreme and seeds must be whole numbers")
+        if not 0 <= self.as_extreme <= self.seeds or not self.seeds:
+            raise ValueError(f"{self.as_extreme} of {self.seeds} seeds is no share")
+
     @property
     def p_value(self) -> float:
         """The whole-table p-value that was measured."""
@@ -42,7 +51,7 @@ def read_findings(path: Path = ACCEPTED_FILE) -> list[Finding]:
     try:
         rows = tomllib.loads(path.read_text(encoding="utf-8")).get("finding", [])
         findings = [Finding(**row) for row in rows]
-    except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise FindingsError(
             f"cannot read findings from {path} ({error}): it needs a [[finding]] with variant, "
             "as_extreme, seeds and reason for each"

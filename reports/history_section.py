@@ -62,13 +62,13 @@ def _nights(history: pd.DataFrame) -> str:
         rows.append(
             [
                 f"{night:%Y-%m-%d %H:%M}",
-                escape(row["verdict"]),
+                str(row["verdict"]),
                 _text(row["device_name"]),
                 _text(row["torch_version"]),
                 _text(row["commit"], digits=7),
                 _range(seeds),
                 str(int(squares["diverged"].sum())),
-                escape(changed.get(night, "")),
+                changed.get(night, ""),
             ]
         )
     header = [
@@ -78,7 +78,7 @@ def _nights(history: pd.DataFrame) -> str:
 
 
 def _text(value: object, digits: int | None = None) -> str:
-    return NO_VALUE if pd.isna(value) else escape(str(value)[:digits])  # type: ignore[call-overload]
+    return NO_VALUE if pd.isna(value) else str(value)[:digits]  # type: ignore[call-overload]
 
 
 def _range(seeds: pd.Series[int]) -> str:

@@ -1,11 +1,13 @@
 """``report.html``: the same page in one file, pictures and all, that needs no network.
 
-The markdown is turned into HTML by markdown-it; raw HTML in it is shown as text.
+The markdown is turned into HTML by markdown-it; raw HTML in it is shown as text. Should data yet
+become markup, the page's own policy lets nothing run but its one script, and loads nothing.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from pathlib import Path
 
@@ -53,6 +55,11 @@ for (const table of document.querySelectorAll("table")) {
   });
 }
 """
+POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-"
+    + base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode("ascii")
+    + "'"
+)
 LONG = 60
 """Characters from which on a cell's text is broken into lines."""
 
@@ -68,6 +75,7 @@ def page(markdown: str, folder: Path) -> str:
     body = re.sub(r'<img src="([\w.-]+\.png)"', lambda m: _inlined(folder / m[1]), body)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         "<title>The human-numbers notebook, reproduced</title>\n"
         f"<style>{STYLE}</style>\n</head>\n<body>\n{body}<script>{SCRIPT}</script>\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.store import Contents, Store
+from bench.store import Contents
 from hnrnn import published
 from hnrnn.variants import VARIANTS
 from reports import baseline as baselines
@@ -17,6 +17,7 @@ from reports.certificate import AGREES, DIFFERS, INCONCLUSIVE, Certificate, hold
 from reports.completeness import Problem, Square, find_problems, ranges
 from reports.field import STARTS, Explained, explained, field_runs
 from reports.findings import Finding, unexpected
+from reports.reading import read
 from reports.selection import Selection, epochs_started, select
 
 REGRESSED, INCOMPLETE = "regressed", "incomplete"
@@ -117,7 +118,7 @@ def published_facts(folder: Path = PUBLISHED_RUNS) -> tuple[Certificate | None, 
     """
     if not folder.is_dir():
         return None, []
-    contents = Store(folder).read()
+    contents = read(folder)
     tables, field = published.tables(), published.field_runs()
     ones, uniform = (epochs_started(contents, start) for start in STARTS)
     runs = field_runs(field, ones, uniform)

@@ -17,7 +17,16 @@ from reports.judgement import Judgement
 from reports.past import Past
 from reports.ratios import Ratio
 from reports.selection import Selection
-from reports.tables import NO_VALUE, counted, escape, interval, number, rank, table
+from reports.tables import (
+    NO_VALUE,
+    Markup,
+    counted,
+    escape,
+    interval,
+    number,
+    rank,
+    table,
+)
 
 TITLE = "# The human-numbers notebook, reproduced"
 
@@ -157,7 +166,7 @@ def _summary_table(comparisons: Sequence[Comparison], agreements: Sequence[Agree
         accuracy = at[variant.name, variant.epochs - 1, "accuracy"]
         rows.append(
             [
-                f"[{variant.name}](#{variant.name.lower()})",
+                Markup(f"[{variant.name}](#{variant.name.lower()})"),
                 agreement.verdict,
                 number(agreement.p.table),
                 f"{accuracy.notebook:.4f}",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from hnrnn.variants import VARIANTS
@@ -35,5 +36,7 @@ def draw(material: Material, folder: Path) -> list[Path]:
     paths = []
     for name, drawing in drawings.items():
         paths.append(folder / f"{name}.png")
-        figures.save(drawing(), paths[-1])
+        # A label may be data: a dollar in it is no mathematics.
+        with matplotlib.rc_context({"text.parse_math": False}):
+            figures.save(drawing(), paths[-1])
     return paths

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pandas as pd
 
+from bench.text import one_line
 from hnrnn.variants import VARIANTS
 from reports.completeness import ranges
-from reports.tables import NO_VALUE, escape, table
+from reports.tables import NO_VALUE, table
 
 PROVENANCE = {
     "device_name": "device",
@@ -39,7 +42,7 @@ def section(runs: pd.DataFrame) -> str:
     rows = []
     for column, label in PROVENANCE.items():
         values = sorted(runs[column].dropna().astype(str).unique())
-        rows.append([label, escape("; ".join(values)) or NO_VALUE])
+        rows.append([label, "; ".join(values) or NO_VALUE])
     if len(runs):
         rows.append(["first run started", f"{runs['started_at'].min():%Y-%m-%d %H:%M} UTC"])
         rows.append(["last run ended", f"{runs['ended_at'].max():%Y-%m-%d %H:%M} UTC"])
@@ -57,9 +60,14 @@ def commands(runs: pd.DataFrame) -> str:
         seeds = sorted(runs.loc[runs["variant"] == name, "seed"].unique())
         if seeds:
             variants_of.setdefault(ranges(seeds).replace(" ", ""), []).append(name)
-    options = ["--backends notebook", "--device", str(first["device"])]
-    options += ["--dtype", str(first["dtype"]), "--initialisation", str(first["initialisation"])]
+    options = ["--backends", "notebook"]
+    for option in ("device", "dtype", "initialisation"):
+        options += [f"--{option}", str(first[option])]
     return "\n".join(
-        " ".join(["python -m bench run --variants", *names, "--seeds", seeds, *options])
+        shlex.join(
+            one_line(word)
+            for word in ["python", "-m", "bench", "run", "--variants", *names, "--seeds", seeds]
+            + options
+        )
         for seeds, names in variants_of.items()
     )

@@ -9,14 +9,20 @@ from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from bench.text import one_line
 from reports import baseline as baselines
+from reports import verdict_section
 from reports.completeness import Square, ranges
 from reports.judgement import Judgement
 
 
 def as_json(judgement: Judgement) -> str:
-    """Return the whole judgement as JSON; a number that is not finite is null."""
+    """Return the whole judgement as JSON; a number that is not finite is null.
+
+    ``confirmation_command`` is the words of the command that ``check`` asks for, or none.
+    """
     content = asdict(judgement) | {"exit_code": judgement.exit_code}
+    content["confirmation_command"] = verdict_section.confirmation_words(judgement)
     return json.dumps(_plain(content), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
@@ -61,15 +67,11 @@ def as_junit(judgement: Judgement) -> str:
 
 
 def _add_case(suite: ET.Element, name: str, failures: Sequence[str], errors: Sequence[str]) -> None:
-    case = ET.SubElement(suite, "testcase", classname="hnrnn", name=name)
+    # XML cannot hold every character, and data may have any in it.
+    case = ET.SubElement(suite, "testcase", classname="hnrnn", name=one_line(name))
     for tag, texts in (("failure", failures), ("error", errors)):
         if texts:
-            ET.SubElement(case, tag, message=_printable("; ".join(texts)))
-
-
-def _printable(text: str) -> str:
-    """Leave out what XML cannot hold: a failed run's error may have any character in it."""
-    return "".join(c for c in text if c in "\t\n" or ord(c) >= 32)
+            ET.SubElement(case, tag, message=one_line("; ".join(texts)))
 
 
 def _failures(judgement: Judgement) -> dict[Square, list[str]]:

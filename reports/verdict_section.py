@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 
 import pandas as pd
 
+from bench.text import one_line
 from reports import baseline as baselines
 from reports import proof, speed
 from reports.certificate import DIFFERS, Agreement, Certificate
@@ -55,7 +57,7 @@ def changes_since(judgement: Judgement) -> str:
         "faster": dict.fromkeys((c.variant, c.backend) for c in judgement.changes if c.faster),
     }
     parts = [
-        f"{what}: {', '.join(' '.join(square) for square in squares) or 'none'}"
+        f"{what}: {', '.join(escape(' '.join(square)) for square in squares) or 'none'}"
         for what, squares in named.items()
     ]
     return f"Since the baseline: {'; '.join(parts)}."
@@ -82,15 +84,22 @@ def evidence(judgement: Judgement) -> list[str]:
 
 
 def confirmation_command(judgement: Judgement) -> str:
-    """Return the command that trains what is suspected with fresh seeds."""
-    assert judgement.comparison is not None  # noqa: S101  # nothing is suspected without
+    """Return the command that trains what is suspected with fresh seeds, to be pasted."""
+    return shlex.join(confirmation_words(judgement))
+
+
+def confirmation_words(judgement: Judgement) -> list[str]:
+    """Return the words of that command, for programs; none where nothing is suspected."""
+    if judgement.comparison is None or judgement.confirmation_seeds is None:
+        return []
     squares = [d.square for d in judgement.comparison.first.worse]
-    variants = ",".join(dict.fromkeys(variant for variant, _ in squares))
-    backends = ",".join(dict.fromkeys(backend for _, backend in squares))
-    return (
-        f"python -m bench run --variants {variants} --backends {backends} "
-        f"--seeds {judgement.confirmation_seeds} --results results/confirmation"
+    variants, backends = (
+        one_line(",".join(dict.fromkeys(names))) for names in zip(*squares, strict=True)
     )
+    return [
+        *("python", "-m", "bench", "run", "--variants", variants, "--backends", backends),
+        *("--seeds", judgement.confirmation_seeds, "--results", "results/confirmation"),
+    ]
 
 
 def _sentence(judgement: Judgement) -> str:
@@ -143,9 +152,13 @@ def _visible(differences: Sequence[baselines.Difference]) -> str:
     least, most = min(drops, key=lambda d: d.visible), max(drops, key=lambda d: d.visible)
     return (
         "With probability 0.9 it would have suspected a mean final accuracy lower by "
-        f"{100 * least.visible:.1f} points ({least.variant} {least.backend}) to "
-        f"{100 * most.visible:.1f} points ({most.variant} {most.backend})."
+        f"{100 * least.visible:.1f} points ({_square(least)}) to "
+        f"{100 * most.visible:.1f} points ({_square(most)})."
     )
+
+
+def _square(difference: baselines.Difference) -> str:
+    return escape(" ".join(difference.square))
 
 
 def _changes(changes: Sequence[speed.Change]) -> str:

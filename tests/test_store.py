@@ -127,7 +127,7 @@ def test_no_schema_version(store: Store, records: list[Record], metadata: dict[s
 def test_version_1_is_read(
     store: Store, records: list[Record], tmp_path: Path, *, compacted: bool
 ) -> None:
-    """Files of version 1, without what is planted, are read as the learner's, with nothing planted."""
+    """Files of version 1, without plant and engine, are read as the learner's."""
     names = {RUNS: ids(records), EPOCHS: ids(records)}
     if compacted:
         store, names = Store(store.compact(tmp_path / "compact")), {RUNS: [RUNS], EPOCHS: [EPOCHS]}
