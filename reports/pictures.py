@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import matplotlib
 from matplotlib.figure import Figure
 
 from hnrnn.variants import VARIANTS
@@ -36,7 +35,5 @@ def draw(material: Material, folder: Path) -> list[Path]:
     paths = []
     for name, drawing in drawings.items():
         paths.append(folder / f"{name}.png")
-        # A label may be data: a dollar in it is no mathematics.
-        with matplotlib.rc_context({"text.parse_math": False}):
-            figures.save(drawing(), paths[-1])
+        figures.save(drawing(), paths[-1])
     return paths

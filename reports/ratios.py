@@ -68,7 +68,11 @@ def ratios(samples: pd.DataFrame) -> list[Ratio]:
             seconds = square["step_seconds"].to_numpy()
             ratio, low, high = np.nan, np.nan, np.nan
             if reference is not None:
-                ratio, low, high = median_ratio(reference["step_seconds"].to_numpy(), seconds)
+                # A round of one of them may be missing where a file was not written here.
+                both = reference.merge(square, on="round", suffixes=("_of_reference", ""))
+                ratio, low, high = median_ratio(
+                    both["step_seconds_of_reference"].to_numpy(), both["step_seconds"].to_numpy()
+                )
             found.append(
                 Ratio(
                     variant=str(variant),
@@ -92,9 +96,12 @@ def median_ratio(
     """Return the median over rounds of ``reference_seconds / seconds``, and its 95% interval.
 
     Both have shape (rounds,), round by round: it is the rounds that are resampled, by scipy's
-    percentile bootstrap with a fixed seed. The interval is NaN for fewer than two rounds.
+    percentile bootstrap with a fixed seed. The interval is NaN for fewer than two rounds, and all
+    is for none.
     """
     quotients = reference_seconds / seconds
+    if not len(quotients):
+        return np.nan, np.nan, np.nan
     middle = float(np.median(quotients))
     if len(quotients) < 2:
         return middle, np.nan, np.nan

@@ -46,6 +46,6 @@ def _known(rows: pd.DataFrame, table: str, unreadable: dict[str, str]) -> pd.Dat
         if column in rows:
             foreign = rows[column].notna() & ~rows[column].isin([*values])
             for value, count in rows.loc[foreign, column].value_counts().items():
-                unreadable[f"{table} with {column} {value}"] = f"{count} rows, and there is none"
+                unreadable[f"{table} with {column} {value}"] = f"there is none such ({count} rows)"
             rows = rows[~foreign]
     return rows.reset_index(drop=True)

@@ -1,0 +1,32 @@
+"""Text from outside as one line."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from bench.text import LONGEST, one_line
+from tests.hostile_data import VALUES
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=[*VALUES])
+def test_nothing_is_obeyed(value: str) -> None:
+    """Every value is one printable line, that XML can hold and GitHub takes for no command."""
+    line = one_line(value)
+    assert line.isprintable()
+    assert len(line) <= LONGEST
+    assert not line.startswith("::")
+    assert "##[" not in line
+    element = ET.Element("case", message=line)
+    assert ET.fromstring(ET.tostring(element)).get("message") == line  # noqa: S314  # our own
+    assert one_line(line) == line
+
+
+def test_nothing_is_lost() -> None:
+    """What can be printed stays, whatever the script; what cannot is seen as its escape."""
+    assert one_line("Größe 大 @ 2 GHz: 50% | <b>") == "Größe 大 @ 2 GHz: 50% | <b>"
+    assert one_line(" a\tb\r\n c ") == "a b c"
+    assert one_line("\x1b[31m\x00\u202e\udcff") == "\\x1b[31m\\x00\\u202e\\udcff"
+    assert one_line("x" * (LONGEST + 1)).endswith("x ...")
+    assert one_line("x" * LONGEST) == "x" * LONGEST
