@@ -63,11 +63,8 @@ def commands(runs: pd.DataFrame) -> str:
     options = ["--backends", "notebook"]
     for option in ("device", "dtype", "initialisation"):
         options += [f"--{option}", str(first[option])]
+    command = ["python", "-m", "bench", "run", "--variants"]
     return "\n".join(
-        shlex.join(
-            one_line(word)
-            for word in ["python", "-m", "bench", "run", "--variants", *names, "--seeds", seeds]
-            + options
-        )
+        shlex.join(map(one_line, [*command, *names, "--seeds", seeds, *options]))
         for seeds, names in variants_of.items()
     )
