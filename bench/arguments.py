@@ -91,7 +91,18 @@ def _add_run(commands: Commands[Parser]) -> None:
         "--jobs",
         type=int,
         metavar="N",
-        help="runs at a time; default: one per CPU core, one on a GPU",
+        help="runs at a time; default: one per CPU core, one on a GPU; of Ray's, as many as fit",
+    )
+    run.add_argument(
+        "--gpus-per-run",
+        type=float,
+        metavar="X",
+        help="of --engine ray: the part of a GPU that a run is given, 0.25 say; default: 1",
+    )
+    run.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="of --engine ray: a running cluster's, or auto for this machine's; default: start one",
     )
     run.add_argument(
         "--fail-fast",

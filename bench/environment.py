@@ -138,14 +138,18 @@ def read_provenance(device: str) -> Provenance:
         package_version=hnrnn.__version__,
         commit=commit,
         dirty=None if commit is None or status is None else bool(status),
-        python_version=platform.python_version(),
-        platform=platform.platform(),
-        driver_version=(
-            _command_output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-            if device == "cuda"
-            else None
-        ),
+        **machine_facts(device),
     )
+
+
+def machine_facts(device: str) -> dict[str, Any]:
+    """Return what of a ``Provenance`` is the machine's, and not the code's."""
+    query = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return {
+        "python_version": platform.python_version(),
+        "platform": platform.platform(),
+        "driver_version": _command_output(*query) if device == "cuda" else None,
+    }
 
 
 def _command_output(*command: str) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench import plan
 from bench.engines import ENGINES
-from bench.engines.work import Finished, Halted
+from bench.engines.work import Finished, Halted, Site
 from bench.plan import PROFILES, UsageError, parse_names, parse_seeds
 from bench.records import DIVERGED, FAILED, SKIPPED, Environment, Run, run_id
 from bench.store import Store
@@ -31,24 +31,36 @@ def run(options: argparse.Namespace) -> int:
 
     # Threads spin while they wait: several, as a plant may have, on few cores spin for minutes.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # These load torch: only once the arguments have been found good.
-    from bench.environment import find_device, read_environment, reproducible_settings, threads_of
-
-    device = find_device(options.device)
-    runs = plan.make_plan(**grid, device=device)
-    with reproducible_settings(threads_of(options.plant)):
-        environment = read_environment(device, options.plant)
+    # From here on torch is loaded: only once the arguments have been found good.
+    engine, settings = ENGINES[options.engine].load(), _settings(options)
+    site: Site = engine.survey(options.device, options.plant, **settings)
+    runs = plan.make_plan(**grid, device=site.device)
     store = Store(options.results)
     store.prepare()
-    missing = _missing(runs, environment, store)
+    missing = _missing(runs, site.environment, store)
     print(
         f"{len(runs)} runs: {len(runs) - len(missing)} stored already in {options.results}, "
-        f"{len(missing)} to do on {device} ({environment.device_name})",
+        f"{len(missing)} to do on {site.device} ({site.environment.device_name})",
         file=sys.stderr,
     )
     if not missing:
         return 0
-    ended, halt = _train(missing, device, environment, options)
+    from bench.environment import read_provenance
+    from bench.progress import ProgressDisplay
+
+    with ProgressDisplay(missing) as display:
+        ended, halt = _train(
+            engine,
+            missing,
+            results=options.results,
+            jobs=options.jobs or site.jobs,
+            environment=site.environment,
+            provenance=read_provenance(site.device),
+            watch=display,
+            say=display.say,
+            fail_fast=options.fail_fast,
+            **settings,
+        )
     print(closing_line(ended, options.results), file=sys.stderr)
     if halt:
         left = len(missing) - len(ended)
@@ -72,6 +84,7 @@ def _grid(options: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(
             "--plant: the nightly profile is never trained wrongly; use --profile quick or smoke"
         )
+    _settings(options)
     backends = options.backends
     grid = {
         "variants": parse_names(options.variants),
@@ -104,39 +117,29 @@ def _missing(runs: Sequence[Run], environment: Environment, store: Store) -> lis
     return [run for run in runs if ids[run] not in finished]
 
 
-def _train(
-    runs: Sequence[Run], device: str, environment: Environment, options: argparse.Namespace
-) -> tuple[list[Finished], str | None]:
-    """Have the engine train ``runs``, before the eyes of whoever looks.
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the engine is told that the others are not.
 
-    Returns how each ended, and where the night was ended early, why.
+    Raises UsageError where an option is given that is another engine's.
     """
-    from bench.environment import read_provenance
-    from bench.progress import ProgressDisplay
-
-    engine = ENGINES[options.engine]
-    with ProgressDisplay(runs) as display:
-        try:
-            ended: list[Finished] = engine.load().run_all(
-                runs,
-                results=options.results,
-                jobs=options.jobs or (1 if device == "cuda" else usable_processors()),
-                environment=environment,
-                provenance=read_provenance(device),
-                watch=display,
-                say=display.say,
-                fail_fast=options.fail_fast,
-            )
-        except Halted as halt:
-            return halt.ended, str(halt)
-    return ended, None
+    settings = {}
+    for engine in ENGINES.values():
+        for name in engine.settings:
+            value = getattr(options, name)
+            if engine.name == options.engine:
+                settings[name] = value
+            elif value is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} is of --engine {engine.name}, not {options.engine}")
+    return settings
 
 
-def usable_processors() -> int:
-    """Return how many CPU cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _train(engine: Any, runs: Sequence[Run], **arguments: Any) -> tuple[list[Finished], str | None]:
+    """Have the engine train ``runs``; return how each ended, and why the night did too early."""
+    try:
+        return engine.run_all(runs, **arguments), None
+    except Halted as halt:
+        return halt.ended, str(halt)
 
 
 def closing_line(ended: Sequence[Finished], results: str) -> str:

@@ -21,9 +21,19 @@ def terminable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _raise_terminated)
+    came: list[int] = []
+
+    def terminate(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
+    except KeyboardInterrupt as interrupt:
+        if came and not isinstance(interrupt, Terminated):
+            raise Terminated from None  # compiled code, Ray's, makes of it what it knows
+        raise
     finally:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
@@ -46,7 +56,3 @@ def held() -> Iterator[None]:
             signal.signal(number, handler or signal.SIG_DFL)
         if waiting:
             signal.raise_signal(waiting[0])
-
-
-def _raise_terminated(_: int, __: FrameType | None) -> None:
-    raise Terminated

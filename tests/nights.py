@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,3 +92,16 @@ def processes_below(process: int) -> set[int]:
         if not found:
             return below
         below |= found
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is so; fail where that takes far too long."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def are_gone(processes: Sequence[int] | set[int]) -> bool:
+    """Return whether none of the processes is there any more."""
+    return not any(Path(f"/proc/{process}").exists() for process in processes)

@@ -22,7 +22,7 @@ from bench.grid import BACKENDS
 from bench.records import Run, run_id
 from bench.store import Store
 from hnrnn.variants import VARIANTS
-from tests.nights import processes_below
+from tests.nights import are_gone, processes_below
 
 # A job in the background inherits that SIGINT is ignored; then there would be no Ctrl-C to test.
 WITH_SIGINT = """
@@ -71,6 +71,8 @@ def test_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["--dtype", "float16"], "choose from"),
         (["--initialisation", "zeros"], "choose from"),
         (["--engine", "slurm"], "choose from"),
+        (["--gpus-per-run", "0.5"], "--gpus-per-run is of --engine ray, not local"),
+        (["--ray-address", "auto"], "--ray-address is of --engine ray, not local"),
         (["--jobs", "0"], "--jobs must be 1 or more"),
         (["--data", "/nowhere"], "give the human_numbers folder or archive"),
         (["--device", "cuda"], "use --device cpu or auto"),
@@ -155,7 +157,7 @@ def test_signal_leaves_a_readable_store(tmp_path: Path, number: int, code: int) 
     assert process.returncode == code
     assert "the same command goes on from there" in rest
     assert "Traceback" not in rest
-    assert not any(Path(f"/proc/{child}").exists() for child in below)
+    assert are_gone(below)
     contents = Store(results).read()
     assert contents.unreadable == {}
     assert list(results.rglob("*.part")) == []

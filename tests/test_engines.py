@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from importlib.util import find_spec
+
 import pytest
 
-from bench.engines import ENGINES
+from bench import engines
+from bench.engines import ENGINES, Engine
+from bench.plan import UsageError
 from bench.records import LEARNER
 from tests.test_imports import modules_after
 
@@ -24,7 +29,24 @@ def test_nothing_is_loaded_unless_asked() -> None:
     assert not loaded & {"ray", "torch", "multiprocessing.pool"}
 
 
-@pytest.mark.parametrize("name", ["local"])
-def test_engine_can_be_loaded(name: str) -> None:
-    """An engine's module has what the table promises."""
-    assert callable(ENGINES[name].load().run_all)
+def test_engines_have_the_same_functions() -> None:
+    """What one engine can be told, every other can, but for the settings that it alone has."""
+    expected = signatures(ENGINES["local"])
+    for engine in ENGINES.values():
+        if engine.needs is None or find_spec(engine.needs):
+            assert signatures(engine) == expected
+
+
+def signatures(engine: Engine) -> list[list[str]]:
+    """Return the parameters of an engine's functions, but for its own settings."""
+    module = engine.load()
+    parameters = [inspect.signature(f).parameters for f in (module.survey, module.run_all)]
+    assert all(set(engine.settings) <= set(names) for names in parameters)
+    return [[name for name in names if name not in engine.settings] for names in parameters]
+
+
+def test_what_an_engine_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Ray is not installed, the line says how to install it."""
+    monkeypatch.setattr(engines, "find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r'not installed: pip install "hnrnn\[ray\]"$'):
+        ENGINES["ray"].load()

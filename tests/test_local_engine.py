@@ -9,8 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ from bench.environment import read_environment, read_provenance, reproducible_se
 from bench.records import FAILED, OK, Record, Run, run_id
 from bench.store import Store
 from tests.conftest import small_run
-from tests.nights import RUNS, Night, processes_below
+from tests.nights import RUNS, Night, are_gone, processes_below, wait_for
 from tests.trainers import ENVIRONMENT, OTHER_ENVIRONMENT, NeverReady, made_up_run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -217,15 +216,7 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
         workers = processes_below(process.pid)
         process.kill()
     assert len(workers) == 2
-    wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something is so; fail where that takes far too long."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: are_gone(workers))
 
 
 def test_interrupt_waits_for_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

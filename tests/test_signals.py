@@ -21,6 +21,22 @@ def test_terminable() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_terminated_by_another_name() -> None:
+    """SIGTERM is told from Ctrl-C where what it raises is taken for a KeyboardInterrupt."""
+
+    def work() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+
+    with pytest.raises(Terminated), terminable():
+        work()
+    with pytest.raises(KeyboardInterrupt) as caught, terminable():
+        raise KeyboardInterrupt
+    assert caught.type is KeyboardInterrupt
+
+
 def raise_held(*numbers: int) -> list[str]:
     """Raise signals in a block within a block; return what was done after each."""
     done = []

@@ -85,7 +85,6 @@ FAULTS: Mapping[str, Callable[[], None]] = {
     "asleep": asleep,
     "broken": broken,
     "slow": lambda: time.sleep(0.5),
-    "none": lambda: None,
 }
 
 
@@ -98,7 +97,10 @@ class FaultyTrainer(Trainer):
 
     folder: Path = Path()
     faults: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    """What happens in the first attempt at a seed, the second, ...; then nothing does."""
+    """What happens in the first attempt at a seed, the second, ...; then nothing does.
+
+    ``held`` waits until the folder has a file ``release``.
+    """
     environments: tuple[Environment, ...] = (ENVIRONMENT,)
     """Of the first worker, the second, ...; those that follow have the last."""
     trained_in: Environment = ENVIRONMENT
@@ -113,7 +115,10 @@ class FaultyTrainer(Trainer):
         """Go wrong, if it is this attempt's turn."""
         attempt = take_number(self.folder, f"seed-{run.seed}")
         faults = dict(enumerate(self.faults.get(run.seed, ()), start=1))
-        FAULTS[faults.get(attempt, "none")]()
+        fault = faults.get(attempt, "none")
+        while fault == "held" and not (self.folder / "release").exists():
+            time.sleep(0.02)
+        FAULTS.get(fault, lambda: None)()
         return record_of(run, self.trained_in)
 
     def processes(self, seed: int) -> list[int]:
@@ -121,6 +126,18 @@ class FaultyTrainer(Trainer):
         count = len(list(self.folder.glob(f"seed-{seed}-*")))
         files = (self.folder / f"seed-{seed}-{n}" for n in range(1, count + 1))
         return [int(file.read_text()) for file in files]
+
+
+@dataclass(frozen=True)
+class TracedTrainer(Trainer):
+    """Trains really; leaves a file with the id of its process where it begins a run."""
+
+    folder: Path = Path()
+
+    def train(self, run: Run) -> Record:
+        """Train."""
+        take_number(self.folder, run.variant)
+        return super().train(run)
 
 
 class NeverReady(FaultyTrainer):

@@ -1,6 +1,7 @@
 """The engines that train the runs of a plan: one module each, loaded only where it is asked for.
 
-Each has the function ``run_all``: the same runs in, the same records with the same ids stored.
+Each has two functions: ``survey`` says what there is where it trains, and ``run_all`` trains: the
+same runs in, the same records with the same ids stored.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
+from bench.plan import UsageError
 from bench.records import LEARNER
 
 LOCAL = "local"
@@ -25,13 +28,31 @@ class Engine:
     module: str
     trained_by: str = LEARNER
     """What a run's record says in its column ``engine``."""
+    needs: str | None = None
+    """The package that its module imports, which is an extra of the same name."""
+    settings: tuple[str, ...] = ()
+    """What it alone is told: parameters of its functions, and options of the command line."""
 
     def load(self) -> Any:
-        """Return the engine's module, with whatever it needs."""
+        """Return the engine's module; raise UsageError where what it needs is not installed."""
+        if self.needs and not find_spec(self.needs):
+            raise UsageError(
+                f"--engine {self.name} needs {self.needs}, which is not installed: "
+                f'pip install "hnrnn[{self.needs}]"'
+            )
         return import_module(self.module)
 
 
-_TABLE = (Engine(LOCAL, "worker processes of this machine", "bench.engines.local"),)
+_TABLE = (
+    Engine(LOCAL, "worker processes of this machine", "bench.engines.local"),
+    Engine(
+        "ray",
+        "workers of a Ray cluster",
+        "bench.engines.ray",
+        needs="ray",
+        settings=("gpus_per_run", "ray_address"),
+    ),
+)
 
 ENGINES: Mapping[str, Engine] = MappingProxyType({engine.name: engine for engine in _TABLE})
 """Engine by name."""

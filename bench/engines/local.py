@@ -7,6 +7,7 @@ survive a worker that is killed while it holds a lock or between two runs.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +19,28 @@ from bench.engines.ledger import Ledger
 from bench.engines.limits import Limits
 from bench.engines.process import serve
 from bench.engines.schedule import Schedule
-from bench.engines.work import Finished, Lost, Message, Trainer, Watcher
+from bench.engines.work import Finished, Lost, Message, Site, Trainer, Watcher
 from bench.records import Environment, Provenance, Run
 from bench.store import Store
 
 STOP_SECONDS = 5.0
 """How long a killed process is waited for: one that the system does not let go is left to it."""
+
+
+def survey(device: str, plant: str | None) -> Site:
+    """Return what there is on this machine; raise DeviceError where the device is not here."""
+    from bench.environment import find_device  # loads torch
+
+    found = find_device(device)
+    environment = Trainer().read_environment(found, plant)
+    return Site(found, environment, 1 if found == "cuda" else usable_processors())
+
+
+def usable_processors() -> int:
+    """Return how many CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run_all(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from bench.records import Environment, Provenance, Record, Run
 
@@ -33,11 +34,31 @@ class Halted(Exception):  # noqa: N818  # not an error of the code: a night that
 
 
 @dataclass(frozen=True)
+class Site:
+    """Where an engine trains: what it finds there before there is a plan."""
+
+    device: str
+    """``cpu`` or ``cuda``."""
+    environment: Environment
+    """That of its workers."""
+    jobs: int
+    """How many runs to train at a time where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
 class Trainer:
     """What a worker executes; sent to it when it starts."""
 
-    provenance: Provenance
-    """The same for all runs of a night."""
+    provenance: Provenance | None = None
+    """The same for all runs of a night; None: each run reads it."""
+
+    def moved(self, device: str) -> Self:
+        """Return the trainer as it is on this machine, which is not the one that it was made on."""
+        from bench.environment import machine_facts
+
+        if self.provenance is None:
+            return self
+        return replace(self, provenance=replace(self.provenance, **machine_facts(device)))
 
     def read_environment(self, device: str, plant: str | None) -> Environment:
         """Return the environment of runs on ``device`` with ``plant`` as it is in this process."""

@@ -1,0 +1,228 @@
+"""Runs in workers of a Ray cluster, on this machine or many, each with one CPU.
+
+The records come back and are stored here: the nodes need share no disk. Ray itself repeats nothing
+that is lost, neither tasks nor actors: ``bench.engines.schedule`` does, once, as for every engine.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+# What Ray reads while it is imported: it would print the raylet's words into the progress display.
+os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
+
+import ray
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
+
+import bench
+import hnrnn
+from bench.engines.ledger import Ledger
+from bench.engines.limits import Limits
+from bench.engines.schedule import Schedule
+from bench.engines.work import (
+    Finished,
+    Lost,
+    Message,
+    Ready,
+    Site,
+    Trainer,
+    Watcher,
+    describe,
+)
+from bench.plan import UsageError
+from bench.records import Environment, Provenance, Record, Run
+from bench.store import Store
+
+OBJECT_STORE_BYTES = 2**27
+"""Of a cluster that is started here: all that it has to hold is records."""
+
+KNOCK_SECONDS = 10.0
+
+
+def survey(
+    device: str,
+    plant: str | None,
+    *,
+    gpus_per_run: float | None = None,
+    ray_address: str | None = None,
+) -> Site:
+    """Connect to the cluster, and return what one of its workers finds.
+
+    Nodes that are unlike it are found when they are to train, and are given no runs. Raises
+    UsageError where there is no such cluster, or none with the device.
+    """
+    if gpus_per_run is not None and not 0 < gpus_per_run <= 1:
+        raise UsageError(f"--gpus-per-run must be above 0 and at most 1, not {gpus_per_run:g}")
+    _connect(ray_address)
+    resources = ray.cluster_resources()
+    cpus, gpus = int(resources.get("CPU", 0)), resources.get("GPU", 0.0)
+    if device == "cuda" and not gpus:
+        raise UsageError("--device cuda: the Ray cluster has no GPU; use --device cpu or auto")
+    found = "cpu" if device == "cpu" or not gpus else "cuda"
+    worker = RayCrew(Trainer(), found, plant, gpus_per_run).hire()
+    environment = ray.get(worker.answer).environment
+    worker.stop()
+    jobs = cpus if found == "cpu" else min(cpus, int(gpus / (gpus_per_run or 1)))
+    return Site(found, environment, max(jobs, 1))
+
+
+def run_all(
+    runs: Sequence[Run],
+    *,
+    results: str,
+    jobs: int,
+    environment: Environment,
+    provenance: Provenance,
+    watch: Watcher,
+    say: Callable[[str], None] = print,
+    fail_fast: bool = False,
+    limits: Limits | None = None,
+    trainer: Trainer | None = None,
+    gpus_per_run: float | None = None,
+    ray_address: str | None = None,
+) -> list[Finished]:
+    """Train ``runs`` with ``jobs`` workers of the cluster and store their records in ``results``.
+
+    As ``bench.engines.local.run_all``, but for where. A worker has ``gpus_per_run`` of a GPU, or a
+    whole one, where the runs are for one. ``ray_address`` is the cluster's; None starts one here.
+    """
+    _connect(ray_address)
+    first = runs[0]
+    crew = RayCrew(trainer or Trainer(provenance), first.device, first.plant, gpus_per_run)
+    ledger = Ledger(
+        Store(results), environment, provenance, fail_fast=fail_fast, limits=limits or Limits()
+    )
+    return Schedule(crew, ledger, jobs=jobs, watch=watch, say=say).carry_out(runs)
+
+
+def _connect(address: str | None) -> None:
+    """Connect this process to the cluster, for as long as it lives; once is enough."""
+    if ray.is_initialized():
+        return
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    options: dict[str, Any]
+    if address is None:
+        options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    else:  # its nodes may have no hnrnn, or another, and have not inherited what is set here
+        variables = {"OMP_WAIT_POLICY": "passive"}
+        options = {"runtime_env": {"py_modules": [hnrnn, bench], "env_vars": variables}}
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        _knock(address)
+        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"--ray-address {address}: no Ray cluster answers there ({describe(error)}): "
+            "start one with `ray start --head`, or leave the option away"
+        ) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # Ray's exits without a word
+
+
+def _knock(address: str | None) -> None:
+    """Raise OSError where nobody listens at ``host:port``: Ray itself would try for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
+
+
+class RemoteTrainer:
+    """What stands in a worker: an actor of Ray."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+
+    def prepare(self, device: str, plant: str | None) -> Ready:
+        """Find out where this is."""
+        self.trainer = self.trainer.moved(device)
+        return Ready(self.trainer.read_environment(device, plant))
+
+    def train(self, run: Run) -> Record:
+        """Train."""
+        return self.trainer.train(run)
+
+
+class RayWorker:
+    """An actor, and what it was last asked for."""
+
+    def __init__(self, actor: Any, device: str, plant: str | None) -> None:
+        self.actor = actor
+        self.answer = actor.prepare.remote(device, plant)
+        self.stopped = False
+
+    def start(self, run: Run) -> None:
+        """Give it a run."""
+        self.answer = self.actor.train.remote(run)
+
+    def stop(self) -> None:
+        """Kill it."""
+        self.answer, self.stopped = None, True
+        ray.kill(self.actor)
+
+    def heard(self) -> Message:
+        """Return its answer, or that it is no more."""
+        try:
+            message: Message = ray.get(self.answer)
+            self.answer = None
+        except RayTaskError as error:
+            message = Lost(describe(error.cause))
+        except RayError as error:
+            message = Lost(_end_of(error))
+        if isinstance(message, Lost):
+            self.stop()
+        return message
+
+
+class RayCrew:
+    """The actors that work. One that there is no room for is not ready until there is."""
+
+    def __init__(
+        self, trainer: Trainer, device: str, plant: str | None, gpus_per_run: float | None
+    ) -> None:
+        self.trainer, self.device, self.plant = trainer, device, plant
+        gpus = (gpus_per_run or 1) if device == "cuda" else 0
+        self.actors = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(RemoteTrainer)
+        self.workers: list[RayWorker] = []
+
+    def hire(self) -> RayWorker:
+        """Start one more actor."""
+        worker = RayWorker(self.actors.remote(self.trainer), self.device, self.plant)
+        self.workers.append(worker)
+        return worker
+
+    def hear(self, seconds: float) -> list[tuple[RayWorker, Message]]:
+        """Return what the actors answer within so many seconds."""
+        self.workers = [worker for worker in self.workers if not worker.stopped]
+        asked = {worker.answer: worker for worker in self.workers if worker.answer}
+        answers = list(asked)
+        if not answers:
+            time.sleep(seconds)
+            return []
+        ray.wait(answers, timeout=seconds)
+        ready, _ = ray.wait(answers, num_returns=len(answers), timeout=0)
+        return [(asked[answer], asked[answer].heard()) for answer in ready]
+
+
+def _end_of(error: RayError) -> str:
+    """Say in a line what Ray says in many."""
+    text = " ".join(str(error).split())
+    place = re.search(r"\bip: (\S+)", text)
+    worker = f"its worker on {place[1]}" if place else "its worker"
+    if isinstance(error, ActorUnavailableError):
+        return f"{worker} cannot be reached: it has died, or its node has"
+    if "low on memory" in text:
+        return f"{worker} was ended by Ray: the node's memory ran out"
+    if "node has died" in text:
+        return f"{worker} died with its node"
+    if "process has died" in text:
+        return f"{worker} died: it crashed, or was killed, as where memory runs out"
+    return f"{worker} is lost: {text[:200]}"
