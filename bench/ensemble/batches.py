@@ -41,7 +41,7 @@ class Layout:
     last_only: bool
     """Whether the token after the row's last is predicted, or the one after every token."""
     first_bypasses: bool
-    """Whether the first step looks its tokens up in a table of its own, below the other's V rows."""
+    """Whether the first step looks its tokens up in a table of its own, below the other's rows."""
 
 
 def prepare(

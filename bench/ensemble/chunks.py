@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 
@@ -19,4 +20,4 @@ def split(seeds: Sequence[int], size: int) -> list[Sequence[int]]:
     """Return ``seeds`` in as few chunks of at most ``size`` as there can be, of even lengths."""
     count = -(-len(seeds) // size)
     bounds = [len(seeds) * index // count for index in range(count + 1)] if count else [0]
-    return [seeds[start:stop] for start, stop in zip(bounds, bounds[1:], strict=False)]
+    return [seeds[start:stop] for start, stop in pairwise(bounds)]

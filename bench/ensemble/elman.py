@@ -44,8 +44,8 @@ class Elman:
         """Return all states, (S, steps * bs, hidden)."""
         weights = self.parameters.weights
         factor = 1 if self.relu else 2
-        bias = sum(weights[name] for name in self.biases) * factor
-        project(weights["i_h.weight"], weights[self.weight_ih] * factor, bias, self.table)
+        bias = torch.stack([weights[name] for name in self.biases]).sum(0)
+        project(weights["i_h.weight"], weights[self.weight_ih] * factor, bias * factor, self.table)
         look_up(self.table, batch, self.d_sums.flatten(1, 2))
         onward = (weights[self.weight_hh] * factor).mT
         h = self.state_steps[0]

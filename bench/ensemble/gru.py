@@ -79,7 +79,7 @@ class GRULayer:
         sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
         tanh_backward = torch.ops.aten.tanh_backward.grad_input
         scratch = self.scratch
-        d_steps = gradient.view(self.gates.shape[:3] + (self.hidden,)).unbind(1)
+        d_steps = gradient.view((*self.gates.shape[:3], self.hidden)).unbind(1)
         for step in range(len(d_steps) - 1, -1, -1):
             n, r, z, hidden_n, _, _ = self.gate_steps[step]
             d_n, d_r, d_z, d_hidden_n, _, d_from_hidden = self.d_gate_steps[step]

@@ -138,9 +138,9 @@ class EveryToken:
             parameters, "h_o.weight", "h_o.bias", groups=groups, rows=tokens // groups
         )
         like = parameters.flat_weights
-        self.scores, self.d_scores = like.new_empty(
-            2, len(like), tokens, model.vocab_size
-        ).unbind(0)
+        self.scores, self.d_scores = like.new_empty(2, len(like), tokens, model.vocab_size).unbind(
+            0
+        )
         self.d_states = like.new_empty(len(like), tokens, model.hidden_size)
 
     def train(self, batch: Batch) -> Tensor:

@@ -36,7 +36,7 @@ class NormalisedMap:
         The running statistics move by ``MOMENTUM`` once a group, the last one the latest.
         """
         weights = self.parameters.weights
-        grouped = x.unflatten(1, (self.groups, self.rows))
+        grouped = x.view(self.seeds, self.groups, self.rows, self.features)
         x_hat = self.x_hat.view(grouped.shape)
         mean = grouped.mean(2, keepdim=True)
         torch.sub(grouped, mean, out=x_hat)

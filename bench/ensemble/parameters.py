@@ -57,7 +57,7 @@ class Parameters:
         views, start = {}, 0
         for name, parameter in self._of_models[0].items():
             stop = start + parameter.numel()
-            views[name] = flat[:, start:stop].unflatten(1, parameter.shape)
+            views[name] = flat[:, start:stop].view(-1, *parameter.shape)
             start = stop
         return views
 

@@ -29,9 +29,14 @@ def look_up(table: Tensor, batch: Batch, out: Tensor) -> None:
 def sum_by_token(gradient: Tensor, batch: Batch) -> Tensor:
     """Return the sums, (S, V, G), of ``gradient``, (S, N, G), over each token's rows."""
     if gradient.is_cuda:  # the sums of atomic additions differ from time to time
-        return torch.bmm(batch.tokens.expand(len(gradient), -1, -1), gradient)
+        return one_hot_sums(gradient, batch)
     rows = len(gradient) * len(batch.tokens)
     sums: Tensor = torch.ops.aten.embedding_dense_backward(
-        gradient.flatten(0, 1), batch.rows, rows, -1, False
+        gradient.flatten(0, 1), batch.rows, rows, padding_idx=-1, scale_grad_by_freq=False
     )
     return sums.view(len(gradient), -1, gradient.shape[2])
+
+
+def one_hot_sums(gradient: Tensor, batch: Batch) -> Tensor:
+    """Return what ``sum_by_token`` does by a product."""
+    return torch.bmm(batch.tokens.expand(len(gradient), -1, -1), gradient)

@@ -16,7 +16,7 @@ Step = Callable[[Batch, Tensor], Tensor]
 """Takes a batch and AdamW's coefficients, moves the weights, and returns the losses, (S,)."""
 
 WARM_UP_STEPS = 3
-"""Steps before the capture, in which libraries allocate what they need; they count as all others."""
+"""Steps before the capture, in which libraries allocate what they need."""
 
 
 def stepper(ensemble: EnsembleModel, optimizer: AdamW) -> Step:

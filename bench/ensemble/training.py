@@ -67,17 +67,24 @@ def fit_many(
         )
     if largest_chunk is not None and largest_chunk < 1:
         raise ValueError(f"largest_chunk must be 1 or more, not {largest_chunk}")
+    initial_weights = initial_weights or {}
+    if unknown := sorted(set(initial_weights) - set(seeds)):
+        raise ValueError(f"initial_weights of seeds {unknown} that are not trained")
     device = torch.device(device)
     trainings: list[Training] = []
     size = largest_chunk or chunk_size(variant, dtype, device)
     for chunk in split(seeds, size):
+        # A product of one matrix is rounded otherwise than one of many: a lone seed trains beside
+        # itself, so that the bits of its weights are the same in every chunk.
+        in_pairs = chunk if len(chunk) > 1 else [*chunk, *chunk]
         models = []
-        for seed in chunk:
+        for seed in in_pairs:
             model = initial_model(variant, seed, initialisation=initialisation)
             model = model.to(device=device, dtype=DTYPES[dtype])
-            set_weights(model, (initial_weights or {}).get(seed, {}))
+            set_weights(model, initial_weights.get(seed, {}))
             models.append(model)
-        trainings += _fit_chunk(variant, chunk, models, epochs or variant.epochs)
+        trained = _fit_chunk(variant, in_pairs, models, epochs or variant.epochs)
+        trainings += trained[: len(chunk)]
     return trainings
 
 

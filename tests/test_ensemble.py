@@ -1,0 +1,148 @@
+"""Many seeds at once: what each of them is alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bench.ensemble.training import fit_many
+from hnrnn.training import Training, fit, weights_sha256
+from hnrnn.variants import VARIANTS, Variant
+
+CURVES = ["train_loss", "valid_loss", "accuracy"]
+ROUNDING = 1e-11
+"""Far above float64's rounding over two epochs, far below any other arithmetic."""
+
+
+def curves(training: Training) -> np.ndarray:
+    """Return the three curves, (epochs, 3)."""
+    return training.history[CURVES].to_numpy()
+
+
+def assert_same(found: Training, expected: Training, tolerance: float = ROUNDING) -> None:
+    """Hold curves, weights, statistics, hidden state and all that identifies a training."""
+    assert (found.seed, found.variant) == (expected.seed, expected.variant)
+    assert found.initial_weights_sha256 == expected.initial_weights_sha256
+    assert found.train_tokens == expected.train_tokens
+    assert list(found.history.columns) == list(expected.history.columns)
+    assert list(found.history["epoch"]) == list(expected.history["epoch"])
+    np.testing.assert_allclose(curves(found), curves(expected), rtol=0, atol=tolerance)
+    assert type(found.model) is type(expected.model)
+    state, its_state = found.model.state_dict(), expected.model.state_dict()
+    assert list(state) == list(its_state)
+    for name, tensor in its_state.items():
+        torch.testing.assert_close(state[name], tensor, rtol=0, atol=tolerance, msg=name)
+    for name, buffer in expected.model.named_buffers():
+        found_buffer = found.model.get_buffer(name)
+        torch.testing.assert_close(found_buffer, buffer, rtol=0, atol=tolerance, msg=name)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_seed_among_others_is_the_seed_alone(name: str) -> None:
+    """In float64, two epochs of every variant end as ``fit`` does: curves, weights and state."""
+    many = fit_many(name, seeds=[4, 0, 9], dtype="float64", epochs=2)
+    assert [training.seed for training in many] == [4, 0, 9]
+    assert_same(many[2], fit(name, seed=9, dtype="float64", epochs=2))
+
+
+@pytest.mark.parametrize(
+    ("variant", "options"),
+    [
+        (VARIANTS["Model4"], {"initialisation": "uniform"}),
+        (dataclasses.replace(VARIANTS["Model0"], bptt=5), {}),
+        (dataclasses.replace(VARIANTS["Model0"], bptt=2), {}),
+        (dataclasses.replace(VARIANTS["Model1"], bptt=4), {}),
+        (dataclasses.replace(VARIANTS["Model3"], bptt=70, learning_rate=1e-3), {}),
+        (dataclasses.replace(VARIANTS["Model6"], pct_start=0.05), {}),
+    ],
+)
+def test_other_recipes_and_initialisation(variant: Variant, options: dict[str, Any]) -> None:
+    """Another recipe and BatchNorm's older start are followed as ``fit`` follows them."""
+    options = {"dtype": "float64", "epochs": 1} | options
+    many = fit_many(variant, seeds=[1, 2], **options)
+    assert_same(many[0], fit(variant, seed=1, **options))
+
+
+def test_float32() -> None:
+    """In float32 a first epoch is the same but for rounding, in the same dtype."""
+    many = fit_many("Model5", seeds=[0, 1], epochs=1)
+    assert_same(many[1], fit("Model5", seed=1, epochs=1), tolerance=2e-4)
+
+
+@pytest.mark.parametrize("name", ["Model0", "Model3", "Model4", "Model5"])
+def test_others_in_the_chunk_do_not_matter(name: str) -> None:
+    """A seed's weights are the same bits in any chunk, at any place, and where it is alone."""
+    digests = set()
+    for seeds, size in (([7], 4), ([7, 3], 2), ([1, 2, 7], 3), ([7, 1, 2], 2), ([5, 7], 1)):
+        many = fit_many(name, seeds=seeds, epochs=1, largest_chunk=size)
+        assert [training.seed for training in many] == seeds
+        digests.add(weights_sha256(many[seeds.index(7)].model))
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("name", ["Model0", "Model2", "Model4", "Model5", "Model6"])
+def test_a_diverged_seed_leaves_its_neighbours_alone(name: str) -> None:
+    """A seed that starts from NaN ends in NaN, and the others as without it, to the bit."""
+    weights = {1: {"h_o.weight": np.full((40, 64), np.nan)}}
+    healthy = fit_many(name, seeds=[0, 1, 2], epochs=1)
+    beside = fit_many(name, seeds=[0, 1, 2], epochs=1, initial_weights=weights)
+    assert np.isnan(curves(beside[1])[:, :2]).all()
+    for index in (0, 2):
+        assert np.array_equal(curves(beside[index]), curves(healthy[index]))
+        digests = {weights_sha256(many[index].model) for many in (healthy, beside)}
+        assert len(digests) == 1
+
+
+def test_initial_weights_are_the_seed_s_own() -> None:
+    """Weights given by seed replace that seed's, as in ``fit``, and no other's."""
+    weights = {"h_o.bias": np.linspace(-1, 1, 40)}
+    many = fit_many("Model4", seeds=[0, 1], dtype="float64", epochs=1, initial_weights={1: weights})
+    assert_same(many[0], fit("Model4", seed=0, dtype="float64", epochs=1))
+    alone = fit("Model4", seed=1, dtype="float64", epochs=1, initial_weights=weights)
+    assert_same(many[1], alone)
+
+
+def test_seconds_are_shared_out() -> None:
+    """Each seed has an even share of its chunk's seconds, and every pass took some."""
+    many = fit_many("Model4", seeds=[0, 1, 2], epochs=1)
+    seconds = [training.history[["train_seconds", "valid_seconds"]] for training in many]
+    assert (seconds[0] > 0).all(axis=None)
+    assert seconds[0].equals(seconds[1])
+    assert seconds[0].equals(seconds[2])
+
+
+def test_no_seeds() -> None:
+    """Nothing to train is nothing trained."""
+    assert fit_many("Model4", seeds=[]) == []
+
+
+def test_the_caller_s_random_state_stays() -> None:
+    """Training draws nothing from the caller's generator, and leaves gradients switched on."""
+    state = torch.random.get_rng_state()
+    fit_many("Model0", seeds=[0, 1], epochs=1)
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"variant": "Model8"}, "unknown variant 'Model8'"),
+        ({"seeds": [0, -1]}, "seed must be from 0"),
+        ({"dtype": "float16"}, "unknown dtype 'float16': choose from float32, float64"),
+        ({"epochs": 0}, "epochs must be from 1 to 20"),
+        ({"initialisation": "zeros"}, "choose from ones, uniform"),
+        ({"largest_chunk": 0}, "largest_chunk must be 1 or more"),
+        ({"initial_weights": {0: {"no.such": [1.0]}}}, "no parameter 'no.such'"),
+        ({"initial_weights": {3: {}}}, r"initial_weights of seeds \[3\] that are not trained"),
+    ],
+)
+def test_errors(arguments: dict[str, Any], message: str) -> None:
+    """A bad argument is one line that says what would be right, before anything is trained."""
+    with pytest.raises(ValueError, match=message) as caught:
+        fit_many(**({"variant": "Model4", "seeds": [0]} | arguments))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,143 @@
+"""The parts of an ensemble that a training on a CPU does not show by itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.ensemble.batches import Batch, Layout, prepare
+from bench.ensemble.chunks import chunk_size, split
+from bench.ensemble.models import ensemble_model
+from bench.ensemble.optimizer import AdamW, schedule
+from bench.ensemble.parameters import Parameters, trained_parameters
+from bench.ensemble.projection import one_hot_sums, sum_by_token
+from bench.ensemble.stepping import CapturedStep, stepper
+from hnrnn.models import Model
+from hnrnn.stream import language_model_data
+from hnrnn.training import initial_model, one_cycle
+from hnrnn.variants import VARIANTS
+
+
+def models(name: str, seeds: int = 2) -> list[Model]:
+    """Return models of seeds from 0 in float64."""
+    return [initial_model(name, seed).double() for seed in range(seeds)]
+
+
+def batches(layout: Layout, bptt: int, count: int = 3) -> list[Batch]:
+    """Return the first batches of the training stream for two seeds in float64."""
+    dls = language_model_data(bptt)
+    return prepare(list(dls.train)[:count], layout, seeds=2, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_gradients_are_autograd_s(name: str) -> None:
+    """Every parameter's gradient, after two batches, is what autograd gives each seed alone."""
+    variant, alone = VARIANTS[name], models(name)
+    parameters = Parameters(models(name))
+    ensemble = ensemble_model(parameters, variant)
+    prepared = batches(ensemble.layout, variant.bptt, 2)
+    losses = [ensemble.train(batch) for batch in prepared][-1]
+    for index, model in enumerate(alone):
+        for x, y in list(language_model_data(variant.bptt).train)[:2]:
+            model.zero_grad()
+            scores = model(x)
+            targets = y if variant.target == "every" else y[:, -1]
+            loss = torch.nn.functional.cross_entropy(scores.flatten(0, -2), targets.flatten())
+            loss.backward()
+        torch.testing.assert_close(losses[index], loss.detach(), rtol=1e-12, atol=0)
+        for key, parameter in trained_parameters(model).items():
+            found = parameters.gradients[key][index]
+            torch.testing.assert_close(found, parameter.grad, rtol=0, atol=1e-13, msg=key)
+
+
+def test_unused_parameters_are_not_trained() -> None:
+    """The GRU that ``Model6`` never runs is no part of the stack; all else is."""
+    own = {id(parameter) for parameter in trained_parameters(initial_model("Model6", 0)).values()}
+    model = initial_model("Model6", 0)
+    names = {name for name, _ in model.named_parameters()}
+    trained = {id(parameter) for parameter in trained_parameters(model).values()}
+    found = {name for name, parameter in model.named_parameters() if id(parameter) in trained}
+    assert names - found == {name for name in names if name.startswith("rnn.")}
+    assert len(own) == len(found)
+
+
+def test_sums_by_token_agree() -> None:
+    """The sums of a GPU, a product, are those of a CPU, a scatter."""
+    (batch,) = batches(Layout(40, 20, last_only=False, first_bypasses=False), 20, 1)
+    gradient = torch.randn(2, 64 * 20, 7, dtype=torch.float64)
+    torch.testing.assert_close(one_hot_sums(gradient, batch), sum_by_token(gradient, batch))
+
+
+def test_adamw_is_torch_s() -> None:
+    """Weights move as by torch's ``AdamW`` under the schedule's rate and momentum."""
+    variant = VARIANTS["Model4"]
+    parameters = Parameters(models("Model4"))
+    weight = torch.nn.Parameter(parameters.flat_weights.clone())
+    reference = torch.optim.AdamW([weight], betas=(0.95, 0.99), eps=1e-8, weight_decay=0.01)
+    optimizer = AdamW(parameters)
+    rate = one_cycle(800, 0.3, 3e-3 / 25, 3e-3, 3e-3 / 25e4)
+    momentum = one_cycle(800, 0.3, 0.95, 0.85, 0.95)
+    generator = torch.Generator().manual_seed(0)
+    for step, row in enumerate(schedule(variant, 40, 5, parameters.flat_weights)):
+        gradient = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+        parameters.flat_gradients.copy_(gradient)
+        weight.grad = gradient
+        reference.param_groups[0] |= {"lr": rate(step), "betas": (momentum(step), 0.99)}
+        reference.step()
+        optimizer.step(row)
+    torch.testing.assert_close(parameters.flat_weights, weight.detach(), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["Model0", "Model3", "Model5"])
+def test_the_step_over_fixed_tensors_is_the_step(name: str) -> None:
+    """What a GPU captures moves the weights as the plain step does, whichever batch it is given."""
+    variant, weights = VARIANTS[name], []
+    for captured in (False, True):
+        parameters = Parameters(models(name))
+        ensemble = ensemble_model(parameters, variant)
+        step = stepper(ensemble, AdamW(parameters))
+        if captured:
+            step = CapturedStep(step)
+        rows = schedule(variant, 40, 3, parameters.flat_weights)
+        for batch, row in zip(batches(ensemble.layout, variant.bptt), rows, strict=True):
+            step(batch, row)
+        weights.append(parameters.flat_weights)
+    assert torch.equal(*weights)
+
+
+def test_time_major_batches() -> None:
+    """Tokens, targets and table rows of a batch lie step after step, a table a seed."""
+    x, y = torch.tensor([[1, 2, 3], [4, 0, 1]]), torch.tensor([[2, 3, 4], [0, 1, 2]])
+    every = Layout(5, 3, last_only=False, first_bypasses=False)
+    (batch,) = prepare([(x, y)], every, seeds=2, dtype=torch.float32)
+    assert batch.rows.tolist() == [1, 4, 2, 0, 3, 1, 6, 9, 7, 5, 8, 6]
+    assert batch.targets.tolist() == [2, 0, 3, 1, 4, 2]
+    assert rows_of(batch.tokens.t()) == [1, 4, 2, 0, 3, 1]
+    assert rows_of(batch.targets_one_hot) == [2, 0, 3, 1, 4, 2]
+    last = Layout(5, 2, last_only=True, first_bypasses=True)
+    (batch,) = prepare([(x, y)], last, seeds=1, dtype=torch.float32)
+    assert batch.rows.tolist() == [6, 9, 2, 0]
+    assert batch.targets.tolist() == [4, 2]
+
+
+def rows_of(one_hot: Tensor) -> list[int]:
+    """Return where each row's only 1 is."""
+    assert torch.equal(one_hot.sum(1), torch.ones(len(one_hot)))
+    return one_hot.argmax(1).tolist()
+
+
+def test_split() -> None:
+    """Seeds are split in order, in as few and even chunks as can be."""
+    assert split(list(range(10)), 4) == [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
+    assert split([5], 4) == [[5]]
+    assert split([], 4) == []
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_chunk_size(name: str) -> None:
+    """A CPU trains few seeds at once; float64 no more than float32."""
+    sizes = [
+        chunk_size(VARIANTS[name], dtype, torch.device("cpu")) for dtype in ("float32", "float64")
+    ]
+    assert 2 <= sizes[1] <= sizes[0] <= 64
