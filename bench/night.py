@@ -11,8 +11,9 @@ from typing import Any
 from bench import plan
 from bench.engines import ENGINES
 from bench.engines.work import Finished, Halted, Site
+from bench.grid import NOTEBOOK
 from bench.plan import PROFILES, UsageError, parse_names, parse_seeds
-from bench.records import DIVERGED, FAILED, SKIPPED, Environment, Run, run_id
+from bench.records import DIVERGED, ENSEMBLE, FAILED, SKIPPED, Environment, Run, run_id
 from bench.store import Store
 from hnrnn import corpus as corpora
 
@@ -85,7 +86,10 @@ def _grid(options: argparse.Namespace) -> dict[str, Any]:
             "--plant: the nightly profile is never trained wrongly; use --profile quick or smoke"
         )
     _settings(options)
-    backends = options.backends
+    backends, engine = options.backends, ENGINES[options.engine].trained_by
+    if engine == ENSEMBLE:
+        _check_ensemble(options)
+        backends = [NOTEBOOK]
     grid = {
         "variants": parse_names(options.variants),
         "backends": list(profile.backends) if backends is None else parse_names(backends),
@@ -94,11 +98,21 @@ def _grid(options: argparse.Namespace) -> dict[str, Any]:
         "initialisation": options.initialisation,
         "epochs": profile.epochs,
         "plant": options.plant,
-        "engine": ENGINES[options.engine].trained_by,
+        "engine": engine,
     }
     # With the device as it was given: whatever is wrong with a name is said before torch is loaded.
     plan.make_plan(**grid, device=options.device)
     return grid
+
+
+def _check_ensemble(options: argparse.Namespace) -> None:
+    """Raise UsageError for what only single runs can do."""
+    for option, asked in (("backends", options.backends), ("plant", options.plant)):
+        if asked not in (None, [NOTEBOOK]):
+            raise UsageError(
+                f"--{option}: an ensemble trains the recipes on the notebook's own backends: leave "
+                f"--{option} away, or use --engine local"
+            )
 
 
 def _empty_squares(grid: dict[str, Any], options: argparse.Namespace) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.engines.work import Finished
 from bench.plan import expected_cost
-from bench.records import OK, SKIPPED, Run
+from bench.records import LEARNER, OK, SKIPPED, Run
 
 
 class ProgressDisplay:
@@ -72,7 +73,7 @@ class ProgressDisplay:
         return {
             "counts": f"{self.done_count}/{self.run_count} runs",
             "left": f"{self._time_left()} left",
-            "running": escape("; ".join(run.label for run in running)),
+            "running": escape("; ".join(_labels(running))),
         }
 
     def _line(self, finished: Finished) -> str:
@@ -89,3 +90,14 @@ class ProgressDisplay:
         seconds = (time.monotonic() - self.start) * (self.total_cost / self.done_cost - 1)
         minutes, seconds = divmod(round(seconds), 60)
         return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def _labels(running: Sequence[Run]) -> list[str]:
+    """Return what is running in few words: a label a run, or one for all seeds of an ensemble."""
+    alike: dict[Run, list[Run]] = {}
+    for run in running:
+        alike.setdefault(run if run.engine == LEARNER else replace(run, seed=0), []).append(run)
+    return [
+        runs[0].label if len(runs) == 1 else f"{kind.variant} {kind.backend}, {len(runs)} seeds"
+        for kind, runs in alike.items()
+    ]

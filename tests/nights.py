@@ -29,7 +29,7 @@ class Night:
     ) -> None:
         attempts = folder / "attempts"
         attempts.mkdir()
-        self.trainer = trainer(PROVENANCE, attempts, faults or {}, **changes)
+        self.trainer = trainer(PROVENANCE, folder=attempts, faults=faults or {}, **changes)
         self.lines: list[str] = []
         self.shown: list[tuple[list[Run], Finished | None]] = []
         self.store = Store(folder / "results")

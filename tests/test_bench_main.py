@@ -67,6 +67,8 @@ def test_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["--seeds", "-1"], "seeds from 0"),
         (["--seeds", "-1,2"], "seeds from 0"),
         (["--seeds", "4-2"], "range 4-2 is empty"),
+        (["--engine", "ensemble", "--backends", "cell"], "leave --backends away, or use --engine"),
+        (["--engine", "ensemble", "--plant", "same_seed"], "leave --plant away, or use --engine"),
         (["--profile", "huge"], "choose from"),
         (["--dtype", "float16"], "choose from"),
         (["--initialisation", "zeros"], "choose from"),

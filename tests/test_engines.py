@@ -10,7 +10,7 @@ import pytest
 from bench import engines
 from bench.engines import ENGINES, Engine
 from bench.plan import UsageError
-from bench.records import LEARNER
+from bench.records import ENSEMBLE, LEARNER
 from tests.test_imports import modules_after
 
 
@@ -19,7 +19,7 @@ def test_every_engine_is_there() -> None:
     for name, engine in ENGINES.items():
         assert engine.name == name
         assert engine.description
-        assert engine.trained_by == LEARNER
+        assert engine.trained_by == (ENSEMBLE if name == "ensemble" else LEARNER)
 
 
 def test_nothing_is_loaded_unless_asked() -> None:

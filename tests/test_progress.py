@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
 from bench.engines.work import Finished
 from bench.progress import ProgressDisplay
-from bench.records import FAILED, OK
+from bench.records import ENSEMBLE, FAILED, OK
 from tests.conftest import small_run
 
 
@@ -42,3 +43,15 @@ def test_bar() -> None:
     for part in ("0/2 runs", "2/2 runs", "Model4 nn seed 0; Model5 nn seed 1", "left"):
         assert part in text
     assert "RuntimeError: [planted]" in text
+
+
+def test_ensemble_is_one_label() -> None:
+    """What is running together is named together."""
+    runs = [replace(small_run("Model4", seed), engine=ENSEMBLE) for seed in range(3)]
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=150)
+    with ProgressDisplay(runs, console) as display:
+        display(runs, None)
+        display.bar.refresh()
+    assert "Model4 nn, 3 seeds" in file.getvalue()
+    assert "seed 1" not in file.getvalue()

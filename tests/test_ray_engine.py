@@ -67,7 +67,7 @@ def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
 
     provenance = read_provenance("cpu")
     stores = Store(tmp_path / "ray"), Store(tmp_path / "local")
-    traced, plain = TracedTrainer(provenance, attempts), Trainer(provenance)
+    traced, plain = TracedTrainer(provenance, folder=attempts), Trainer(provenance)
     nights = (engine.run_all, kill, traced), (local.run_all, lambda *_: None, plain)
     for store, (run_all, watch, trainer) in zip(stores, nights, strict=True):
         store.prepare()

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.plan import UsageError
-from bench.records import LEARNER
+from bench.records import ENSEMBLE, LEARNER
 
 LOCAL = "local"
 
@@ -51,6 +51,12 @@ _TABLE = (
         "bench.engines.ray",
         needs="ray",
         settings=("gpus_per_run", "ray_address"),
+    ),
+    Engine(
+        "ensemble",
+        "all seeds of a variant at once, on the notebook's backends",
+        "bench.engines.ensemble",
+        trained_by=ENSEMBLE,
     ),
 )
 

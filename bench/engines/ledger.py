@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from bench.engines.limits import Limits
-from bench.engines.work import Finished
+from bench.engines.work import Finished, Task
 from bench.records import (
     DIVERGED,
     FAILED,
@@ -28,18 +28,24 @@ from bench.store import Store
 
 @dataclass
 class Attempt:
-    """A run that a worker is at, and why it was lost before."""
+    """A task that a worker is at, and why it was lost before."""
 
-    run: Run
+    task: Task
     losses: tuple[str, ...] = ()
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     start: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
-    """What it took, once it has ended."""
+    """What it took for each of its runs, once it has ended."""
 
     def end(self) -> None:
         """Take the time."""
-        self.seconds = time.monotonic() - self.start
+        self.seconds = (time.monotonic() - self.start) / len(self.task)
+
+    @property
+    def label(self) -> str:
+        """The task in a few words, for people."""
+        first, *others = self.task
+        return f"{first.label} and {len(others)} more seeds" if others else first.label
 
 
 @dataclass
@@ -58,20 +64,21 @@ class Ledger:
 
     def keep(self, record: Record, attempt: Attempt) -> Finished:
         """Store a record, or the record of why it cannot be; return how the run has ended."""
-        if record.run_id != run_id(attempt.run, self.environment):
+        run = record.run
+        if record.run_id != run_id(run, self.environment):
             unlike = differences(record.environment, self.environment)
-            record = self._failed(attempt, f"it was trained in another environment: {unlike}")
+            record = self._failed(run, attempt, f"it was trained in another environment: {unlike}")
         obstacle = self._store(record)
         if obstacle:
-            record = self._failed(attempt, f"its record could not be stored: {obstacle}")
+            record = self._failed(run, attempt, f"its record could not be stored: {obstacle}")
             still = self._store(record)
             if still:
                 self.halt = f"nothing can be stored in {self.store.folder} any more: {still}"
         return self._close(attempt, record)
 
-    def fail(self, attempt: Attempt, error: str) -> Finished:
+    def fail(self, run: Run, attempt: Attempt, error: str) -> Finished:
         """Store the record of a run that no worker has made one of."""
-        return self.keep(self._failed(attempt, error), attempt)
+        return self.keep(self._failed(run, attempt, error), attempt)
 
     def _store(self, record: Record) -> str | None:
         """Store a record; return why it cannot be."""
@@ -84,19 +91,19 @@ class Ledger:
 
     def _close(self, attempt: Attempt, record: Record) -> Finished:
         """Take note of how a run has ended."""
-        status, error = record.outcome.status, record.outcome.error
+        run, status, error = record.run, record.outcome.status, record.outcome.error
         if status not in (FAILED, SKIPPED):
-            self.limits.learn(attempt.run, attempt.seconds)
+            self.limits.learn(run, attempt.seconds)
         if status == DIVERGED:
             error = "its loss is no finite number"
         accuracy = record.epochs[-1].accuracy if record.epochs else None
-        finished = Finished(attempt.run, status, error, accuracy, attempt.seconds)
+        finished = Finished(run, status, error, accuracy, attempt.seconds)
         self.ended.append(finished)
         if status == FAILED and self.fail_fast and not self.halt:
-            self.halt = f"--fail-fast, and {attempt.run.label} failed"
+            self.halt = f"--fail-fast, and {run.label} failed"
         return finished
 
-    def _failed(self, attempt: Attempt, error: str) -> Record:
+    def _failed(self, run: Run, attempt: Attempt, error: str) -> Record:
         outcome = Outcome(
             status=FAILED,
             kernel="unknown",
@@ -105,8 +112,8 @@ class Ledger:
             total_seconds=attempt.seconds,
             error=error,
         )
-        identity = run_id(attempt.run, self.environment)
-        return Record(identity, attempt.run, self.environment, self.provenance, outcome, ())
+        identity = run_id(run, self.environment)
+        return Record(identity, run, self.environment, self.provenance, outcome, ())
 
 
 def differences(found: Environment, planned: Environment) -> str:

@@ -41,17 +41,19 @@ class Limits:
         self._seconds.setdefault((run.variant, run.backend), []).append(seconds)
         self._slowest = max(self._slowest, seconds / expected_cost(run))
 
-    def of(self, run: Run) -> Limit:
-        """Return how long the run may take, by what is known now."""
+    def of(self, run: Run, count: int = 1) -> Limit:
+        """Return how long ``count`` runs like ``run`` may take together, by what is known now."""
         peers = self._seconds.get((run.variant, run.backend))
         if peers:
-            slowest = max(peers)
-            count = f"{len(peers)} peers" if len(peers) > 1 else "1 peer"
-            return self._limit(self.of_peers, slowest, f"the slowest of its {count}")
+            slowest = count * max(peers)
+            known = f"{len(peers)} peers" if len(peers) > 1 else "1 peer"
+            return self._limit(self.of_peers, slowest, f"the slowest of its {known}")
         if self._slowest:
-            scaled = self._slowest * expected_cost(run)
+            scaled = count * self._slowest * expected_cost(run)
             return self._limit(self.of_others, scaled, "what the other runs let expect")
-        return self._limit(self.of_nothing, expected_cost(run), "what such a run takes elsewhere")
+        return self._limit(
+            self.of_nothing, count * expected_cost(run), "what such a run takes elsewhere"
+        )
 
     def _limit(self, factor: float, seconds: float, of_what: str) -> Limit:
         limit = max(self.floor_seconds, factor * seconds)

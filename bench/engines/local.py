@@ -19,7 +19,7 @@ from bench.engines.ledger import Ledger
 from bench.engines.limits import Limits
 from bench.engines.process import serve
 from bench.engines.schedule import Schedule
-from bench.engines.work import Finished, Lost, Message, Site, Trainer, Watcher
+from bench.engines.work import Finished, Lost, Message, Site, Task, Trainer, Watcher
 from bench.records import Environment, Provenance, Run
 from bench.store import Store
 
@@ -63,12 +63,26 @@ def run_all(
     the night cannot go on. On KeyboardInterrupt the workers are ended, and it is raised again: what
     was stored stays.
     """
-    first = runs[0]
-    crew = LocalCrew(trainer or Trainer(provenance), first.device, first.plant)
     ledger = Ledger(
         Store(results), environment, provenance, fail_fast=fail_fast, limits=limits or Limits()
     )
-    return Schedule(crew, ledger, jobs=jobs, watch=watch, say=say).carry_out(runs)
+    tasks = [(run,) for run in runs]
+    return carry_out(tasks, trainer or Trainer(provenance), ledger, jobs=jobs, watch=watch, say=say)
+
+
+def carry_out(
+    tasks: Sequence[Task],
+    trainer: Trainer,
+    ledger: Ledger,
+    *,
+    jobs: int,
+    watch: Watcher,
+    say: Callable[[str], None],
+) -> list[Finished]:
+    """Have ``jobs`` processes do ``tasks``, as ``run_all`` has runs trained."""
+    first = tasks[0][0]
+    crew = LocalCrew(trainer, first.device, first.plant)
+    return Schedule(crew, ledger, jobs=jobs, watch=watch, say=say).carry_out(tasks)
 
 
 class LocalWorker:
@@ -82,10 +96,10 @@ class LocalWorker:
             self.process.start()
         others.close()  # so that the pipe ends when the process does
 
-    def start(self, run: Run) -> None:
-        """Give it a run."""
+    def start(self, task: Task) -> None:
+        """Give it a task."""
         with suppress(OSError):  # it has died since: that is heard in its turn
-            self.connection.send(run)
+            self.connection.send(task)
 
     def stop(self) -> None:
         """Kill it."""

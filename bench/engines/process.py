@@ -8,31 +8,30 @@ import threading
 from functools import partial
 from multiprocessing.connection import Connection, wait
 
-from bench.engines.work import Lost, Ready, Trainer, describe
-from bench.records import Run
+from bench.engines.work import Lost, Ready, Task, Trained, Trainer, describe
 
 
 def serve(connection: Connection, trainer: Trainer, device: str, plant: str | None) -> None:
-    """Be a worker: say that it is ready, then train what comes and send back its record.
+    """Be a worker: say that it is ready, then train what comes and send back its records.
 
     It ends when the pipe or the parent does, and where a run leaves it good for nothing more.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         connection.send(Ready(trainer.read_environment(device, plant)))
-        for run in iter(partial(_received, connection), None):
-            connection.send(trainer.train(run))
+        for task in iter(partial(_received, connection), None):
+            connection.send(Trained(trainer.carry_out(task)))
     except Exception as error:  # noqa: BLE001  # whatever it is, it ends this process only
         connection.send(Lost(describe(error)))
 
 
-def _received(connection: Connection) -> Run | None:
-    """Return the next run; None where the other side has closed the pipe."""
+def _received(connection: Connection) -> Task | None:
+    """Return the next task; None where the other side has closed the pipe."""
     try:
-        run: Run = connection.recv()
+        task: Task = connection.recv()
     except EOFError:
         return None
-    return run
+    return task
 
 
 def _end_with_parent() -> None:

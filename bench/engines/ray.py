@@ -33,12 +33,14 @@ from bench.engines.work import (
     Message,
     Ready,
     Site,
+    Task,
+    Trained,
     Trainer,
     Watcher,
     describe,
 )
 from bench.plan import UsageError
-from bench.records import Environment, Provenance, Record, Run
+from bench.records import Environment, Provenance, Run
 from bench.store import Store
 
 OBJECT_STORE_BYTES = 2**27
@@ -100,7 +102,9 @@ def run_all(
     ledger = Ledger(
         Store(results), environment, provenance, fail_fast=fail_fast, limits=limits or Limits()
     )
-    return Schedule(crew, ledger, jobs=jobs, watch=watch, say=say).carry_out(runs)
+    return Schedule(crew, ledger, jobs=jobs, watch=watch, say=say).carry_out(
+        [(run,) for run in runs]
+    )
 
 
 def _connect(address: str | None) -> None:
@@ -146,9 +150,9 @@ class RemoteTrainer:
         self.trainer = self.trainer.moved(device)
         return Ready(self.trainer.read_environment(device, plant))
 
-    def train(self, run: Run) -> Record:
+    def carry_out(self, task: Task) -> Trained:
         """Train."""
-        return self.trainer.train(run)
+        return Trained(self.trainer.carry_out(task))
 
 
 class RayWorker:
@@ -159,9 +163,9 @@ class RayWorker:
         self.answer = actor.prepare.remote(device, plant)
         self.stopped = False
 
-    def start(self, run: Run) -> None:
-        """Give it a run."""
-        self.answer = self.actor.train.remote(run)
+    def start(self, task: Task) -> None:
+        """Give it a task."""
+        self.answer = self.actor.carry_out.remote(task)
 
     def stop(self) -> None:
         """Kill it."""

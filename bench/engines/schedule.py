@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bench.engines.ledger import Attempt, Ledger, differences
-from bench.engines.work import Finished, Halted, Message, Ready, Watcher
-from bench.records import Environment, Record, Run
+from bench.engines.work import Finished, Halted, Message, Ready, Task, Trained, Watcher
+from bench.records import Environment, Record
 from bench.signals import held
 
 ATTEMPTS = 2
@@ -28,10 +28,10 @@ POLL_SECONDS = 0.2
 
 
 class Worker(Protocol):
-    """A process that trains one run at a time."""
+    """A process that does one task at a time."""
 
-    def start(self, run: Run) -> None:
-        """Give it a run. It has been heard to be ready, and has none."""
+    def start(self, task: Task) -> None:
+        """Give it a task. It has been heard to be ready, and has none."""
 
     def stop(self) -> None:
         """End it at once, whatever it is doing; nothing more is heard of it."""
@@ -60,19 +60,19 @@ class Place:
 
     @property
     def idle(self) -> bool:
-        """Whether it can be given a run."""
+        """Whether it can be given a task."""
         return self.ready and self.fit and self.attempt is None
 
 
 class Schedule:
-    """Runs that ``crew`` trains, ``jobs`` at a time, and ``ledger`` keeps."""
+    """Tasks that ``crew`` does, ``jobs`` at a time, and ``ledger`` keeps."""
 
     def __init__(
         self, crew: Crew, ledger: Ledger, *, jobs: int, watch: Watcher, say: Callable[[str], None]
     ) -> None:
         self.crew, self.ledger, self.jobs = crew, ledger, jobs
         self.watch, self.say = watch, say
-        self.new: deque[Run] = deque()
+        self.new: deque[Task] = deque()
         self.lost: deque[Attempt] = deque()
         self.places: dict[Worker, Place] = {}
         self.failed_starts = 0
@@ -80,12 +80,12 @@ class Schedule:
         self.unlike = ""
         """What was unlike in the last worker that did not fit."""
 
-    def carry_out(self, runs: Sequence[Run]) -> list[Finished]:
-        """Have every run trained and its record stored; return how each ended.
+    def carry_out(self, tasks: Sequence[Task]) -> list[Finished]:
+        """Have every task done and its records stored; return how each run ended.
 
         Raises Halted where that cannot go on, or should not. The workers are ended in any case.
         """
-        self.new.extend(runs)
+        self.new.extend(tasks)
         try:
             while self.new or self.lost or self._attempts():
                 self._staff()
@@ -107,7 +107,8 @@ class Schedule:
         return [place.attempt for place in self.places.values() if place.attempt]
 
     def _show(self, finished: Finished | None = None) -> None:
-        self.watch([attempt.run for attempt in self._attempts()], finished)
+        runs = [run for attempt in self._attempts() for run in attempt.task]
+        self.watch(runs, finished)
 
     def _staff(self) -> None:
         """Have as many workers as there is work for; those that do not fit keep their places."""
@@ -126,19 +127,19 @@ class Schedule:
             raise Halted(f"no worker is as planned for: {self.unlike}", self.ledger.ended)
 
     def _assign(self) -> None:
-        """Give every idle worker a run; to one that is fresh a lost one, if there is any."""
+        """Give every idle worker a task; to one that is fresh a lost one, if there is any."""
         for worker, place in self.places.items():
             if not place.idle:
                 continue
             if place.fresh and self.lost:
                 before = self.lost.popleft()
-                place.attempt = Attempt(before.run, before.losses)
+                place.attempt = Attempt(before.task, before.losses)
             elif self.new:
                 place.attempt = Attempt(self.new.popleft())
             else:
                 continue
             place.fresh = False
-            worker.start(place.attempt.run)
+            worker.start(place.attempt.task)
 
     def _take(self, messages: Sequence[tuple[Worker, Message]]) -> None:
         """Act on what the workers have said."""
@@ -147,10 +148,10 @@ class Schedule:
             place = self.places[worker]
             if isinstance(message, Ready):
                 self._welcome(place, message.environment)
-            elif isinstance(message, Record):
-                assert place.attempt is not None  # noqa: S101  # it was given a run
+            elif isinstance(message, Trained):
+                assert place.attempt is not None  # noqa: S101  # it was given a task
                 place.attempt.end()
-                records.append((message, place.attempt))
+                records += [(record, place.attempt) for record in message.records]
                 place.attempt = None
             else:
                 self._lose(worker, message.reason)
@@ -183,19 +184,21 @@ class Schedule:
         attempt.end()
         attempt.losses = (*attempt.losses, reason)
         if len(attempt.losses) < ATTEMPTS:
-            self.say(f"{attempt.run.label}: {reason}; it is tried once more")
+            self.say(f"{attempt.label}: {reason}; it is tried once more")
             self.lost.append(attempt)
         else:
             numbered = enumerate(attempt.losses, start=1)
             reasons = "; ".join(f"attempt {n}: {loss}" for n, loss in numbered)
-            self._show(self.ledger.fail(attempt, reasons))
+            for run in attempt.task:
+                self._show(self.ledger.fail(run, attempt, reasons))
 
     def _end_hung(self) -> None:
         """End the workers whose runs have gone on for too long."""
         for worker, place in list(self.places.items()):
             if place.attempt is None:
                 continue
-            limit = self.ledger.limits.of(place.attempt.run)
+            task = place.attempt.task
+            limit = self.ledger.limits.of(task[0], len(task))
             if time.monotonic() - place.attempt.start > limit.seconds:
                 worker.stop()
                 self._lose(worker, f"hung: {limit.grounds}")

@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from bench.records import Environment, Provenance, Record, Run
+from bench.records import ENSEMBLE, LEARNER, Environment, Provenance, Record, Run
+
+Task = tuple[Run, ...]
+"""Runs that a worker is given together: one, or those of an ensemble."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Trainer:
 
     provenance: Provenance | None = None
     """The same for all runs of a night; None: each run reads it."""
+    engine: str = LEARNER
+    """By which code the runs are trained, as their records say."""
 
     def moved(self, device: str) -> Self:
         """Return the trainer as it is on this machine, which is not the one that it was made on."""
@@ -69,10 +74,18 @@ class Trainer:
         )
 
         with reproducible_settings(threads_of(plant)):
-            return read_environment(device, plant)
+            return read_environment(device, plant, self.engine)
+
+    def carry_out(self, task: Task) -> tuple[Record, ...]:
+        """Train a task's runs. What is raised means that the process is good for nothing more."""
+        if self.engine == ENSEMBLE:
+            from bench.runner import execute_many
+
+            return tuple(execute_many(task, self.provenance))
+        return tuple(self.train(run) for run in task)
 
     def train(self, run: Run) -> Record:
-        """Train in this process. What is raised means that the process is good for nothing more."""
+        """Train one run in this process."""
         from bench.runner import execute
 
         return execute(run, self.provenance)
@@ -98,5 +111,12 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-Message = Ready | Record | Lost
-"""What is heard of a worker; a Record is the end of the run that it was given."""
+@dataclass(frozen=True)
+class Trained:
+    """The end of a task: a record of each of its runs."""
+
+    records: tuple[Record, ...]
+
+
+Message = Ready | Trained | Lost
+"""What is heard of a worker."""
