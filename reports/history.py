@@ -19,7 +19,6 @@ import pyarrow as pa
 
 from bench.records import VERSION_KEY
 from bench.store import StoreError, read_folder, write_file
-from bench.text import one_line
 from hnrnn.variants import VARIANTS
 from reports.certificate import INCONCLUSIVE
 from reports.completeness import Square, ranges
@@ -199,7 +198,7 @@ class Change:
         for column, value in self.values.items():
             short = value[:7] if column in ("source_sha256", "commit") else value
             words.append(f"{PROVENANCE[column]} {short}")
-        return one_line(", ".join(words))
+        return ", ".join(words)
 
 
 def changes(history: pd.DataFrame, columns: Sequence[str] = tuple(PROVENANCE)) -> list[Change]:

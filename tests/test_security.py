@@ -233,6 +233,7 @@ def test_pasting_the_command_does_no_harm(value: str) -> None:
 BAD_FINDINGS = {
     "no text": 'variant = 1\nas_extreme = 1\nseeds = 2\nreason = ""',
     "no number": 'variant = "Model2"\nas_extreme = "1"\nseeds = 2\nreason = ""',
+    "no whole number": 'variant = "Model2"\nas_extreme = 0.5\nseeds = 2\nreason = ""',
     "no share": 'variant = "Model2"\nas_extreme = 3\nseeds = 2\nreason = ""',
     "no seeds": 'variant = "Model2"\nas_extreme = 0\nseeds = 0\nreason = ""',
     "no variant": 'variant = "\\u001b[31m\\n::error::x"\nas_extreme = 0\nseeds = 1\nreason = ""',

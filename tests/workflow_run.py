@@ -8,6 +8,7 @@ that does what tox.ini says in this Python, ``gh`` by one that writes down how i
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -182,7 +183,7 @@ class GitHub:
         for name in ("summary", "output", "env"):
             (self.folder / name).write_text("")
         return {
-            "PATH": f"{self.folder / 'tools'}:/usr/bin:/bin",
+            "PATH": f"{self.folder / 'tools'}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.folder),
             "LANG": "C.UTF-8",
             "CI": "true",
