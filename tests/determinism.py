@@ -1,0 +1,93 @@
+"""Every square of the grid trained for an epoch, in some order, in one process.
+
+``python -m tests.determinism DEVICE`` does so for all squares that can run on ``cpu`` or ``cuda``:
+in two processes at once, in opposite orders, and in a third alone; it prints what differs, and
+exits with 1 if anything does. The compiled ones take minutes where nothing is compiled yet.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from bench.backends import IMPLEMENTATIONS
+from bench.grid import BACKENDS
+from bench.records import Run
+from bench.runner import execute
+from hnrnn.variants import VARIANTS
+
+SEED = 3
+
+
+def squares(device: str) -> list[str]:
+    """Return the squares that can run on a device, as ``Model5 nn``."""
+    return [
+        f"{variant.name} {backend.name}"
+        for backend in BACKENDS.values()
+        for variant in VARIANTS.values()
+        if backend.executes(variant) and not IMPLEMENTATIONS[backend.name].obstacle(device)
+    ]
+
+
+def train_all(names: Sequence[str], device: str) -> dict[str, str]:
+    """Train squares one after the other; return what has to be equal to the bit, by square.
+
+    Whatever a run should not depend on is another before each: the states of all generators, and
+    the number of threads.
+    """
+    results = {}
+    for name in names:
+        variant, backend = name.split()
+        torch.manual_seed(int.from_bytes(os.urandom(4), "little"))
+        np.random.seed(None)  # noqa: NPY002  # the global one, which fastai's parts may draw from
+        random.seed()
+        torch.set_num_threads(1 + len(results) % 3)
+        record = execute(Run(variant, backend, SEED, "float32", "ones", device, epochs=1))
+        assert record.outcome.error is None, f"{name}: {record.outcome.error}"
+        (epoch,) = record.epochs
+        losses = (epoch.train_loss.hex(), epoch.valid_loss.hex(), epoch.accuracy.hex())
+        results[name] = " ".join((str(record.outcome.weights_sha256), *losses))
+    torch.set_num_threads(1)
+    return results
+
+
+def start(names: Sequence[str], device: str) -> subprocess.Popen[str]:
+    """Start a process of its own that trains squares and prints the results."""
+    # Sets of words have another order in each process.
+    environment = os.environ | {"PYTHONHASHSEED": "random"}
+    command = [sys.executable, "-m", "tests.determinism", device, *names]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def train_beside(names: Sequence[str], device: str) -> list[dict[str, str]]:
+    """Return the results of two processes at once, in opposite orders."""
+    processes = [start(order, device) for order in (names, names[::-1])]
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    return [json.loads(output) for output in outputs]
+
+
+def differences(results: Sequence[dict[str, str]]) -> list[str]:
+    """Return the squares whose results are not the same to the bit wherever there are any."""
+    names = dict.fromkeys(name for result in results for name in result)
+    return [name for name in names if len({r[name] for r in results if name in r}) > 1]
+
+
+if __name__ == "__main__":
+    device, *names = sys.argv[1:]
+    if names:
+        print(json.dumps(train_all(names, device)))
+    else:
+        names = squares(device)
+        shuffled = random.Random(0).sample(names, len(names))  # noqa: S311  # no secret
+        results = [*train_beside(names, device), train_all(shuffled, device)]
+        different = differences(results)
+        print(f"{len(names)} squares in 3 processes; different: {different or 'none'}")
+        sys.exit(bool(different))
