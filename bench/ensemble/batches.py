@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -61,9 +60,9 @@ def prepare(
         batches.append(
             Batch(
                 rows=(offsets[:, None] + tokens).flatten(),
-                tokens=F.one_hot(tokens, table_rows).t().to(dtype).contiguous(),
+                tokens=torch.eye(table_rows, dtype=dtype, device=x.device)[:, tokens],
                 targets=targets.contiguous(),
-                targets_one_hot=F.one_hot(targets, vocab_size).to(dtype),
+                targets_one_hot=torch.eye(vocab_size, dtype=dtype, device=x.device)[targets],
             )
         )
     return batches

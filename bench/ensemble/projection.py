@@ -30,11 +30,9 @@ def sum_by_token(gradient: Tensor, batch: Batch) -> Tensor:
     """Return the sums, (S, V, G), of ``gradient``, (S, N, G), over each token's rows."""
     if gradient.is_cuda:  # the sums of atomic additions differ from time to time
         return one_hot_sums(gradient, batch)
-    rows = len(gradient) * len(batch.tokens)
-    sums: Tensor = torch.ops.aten.embedding_dense_backward(
-        gradient.flatten(0, 1), batch.rows, rows, padding_idx=-1, scale_grad_by_freq=False
-    )
-    return sums.view(len(gradient), -1, gradient.shape[2])
+    sums = gradient.new_zeros(len(gradient), len(batch.tokens), gradient.shape[2])
+    sums.flatten(0, 1).index_add_(0, batch.rows, gradient.flatten(0, 1))
+    return sums
 
 
 def one_hot_sums(gradient: Tensor, batch: Batch) -> Tensor:
