@@ -14,6 +14,7 @@ from bench.plan import PROFILES, UsageError, parse_names
 from bench.records import FAILED
 from bench.signals import Terminated, terminable
 from bench.store import THROUGHPUT, Store, StoreError
+from bench.text import one_line
 from hnrnn.corpus import CorpusError
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with terminable():
             return COMMANDS[options.command](options)
     except (UsageError, CorpusError, StoreError) as error:
-        print(f"{prog}: {error}", file=sys.stderr)
+        print(f"{prog}: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         kept = "nothing of what it was doing is stored"

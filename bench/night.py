@@ -15,6 +15,7 @@ from bench.grid import NOTEBOOK
 from bench.plan import PROFILES, UsageError, parse_names, parse_seeds
 from bench.records import DIVERGED, ENSEMBLE, FAILED, SKIPPED, Environment, Run, run_id
 from bench.store import Store
+from bench.text import one_line
 from hnrnn import corpus as corpora
 
 
@@ -169,7 +170,7 @@ def closing_line(ended: Sequence[Finished], results: str) -> str:
         line += f", {len(diverged)} of them diverged: {', '.join(r.label for r in diverged)}"
     if failed:
         line += f"; {len(failed)} failed: {', '.join(r.label for r in failed)}"
-    reasons = dict.fromkeys(str(result.error) for result in ended if result.status == SKIPPED)
+    reasons = dict.fromkeys(one_line(result.error) for result in ended if result.status == SKIPPED)
     if skipped:
         line += f"; {len(skipped)} skipped: {'; '.join(reasons)}"
     return line

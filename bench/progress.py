@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from bench.engines.work import Finished
 from bench.plan import expected_cost
 from bench.records import LEARNER, OK, SKIPPED, Run
+from bench.text import one_line
 
 
 class ProgressDisplay:
@@ -58,7 +59,7 @@ class ProgressDisplay:
             if finished.status == SKIPPED:
                 pass  # the closing line says why, once
             elif finished.status != OK:
-                reason = escape(str(finished.error))
+                reason = escape(one_line(finished.error))
                 label = escape(finished.run.label)
                 self.console.print(f"{label}: {finished.status}, {reason}", highlight=False)
             elif not self.console.is_terminal:
@@ -67,7 +68,7 @@ class ProgressDisplay:
 
     def say(self, line: str) -> None:
         """Show a line that is about no finished run."""
-        self.console.print(escape(line), highlight=False)
+        self.console.print(escape(one_line(line)), highlight=False)
 
     def _texts(self, running: Sequence[Run]) -> dict[str, Any]:
         return {

@@ -18,6 +18,7 @@ from bench.grid import reference_backend
 from bench.parity import check
 from bench.plan import backends_of
 from bench.records import FAILED, OK, SKIPPED, Measurement, Sample, Timed
+from bench.text import one_line
 from bench.timing import PHASES, Block, Session, no_garbage_collection, nothing_compiled
 from hnrnn.variants import VARIANTS, Variant
 
@@ -114,7 +115,7 @@ def _time_variant(
             except Exception as error:  # noqa: BLE001  # whatever it is, it costs this square only
                 timed = _failed(timed, error)
         if timed.status != OK:
-            watch(f"{variant.name} {name}: {timed.status}, {timed.error}")
+            watch(f"{variant.name} {name}: {timed.status}, {one_line(timed.error)}")
             samples.append((timed, None))
     for phase in effort.phases:
         watch(f"{variant.name} {phase}: {effort.rounds} rounds")

@@ -55,3 +55,15 @@ def test_ensemble_is_one_label() -> None:
         display.bar.refresh()
     assert "Model4 nn, 3 seeds" in file.getvalue()
     assert "seed 1" not in file.getvalue()
+
+
+def test_an_error_is_one_line() -> None:
+    """An error of several lines, of which one would be a command of the CI's, is one line."""
+    run = small_run("Model4", 0)
+    file = io.StringIO()
+    with ProgressDisplay([run], Console(file=file, width=150)) as display:
+        display([], Finished(run, FAILED, error="RuntimeError: planted\n::error::\x1b[31m"))
+        display.say("x\n::error::y")
+    assert file.getvalue() == (
+        "Model4 nn seed 0: failed, RuntimeError: planted ::error::\\x1b[31m\nx ::error::y\n"
+    )
