@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,9 @@ def assert_same(found: Training, expected: Training, tolerance: float = ROUNDING
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_seed_among_others_is_the_seed_alone(name: str) -> None:
     """In float64, two epochs of every variant end as ``fit`` does: curves, weights and state."""
-    many = fit_many(name, seeds=[4, 0, 9], dtype="float64", epochs=2)
-    assert [training.seed for training in many] == [4, 0, 9]
-    assert_same(many[2], fit(name, seed=9, dtype="float64", epochs=2))
+    many = fit_many(name, seeds=[4, 9], dtype="float64", epochs=2)
+    assert [training.seed for training in many] == [4, 9]
+    assert_same(many[1], fit(name, seed=9, dtype="float64", epochs=2))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_float32() -> None:
     assert_same(many[1], fit("Model5", seed=1, epochs=1), tolerance=2e-4)
 
 
-@pytest.mark.parametrize("name", ["Model0", "Model3", "Model4", "Model5"])
+@pytest.mark.parametrize("name", ["Model0", "Model3", "Model6"])
 def test_others_in_the_chunk_do_not_matter(name: str) -> None:
     """A seed's weights are the same bits in any chunk, at any place, and where it is alone."""
     digests = set()
@@ -84,7 +85,7 @@ def test_others_in_the_chunk_do_not_matter(name: str) -> None:
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("name", ["Model0", "Model2", "Model4", "Model5", "Model6"])
+@pytest.mark.parametrize("name", ["Model1", "Model2", "Model4", "Model5"])
 def test_a_diverged_seed_leaves_its_neighbours_alone(name: str) -> None:
     """A seed that starts from NaN ends in NaN, and the others as without it, to the bit."""
     weights = {1: {"h_o.weight": np.full((40, 64), np.nan)}}
@@ -113,6 +114,14 @@ def test_seconds_are_shared_out() -> None:
     assert (seconds[0] > 0).all(axis=None)
     assert seconds[0].equals(seconds[1])
     assert seconds[0].equals(seconds[2])
+
+
+def test_a_lone_seed_s_seconds_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second copy beside which a lone seed trains takes no share of its seconds."""
+    ticks = itertools.count()
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))
+    (training,) = fit_many("Model4", seeds=[0], epochs=1)
+    assert training.history[["train_seconds", "valid_seconds"]].to_numpy().tolist() == [[1, 1]]
 
 
 def test_no_seeds() -> None:

@@ -31,7 +31,7 @@ def modules_after(statement: str) -> set[str]:
             "import bench.__main__, bench.night, bench.engines.local, bench.progress",
             {"torch", "fastai", "reports", "ray"},
         ),
-        ("import bench.runner", {"reports"}),
+        ("import bench.runner, bench.ensemble.training", {"reports"}),
         (
             "import reports.envelope, reports.ranks, reports.permutation, reports.power",
             {"torch", "fastai", "pandas", "bench", "matplotlib"},

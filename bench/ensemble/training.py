@@ -76,15 +76,13 @@ def fit_many(
     for chunk in split(seeds, size):
         # A product of one matrix is rounded otherwise than one of many: a lone seed trains beside
         # itself, so that the bits of its weights are the same in every chunk.
-        in_pairs = chunk if len(chunk) > 1 else [*chunk, *chunk]
         models = []
-        for seed in in_pairs:
+        for seed in chunk if len(chunk) > 1 else [*chunk, *chunk]:
             model = initial_model(variant, seed, initialisation=initialisation)
             model = model.to(device=device, dtype=DTYPES[dtype])
             set_weights(model, initial_weights.get(seed, {}))
             models.append(model)
-        trained = _fit_chunk(variant, in_pairs, models, epochs or variant.epochs)
-        trainings += trained[: len(chunk)]
+        trainings += _fit_chunk(variant, chunk, models, epochs or variant.epochs)
     return trainings
 
 
@@ -92,18 +90,19 @@ def fit_many(
 def _fit_chunk(
     variant: Variant, seeds: Sequence[int], models: Sequence[Model], epochs: int
 ) -> list[Training]:
+    """Train the models and return the trainings of the seeds, those of the first models."""
     hashes = [weights_sha256(model) for model in models]
     parameters = Parameters(models)
     like = parameters.flat_weights
     dls = language_model_data(variant.bptt, models[0].batch_size, like.device)
     ensemble = ensemble_model(parameters, variant)
     train, valid = (
-        prepare(stream, ensemble.layout, seeds=len(seeds), dtype=like.dtype)
+        prepare(stream, ensemble.layout, seeds=len(models), dtype=like.dtype)
         for stream in (dls.train, dls.valid)
     )
     step = stepper(ensemble, AdamW(parameters))
     coefficients = schedule(variant, len(train), epochs * len(train), like).unbind(0)
-    smoothed = SmoothedLoss(len(seeds))
+    smoothed = SmoothedLoss(len(models))
     rows: list[list[dict[str, float]]] = [[] for _ in seeds]
     for epoch in range(epochs):
         start = time.perf_counter()
@@ -129,7 +128,7 @@ def _fit_chunk(
     tokens = len(train) * dls.train.bs * dls.train.bptt
     return [
         Training(variant, seed, pd.DataFrame(its_rows, columns=columns), tokens, digest, model)
-        for seed, its_rows, digest, model in zip(seeds, rows, hashes, models, strict=True)
+        for seed, its_rows, digest, model in zip(seeds, rows, hashes, models, strict=False)
     ]
 
 
