@@ -21,10 +21,17 @@ from bench.engines.local import run_all
 from bench.engines.work import Finished, Halted, Message
 from bench.environment import read_environment, read_provenance, reproducible_settings
 from bench.records import FAILED, OK, Record, Run, run_id
+from bench.signals import Terminated, terminable
 from bench.store import Store
 from tests.conftest import small_run
 from tests.nights import RUNS, Night, are_gone, processes_below, wait_for
-from tests.trainers import ENVIRONMENT, OTHER_ENVIRONMENT, NeverReady, made_up_run
+from tests.trainers import (
+    ENVIRONMENT,
+    OTHER_ENVIRONMENT,
+    NeverReady,
+    NeverStarted,
+    made_up_run,
+)
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -139,6 +146,14 @@ def test_workers_that_do_not_start(tmp_path: Path) -> None:
     assert processes_below(os.getpid()) == set()
 
 
+def test_workers_that_hang_while_they_start(tmp_path: Path) -> None:
+    """A worker that does not come to be ready is ended, and a night without any says why."""
+    night = Night(tmp_path, trainer=NeverStarted)
+    with pytest.raises(Halted, match="do not start: hung: not ready after 0 seconds"):
+        night.run(run_all, jobs=1, limits=Limits(start_seconds=0.1))
+    assert processes_below(os.getpid()) == set()
+
+
 @pytest.mark.parametrize("fault", ["asleep", "stopped"])
 def test_hung(tmp_path: Path, fault: str) -> None:
     """A run without an end is ended, tried once more and recorded as failed; others go on."""
@@ -224,11 +239,11 @@ def test_interrupt_waits_for_a_record(tmp_path: Path, monkeypatch: pytest.Monkey
     write, night = Store.write, Night(tmp_path)
 
     def write_with_a_signal(store: Store, record: Record) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
         write(store, record)
 
     monkeypatch.setattr(Store, "write", write_with_a_signal)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Terminated), terminable():
         night.run(run_all)
     assert len(night.stored()) >= 1
     assert set(night.stored().index) == set(night.ended)

@@ -27,14 +27,15 @@ from bench.plan import UsageError, make_plan
 from bench.records import FAILED, OK, Run, run_id
 from bench.store import Store
 from tests.nights import Night, are_gone, processes_below, wait_for
-from tests.trainers import TracedTrainer
+from tests.trainers import NeverReady, TracedTrainer
 
 MEASURED = ["train_seconds", "valid_seconds"]
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """A cluster of one node with two CPUs."""
+    """A cluster of one node with two CPUs, as the engine would start it."""
+    os.environ.update(RAY_worker_niceness="0")
     head = {"num_cpus": 2, "object_store_memory": 2**27, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     yield cluster
@@ -164,6 +165,15 @@ def test_usage_errors(
         engine.survey(device, None, ray_address=cluster.address, **settings)
 
 
+def test_workers_that_do_not_start(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a node lacks what a training needs, that is said before there is a plan."""
+    monkeypatch.setattr(engine, "Trainer", lambda: NeverReady(folder=tmp_path))
+    with pytest.raises(UsageError, match=r"do not start: ImportError: libcudart\.so\.13: cannot"):
+        engine.survey("cpu", None, ray_address=cluster.address)
+
+
 ALONE = """
 import os, sys
 from pathlib import Path
@@ -173,20 +183,23 @@ from tests.nights import Night
 
 try:
     with terminable():
-        Night(Path(sys.argv[1]), {0: ("held",), 1: ("held",)}).run(ray.run_all)
+        Night(Path(sys.argv[1]), {0: ("killed", "held"), 1: ("held",)}).run(ray.run_all)
 except Terminated:
     print("terminated")
 """
 
 
 def test_sigterm_ends_all_of_it(tmp_path: Path) -> None:
-    """A cluster that was started for a night ends with it, and says nothing of its own."""
+    """A cluster that was started for a night ends with it, and says nothing of its own.
+
+    Ray has two occasions to: a worker that is killed, and the end.
+    """
     night = [sys.executable, "-c", ALONE, str(tmp_path)]
     with subprocess.Popen(
         night, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         attempts = tmp_path / "attempts"
-        wait_for(lambda: len(list(attempts.glob("seed-*"))) == 2)
+        wait_for(lambda: len(list(attempts.glob("seed-*"))) == 3)
         below = processes_below(process.pid)
         process.terminate()
         output, _ = process.communicate()

@@ -32,6 +32,8 @@ class Limits:
     """Where there are no peers: times the slowest of the others, each over its expected cost."""
     of_nothing: float = 1000.0
     """Where no run has ended yet: seconds for each second of ``plan.expected_cost``."""
+    start_seconds: float = 600.0
+    """How long a worker may take until it is ready: it loads torch, from a slow disk perhaps."""
     _seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     _slowest: float = 0.0
     """Seconds over expected cost."""
@@ -54,6 +56,10 @@ class Limits:
         return self._limit(
             self.of_nothing, count * expected_cost(run), "what such a run takes elsewhere"
         )
+
+    def of_start(self) -> Limit:
+        """Return how long a worker may take until it is ready."""
+        return Limit(self.start_seconds, f"not ready after {self.start_seconds:.0f} seconds")
 
     def _limit(self, factor: float, seconds: float, of_what: str) -> Limit:
         limit = max(self.floor_seconds, factor * seconds)

@@ -122,6 +122,8 @@ class LocalWorker:
 class LocalCrew:
     """The processes that work."""
 
+    waits_for_room = False
+
     def __init__(self, trainer: Trainer, device: str, plant: str | None) -> None:
         self.arguments = (trainer, device, plant)
         self.workers: list[LocalWorker] = []

@@ -70,10 +70,13 @@ def survey(
         raise UsageError("--device cuda: the Ray cluster has no GPU; use --device cpu or auto")
     found = "cpu" if device == "cpu" or not gpus else "cuda"
     worker = RayCrew(Trainer(), found, plant, gpus_per_run).hire()
-    environment = ray.get(worker.answer).environment
+    message = worker.heard()
     worker.stop()
+    if isinstance(message, Lost):
+        raise UsageError(f"the workers of the Ray cluster do not start: {message.reason}")
+    assert isinstance(message, Ready)  # noqa: S101  # it was asked for nothing else
     jobs = cpus if found == "cpu" else min(cpus, int(gpus / (gpus_per_run or 1)))
-    return Site(found, environment, max(jobs, 1))
+    return Site(found, message.environment, max(jobs, 1))
 
 
 def run_all(
@@ -114,6 +117,7 @@ def _connect(address: str | None) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     options: dict[str, Any]
     if address is None:
+        os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 starves beside anything else
         options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     else:  # its nodes may have no hnrnn, or another, and have not inherited what is set here
         variables = {"OMP_WAIT_POLICY": "passive"}
@@ -188,6 +192,8 @@ class RayWorker:
 
 class RayCrew:
     """The actors that work. One that there is no room for is not ready until there is."""
+
+    waits_for_room = True
 
     def __init__(
         self, trainer: Trainer, device: str, plant: str | None, gpus_per_run: float | None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bench.engines.ledger import Attempt, Ledger, differences
@@ -40,6 +40,9 @@ class Worker(Protocol):
 class Crew(Protocol):
     """An engine's workers."""
 
+    waits_for_room: bool
+    """Whether one that is hired may have to wait until there is room for it, for however long."""
+
     def hire(self) -> Worker:
         """Start one more. Its first message is that it is ready, or lost."""
 
@@ -57,6 +60,7 @@ class Place:
     fresh: bool = True
     """Whether it has been given nothing yet."""
     attempt: Attempt | None = None
+    hired: float = field(default_factory=time.monotonic)
 
     @property
     def idle(self) -> bool:
@@ -193,12 +197,18 @@ class Schedule:
                 self._show(self.ledger.fail(run, attempt, reasons))
 
     def _end_hung(self) -> None:
-        """End the workers whose runs have gone on for too long."""
+        """End the workers whose runs, or whose starts, have gone on for too long."""
+        limits = self.ledger.limits
         for worker, place in list(self.places.items()):
-            if place.attempt is None:
+            if place.attempt:
+                task = place.attempt.task
+                limit = limits.of(task[0], len(task))
+                since = place.attempt.start
+            elif not place.ready and not self.crew.waits_for_room:
+                limit = limits.of_start()
+                since = place.hired
+            else:
                 continue
-            task = place.attempt.task
-            limit = self.ledger.limits.of(task[0], len(task))
-            if time.monotonic() - place.attempt.start > limit.seconds:
+            if time.monotonic() - since > limit.seconds:
                 worker.stop()
                 self._lose(worker, f"hung: {limit.grounds}")
