@@ -318,6 +318,7 @@ def read_file(path: Path, schema: pa.Schema) -> pa.Table:
         # A file is small: handing it to other threads would take longer than reading it.
         rows = _migrate(parquet.read(use_threads=False), version, schema)
         rows = rows if rows.schema.equals(schema) else rows.cast(schema)
+        rows.validate(full=True)  # text that is no UTF-8 would be found much later
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UnreadableError(" ".join(str(error).split()) or type(error).__name__) from error
     return rows

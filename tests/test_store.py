@@ -288,3 +288,15 @@ def test_empty_store(tmp_path: Path) -> None:
     assert len(contents.runs) == len(contents.epochs) == 0
     assert "accuracy" in contents.epochs
     assert isinstance(pa.Table.from_pandas(contents.runs), pa.Table)
+
+
+def test_text_that_is_none(store: Store, records: list[Record]) -> None:
+    """A file with text that is no UTF-8 is named, and the others are read."""
+    path = store.path(RUNS, records[0].run_id)
+    rows = pq.ParquetFile(path).read()
+    text = pa.array([b"\xff\xfe"], pa.binary()).view(pa.string())
+    place = rows.schema.get_field_index("platform")
+    pq.write_table(rows.set_column(place, rows.schema.field(place), text), path)
+    contents = store.read()
+    assert "UTF8" in contents.unreadable[f"{RUNS}/{path.name}"]
+    assert len(contents.runs) == 2
