@@ -6,6 +6,7 @@ import shlex
 
 import pandas as pd
 
+from bench.records import ENSEMBLE
 from bench.text import one_line
 from hnrnn.variants import VARIANTS
 from reports.completeness import ranges
@@ -13,6 +14,7 @@ from reports.tables import NO_VALUE, table
 
 PROVENANCE = {
     "device_name": "device",
+    "engine": "trained by",
     "kernel": "kernel of the recurrence",
     "dtype": "dtype",
     "initialisation": "BatchNorm weights start",
@@ -63,6 +65,8 @@ def commands(runs: pd.DataFrame) -> str:
     options = ["--backends", "notebook"]
     for option in ("device", "dtype", "initialisation"):
         options += [f"--{option}", str(first[option])]
+    if first["engine"] == ENSEMBLE:
+        options += ["--engine", ENSEMBLE]
     command = ["python", "-m", "bench", "run", "--variants"]
     return "\n".join(
         shlex.join(map(one_line, [*command, *names, "--seeds", seeds, *options]))

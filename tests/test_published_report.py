@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from bench.records import LEARNER
 from bench.store import Store
@@ -15,12 +16,15 @@ ROOT = Path(__file__).parent.parent
 PUBLISHED = ROOT / "reports" / "published" / "cpu"
 
 
-def test_report_is_what_its_records_give(tmp_path: Path) -> None:
-    """Rendering the published records again gives the published page, word for word."""
-    assert main(["render", "--results", str(PUBLISHED), "--output", str(tmp_path)]) == 0
-    published = (PUBLISHED / "report" / "report.md").read_text(encoding="utf-8")
-    assert (tmp_path / "report.md").read_text(encoding="utf-8") == published
-    pictures = {path.name for path in (PUBLISHED / "report").glob("*.png")}
+@pytest.mark.parametrize("name", ["cpu", "ensemble"])
+def test_report_is_what_its_records_give(tmp_path: Path, name: str) -> None:
+    """Rendering the published records again gives the published pages, word for word."""
+    folder = PUBLISHED.parent / name
+    assert main(["render", "--results", str(folder), "--output", str(tmp_path)]) == 0
+    for page in ("report.md", "summary.md"):
+        published = (folder / "report" / page).read_text(encoding="utf-8")
+        assert (tmp_path / page).read_text(encoding="utf-8") == published
+    pictures = {path.name for path in (folder / "report").glob("*.png")}
     assert pictures == {path.name for path in tmp_path.glob("*.png")}
 
 
