@@ -55,10 +55,7 @@ def test_a_seed_among_others_is_the_seed_alone(name: str) -> None:
     [
         (VARIANTS["Model4"], {"initialisation": "uniform"}),
         (dataclasses.replace(VARIANTS["Model0"], bptt=5), {}),
-        (dataclasses.replace(VARIANTS["Model0"], bptt=2), {}),
-        (dataclasses.replace(VARIANTS["Model1"], bptt=4), {}),
         (dataclasses.replace(VARIANTS["Model3"], bptt=70, learning_rate=1e-3), {}),
-        (dataclasses.replace(VARIANTS["Model6"], pct_start=0.05), {}),
     ],
 )
 def test_other_recipes_and_initialisation(variant: Variant, options: dict[str, Any]) -> None:
@@ -74,18 +71,18 @@ def test_float32() -> None:
     assert_same(many[1], fit("Model5", seed=1, epochs=1), tolerance=2e-4)
 
 
-@pytest.mark.parametrize("name", ["Model0", "Model3", "Model6"])
+@pytest.mark.parametrize("name", ["Model1", "Model3", "Model6"])
 def test_others_in_the_chunk_do_not_matter(name: str) -> None:
     """A seed's weights are the same bits in any chunk, at any place, and where it is alone."""
     digests = set()
-    for seeds, size in (([7], 4), ([7, 3], 2), ([1, 2, 7], 3), ([7, 1, 2], 2), ([5, 7], 1)):
+    for seeds, size in (([7], 4), ([7, 3], 2), ([1, 2, 7], 3)):
         many = fit_many(name, seeds=seeds, epochs=1, largest_chunk=size)
         assert [training.seed for training in many] == seeds
         digests.add(weights_sha256(many[seeds.index(7)].model))
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("name", ["Model1", "Model2", "Model4", "Model5"])
+@pytest.mark.parametrize("name", ["Model0", "Model2", "Model5"])
 def test_a_diverged_seed_leaves_its_neighbours_alone(name: str) -> None:
     """A seed that starts from NaN ends in NaN, and the others as without it, to the bit."""
     weights = {1: {"h_o.weight": np.full((40, 64), np.nan)}}
