@@ -51,3 +51,12 @@ def test_readme_shows_the_report() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(pattern.findall(readme)) == 8
     assert pattern.findall(readme) == pattern.findall(report)
+
+
+def test_the_ensemble_is_repeated_by_itself() -> None:
+    """The command under a report of an ensemble names its engine, and the other report's none."""
+    pages = [
+        (PUBLISHED.parent / name / "report" / "report.md").read_text(encoding="utf-8")
+        for name in ("cpu", "ensemble")
+    ]
+    assert [page.count(" --engine ensemble\n") for page in pages] == [0, 2]

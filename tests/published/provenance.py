@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.published.page import MODELS, OWN, Page, Records
 
 LABELS = {
-    "device": "device_name", "trained by": "engine", "kernel of the recurrence": "kernel", "dtype": "dtype",
+    "device": "device_name", "trained by": "engine",
+    "kernel of the recurrence": "kernel", "dtype": "dtype",
     "BatchNorm weights start": "initialisation", "CPU threads a run": "threads",
     "deterministic algorithms": "deterministic_algorithms", "TF32": "tf32",
     "torch": "torch_version", "fastai": "fastai_version", "CUDA": "cuda_version",
