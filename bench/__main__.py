@@ -76,8 +76,8 @@ def throughput(options: argparse.Namespace) -> int:
         threads=options.threads,
         watch=lambda line: print(line, file=sys.stderr),
     )
+    print(summary(measurement))  # first: it is not lost with the disk
     store.write_measurement(measurement)
-    print(summary(measurement))
     print(f"{len(measurement.samples)} rows stored in {options.results}", file=sys.stderr)
     return 1 if any(timed.status == FAILED for timed, _ in measurement.samples) else 0
 

@@ -23,7 +23,7 @@ from bench.records import (
     Run,
     run_id,
 )
-from bench.store import Store
+from bench.store import Store, StoreError
 
 
 @dataclass
@@ -87,6 +87,8 @@ class Ledger:
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             return f"the disk is full ({error.strerror})" if full else str(error)
+        except StoreError as error:
+            return str(error)
         return None
 
     def _close(self, attempt: Attempt, record: Record) -> Finished:
