@@ -96,8 +96,9 @@ def test_lost_once(tmp_path: Path, fault: str, reason: str) -> None:
 )
 def test_lost_twice(tmp_path: Path, fault: str, reason: str) -> None:
     """A run whose worker dies again is recorded as failed, with what happened each time."""
-    night = Night(tmp_path, {1: (fault, "exit 3")})
-    assert night.run(run_all) == [OK, FAILED, OK, OK]
+    night, limits = Night(tmp_path, {1: (fault, "exit 3")}), Limits()
+    assert night.run(run_all, limits=limits) == [OK, FAILED, OK, OK]
+    assert "the slowest of its 3 peers" in limits.of(RUNS[1]).grounds
     assert len(night.trainer.processes(1)) == 2
     stored = night.stored()
     assert list(stored["status"]) == [OK, FAILED, OK, OK]
