@@ -18,7 +18,7 @@ from bench import store as store_module
 from bench.engines import local
 from bench.engines.limits import Limits
 from bench.engines.local import run_all
-from bench.engines.work import Finished, Halted, Message
+from bench.engines.work import Finished, Halted, Message, Trained
 from bench.environment import read_environment, read_provenance, reproducible_settings
 from bench.records import FAILED, OK, Record, Run, run_id
 from bench.signals import Terminated, terminable
@@ -125,8 +125,8 @@ def test_worker_dies_between_two_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     def hear_and_kill(crew: local.LocalCrew, seconds: float) -> list[tuple[object, Message]]:
         messages = hear(crew, seconds)
         for worker, message in messages:
-            if isinstance(message, Record) and not killed:
-                killed.append(message.run.seed)
+            if isinstance(message, Trained) and not killed:
+                killed.append(message.records[0].run.seed)
                 worker.process.kill()
                 worker.process.join()
         return list(messages)

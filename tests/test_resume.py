@@ -83,10 +83,11 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Pat
 
 
 def at_fixed_times(contents: Contents) -> Contents:
-    """Return contents with all that a clock gave set to one value."""
+    """Return contents with all that a clock gave set to one value, and the tree's state with it."""
     runs, epochs = contents.runs.copy(), contents.epochs.copy()
     runs[CLOCK] = pd.Timestamp(START)
     runs[SECONDS] = 1.0
+    runs["commit"], runs["dirty"] = "c" * 40, False  # someone may commit while this runs
     epochs[[name for name in SECONDS if name in epochs]] = 1.0
     return replace(contents, runs=runs, epochs=epochs)
 
