@@ -70,10 +70,8 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
                 training = _train(run)
                 epochs = _epochs(run, identity, training)
                 result = _result(training)
-            except Exception as error:  # whatever it is, it costs this run only
-                if not device_works(run.device):
-                    raise DeviceFaultError(str(error)) from error
-                result = {"status": FAILED, "error": f"{type(error).__name__}: {error}"}
+            except Exception as error:  # noqa: BLE001  # whatever it is, it costs this run only
+                result = {"status": FAILED, "error": _failure(error, run.device)}
         outcome = Outcome(
             kernel=implementation.kernel(run.device),
             started_at=started_at,
@@ -110,10 +108,8 @@ def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> l
                 initialisation=first.initialisation,
                 epochs=first.epochs,
             )
-        except Exception as raised:  # whatever it is, it costs these runs only
-            if not device_works(first.device):
-                raise DeviceFaultError(str(raised)) from raised
-            error = f"{type(raised).__name__}: {raised}"
+        except Exception as raised:  # noqa: BLE001  # whatever it is, it costs these runs only
+            error = _failure(raised, first.device)
         times: dict[str, Any] = {
             "started_at": started_at,
             "ended_at": datetime.now(UTC),
@@ -135,6 +131,13 @@ def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> l
 
 class DeviceFaultError(Exception):
     """Nothing more can be computed on the device in this process: one error breaks its context."""
+
+
+def _failure(error: Exception, device: str) -> str:
+    """Return what a failed run's record says; raise DeviceFaultError where the device is broken."""
+    if not device_works(device):
+        raise DeviceFaultError(str(error)) from error
+    return f"{type(error).__name__}: {error}"
 
 
 class ParityError(Exception):

@@ -221,6 +221,16 @@ def set_weights(model: nn.Module, weights: Mapping[str, Any]) -> None:
             parameter.copy_(tensor)
 
 
+def check_arguments(variant: Variant, dtype: str, epochs: int | None) -> None:
+    """Raise ValueError for an unknown dtype, and for epochs that the recipe has not."""
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
+    if epochs is not None and not 1 <= epochs <= variant.epochs:
+        raise ValueError(
+            f"epochs must be from 1 to {variant.epochs} for {variant.name}, not {epochs}"
+        )
+
+
 def fit(
     variant: str | Variant,
     *,
@@ -241,12 +251,7 @@ def fit(
     initial weights the one that is trained, and ``callbacks`` are added to the ``Learner``'s.
     """
     variant = find_variant(variant)
-    if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
-    if epochs is not None and not 1 <= epochs <= variant.epochs:
-        raise ValueError(
-            f"epochs must be from 1 to {variant.epochs} for {variant.name}, not {epochs}"
-        )
+    check_arguments(variant, dtype, epochs)
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     model = initial_model(variant, seed, initialisation=initialisation, **(sizes or {}))

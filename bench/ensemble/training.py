@@ -29,6 +29,7 @@ from hnrnn.training import (
     HISTORY_COLUMNS,
     SMOOTHING,
     Training,
+    check_arguments,
     initial_model,
     set_weights,
     weights_sha256,
@@ -59,12 +60,7 @@ def fit_many(
     Raises ValueError for an argument that ``fit`` would not take.
     """
     variant = find_variant(variant)
-    if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
-    if epochs is not None and not 1 <= epochs <= variant.epochs:
-        raise ValueError(
-            f"epochs must be from 1 to {variant.epochs} for {variant.name}, not {epochs}"
-        )
+    check_arguments(variant, dtype, epochs)
     if largest_chunk is not None and largest_chunk < 1:
         raise ValueError(f"largest_chunk must be 1 or more, not {largest_chunk}")
     initial_weights = initial_weights or {}
