@@ -103,13 +103,31 @@ def _cosine(start: float, end: float, position: float) -> float:
     return end + (start - end) / 2 * (math.cos(math.pi * position) + 1)
 
 
+class SmoothedLoss:
+    """A training loss as v1 smooths it: an exponential mean with bias correction.
+
+    It is carried on through the epochs, in float32 whatever the model's dtype: float32's 0.98 and
+    0.02 add up to more than 1, which moves the column by up to 4e-6. (v2's ``AvgSmoothLoss`` rounds
+    otherwise.)
+    """
+
+    def __init__(self) -> None:
+        self.sums, self.count = np.zeros((), np.float32), 0
+
+    def after(self, losses: Tensor) -> npt.NDArray[np.float32]:
+        """Return it after a pass's ``losses``, (batches,), or (batches, S) of S models."""
+        kept, added = np.float32(SMOOTHING), np.float32(1 - SMOOTHING)
+        for loss in losses.float().cpu().numpy():
+            self.sums = kept * self.sums + added * loss
+            self.count += 1
+        result: npt.NDArray[np.float32] = self.sums / np.float32(1 - SMOOTHING**self.count)
+        return result
+
+
 class EpochRecorder(Callback):  # type: ignore[misc]  # fastai has no types
     """Record one row an epoch: smoothed training loss, validation loss, accuracy, seconds.
 
-    Losses stay on their device until the end of a pass, so that a GPU is waited for twice an
-    epoch. The training loss is v1's exponential mean with bias correction, carried on through the
-    epochs, in float32 whatever the model's dtype: float32's 0.98 and 0.02 add up to more than 1,
-    which moves the column by up to 4e-6. (v2's ``AvgSmoothLoss`` rounds otherwise.)
+    Losses stay on their device until the end of a pass, so that a GPU is waited for twice an epoch.
     """
 
     order = 60
@@ -117,7 +135,7 @@ class EpochRecorder(Callback):  # type: ignore[misc]  # fastai has no types
     def before_fit(self) -> None:
         """Start with nothing recorded."""
         self.rows: list[dict[str, float]] = []
-        self.smoothed_sum, self.smoothed_count = np.float32(0), 0
+        self.smoothed = SmoothedLoss()
 
     def before_train(self) -> None:
         """Start the clock of the training pass."""
@@ -145,14 +163,9 @@ class EpochRecorder(Callback):  # type: ignore[misc]  # fastai has no types
 
     def after_train(self) -> None:
         """Smooth the pass's losses, in order and in float32."""
-        kept, added = np.float32(SMOOTHING), np.float32(1 - SMOOTHING)
-        for loss in torch.stack(self.losses).float().cpu().numpy():
-            self.smoothed_sum = kept * self.smoothed_sum + added * loss
-            self.smoothed_count += 1
-        correction = np.float32(1 - SMOOTHING**self.smoothed_count)
         self.row = {
             "epoch": self.epoch,
-            "train_loss": float(self.smoothed_sum / correction),
+            "train_loss": float(self.smoothed.after(torch.stack(self.losses))),
             "train_seconds": time.perf_counter() - self.pass_start,
         }
 

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from torch import Tensor
 
 from bench.ensemble.batches import Batch, prepare
 from bench.ensemble.chunks import chunk_size, split
@@ -27,7 +26,7 @@ from hnrnn.stream import language_model_data
 from hnrnn.training import (
     DTYPES,
     HISTORY_COLUMNS,
-    SMOOTHING,
+    SmoothedLoss,
     Training,
     check_arguments,
     initial_model,
@@ -98,7 +97,7 @@ def _fit_chunk(
     )
     step = stepper(ensemble, AdamW(parameters))
     coefficients = schedule(variant, len(train), epochs * len(train), like).unbind(0)
-    smoothed = SmoothedLoss(len(models))
+    smoothed = SmoothedLoss()
     rows: list[list[dict[str, float]]] = [[] for _ in seeds]
     for epoch in range(epochs):
         start = time.perf_counter()
@@ -126,22 +125,6 @@ def _fit_chunk(
         Training(variant, seed, pd.DataFrame(its_rows, columns=columns), tokens, digest, model)
         for seed, its_rows, digest, model in zip(seeds, rows, hashes, models, strict=False)
     ]
-
-
-class SmoothedLoss:
-    """Each seed's training loss as ``hnrnn.training.EpochRecorder`` smooths it, in float32."""
-
-    def __init__(self, seeds: int) -> None:
-        self.sums, self.count = np.zeros(seeds, np.float32), 0
-
-    def after(self, losses: Tensor) -> npt.NDArray[np.float32]:
-        """Return the smoothed losses, (S,), after a pass's ``losses``, (batches, S)."""
-        kept, added = np.float32(SMOOTHING), np.float32(1 - SMOOTHING)
-        for of_batch in losses.float().cpu().numpy():
-            self.sums = kept * self.sums + added * of_batch
-            self.count += 1
-        result: npt.NDArray[np.float32] = self.sums / np.float32(1 - SMOOTHING**self.count)
-        return result
 
 
 def _validate(ensemble: EnsembleModel, batches: Sequence[Batch]) -> tuple[Floats, Floats]:
