@@ -12,14 +12,12 @@ from torch import Tensor
 
 from bench.ensemble.batches import Batch
 from bench.ensemble.parameters import Parameters
+from bench.ensemble.pointwise import pointwise_for
 from bench.ensemble.projection import look_up, project, sum_by_token
 
 
 class GRULayer:
-    """One layer; ``states``, (S, steps + 1, bs, hidden), begins with the state before the first.
-
-    tanh is 2 sigmoid(2x) - 1, which is as exact as a sum and several times as fast in torch.
-    """
+    """One layer; ``states``, (S, steps + 1, bs, hidden), begins with the state before the first."""
 
     def __init__(
         self, parameters: Parameters, *, layer: int, steps: int, bs: int, below: GRULayer | None
@@ -30,7 +28,7 @@ class GRULayer:
         self.names = tuple(f"{name}_l{layer}" for name in names)
         embedding = parameters.weights["i_h.weight"]
         seeds, vocab_size, hidden = embedding.shape
-        self.hidden = hidden
+        self.hidden, self.pointwise = hidden, pointwise_for(embedding)
         self.states = embedding.new_zeros(seeds, steps + 1, bs, hidden)
         self.gates = embedding.new_empty(seeds, steps, bs, 4 * hidden)
         self.d_gates = torch.empty_like(self.gates)
@@ -53,7 +51,7 @@ class GRULayer:
         """Return all states, (S, steps * bs, hidden)."""
         h = self.hidden
         weight_ih, weight_hh, bias_ih, bias_hh = (self.parameters.weights[n] for n in self.names)
-        # n's part is doubled, for its tanh.
+        # n's part is doubled, as the pointwise step wants it.
         weight = torch.cat([2 * weight_ih[:, 2 * h :], weight_ih[:, : 2 * h]], dim=1)
         rz_bias = bias_ih[:, : 2 * h] + bias_hh[:, : 2 * h]
         bias = torch.cat([2 * bias_ih[:, 2 * h :], rz_bias, bias_hh[:, 2 * h :]], dim=1)
@@ -65,37 +63,25 @@ class GRULayer:
             project(self.below.outputs, weight, bias, gates)
         onward, previous = weight_hh.mT, self.state_steps[0]
         for parts, state in zip(self.gate_steps, self.state_steps[1:], strict=True):
-            n, r, z, hidden_n, rz, from_hidden = parts
+            *_, from_hidden = parts
             from_hidden.baddbmm_(previous, onward)
-            rz.sigmoid_()
-            n.addcmul_(r, hidden_n, value=2).sigmoid_().mul_(2).sub_(1)
-            torch.lerp(n, previous, z, out=state)
+            self.pointwise.gru_forward(parts, previous, state)
             previous = state
         return self.outputs
 
     def backward(self, gradient: Tensor, batch: Batch) -> None:
         """Add the parameters' gradients, from that of all states, which is overwritten."""
         weight_hh = self.parameters.weights[self.names[1]]
-        sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-        tanh_backward = torch.ops.aten.tanh_backward.grad_input
-        scratch = self.scratch
         d_steps = gradient.view((*self.gates.shape[:3], self.hidden)).unbind(1)
         for step in range(len(d_steps) - 1, -1, -1):
-            n, r, z, hidden_n, _, _ = self.gate_steps[step]
-            d_n, d_r, d_z, d_hidden_n, _, d_from_hidden = self.d_gate_steps[step]
-            d_state = d_steps[step]
-            torch.sub(self.state_steps[step], n, out=scratch).mul_(d_state)
-            sigmoid_backward(scratch, z, grad_input=d_z)
-            torch.mul(d_state, z, out=scratch)
-            if step:
-                d_steps[step - 1].add_(scratch)
-            torch.sub(d_state, scratch, out=scratch)
-            tanh_backward(scratch, n, grad_input=d_n)
-            torch.mul(d_n, r, out=d_hidden_n)
-            torch.mul(d_n, hidden_n, out=scratch)
-            sigmoid_backward(scratch, r, grad_input=d_r)
-            if step:
-                d_steps[step - 1].baddbmm_(d_from_hidden, weight_hh)
+            earlier = d_steps[step - 1] if step else None
+            parts, previous = self.gate_steps[step], self.state_steps[step]
+            *_, d_from_hidden = d_parts = self.d_gate_steps[step]
+            self.pointwise.gru_backward(
+                parts, previous, d_steps[step], earlier, d_parts, self.scratch
+            )
+            if earlier is not None:
+                earlier.baddbmm_(d_from_hidden, weight_hh)
         self._add_gradients(batch)
 
     def _add_gradients(self, batch: Batch) -> None:

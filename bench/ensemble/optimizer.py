@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from bench.ensemble.parameters import Parameters
-from hnrnn.training import BETAS, EPS, WEIGHT_DECAY, one_cycle
+from bench.ensemble.pointwise import pointwise_for
+from hnrnn.training import BETAS, WEIGHT_DECAY, one_cycle
 from hnrnn.variants import Variant
 
 
@@ -41,15 +42,10 @@ class AdamW:
     def __init__(self, parameters: Parameters) -> None:
         self.weights, self.gradients = parameters.flat_weights, parameters.flat_gradients
         self.means, self.squares, self.scratch = (torch.zeros_like(self.weights) for _ in range(3))
+        self.pointwise = pointwise_for(self.weights)
 
     def step(self, coefficients: Tensor) -> None:
         """Move the weights by the gradients and a row of ``schedule``."""
-        decay, added, step_size, root_correction = coefficients.unbind()
-        self.weights.mul_(decay)
-        self.means.lerp_(self.gradients, added)
-        self.squares.mul_(BETAS[1])
-        self.squares.addcmul_(self.gradients, self.gradients, value=1 - BETAS[1])
-        denominator = torch.sqrt(self.squares, out=self.scratch)
-        denominator.div_(root_correction).add_(EPS)
-        update = torch.div(self.means, denominator, out=denominator)
-        self.weights.addcmul_(update, step_size)
+        self.pointwise.adamw(
+            self.weights, self.gradients, self.means, self.squares, coefficients, self.scratch
+        )

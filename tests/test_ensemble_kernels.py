@@ -1,0 +1,136 @@
+"""A GPU's kernels, against the plain steps: on a GPU as they are, on a CPU interpreted."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.ensemble.batches import prepare
+from bench.ensemble.gru import GRULayer
+from bench.ensemble.models import ensemble_model
+from bench.ensemble.optimizer import AdamW, schedule
+from bench.ensemble.parameters import Parameters
+from bench.ensemble.pointwise import IN_PLACE, Pointwise
+from hnrnn.stream import language_model_data
+from hnrnn.training import initial_model
+from hnrnn.variants import VARIANTS
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+NAME = "bench.ensemble.kernels"
+STATE = (3, 5, 7, 64)
+"""Seeds, steps, rows, features: a number of values that is no multiple of a block."""
+
+
+@pytest.fixture
+def kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pointwise]:
+    """Return the kernels, interpreted where there is no GPU."""
+    if DEVICE == "cpu":
+        monkeypatch.setenv("TRITON_INTERPRET", "1")
+    pytest.importorskip("triton", reason="there is no Triton for this system")
+    monkeypatch.delitem(sys.modules, NAME, raising=False)
+    yield importlib.import_module(NAME).KERNELS
+    sys.modules.pop(NAME)
+
+
+@pytest.fixture(params=[torch.float64, torch.float32], ids=str)
+def generator(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Draw the tensors of a test in a dtype, on the device."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(request.param)
+    torch.manual_seed(0)
+    yield
+    torch.set_default_dtype(dtype)
+
+
+def parts_of(gates: Tensor) -> tuple[Tensor, ...]:
+    """Return the parts of a step in the middle as ``GRULayer`` has them."""
+    layer = GRULayer.__new__(GRULayer)
+    layer.hidden = STATE[-1]
+    return layer._parts(gates[:, 2])
+
+
+def draw(*shape: int) -> Tensor:
+    """Return a normal sample."""
+    return torch.randn(*shape).to(DEVICE)
+
+
+def assert_close(found: Tensor, expected: Tensor) -> None:
+    """Allow each value a few roundings."""
+    precision = torch.finfo(expected.dtype).eps
+    torch.testing.assert_close(found, expected, rtol=16 * precision, atol=16 * precision)
+
+
+@pytest.mark.usefixtures("generator")
+def test_gru_forward(kernels: Pointwise) -> None:
+    """Gates and state are those of the plain step, and nothing else is written."""
+    gates, states = draw(*STATE[:-1], 4 * STATE[-1]), draw(*STATE)
+    pairs = []
+    for steps in (kernels, IN_PLACE):
+        own_gates, own_states = gates.clone(), states.clone()
+        steps.gru_forward(parts_of(own_gates), own_states[:, 1], own_states[:, 2])
+        pairs.append((own_gates, own_states))
+    for found, expected in zip(*pairs, strict=True):
+        assert_close(found, expected)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.usefixtures("generator")
+def test_gru_backward(kernels: Pointwise, *, first: bool) -> None:
+    """All gradients are those of the plain step, of the first one too, which has none before it."""
+    gates, d_gates = draw(*STATE[:-1], 4 * STATE[-1]).sigmoid(), draw(*STATE[:-1], 4 * STATE[-1])
+    states, gradient = draw(*STATE), draw(*STATE)
+    pairs = []
+    for steps in (kernels, IN_PLACE):
+        own, own_gradient = d_gates.clone(), gradient.clone()
+        earlier = None if first else own_gradient[:, 1]
+        steps.gru_backward(
+            parts_of(gates),
+            states[:, 1],
+            own_gradient[:, 2],
+            earlier,
+            parts_of(own),
+            torch.empty_like(states[:, 1]),
+        )
+        pairs.append((own, own_gradient))
+    for found, expected in zip(*pairs, strict=True):
+        assert_close(found, expected)
+    assert torch.equal(pairs[0][1][:, 1], gradient[:, 1]) == first
+
+
+@pytest.mark.usefixtures("generator")
+def test_adamw(kernels: Pointwise) -> None:
+    """Weights and means move as by the plain step."""
+    tensors = [draw(3, 700), draw(3, 700), draw(3, 700), draw(3, 700).square()]
+    coefficients = torch.tensor([0.97, 0.13, -0.02, 0.31]).to(DEVICE)
+    ends = []
+    for steps in (kernels, IN_PLACE):
+        own = [tensor.clone() for tensor in tensors]
+        steps.adamw(*own, coefficients, torch.empty_like(own[0]))
+        ends.append(own)
+    for found, expected in zip(*ends, strict=True):
+        assert_close(found, expected)
+
+
+def test_training_steps(kernels: Pointwise, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float64, two training steps of a two-layer GRU move all weights as the plain steps do."""
+    variant, ends = VARIANTS["Model5"], []
+    for steps in (kernels, IN_PLACE):
+        for user in ("gru", "optimizer"):
+            monkeypatch.setattr(f"bench.ensemble.{user}.pointwise_for", lambda _, own=steps: own)
+        models = [initial_model("Model5", seed).double().to(DEVICE) for seed in (0, 1)]
+        parameters = Parameters(models)
+        ensemble, optimizer = ensemble_model(parameters, variant), AdamW(parameters)
+        stream = list(language_model_data(variant.bptt, device=DEVICE).train)[:2]
+        batches = prepare(stream, ensemble.layout, seeds=2, dtype=torch.float64)
+        rows = schedule(variant, 40, 2, parameters.flat_weights)
+        for batch, row in zip(batches, rows, strict=True):
+            ensemble.train(batch)
+            optimizer.step(row)
+        ends.append(parameters.flat_weights)
+    assert not torch.equal(*ends)  # otherwise both were the plain steps
+    torch.testing.assert_close(*ends, rtol=0, atol=1e-12)
