@@ -6,10 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from bench import night, plan
 from bench.arguments import make_parser, seeds_joined
-from bench.grid import BACKENDS
+from bench.grid import BACKENDS, NOTEBOOK
 from bench.plan import PROFILES, UsageError, parse_names
 from bench.records import FAILED
 from bench.signals import Terminated, terminable
@@ -48,10 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def throughput(options: argparse.Namespace) -> int:
     """Carry out ``bench throughput``; returns 1 where a backend failed or its gate was shut."""
-    for name in ("rounds", "threads"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name} must be 1 or more, not {value}")
+    _at_least_one(options, "rounds", "threads")
     profile = PROFILES[options.profile]
     variants = parse_names(options.variants)
     backends = list(BACKENDS) if options.backends is None else parse_names(options.backends)
@@ -82,6 +80,34 @@ def throughput(options: argparse.Namespace) -> int:
     return 1 if any(timed.status == FAILED for timed, _ in measurement.samples) else 0
 
 
+def engines(options: argparse.Namespace) -> int:
+    """Carry out ``bench engines``."""
+    _at_least_one(options, "rounds", "seeds", "epochs")
+    variants = parse_names(options.variants)
+    plan.find_squares(variants, [NOTEBOOK])  # whatever is wrong with a name is said at once
+    if options.output and (
+        Path(options.output).exists() or not Path(options.output).parent.is_dir()
+    ):
+        raise UsageError(
+            f"--output must be a new file in a folder that exists, not {options.output}"
+        )
+    from bench.engine_timing import as_markdown, compare
+    from bench.environment import find_device
+
+    comparison = compare(
+        variants,
+        device=find_device(options.device),
+        rounds=options.rounds,
+        seeds=options.seeds,
+        epochs=options.epochs,
+        watch=lambda line: print(line, file=sys.stderr),
+    )
+    print(as_markdown(comparison))
+    if options.output:
+        comparison.frame().to_csv(options.output, index=False)
+    return 0
+
+
 def compact(options: argparse.Namespace) -> int:
     """Carry out ``bench compact``."""
     print(f"{Store(options.results).compact(options.output)} written", file=sys.stderr)
@@ -102,7 +128,21 @@ def list_grid(options: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"run": night.run, "throughput": throughput, "list": list_grid, "compact": compact}
+def _at_least_one(options: argparse.Namespace, *names: str) -> None:
+    """Raise UsageError where one of the options is given and less than 1."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} must be 1 or more, not {value}")
+
+
+COMMANDS = {
+    "run": night.run,
+    "throughput": throughput,
+    "engines": engines,
+    "list": list_grid,
+    "compact": compact,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,6 +18,7 @@ def make_parser(description: str | None) -> Parser:
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     _add_run(commands)
     _add_throughput(commands)
+    _add_engines(commands)
     _add_list(commands)
     _add_compact(commands)
     return parser
@@ -151,6 +152,31 @@ def _add_throughput(commands: Commands[Parser]) -> None:
         "--threads", type=int, default=1, metavar="N", help="CPU threads; default: 1"
     )
     _add_results(throughput)
+
+
+def _add_engines(commands: Commands[Parser]) -> None:
+    engines = commands.add_parser(
+        "engines",
+        help="time one seed after the other beside an ensemble, and both beside the machine's peak",
+        description="Time whole trainings in interleaved rounds, one seed by the Learner and many "
+        "seeds as an ensemble, and print both beside the operations and bytes that they take and "
+        "what the machine does of these at most.",
+    )
+    _add_variants(engines)
+    _add_device(engines)
+    engines.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="of an ensemble; default: as many as are trained at once on the device",
+    )
+    engines.add_argument("--rounds", type=int, default=3, metavar="N", help="default: 3")
+    engines.add_argument(
+        "--epochs", type=int, metavar="N", help="of a training at most; default: the recipe's"
+    )
+    engines.add_argument(
+        "--output", metavar="FILE", help="a new CSV file, for the seconds of every call"
+    )
 
 
 def _add_list(commands: Commands[Parser]) -> None:
