@@ -10,7 +10,8 @@ from typing import Any
 
 from bench import plan
 from bench.engines import ENGINES
-from bench.engines.work import Finished, Halted, Site
+from bench.engines.ledger import Ledger
+from bench.engines.work import Finished, Halted, Site, Trainer
 from bench.grid import NOTEBOOK
 from bench.plan import PROFILES, UsageError, parse_names, parse_seeds
 from bench.records import DIVERGED, ENSEMBLE, FAILED, SKIPPED, Environment, Run, run_id
@@ -50,17 +51,16 @@ def run(options: argparse.Namespace) -> int:
     from bench.environment import read_provenance
     from bench.progress import ProgressDisplay
 
+    provenance = read_provenance(site.device)
     with ProgressDisplay(missing) as display:
         ended, halt = _train(
             engine,
             missing,
-            results=options.results,
+            Trainer(provenance, ENGINES[options.engine].trained_by),
+            Ledger(store, site.environment, provenance, fail_fast=options.fail_fast),
             jobs=options.jobs or site.jobs,
-            environment=site.environment,
-            provenance=read_provenance(site.device),
             watch=display,
             say=display.say,
-            fail_fast=options.fail_fast,
             **settings,
         )
     print(closing_line(ended, options.results), file=sys.stderr)
@@ -149,10 +149,12 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     return settings
 
 
-def _train(engine: Any, runs: Sequence[Run], **arguments: Any) -> tuple[list[Finished], str | None]:
+def _train(
+    engine: Any, runs: Sequence[Run], trainer: Trainer, ledger: Ledger, **arguments: Any
+) -> tuple[list[Finished], str | None]:
     """Have the engine train ``runs``; return how each ended, and why the night did too early."""
     try:
-        return engine.run_all(runs, **arguments), None
+        return engine.run_all(runs, trainer, ledger, **arguments), None
     except Halted as halt:
         return halt.ended, str(halt)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.engines.ledger import Ledger
 from bench.engines.work import Finished
 from bench.records import Run
 from bench.store import Store
@@ -51,16 +52,10 @@ class Night:
         **options: Any,
     ) -> list[str]:
         """Have an engine do the night, two runs at a time; return how each ended by its seed."""
-        arguments: dict[str, Any] = {
-            "results": str(self.store.folder),
-            "jobs": 2,
-            "environment": ENVIRONMENT,
-            "provenance": PROVENANCE,
-            "watch": self.watch,
-            "say": self.lines.append,
-            "trainer": self.trainer,
-        }
-        ended = run_all(runs, **(arguments | options))
+        of_ledger = {name: options.pop(name) for name in ("fail_fast", "limits") if name in options}
+        ledger = Ledger(self.store, ENVIRONMENT, PROVENANCE, **of_ledger)
+        arguments: dict[str, Any] = {"jobs": 2, "watch": self.watch, "say": self.lines.append}
+        ended = run_all(runs, self.trainer, ledger, **(arguments | options))
         assert [finished for _, finished in self.shown if finished] == ended
         assert sorted(finished.run.seed for finished in ended) == [run.seed for run in runs]
         return [self.ended[run.seed].status for run in runs]

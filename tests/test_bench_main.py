@@ -15,7 +15,8 @@ import torch
 
 from bench.__main__ import main
 from bench.engines import local
-from bench.engines.work import Finished, Halted
+from bench.engines.ledger import Ledger
+from bench.engines.work import Finished, Halted, Trainer
 from bench.environment import read_environment, reproducible_settings
 from bench.faults import FAULTS
 from bench.grid import BACKENDS
@@ -108,7 +109,7 @@ def test_failed_and_diverged_runs(
     """A failed run makes the exit code 1 and is named; a diverged one is named, and a result."""
 
     def ends(statuses: list[str]) -> int:
-        def run_all(runs: list[Run], **_: object) -> list[Finished]:
+        def run_all(runs: list[Run], *_: object, **__: object) -> list[Finished]:
             return [Finished(r, status) for r, status in zip(runs, statuses, strict=True)]
 
         monkeypatch.setattr(local, "run_all", run_all)
@@ -172,8 +173,8 @@ def test_halted_night(
 ) -> None:
     """A night that is ended early says in one line why, how much is left, and exits with 1."""
 
-    def run_all(runs: list[Run], *, fail_fast: bool, **_: object) -> list[Finished]:
-        assert fail_fast
+    def run_all(runs: list[Run], _: Trainer, ledger: Ledger, **__: object) -> list[Finished]:
+        assert ledger.fail_fast
         raise Halted("--fail-fast, and a run failed", [Finished(runs[0], "failed")])
 
     monkeypatch.setattr(local, "run_all", run_all)
@@ -239,7 +240,7 @@ def test_threads_of_a_plant_are_part_of_its_id(
     """What the call takes for a planted run's id is what its worker stores."""
     planned: list[Run] = []
 
-    def run_all(runs: list[Run], **_: object) -> list[Finished]:
+    def run_all(runs: list[Run], *_: object, **__: object) -> list[Finished]:
         planned.extend(runs)
         return [Finished(run, "ok") for run in runs]
 

@@ -16,9 +16,10 @@ import pytest
 
 from bench import store as store_module
 from bench.engines import local
+from bench.engines.ledger import Ledger
 from bench.engines.limits import Limits
 from bench.engines.local import run_all
-from bench.engines.work import Finished, Halted, Message, Trained
+from bench.engines.work import Finished, Halted, Message, Trained, Trainer
 from bench.environment import read_environment, read_provenance, reproducible_settings
 from bench.records import FAILED, OK, Record, Run, run_id
 from bench.signals import Terminated, terminable
@@ -43,14 +44,15 @@ def test_real_runs_are_stored(tmp_path: Path) -> None:
     runs = [small_run("Model4", seed) for seed in range(2)]
     with reproducible_settings():
         environment = read_environment("cpu")
-    Store(tmp_path).prepare()
+    store, provenance = Store(tmp_path), read_provenance("cpu")
+    store.prepare()
     ended = run_all(
         runs,
-        results=str(tmp_path),
+        Trainer(provenance),
+        Ledger(store, environment, provenance),
         jobs=2,
-        environment=environment,
-        provenance=read_provenance("cpu"),
         watch=lambda *_: None,
+        say=print,
     )
     assert [result.status for result in ended] == [OK] * 2
     assert all(0 < (result.accuracy or 0) < 1 for result in ended)

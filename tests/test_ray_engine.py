@@ -20,6 +20,7 @@ from ray.cluster_utils import Cluster
 
 from bench.engines import local
 from bench.engines import ray as engine
+from bench.engines.ledger import Ledger
 from bench.engines.limits import Limits
 from bench.engines.work import Finished, Trainer
 from bench.environment import read_provenance
@@ -74,13 +75,11 @@ def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
         store.prepare()
         ended = run_all(
             runs,
-            results=str(store.folder),
+            trainer,
+            Ledger(store, site.environment, provenance),
             jobs=2,
-            environment=site.environment,
-            provenance=provenance,
             watch=watch,
             say=lines.append,
-            trainer=trainer,
         )
         assert [finished.status for finished in ended] == [OK] * 2
     assert re.fullmatch(

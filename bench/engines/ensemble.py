@@ -7,11 +7,9 @@ from dataclasses import replace
 
 from bench.engines import local
 from bench.engines.ledger import Ledger
-from bench.engines.limits import Limits
 from bench.engines.work import Finished, Site, Task, Trainer, Watcher
 from bench.plan import expected_cost
-from bench.records import ENSEMBLE, Environment, Provenance, Run
-from bench.store import Store
+from bench.records import ENSEMBLE, Run
 
 MOST_SEEDS = {"cpu": 32, "cuda": 1024}
 """Of a task, by device: what is lost where a worker is, and what is waited for at the end."""
@@ -26,22 +24,14 @@ def survey(device: str, plant: str | None) -> Site:
 
 def run_all(
     runs: Sequence[Run],
+    trainer: Trainer,
+    ledger: Ledger,
     *,
-    results: str,
     jobs: int,
-    environment: Environment,
-    provenance: Provenance,
     watch: Watcher,
-    say: Callable[[str], None] = print,
-    fail_fast: bool = False,
-    limits: Limits | None = None,
-    trainer: Trainer | None = None,
+    say: Callable[[str], None],
 ) -> list[Finished]:
     """As ``bench.engines.local.run_all``, but that a lost worker costs the runs of its task."""
-    ledger = Ledger(
-        Store(results), environment, provenance, fail_fast=fail_fast, limits=limits or Limits()
-    )
-    trainer = trainer or Trainer(provenance, ENSEMBLE)
     tasks = tasks_of(runs, jobs)
     return local.carry_out(tasks, trainer, ledger, jobs=jobs, watch=watch, say=say)
 

@@ -16,12 +16,10 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from bench.engines.ledger import Ledger
-from bench.engines.limits import Limits
 from bench.engines.process import serve
 from bench.engines.schedule import Schedule
 from bench.engines.work import Finished, Lost, Message, Site, Task, Trainer, Watcher
-from bench.records import Environment, Provenance, Run
-from bench.store import Store
+from bench.records import Run
 
 STOP_SECONDS = 5.0
 """How long a killed process is waited for: one that the system does not let go is left to it."""
@@ -45,29 +43,22 @@ def usable_processors() -> int:
 
 def run_all(
     runs: Sequence[Run],
+    trainer: Trainer,
+    ledger: Ledger,
     *,
-    results: str,
     jobs: int,
-    environment: Environment,
-    provenance: Provenance,
     watch: Watcher,
-    say: Callable[[str], None] = print,
-    fail_fast: bool = False,
-    limits: Limits | None = None,
-    trainer: Trainer | None = None,
+    say: Callable[[str], None],
 ) -> list[Finished]:
-    """Train ``runs`` with ``jobs`` worker processes and store their records in ``results``.
+    """Have ``trainer`` train ``runs`` in ``jobs`` processes; what they make goes to ``ledger``.
 
     The runs are of one device and one plant. Returns how each ended; ``bench.engines.schedule``
     says what becomes of what goes wrong, and ``say`` is given a line of it. Raises Halted where
     the night cannot go on. On KeyboardInterrupt the workers are ended, and it is raised again: what
     was stored stays.
     """
-    ledger = Ledger(
-        Store(results), environment, provenance, fail_fast=fail_fast, limits=limits or Limits()
-    )
     tasks = [(run,) for run in runs]
-    return carry_out(tasks, trainer or Trainer(provenance), ledger, jobs=jobs, watch=watch, say=say)
+    return carry_out(tasks, trainer, ledger, jobs=jobs, watch=watch, say=say)
 
 
 def carry_out(

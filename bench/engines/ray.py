@@ -25,7 +25,6 @@ from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 import bench
 import hnrnn
 from bench.engines.ledger import Ledger
-from bench.engines.limits import Limits
 from bench.engines.schedule import Schedule
 from bench.engines.work import (
     Finished,
@@ -40,8 +39,7 @@ from bench.engines.work import (
     describe,
 )
 from bench.plan import UsageError
-from bench.records import Environment, Provenance, Run
-from bench.store import Store
+from bench.records import Run
 
 OBJECT_STORE_BYTES = 2**27
 """Of a cluster that is started here: all that it has to hold is records."""
@@ -81,30 +79,23 @@ def survey(
 
 def run_all(
     runs: Sequence[Run],
+    trainer: Trainer,
+    ledger: Ledger,
     *,
-    results: str,
     jobs: int,
-    environment: Environment,
-    provenance: Provenance,
     watch: Watcher,
-    say: Callable[[str], None] = print,
-    fail_fast: bool = False,
-    limits: Limits | None = None,
-    trainer: Trainer | None = None,
+    say: Callable[[str], None],
     gpus_per_run: float | None = None,
     ray_address: str | None = None,
 ) -> list[Finished]:
-    """Train ``runs`` with ``jobs`` workers of the cluster and store their records in ``results``.
+    """As ``bench.engines.local.run_all``, but in workers of the cluster.
 
-    As ``bench.engines.local.run_all``, but for where. A worker has ``gpus_per_run`` of a GPU, or a
+    A worker has ``gpus_per_run`` of a GPU, or a
     whole one, where the runs are for one. ``ray_address`` is the cluster's; None starts one here.
     """
     _connect(ray_address)
     first = runs[0]
-    crew = RayCrew(trainer or Trainer(provenance), first.device, first.plant, gpus_per_run)
-    ledger = Ledger(
-        Store(results), environment, provenance, fail_fast=fail_fast, limits=limits or Limits()
-    )
+    crew = RayCrew(trainer, first.device, first.plant, gpus_per_run)
     return Schedule(crew, ledger, jobs=jobs, watch=watch, say=say).carry_out(
         [(run,) for run in runs]
     )
