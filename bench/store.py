@@ -1,8 +1,8 @@
 """The parquet store: one immutable file per run in ``runs`` and ``epochs``, and per measurement.
 
 The folders are plain parquet data sets: ``pandas.read_parquet("results/runs")`` reads all runs.
-How a file is kept whole is in ``bench.files``. The epochs are written first: the file in ``runs``
-is what makes a run finished. What ``bench throughput`` measured together is one file in
+How a file is written and read is in ``bench.parquet``. The epochs are written first: the file in
+``runs`` is what makes a run finished. What ``bench throughput`` measured together is one file in
 ``throughput``. There are no locks: two writers of one run do the same work twice, and the record of
 one is kept. Nothing depends on a clock.
 """
@@ -16,17 +16,15 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from bench.files import is_changed, list_names, remove_leftovers, seal, write_whole
+from bench.files import list_names, remove_leftovers
+from bench.parquet import NewerSchemaError, UnreadableError, read_file, write_file
 from bench.records import (
-    ADDED_COLUMNS,
     EPOCHS_SCHEMA,
     FAILED,
     RUNS_SCHEMA,
     SKIPPED,
     THROUGHPUT_SCHEMA,
-    VERSION_KEY,
     Measurement,
     Record,
 )
@@ -44,14 +42,6 @@ SCHEMAS = {RUNS: RUNS_SCHEMA, EPOCHS: EPOCHS_SCHEMA, THROUGHPUT: THROUGHPUT_SCHE
 
 class StoreError(Exception):
     """The results folder cannot be used, with what would be right."""
-
-
-class UnreadableError(Exception):
-    """A file of the store is not whole, or not what its place says."""
-
-
-class NewerSchemaError(UnreadableError):
-    """A file is whole, and of a schema version that is not known here."""
 
 
 @dataclass(frozen=True)
@@ -270,17 +260,6 @@ class Store:
         return frame
 
 
-def write_file(path: Path, rows: pa.Table) -> None:
-    """Write a parquet file; a reader sees it whole or not at all.
-
-    The folder must be there. Raises OSError where it cannot be written to; ``path`` is then as it
-    was.
-    """
-    content = pa.BufferOutputStream()
-    pq.write_table(rows, content, compression="zstd", write_page_checksum=True)
-    write_whole(path, seal(content.getvalue().to_pybytes()))
-
-
 def read_folder(folder: Path, schema: pa.Schema) -> tuple[dict[str, pa.Table], dict[str, str]]:
     """Return the rows of every parquet file by its name, and why the others cannot be read.
 
@@ -302,47 +281,3 @@ def read_folder(folder: Path, schema: pa.Schema) -> tuple[dict[str, pa.Table], d
         except UnreadableError as error:
             unreadable[name] = str(error)
     return files, unreadable
-
-
-def read_file(path: Path, schema: pa.Schema) -> pa.Table:
-    """Return a file's rows in ``schema``, of which the file may be an older version.
-
-    Raises UnreadableError where it is not whole, or of a newer or another schema.
-    """
-    try:
-        content = path.read_bytes()
-        if is_changed(content):
-            raise UnreadableError("its checksum differs: it was changed after it was written")
-        parquet = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-        version = _schema_version(parquet.schema_arrow, newest=int(schema.metadata[VERSION_KEY]))
-        # A file is small: handing it to other threads would take longer than reading it.
-        rows = _migrate(parquet.read(use_threads=False), version, schema)
-        rows = rows if rows.schema.equals(schema) else rows.cast(schema)
-        rows.validate(full=True)  # text that is no UTF-8 would be found much later
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise UnreadableError(" ".join(str(error).split()) or type(error).__name__) from error
-    return rows
-
-
-def _schema_version(schema: pa.Schema, newest: int) -> int:
-    """Return the version that a file's schema names, ``newest`` being the newest known."""
-    text = (schema.metadata or {}).get(VERSION_KEY, b"")
-    if not text.isdigit():
-        raise UnreadableError("it names no schema version")
-    if int(text) > newest:
-        raise NewerSchemaError(
-            f"schema version {int(text)} is newer than {newest}, the newest that is known "
-            "here: read it with the hnrnn that wrote it"
-        )
-    return int(text)
-
-
-def _migrate(rows: pa.Table, version: int, schema: pa.Schema) -> pa.Table:
-    """Return the rows with the columns that a file of ``version`` lacks."""
-    for since, columns in ADDED_COLUMNS.items():
-        for name, value in columns.items():
-            if version < since and name in schema.names:
-                field = schema.field(name)
-                values = pa.array([value] * len(rows), field.type)
-                rows = rows.add_column(schema.get_field_index(name), field, values)
-    return rows

@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from bench.parquet import write_file
 from bench.records import VERSION_KEY
-from bench.store import StoreError, read_folder, write_file
+from bench.store import StoreError, read_folder
 from hnrnn.variants import VARIANTS
 from reports.certificate import INCONCLUSIVE
 from reports.completeness import Square, ranges

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from bench.parquet import write_file
 from bench.records import FAILED, RUNS_SCHEMA
-from bench.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store, write_file
+from bench.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
 from hnrnn.variants import VARIANTS
 from reports import history
 from reports.reading import KNOWN

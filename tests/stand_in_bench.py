@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from bench import plan
 from bench.arguments import make_parser, seeds_joined
+from bench.parquet import write_file
 from bench.records import EPOCHS_SCHEMA, OK, RUNS_SCHEMA, Outcome, Run, recipe, run_id
-from bench.store import THROUGHPUT, Contents, Store, write_file
+from bench.store import THROUGHPUT, Contents, Store
 from hnrnn.published import MEASURES, tables
 from hnrnn.variants import VARIANTS
 from tests.report_data import ENVIRONMENT, PROVENANCE, START, throughput_rows

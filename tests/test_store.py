@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bench import parquet
 from bench import store as store_module
 from bench.records import ADDED_COLUMNS, FAILED, LEARNER, SCHEMA_VERSION, Record
 from bench.store import EPOCHS, RUN_ORDER, RUNS, UNREADABLE, Store, StoreError
@@ -191,7 +192,7 @@ def test_interrupted_write(
     record = dataclasses.replace(records[0], run_id="new")
     with monkeypatch.context() as patch:
         if fault == "write_table":
-            patch.setattr(store_module.pq, "write_table", broken)
+            patch.setattr(parquet.pq, "write_table", broken)
         elif fault == "fsync":
             patch.setattr(os, "fsync", broken)
         else:

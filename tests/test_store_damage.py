@@ -10,17 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.files import SEAL, is_changed, seal
+from bench.parquet import UnreadableError, read_file
 from bench.records import SKIPPED
-from bench.store import (
-    EPOCHS,
-    RUNS,
-    SCHEMAS,
-    THROUGHPUT,
-    UNREADABLE,
-    Store,
-    UnreadableError,
-    read_file,
-)
+from bench.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, UNREADABLE, Store
 from tests.report_data import made_up_record
 from tests.victims import measurement
 
