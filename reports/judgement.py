@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.records import LEARNER
 from bench.store import Contents
 from hnrnn import published
 from hnrnn.variants import VARIANTS
@@ -45,6 +46,8 @@ class Judgement:
     changes: tuple[speed.Change, ...]
     squares: tuple[Square, ...]
     """Every square that has runs tonight."""
+    engine: str
+    """What trained the runs that are judged, as in their column ``engine``."""
     confirmation_seeds: str | None
     """Fresh seeds for what is suspected; None where nothing is."""
 
@@ -101,6 +104,7 @@ def judge(evidence: Evidence) -> Judgement:
         comparison=comparison,
         changes=tuple(changes),
         squares=tuple(sorted(squares_of(evidence.night.runs))),
+        engine=next(iter(night.runs["engine"]), LEARNER),
         confirmation_seeds=_fresh_seeds(evidence, night) if suspected else None,
     )
 

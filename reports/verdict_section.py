@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bench.records import ENSEMBLE
 from bench.text import one_line
 from reports import baseline as baselines
 from reports import proof, speed
@@ -96,8 +97,10 @@ def confirmation_words(judgement: Judgement) -> list[str]:
     variants, backends = (
         one_line(",".join(dict.fromkeys(names))) for names in zip(*squares, strict=True)
     )
+    # An ensemble has no other backends than the notebook's.
+    trained = ["--engine", ENSEMBLE] if judgement.engine == ENSEMBLE else ["--backends", backends]
     return [
-        *("python", "-m", "bench", "run", "--variants", variants, "--backends", backends),
+        *("python", "-m", "bench", "run", "--variants", variants, *trained),
         *("--seeds", judgement.confirmation_seeds, "--results", "results/confirmation"),
     ]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.records import EPOCHS_SCHEMA, FAILED, RUNS_SCHEMA
+from bench.records import ENSEMBLE, EPOCHS_SCHEMA, FAILED, LEARNER, RUNS_SCHEMA
 from bench.store import Contents
 from hnrnn.variants import VARIANTS
 from reports.completeness import notebook_squares
@@ -112,6 +112,16 @@ def test_other_weights_regress() -> None:
     judgement = judged(Evidence(night(20, hashes="x"), night(20)))
     assert (judgement.verdict, judgement.exit_code) == ("regressed", 1)
     assert "Model0 custom: other weights than in the baseline with seeds 0-19" in judgement.reasons
+
+
+def test_the_engine_is_that_of_the_runs() -> None:
+    """What trained the night is what has to confirm it; a night of nothing says the usual."""
+    contents = night(20)
+    assert judged(Evidence(contents)).engine == LEARNER
+    by_ensemble = replace(contents, runs=contents.runs.assign(engine=ENSEMBLE))
+    assert judged(Evidence(by_ensemble)).engine == ENSEMBLE
+    nothing = replace(contents, runs=contents.runs.iloc[:0], epochs=contents.epochs.iloc[:0])
+    assert judged(Evidence(nothing)).engine == LEARNER
 
 
 def test_suspicion_then_confirmation() -> None:

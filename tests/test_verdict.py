@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench.records import FAILED
+from bench.records import ENSEMBLE, FAILED
 from reports.findings import Finding
 from reports.judgement import Evidence, Judgement, judge
 from reports.verdict import as_json, as_junit
@@ -92,6 +92,8 @@ def test_markdown(suspected: Judgement, broken: Judgement) -> None:
     assert "### Against the baseline" in text
     assert "| Model5 | nn | accuracy | 60, 60 |" in text
     assert text.count("| Model0 | 60 |") == 1
+    of_ensemble = replace(suspected, engine=ENSEMBLE)
+    assert "--variants Model5 --engine ensemble --seeds 160-219" in as_markdown(of_ensemble)
     text = as_markdown(broken)
     assert "**Cannot be judged: the data are incomplete or corrupt.**" in text
     assert "<script>" not in text
