@@ -84,6 +84,22 @@ def _add_run(commands: Commands[Parser]) -> None:
         f"{_joined_names(control=False)}; or rightly in another way, to see that nothing is: "
         f"{_joined_names(control=True)}; refused by --profile nightly",
     )
+    _add_engine(run)
+    run.add_argument(
+        "--fail-fast",
+        action="store_true",
+        help="end at the first run that fails; what is finished is kept",
+    )
+    _add_results(run)
+    run.add_argument(
+        "--data",
+        metavar="PATH",
+        help="a copy of fast.ai's human_numbers, folder or archive, that must prove equal to the "
+        "generated text",
+    )
+
+
+def _add_engine(run: Parser) -> None:
     engines = "; ".join(f"{engine.name}: {engine.description}" for engine in ENGINES.values())
     run.add_argument(
         "--engine", choices=ENGINES, default=LOCAL, help=f"what trains the runs ({engines})"
@@ -104,18 +120,6 @@ def _add_run(commands: Commands[Parser]) -> None:
         "--ray-address",
         metavar="ADDRESS",
         help="of --engine ray: a running cluster's, or auto for this machine's; default: start one",
-    )
-    run.add_argument(
-        "--fail-fast",
-        action="store_true",
-        help="end at the first run that fails; what is finished is kept",
-    )
-    _add_results(run)
-    run.add_argument(
-        "--data",
-        metavar="PATH",
-        help="a copy of fast.ai's human_numbers, folder or archive, that must prove equal to the "
-        "generated text",
     )
 
 
