@@ -119,7 +119,7 @@ def compare(
                         torch_version=environment.torch_version,
                     )
                 )
-        work = {name: work_of_ensemble(VARIANTS[name], passes[name]) for name in variants}
+        work = {name: work_of_ensemble(VARIANTS[name], passes[name], device) for name in variants}
         operations = {
             name: operations_of_learner(VARIANTS[name], passes[name]) for name in variants
         }

@@ -49,15 +49,15 @@ class Peak:
     bytes_per_second: float
 
 
-def work_of_ensemble(variant: Variant, epochs: int) -> Work:
-    """Return the work of one seed among many over ``epochs``, in float32.
+def work_of_ensemble(variant: Variant, epochs: int, device: str = "cpu") -> Work:
+    """Return the work of one seed among many over ``epochs``, in float32, as ``device`` does it.
 
     Each operation reads its inputs and writes its results once, as if there were no caches; the
     functions of ``bench.ensemble.pointwise`` are one operation each, as a GPU has them.
     """
-    parameters = Parameters([initial_model(variant, seed) for seed in (0, 1)])
+    parameters = Parameters([initial_model(variant, seed).to(device) for seed in (0, 1)])
     ensemble = ensemble_model(parameters, variant)
-    dls = language_model_data(variant.bptt, parameters.models[0].batch_size)
+    dls = language_model_data(variant.bptt, parameters.models[0].batch_size, device)
     optimizer = AdamW(parameters)
     (coefficients,) = schedule(variant, len(dls.train), 1, parameters.flat_weights)
     traffic = _TrafficCounter()

@@ -27,7 +27,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     monkeypatch.setattr(engine_timing, "_call", call)
     monkeypatch.setattr(engine_timing, "measure_peak", lambda _: Peak(2e9, 5e8))
-    monkeypatch.setattr(engine_timing, "work_of_ensemble", lambda _, e: Work(3e9 * e, 1e9 * e))
+    monkeypatch.setattr(engine_timing, "work_of_ensemble", lambda _, e, __: Work(3e9 * e, 1e9 * e))
     monkeypatch.setattr(engine_timing, "operations_of_learner", lambda _, e: 7e9 * e)
     return made
 
