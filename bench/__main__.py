@@ -94,7 +94,7 @@ def engines(options: argparse.Namespace) -> int:
     from bench.engine_timing import as_markdown, compare
     from bench.environment import find_device
 
-    comparison = compare(
+    timed = compare(
         variants,
         device=find_device(options.device),
         rounds=options.rounds,
@@ -102,9 +102,9 @@ def engines(options: argparse.Namespace) -> int:
         epochs=options.epochs,
         watch=lambda line: print(line, file=sys.stderr),
     )
-    print(as_markdown(comparison))
+    print(as_markdown(timed))
     if options.output:
-        comparison.frame().to_csv(options.output, index=False)
+        timed.to_csv(options.output, index=False)
     return 0
 
 

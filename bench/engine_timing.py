@@ -21,7 +21,6 @@ from bench.ensemble.training import fit_many
 from bench.environment import read_environment, reproducible_settings
 from bench.records import ENSEMBLE, LEARNER
 from bench.roofline import (
-    Peak,
     Work,
     measure_peak,
     operations_of_learner,
@@ -45,7 +44,7 @@ FLOOR_HEADINGS = (
 
 @dataclass(frozen=True)
 class TimedTraining:
-    """One call's seconds."""
+    """One call's seconds, and what they are held against."""
 
     variant: str
     engine: str
@@ -56,23 +55,15 @@ class TimedTraining:
     seeds: int
     epochs: int
     wall_seconds: float
+    operations: float
+    """Of one seed, as ``bench.roofline`` counts them."""
+    traffic_bytes: float
+    """Of one seed; NaN where they are not counted."""
+    peak_operations_per_second: float
+    """What the device did at most before the first round."""
+    peak_bytes_per_second: float
     device_name: str
     torch_version: str
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What was timed, and what it is held against."""
-
-    trainings: tuple[TimedTraining, ...]
-    ensemble_work: dict[str, Work]
-    """By variant, of one seed over the epochs that were timed."""
-    learner_operations: dict[str, float]
-    peak: Peak
-
-    def frame(self) -> pd.DataFrame:
-        """Return the timed calls, one row each."""
-        return pd.DataFrame([asdict(training) for training in self.trainings])
 
 
 def compare(
@@ -83,21 +74,27 @@ def compare(
     seeds: int | None = None,
     epochs: int | None = None,
     watch: Callable[[str], None],
-) -> Comparison:
-    """Time both on ``device``, ``cpu`` (one thread) or ``cuda``.
+) -> pd.DataFrame:
+    """Time both on ``device``, ``cpu`` (one thread) or ``cuda``; return a row a call.
 
-    An ensemble has ``seeds`` seeds, else as many as are trained at once there. A training has at
-    most ``epochs``; None is the recipe's. ``watch`` is called with a line before each call.
+    The columns are those of ``TimedTraining``. An ensemble has ``seeds`` seeds, else as many as are
+    trained at once there. A training has at most ``epochs``; None is the recipe's. ``watch`` is
+    called with a line before each call.
     """
     passes = {
         name: min(epochs or VARIANTS[name].epochs, VARIANTS[name].epochs) for name in variants
     }
     trainings: list[TimedTraining] = []
     with reproducible_settings():
-        environment = read_environment(device)
+        environment, peak = read_environment(device), measure_peak(device)
         at_once = {
             name: {LEARNER: 1, ENSEMBLE: seeds or _most_seeds(name, device)} for name in variants
         }
+        work: dict[tuple[str, str], Work] = {}
+        for name in variants:
+            variant = VARIANTS[name]
+            work[name, LEARNER] = Work(operations_of_learner(variant, passes[name]), np.nan)
+            work[name, ENSEMBLE] = work_of_ensemble(variant, passes[name], device)
         for name, engine in product(variants, ENGINES):
             watch(f"{name} {engine}: first call")  # what is loaded and compiled once
             _call(engine, name, at_once[name][engine], 1, device)
@@ -115,15 +112,15 @@ def compare(
                         seeds=count,
                         epochs=passes[name],
                         wall_seconds=seconds,
+                        operations=work[name, engine].operations,
+                        traffic_bytes=work[name, engine].traffic_bytes,
+                        peak_operations_per_second=peak.operations_per_second,
+                        peak_bytes_per_second=peak.bytes_per_second,
                         device_name=environment.device_name,
                         torch_version=environment.torch_version,
                     )
                 )
-        work = {name: work_of_ensemble(VARIANTS[name], passes[name], device) for name in variants}
-        operations = {
-            name: operations_of_learner(VARIANTS[name], passes[name]) for name in variants
-        }
-        return Comparison(tuple(trainings), work, operations, measure_peak(device))
+    return pd.DataFrame([asdict(training) for training in trainings])
 
 
 def _most_seeds(variant: str, device: str) -> int:
@@ -143,47 +140,44 @@ def _call(engine: str, variant: str, seeds: int, epochs: int, device: str) -> fl
     return time.perf_counter() - start
 
 
-def as_markdown(comparison: Comparison) -> str:
+def as_markdown(timed: pd.DataFrame) -> str:
     """Return two tables with a row a variant and one for all: what was timed, and the floors.
 
-    Seconds and ratios are medians over rounds.
+    ``timed`` is what ``compare`` returns. Seconds and ratios are medians over rounds.
     """
-    names = list(comparison.ensemble_work)
-    groups = {name: [name] for name in names} | ({"together": names} if len(names) > 1 else {})
-    timed = [_timed_row(name, members, comparison) for name, members in groups.items()]
-    floors = [_floor_row(name, members, comparison) for name, members in groups.items()]
-    first, peak = comparison.trainings[0], comparison.peak
+    groups: dict[object, pd.DataFrame] = dict(iter(timed.groupby("variant", sort=False)))
+    if len(groups) > 1:
+        groups["together"] = timed
+    first = timed.iloc[0]
     source = (
         f"{first.device_name}, torch {first.torch_version}, does "
-        f"{peak.operations_per_second / 1e9:,.0f} GFLOP/s in a large product, and moves "
-        f"{peak.bytes_per_second / 1e9:,.0f} GB/s in a large copy. A seed takes, at least:"
+        f"{first.peak_operations_per_second / 1e9:,.0f} GFLOP/s in a large product, and moves "
+        f"{first.peak_bytes_per_second / 1e9:,.0f} GB/s in a large copy. A seed takes, at least:"
     )
-    return "\n".join([*TIMED_HEADINGS, *timed, "", source, "", *FLOOR_HEADINGS, *floors])
+    seconds = [_timed_row(str(name), rows) for name, rows in groups.items()]
+    floors = [_floor_row(str(name), rows) for name, rows in groups.items()]
+    return "\n".join([*TIMED_HEADINGS, *seconds, "", source, "", *FLOOR_HEADINGS, *floors])
 
 
-def _timed_row(name: str, members: Sequence[str], comparison: Comparison) -> str:
-    trainings = [t for t in comparison.trainings if t.variant in members]
-    rounds = 1 + max(training.round for training in trainings)
-    seconds = {engine: np.zeros(rounds) for engine in ENGINES}
-    for training in trainings:
-        seconds[training.engine][training.round] += training.wall_seconds / training.seeds
-    ratios = seconds[LEARNER] / seconds[ENSEMBLE]
-    learner, ensemble = (float(np.median(seconds[engine])) for engine in ENGINES)
-    sizes = dict.fromkeys(t.seeds for t in trainings if t.engine == ENSEMBLE)
+def _timed_row(name: str, rows: pd.DataFrame) -> str:
+    per_seed = rows["wall_seconds"] / rows["seeds"]
+    by_round = per_seed.groupby([rows["engine"], rows["round"]]).sum()
+    learner, ensemble = (by_round[engine].to_numpy() for engine in ENGINES)
+    ratios = learner / ensemble
+    sizes = rows.loc[rows["engine"] == ENSEMBLE, "seeds"].unique()
     return (
-        f"| {name} | {', '.join(map(str, sizes))} | {learner:.3g} | {ensemble:.3g} | "
-        f"{np.median(ratios):.2f} | {ratios.min():.2f} to {ratios.max():.2f} | "
-        f"{3600 / ensemble:,.0f} |"
+        f"| {name} | {', '.join(map(str, sizes))} | {np.median(learner):#.3g} | "
+        f"{np.median(ensemble):#.3g} | {np.median(ratios):.2f} | {ratios.min():.2f} to "
+        f"{ratios.max():.2f} | {3600 / np.median(ensemble):,.0f} |"
     )
 
 
-def _floor_row(name: str, members: Sequence[str], comparison: Comparison) -> str:
-    peak = comparison.peak
-    of_learner = sum(comparison.learner_operations[member] for member in members)
-    operations = sum(comparison.ensemble_work[member].operations for member in members)
-    moved = sum(comparison.ensemble_work[member].traffic_bytes for member in members)
+def _floor_row(name: str, rows: pd.DataFrame) -> str:
+    work = rows.drop_duplicates(["variant", "engine"]).groupby("engine")
+    operations, moved = work["operations"].sum(), work["traffic_bytes"].sum()
+    first = rows.iloc[0]
     return (
-        f"| {name} | {of_learner / 1e9:.1f} | {operations / 1e9:.1f} | "
-        f"{operations / peak.operations_per_second:.3g} | {moved / 1e9:.1f} | "
-        f"{moved / peak.bytes_per_second:.3g} |"
+        f"| {name} | {operations[LEARNER] / 1e9:.1f} | {operations[ENSEMBLE] / 1e9:.1f} | "
+        f"{operations[ENSEMBLE] / first.peak_operations_per_second:#.3g} | "
+        f"{moved[ENSEMBLE] / 1e9:.1f} | {moved[ENSEMBLE] / first.peak_bytes_per_second:#.3g} |"
     )

@@ -56,15 +56,13 @@ def test_interleaved(calls: Calls) -> None:
 @pytest.mark.usefixtures("calls")
 def test_table() -> None:
     """Seconds are a seed's, ratios those of each round, and floors those of the machine's peak."""
-    comparison = compare(
-        ["Model0", "Model4"], device="cpu", rounds=2, seeds=8, epochs=1, watch=print
-    )
-    lines = as_markdown(comparison).splitlines()
-    assert "| Model0 | 8 | 2 | 0.45 | 4.50 | 4.00 to 5.00 | 8,000 |" in lines
-    assert "| together | 8 | 5 | 1.12 | 4.50 | 4.00 to 5.00 | 3,200 |" in lines
-    assert "| Model4 | 7.0 | 3.0 | 1.5 | 1.0 | 2 |" in lines
-    assert "| together | 14.0 | 6.0 | 3 | 2.0 | 4 |" in lines
-    assert "2 GFLOP/s in a large product, and moves 0 GB/s" in as_markdown(comparison)
+    timed = compare(["Model0", "Model4"], device="cpu", rounds=2, seeds=8, epochs=1, watch=print)
+    lines = as_markdown(timed).splitlines()
+    assert "| Model0 | 8 | 2.00 | 0.450 | 4.50 | 4.00 to 5.00 | 8,000 |" in lines
+    assert "| together | 8 | 5.00 | 1.12 | 4.50 | 4.00 to 5.00 | 3,200 |" in lines
+    assert "| Model4 | 7.0 | 3.0 | 1.50 | 1.0 | 2.00 |" in lines
+    assert "| together | 14.0 | 6.0 | 3.00 | 2.0 | 4.00 |" in lines
+    assert "2 GFLOP/s in a large product, and moves 0 GB/s" in as_markdown(timed)
     widths = [line.count("|") for line in lines if line.startswith("|")]
     assert widths == [8] * 5 + [7] * 5
 
@@ -72,8 +70,8 @@ def test_table() -> None:
 @pytest.mark.usefixtures("calls")
 def test_one_variant_has_no_sum() -> None:
     """Of a variant alone there is nothing to add."""
-    comparison = compare(["Model4"], device="cpu", rounds=1, watch=print)
-    assert "together" not in as_markdown(comparison)
+    timed = compare(["Model4"], device="cpu", rounds=1, watch=print)
+    assert "together" not in as_markdown(timed)
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
