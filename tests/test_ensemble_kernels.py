@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterator
 
@@ -33,7 +32,9 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pointwise]:
         monkeypatch.setenv("TRITON_INTERPRET", "1")
     pytest.importorskip("triton", reason="there is no Triton for this system")
     monkeypatch.delitem(sys.modules, NAME, raising=False)
-    yield importlib.import_module(NAME).KERNELS
+    from bench.ensemble.kernels import KERNELS
+
+    yield KERNELS
     sys.modules.pop(NAME)
 
 
