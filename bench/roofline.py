@@ -55,7 +55,7 @@ def work_of_ensemble(variant: Variant, epochs: int, device: str = "cpu") -> Work
     Each operation reads its inputs and writes its results once, as if there were no caches; the
     functions of ``bench.ensemble.pointwise`` are one operation each, as a GPU has them.
     """
-    parameters = Parameters([initial_model(variant, seed).to(device) for seed in (0, 1)])
+    parameters = Parameters([initial_model(variant, seed) for seed in (0, 1)], device)
     ensemble = ensemble_model(parameters, variant)
     dls = language_model_data(variant.bptt, parameters.models[0].batch_size, device)
     optimizer = AdamW(parameters)

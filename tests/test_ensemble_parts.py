@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from bench.ensemble.batches import Batch, Layout, prepare
 from bench.ensemble.chunks import chunk_size, split
@@ -104,6 +109,41 @@ def test_the_step_over_fixed_tensors_is_the_step(name: str) -> None:
             step(batch, row)
         weights.append(parameters.flat_weights)
     assert torch.equal(*weights)
+
+
+class Here(TorchDispatchMode):
+    """Raises where an operation has a tensor that is not on the meta device."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for value in tree_leaves((args, kwargs, result)):
+            assert not isinstance(value, Tensor) or value.is_meta, f"{func} on {value.device}"
+        return result
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_step_stays_on_its_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training and validation neither ask the device for a value nor bring tensors from elsewhere.
+
+    On a GPU either would be a wait, or cannot be captured. The meta device has no values to give.
+    """
+    monkeypatch.setattr("bench.ensemble.models.sum_by_token", one_hot_sums)
+    monkeypatch.setattr("bench.ensemble.elman.sum_by_token", one_hot_sums)
+    monkeypatch.setattr("bench.ensemble.gru.sum_by_token", one_hot_sums)
+    variant = VARIANTS[name]
+    parameters = Parameters(models(name), "meta")
+    ensemble = ensemble_model(parameters, variant)
+    optimizer = AdamW(parameters)
+    (row,) = schedule(variant, 40, 1, parameters.flat_weights)
+    (batch,) = batches(ensemble.layout, variant.bptt, 1)
+    batch = Batch(*(getattr(batch, field.name).to("meta") for field in fields(batch)))
+    with Here():
+        losses = [ensemble.train(batch)]
+        optimizer.step(row)
+        losses += ensemble.validate(batch)
+    assert [loss.shape for loss in losses] == [(2,)] * 3
 
 
 def test_time_major_batches() -> None:

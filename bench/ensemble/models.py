@@ -164,7 +164,7 @@ class EveryToken:
         """See ``EnsembleModel``."""
         self.parameters.store(batches * self.normalisations)
         if self.keeps_state:
-            h = torch.stack([layer.state_steps[0] for layer in self.layers], dim=1)
+            h = torch.stack([layer.state_steps[0] for layer in self.layers], dim=1).cpu()
             for model, its_h in zip(self.parameters.models, h, strict=True):
                 model.h.copy_(its_h.view(model.h.shape))
 

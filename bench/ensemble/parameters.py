@@ -39,19 +39,22 @@ class Parameters:
     ``flat_gradients``, (S, P). ``running_mean`` and ``running_variance`` are (S, hidden).
     """
 
-    def __init__(self, models: Sequence[Model]) -> None:
-        """Copy from the models, which share shapes, dtype and device."""
+    def __init__(self, models: Sequence[Model], device: str | torch.device = "cpu") -> None:
+        """Copy to ``device`` from the models, which share shapes and dtype and are on the CPU.
+
+        Everything of one kind is copied at once: a thousand models have tens of thousands of
+        tensors, and a GPU takes as long for a small one as for all.
+        """
         self.models = models
         self._of_models = [trained_parameters(model) for model in models]
-        self.flat_weights = torch.stack(
-            [torch.cat([p.detach().flatten() for p in own.values()]) for own in self._of_models]
-        )
+        rows = [torch.cat([p.detach().flatten() for p in own.values()]) for own in self._of_models]
+        self.flat_weights = torch.stack(rows).to(device)
         self.flat_gradients = torch.zeros_like(self.flat_weights)
         self.weights = self._views(self.flat_weights)
         self.gradients = self._views(self.flat_gradients)
         normalisations = [normalisation_of(model) for model in models]
-        self.running_mean = _stack([layer.running_mean for layer in normalisations])
-        self.running_variance = _stack([layer.running_var for layer in normalisations])
+        self.running_mean = _stack([layer.running_mean for layer in normalisations]).to(device)
+        self.running_variance = _stack([layer.running_var for layer in normalisations]).to(device)
 
     def _views(self, flat: Tensor) -> Mapping[str, Tensor]:
         views, start = {}, 0
@@ -67,14 +70,13 @@ class Parameters:
 
         ``normalisations`` is how often each BatchNorm was called in training.
         """
+        weights = self._views(self.flat_weights.cpu())
+        means, variances = self.running_mean.cpu(), self.running_variance.cpu()
         for seed, (model, own) in enumerate(zip(self.models, self._of_models, strict=True)):
             for name, parameter in own.items():
-                parameter.copy_(self.weights[name][seed])
+                parameter.copy_(weights[name][seed])
             layer = normalisation_of(model)
-            for kept, found in (
-                (layer.running_mean, self.running_mean),
-                (layer.running_var, self.running_variance),
-            ):
+            for kept, found in ((layer.running_mean, means), (layer.running_var, variances)):
                 _present(kept).copy_(found[seed])
             _present(layer.num_batches_tracked).add_(normalisations)
 

@@ -52,9 +52,10 @@ def fit_many(
     """Train every seed by the variant's recipe and return their trainings, in the seeds' order.
 
     Each is what ``hnrnn.training.fit`` returns for that seed: ``model`` is an ordinary model with
-    the final weights, statistics and hidden state. A pass's seconds are the chunk's, shared out
-    evenly. The other arguments are those of ``fit``; ``initial_weights`` has them by seed. At most
-    ``largest_chunk`` seeds, else as many as ``chunk_size`` says, are trained at once.
+    the final weights, statistics and hidden state, but on the CPU whatever the device. A
+    pass's seconds are the chunk's, shared out evenly. The other arguments are those of ``fit``;
+    ``initial_weights`` has them by seed. At most ``largest_chunk`` seeds, else as many as
+    ``chunk_size`` says, are trained at once.
 
     Raises ValueError for an argument that ``fit`` would not take.
     """
@@ -74,20 +75,24 @@ def fit_many(
         models = []
         for seed in chunk if len(chunk) > 1 else [*chunk, *chunk]:
             model = initial_model(variant, seed, initialisation=initialisation)
-            model = model.to(device=device, dtype=DTYPES[dtype])
+            model = model.to(dtype=DTYPES[dtype])
             set_weights(model, initial_weights.get(seed, {}))
             models.append(model)
-        trainings += _fit_chunk(variant, chunk, models, epochs or variant.epochs)
+        trainings += _fit_chunk(variant, chunk, models, epochs or variant.epochs, device)
     return trainings
 
 
 @torch.no_grad()
 def _fit_chunk(
-    variant: Variant, seeds: Sequence[int], models: Sequence[Model], epochs: int
+    variant: Variant,
+    seeds: Sequence[int],
+    models: Sequence[Model],
+    epochs: int,
+    device: torch.device,
 ) -> list[Training]:
     """Train the models and return the trainings of the seeds, those of the first models."""
     hashes = [weights_sha256(model) for model in models]
-    parameters = Parameters(models)
+    parameters = Parameters(models, device)
     like = parameters.flat_weights
     dls = language_model_data(variant.bptt, models[0].batch_size, like.device)
     ensemble = ensemble_model(parameters, variant)
