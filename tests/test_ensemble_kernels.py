@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -123,8 +124,8 @@ def test_training_steps(kernels: Pointwise, monkeypatch: pytest.MonkeyPatch) -> 
     for steps in (kernels, IN_PLACE):
         for user in ("gru", "optimizer"):
             monkeypatch.setattr(f"bench.ensemble.{user}.pointwise_for", lambda _, own=steps: own)
-        models = [initial_model("Model5", seed).double().to(DEVICE) for seed in (0, 1)]
-        parameters = Parameters(models)
+        models = [initial_model("Model5", seed).double() for seed in (0, 1)]
+        parameters = Parameters(models, DEVICE)
         ensemble, optimizer = ensemble_model(parameters, variant), AdamW(parameters)
         stream = list(language_model_data(variant.bptt, device=DEVICE).train)[:2]
         batches = prepare(stream, ensemble.layout, seeds=2, dtype=torch.float64)
@@ -135,3 +136,36 @@ def test_training_steps(kernels: Pointwise, monkeypatch: pytest.MonkeyPatch) -> 
         ends.append(parameters.flat_weights)
     assert not torch.equal(*ends)  # otherwise both were the plain steps
     torch.testing.assert_close(*ends, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("strides", ["i32", "i64"])
+@pytest.mark.parametrize("values", ["*fp32", "*fp64"])
+def test_they_compile(
+    values: str, strides: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each becomes machine code of an H100, for which no GPU is needed."""
+    pytest.importorskip("triton", reason="there is no Triton for this system")
+    from triton import compiler
+    from triton.backends.compiler import GPUTarget
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.delitem(sys.modules, NAME, raising=False)
+    from bench.ensemble.kernels import BLOCK, FP_FUSION, _adamw, _gru_backward, _gru_forward
+
+    sizes = {"HIDDEN": 64, "BLOCK": BLOCK}
+    cases = [
+        (_gru_forward, sizes),
+        (_gru_backward, {**sizes, "HAS_EARLIER": True}),
+        (_gru_backward, {**sizes, "HAS_EARLIER": False}),
+        (_adamw, {"KEPT": 0.99, "ADDED": 0.01, "EPS": 1e-5, "BLOCK": BLOCK}),
+    ]
+    for kernel, constants in cases:
+        types = dict.fromkeys(kernel.arg_names, values) | dict.fromkeys(constants, "constexpr")
+        for name in types:
+            if name.endswith("_stride"):
+                types[name] = strides
+        source = compiler.ASTSource(kernel, types | {"size": "i32"}, constexprs=constants)
+        options = {"enable_fp_fusion": FP_FUSION}
+        built = compiler.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
+        assert built.asm["cubin"]

@@ -17,6 +17,8 @@ from hnrnn.training import BETAS, EPS
 
 BLOCK = 1024
 """Values that a program handles."""
+FP_FUSION = True
+"""Whether a product and a sum may be rounded as one, as in torch's own kernels on a GPU."""
 
 
 def gru_forward(parts: Sequence[Tensor], previous: Tensor, state: Tensor) -> None:
@@ -32,6 +34,7 @@ def gru_forward(parts: Sequence[Tensor], previous: Tensor, state: Tensor) -> Non
         size,
         HIDDEN=state.shape[2],
         BLOCK=BLOCK,
+        enable_fp_fusion=FP_FUSION,
     )
 
 
@@ -86,6 +89,7 @@ def gru_backward(
         HAS_EARLIER=earlier is not None,
         HIDDEN=previous.shape[2],
         BLOCK=BLOCK,
+        enable_fp_fusion=FP_FUSION,
     )
 
 
@@ -145,6 +149,7 @@ def adamw(
         ADDED=1 - BETAS[1],
         EPS=EPS,
         BLOCK=BLOCK,
+        enable_fp_fusion=FP_FUSION,
     )
 
 
