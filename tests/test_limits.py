@@ -51,6 +51,15 @@ def test_nothing_is_known() -> None:
     assert "200 times what such a run takes elsewhere" in limits().of(ONE).grounds
 
 
+def test_ceiling() -> None:
+    """A thousand seeds at once, of which nothing is known, do not have a thousand limits."""
+    known = Limits(floor_seconds=0.0, of_nothing=200, ceiling_seconds=5000.0)
+    assert known.of(ONE, 1000).seconds == pytest.approx(5000.0)
+    assert known.of(ONE).seconds == pytest.approx(200 * expected_cost(ONE))
+    known.learn(PEER, 100.0)
+    assert known.of(ONE, 1000).seconds > 5000.0
+
+
 def test_floor() -> None:
     """However quick the others are, nothing is ended before the floor."""
     known = Limits(floor_seconds=60.0, of_peers=10)

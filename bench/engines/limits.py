@@ -32,6 +32,8 @@ class Limits:
     """Where there are no peers: times the slowest of the others, each over its expected cost."""
     of_nothing: float = 1000.0
     """Where no run has ended yet: seconds for each second of ``plan.expected_cost``."""
+    ceiling_seconds: float = 6 * 3600.0
+    """No runs go on longer where none has ended yet: many together take less than their sum."""
     start_seconds: float = 600.0
     """How long a worker may take until it is ready: it loads torch, from a slow disk perhaps."""
     _seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)
@@ -53,9 +55,9 @@ class Limits:
         if self._slowest:
             scaled = count * self._slowest * expected_cost(run)
             return self._limit(self.of_others, scaled, "what the other runs let expect")
-        return self._limit(
-            self.of_nothing, count * expected_cost(run), "what such a run takes elsewhere"
-        )
+        expected = count * expected_cost(run)
+        factor = min(self.of_nothing, self.ceiling_seconds / expected)
+        return self._limit(factor, expected, "what such a run takes elsewhere")
 
     def of_start(self) -> Limit:
         """Return how long a worker may take until it is ready."""
