@@ -41,7 +41,7 @@ def _square(variant: str, backend: str, device: str) -> Square:
         notebook=VARIANTS[variant].backend == backend,
         runs_here=obstacle is None,
         obstacle=obstacle,
-        kernel=None if obstacle else IMPLEMENTATIONS[backend].kernel(device),
+        kernel=None if obstacle else IMPLEMENTATIONS[backend].kernel(VARIANTS[variant], device),
     )
 
 

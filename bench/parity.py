@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.backends import IMPLEMENTATIONS
-from bench.backends.graphed import WARM_UP_STEPS, GraphedStep
+from bench.backends.graphed import GraphedStep
 from bench.backends.implementation import Implementation
 from bench.backends.recurrence import canonical_parameters, load_weights
+from bench.cuda_graph import WARM_UP_CALLS
 from bench.grid import reference_backend
 from hnrnn.models import build_model
 from hnrnn.training import BETAS, EPS, LOSSES, WEIGHT_DECAY
@@ -29,7 +30,7 @@ FLOAT64_BOUND = 1e-12
 """Of the largest difference, beside the largest value of the same quantity (or 1)."""
 FLOAT32_FACTOR = 16
 """How many times the reference's own rounding error in float32 a backend's may be."""
-STEPS = WARM_UP_STEPS + 3
+STEPS = WARM_UP_CALLS + 3
 LEARNING_RATE = 1e-3
 
 Quantities = dict[str, Tensor]

@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.backends import IMPLEMENTATIONS
 from bench.backends.graphed import GraphedTraining
+from bench.ensemble.stepping import kernel_of
 from bench.ensemble.training import fit_many
 from bench.environment import (
     device_works,
@@ -39,8 +40,6 @@ from bench.records import (
 )
 from hnrnn.training import Training, fit, weights_sha256
 from hnrnn.variants import VARIANTS
-
-ENSEMBLE_KERNEL = "ATen over all seeds, own backward"
 
 
 def execute(run: Run, provenance: Provenance | None = None) -> Record:
@@ -73,7 +72,7 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
             except Exception as error:  # noqa: BLE001  # whatever it is, it costs this run only
                 result = {"status": FAILED, "error": _failure(error, run.device)}
         outcome = Outcome(
-            kernel=implementation.kernel(run.device),
+            kernel=implementation.kernel(VARIANTS[run.variant], run.device),
             started_at=started_at,
             ended_at=datetime.now(UTC),
             total_seconds=time.perf_counter() - start,
@@ -124,7 +123,7 @@ def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> l
         if error is None:
             result = _result(trainings[number])
             epochs = _epochs(run, identity, trainings[number])
-        outcome = Outcome(kernel=ENSEMBLE_KERNEL, **times, **result)
+        outcome = Outcome(kernel=kernel_of(first.device), **times, **result)
         records.append(Record(identity, run, environment, provenance, outcome, epochs))
     return records
 

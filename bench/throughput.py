@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from bench.backends import IMPLEMENTATIONS
-from bench.backends.graphed import WARM_UP_STEPS
+from bench.cuda_graph import WARM_UP_CALLS
 from bench.environment import read_environment, read_provenance, reproducible_settings
 from bench.grid import reference_backend
 from bench.parity import check
@@ -144,7 +144,7 @@ def _gate(variant: Variant, backend: str, device: str, dtype: str) -> Timed:
     except Exception as error:  # noqa: BLE001  # a compiler can fail in many ways
         return _failed(timed, error)
     with implementation.settings():
-        kernel = implementation.kernel(device)
+        kernel = implementation.kernel(variant, device)
     return replace(
         timed,
         kernel=kernel,
@@ -169,7 +169,7 @@ def _prepare(variant: Variant, timed: Timed, effort: Effort) -> _Entry:
         for phase in session.phases:
             entry.first_call_seconds[phase] = session.run(phase, 1).wall_seconds
             if phase == "train_step":
-                session.run(phase, WARM_UP_STEPS - 1)
+                session.run(phase, WARM_UP_CALLS - 1)
                 entry.peak_memory_bytes = session.peak_memory_bytes()
     for phase in set(session.phases) & set(effort.phases):
         entry.steps[phase] = 1
@@ -226,6 +226,6 @@ def _with_costs(entry: _Entry, phase: str, blocks: Sequence[Block]) -> Timed:
             if entry.timed.backend == "compiled"
             else None
         ),
-        capture_seconds=graphed.capture_seconds if graphed else None,
+        capture_seconds=graphed.graph.capture_seconds if graphed else None,
         peak_memory_bytes=entry.peak_memory_bytes if phase == "train_step" else None,
     )

@@ -96,7 +96,7 @@ class Session:
         """Return the most that a training step holds beyond what was there before it.
 
         Of a graphed step it is what the capture holds, which stays the graph's: measure it after
-        exactly ``WARM_UP_STEPS`` training steps.
+        exactly ``WARM_UP_CALLS`` training steps.
         """
         step = self._step("train_step")
         with self.implementation.settings():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.backends import IMPLEMENTATIONS
+from bench.backends.compiled import triton_obstacle
 from bench.backends.custom_hoisted import HoistedFullyConnected, elman_layer, gru_layer
 from bench.backends.graphed import GraphedTraining
 from bench.backends.recurrence import (
@@ -21,6 +23,7 @@ from bench.backends.recurrence import (
     load_weights,
     model_weights,
 )
+from bench.ensemble.stepping import kernel_of
 from bench.grid import BACKENDS
 from bench.parity import (
     Sizes,
@@ -266,6 +269,27 @@ def test_obstacles(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_what_triton_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a package, a C compiler or Python's headers the first kernel would fail."""
+    found: dict[str, object] = {"triton": object(), "gcc": "/usr/bin/gcc", "INCLUDEPY": tmp_path}
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr("bench.backends.compiled.find_spec", found.get)
+    monkeypatch.setattr("bench.backends.compiled.shutil.which", found.get)
+    monkeypatch.setattr("bench.backends.compiled.sysconfig.get_config_var", found.get)
+    assert "headers" in str(triton_obstacle())
+    (tmp_path / "Python.h").touch()
+    assert triton_obstacle() is None
+    assert kernel_of("cuda") == "CUDA graph over ATen and Triton over all seeds, own backward"
+    del found["gcc"]
+    assert "C compiler" in str(triton_obstacle())
+    assert kernel_of("cuda") == "CUDA graph over ATen over all seeds, own backward"
+    monkeypatch.setenv("CC", "icx")
+    assert triton_obstacle() is None
+    del found["triton"]
+    assert "pip install triton" in str(IMPLEMENTATIONS["compiled"].obstacle("cuda"))
+    assert kernel_of("cpu") == "ATen over all seeds, own backward"
+
+
 def test_nn_has_no_fully_connected_models() -> None:
     """A square that does not exist cannot be built by accident."""
     with pytest.raises(NotImplementedError, match="nn does not execute Model0"):
@@ -283,18 +307,19 @@ def test_hoisted_model0_takes_short_and_long_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backend", "device", "kernel"),
+    ("backend", "variant", "device", "kernel"),
     [
-        ("nn", "cpu", "ATen"),
-        ("nn", "cuda", "cuDNN"),
-        ("nn_no_cudnn", "cuda", "ATen"),
-        ("cell", "cuda", "Python loop over ATen"),
-        ("compiled", "cpu", "Inductor C++"),
-        ("compiled", "cuda", "Inductor Triton"),
-        ("graphed", "cuda", "CUDA graph over cuDNN"),
-        ("graphed_loop", "cuda", "CUDA graph over ATen"),
+        ("nn", "Model4", "cpu", "ATen"),
+        ("nn", "Model4", "cuda", "cuDNN"),
+        ("nn_no_cudnn", "Model4", "cuda", "ATen"),
+        ("cell", "Model4", "cuda", "Python loop over ATen"),
+        ("compiled", "Model4", "cpu", "Inductor C++"),
+        ("compiled", "Model4", "cuda", "Inductor Triton"),
+        ("graphed", "Model4", "cuda", "CUDA graph over cuDNN"),
+        ("graphed", "Model3", "cuda", "CUDA graph over ATen"),
+        ("graphed_loop", "Model4", "cuda", "CUDA graph over ATen"),
     ],
 )
-def test_kernel(backend: str, device: str, kernel: str) -> None:
+def test_kernel(backend: str, variant: str, device: str, kernel: str) -> None:
     """The kernel is called what it is: nn.GRU on a CPU is not cuDNN."""
-    assert IMPLEMENTATIONS[backend].kernel(device) == kernel
+    assert IMPLEMENTATIONS[backend].kernel(VARIANTS[variant], device) == kernel

@@ -6,7 +6,7 @@ from torch import nn
 
 from bench.backends.implementation import Implementation
 from bench.backends.recurrence import LoopRecurrence, layers_of
-from hnrnn.variants import Recurrence
+from hnrnn.variants import Recurrence, Variant
 
 
 class Cell(Implementation):
@@ -19,9 +19,9 @@ class Cell(Implementation):
         del device
         return None
 
-    def kernel(self, device: str) -> str:
+    def kernel(self, variant: Variant, device: str) -> str:
         """The loop is Python's, each step ATen's."""
-        del device
+        del variant, device
         return "Python loop over ATen"
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import sysconfig
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import cast
 
 from torch import nn
 
 from bench.backends.custom import Custom
 from hnrnn.models import FullyConnected
-from hnrnn.variants import Recurrence
+from hnrnn.variants import Recurrence, Variant
 
 
 class Compiled(Custom):
@@ -26,16 +28,17 @@ class Compiled(Custom):
     name = "compiled"
 
     def obstacle(self, device: str) -> str | None:
-        """A CPU needs a C++ compiler, a GPU the ``triton`` package."""
+        """A CPU needs a C++ compiler, a GPU what Triton needs."""
         if device == "cuda":
-            return None if find_spec("triton") else "needs the triton package: pip install triton"
+            return triton_obstacle()
         compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
         if shutil.which(compiler):
             return None
         return f"needs the C++ compiler {compiler}: install it, or name another in CXX"
 
-    def kernel(self, device: str) -> str:
+    def kernel(self, variant: Variant, device: str) -> str:
         """Inductor writes Triton for a GPU and C++ for a CPU."""
+        del variant
         return f"Inductor {'Triton' if device == 'cuda' else 'C++'}"
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:
@@ -54,6 +57,17 @@ class Compiled(Custom):
         return cast(
             "AbstractContextManager[object]", torch._dynamo.config.patch(recompile_limit=64)
         )
+
+
+def triton_obstacle() -> str | None:
+    """Return what Triton lacks for kernels on a GPU: it has their launchers compiled, in C."""
+    if not find_spec("triton"):
+        return "needs the triton package: pip install triton"
+    if not os.environ.get("CC") and not shutil.which("gcc") and not shutil.which("clang"):
+        return "needs a C compiler, for Triton: install gcc, or name another in CC"
+    if not Path(sysconfig.get_config_var("INCLUDEPY"), "Python.h").is_file():
+        return "needs Python's C headers, for Triton: install python3-dev"
+    return None
 
 
 def _compiled(module: nn.Module) -> nn.Module:

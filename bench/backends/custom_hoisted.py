@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 
 from bench.backends.implementation import Implementation
 from hnrnn.models import FullyConnected, Model0, Model1, check_rows
-from hnrnn.variants import Recurrence
+from hnrnn.variants import Recurrence, Variant
 
 
 class ElmanLayer(Function):
@@ -341,9 +341,9 @@ class CustomHoisted(Implementation):
         del device
         return None
 
-    def kernel(self, device: str) -> str:
+    def kernel(self, variant: Variant, device: str) -> str:
         """The loop is Python's, each step ATen's."""
-        del device
+        del variant, device
         return "Python loop over ATen, own backward"
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:

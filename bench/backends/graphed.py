@@ -1,13 +1,11 @@
 """``graphed`` and ``graphed_loop``: the whole training step as one CUDA graph.
 
-A graph replays the kernels that were recorded, on the memory that they were recorded with: one
-launch instead of hundreds. Everything that changes from step to step is therefore copied into
-fixed tensors: the batch, the learning rate, the momentum, and the hidden state that is kept.
+Everything that changes from step to step is copied into fixed tensors: the batch, the learning
+rate, the momentum, and the hidden state that is kept.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -17,18 +15,16 @@ from torch import Tensor, nn
 
 from bench.backends.custom_hoisted import CustomHoisted
 from bench.backends.nn import NN
+from bench.cuda_graph import CudaGraph
 from hnrnn.models import FullyConnected
 from hnrnn.training import BETAS, EPS, WEIGHT_DECAY
-
-WARM_UP_STEPS = 3
-"""Steps that are run before the capture, so that libraries have allocated what they need. They
-are steps of the training like all others."""
+from hnrnn.variants import Variant
 
 
 class GraphedStep:
     """Forward, loss, backward and AdamW of one batch: captured once, then replayed.
 
-    On a CPU every step is run as it is: the same code, so that it can be tested anywhere.
+    The steps that warm up are steps of the training like all others.
     """
 
     def __init__(self, model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -41,8 +37,7 @@ class GraphedStep:
         kept = dict(model.named_buffers()).get("h")
         self.h = None if kept is None else kept.clone()
         self.count = 0
-        self.graph: torch.cuda.CUDAGraph | None = None
-        self.capture_seconds: float | None = None
+        self.graph = CudaGraph(like.device)
 
     def __call__(self, x: Tensor, y: Tensor, learning_rate: float, beta1: float) -> Tensor:
         """Train on a batch and return its loss, a scalar tensor.
@@ -56,15 +51,7 @@ class GraphedStep:
         self.y.copy_(y)
         self._take_state()
         self._set_coefficients(learning_rate, beta1)
-        if self.x.device.type != "cuda":
-            return self._compute()
-        if self.count <= WARM_UP_STEPS:
-            return self._warm_up()
-        if self.graph is None:
-            self._capture()
-        assert self.graph is not None  # noqa: S101  # _capture made it
-        self.graph.replay()
-        return self.static_loss.clone()
+        return self.graph.call(self._compute)
 
     def _set_coefficients(self, learning_rate: float, beta1: float) -> None:
         """Set what AdamW multiplies with at this step; its other factors never change."""
@@ -75,7 +62,9 @@ class GraphedStep:
             learning_rate / (1 - beta1**self.count),
             (1 - BETAS[1] ** self.count) ** 0.5,
         )
-        self.coefficients.copy_(torch.tensor(values, dtype=self.coefficients.dtype))
+        # One by one: a tensor from the CPU would have to wait until the GPU has no more to do.
+        for coefficient, value in zip(self.coefficients.unbind(), values, strict=True):
+            coefficient.fill_(value)
 
     def _compute(self) -> Tensor:
         if self.h is not None:
@@ -108,24 +97,6 @@ class GraphedStep:
         updates = list(torch._foreach_div(self.means, denominators))
         torch._foreach_mul_(updates, step_size)
         torch._foreach_sub_(self.parameters, updates)
-
-    def _warm_up(self) -> Tensor:
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            loss = self._compute()
-        torch.cuda.current_stream().wait_stream(stream)
-        return loss
-
-    def _capture(self) -> None:
-        """Record the step without running it."""
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self.static_loss = self._compute()
-        torch.cuda.synchronize()
-        self.graph, self.capture_seconds = graph, time.perf_counter() - start
 
 
 class GraphedTraining(Callback):  # type: ignore[misc]  # fastai has no types
@@ -162,9 +133,10 @@ class Graphed(NN):
         """Only a GPU has CUDA graphs."""
         return _obstacle(device)
 
-    def kernel(self, device: str) -> str:
-        """Return what is captured."""
-        return f"CUDA graph over {super().kernel(device)}"
+    def kernel(self, variant: Variant, device: str) -> str:
+        """Return what is captured: ``Model0`` to ``Model3`` have no module that cuDNN would run."""
+        captured = "ATen" if variant.recurrence == "relu" else super().kernel(variant, device)
+        return f"CUDA graph over {captured}"
 
     def fully_connected(self, model: FullyConnected) -> nn.Module:
         """Return the model itself; its step is captured."""
@@ -181,7 +153,7 @@ class GraphedLoop(CustomHoisted):
         """Only a GPU has CUDA graphs."""
         return _obstacle(device)
 
-    def kernel(self, device: str) -> str:
+    def kernel(self, variant: Variant, device: str) -> str:
         """Return what is captured."""
-        del device
+        del variant, device
         return "CUDA graph over ATen"

@@ -24,8 +24,8 @@ class Implementation(ABC):
         """Return why it cannot run on ``cpu`` or ``cuda``, and what it needs; None if it can."""
 
     @abstractmethod
-    def kernel(self, device: str) -> str:
-        """Return what executes the recurrence there."""
+    def kernel(self, variant: Variant, device: str) -> str:
+        """Return what executes the recurrence of ``variant`` there."""
 
     @abstractmethod
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from bench.backends.implementation import Implementation
-from hnrnn.variants import Recurrence
+from hnrnn.variants import Recurrence, Variant
 
 
 class NN(Implementation):
@@ -19,8 +19,9 @@ class NN(Implementation):
         del device
         return None
 
-    def kernel(self, device: str) -> str:
+    def kernel(self, variant: Variant, device: str) -> str:
         """On a CPU a module runs ATen, not cuDNN, whatever people call it."""
+        del variant
         return "cuDNN" if device == "cuda" and torch.backends.cudnn.enabled else "ATen"
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:

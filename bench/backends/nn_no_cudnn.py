@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from bench.backends.nn import NN
+from hnrnn.variants import Variant
 
 
 class NNNoCuDNN(NN):
@@ -18,9 +19,9 @@ class NNNoCuDNN(NN):
         """On a CPU there is no cuDNN to turn off."""
         return None if device == "cuda" else "needs a GPU; on a CPU nn is ATen already: use nn"
 
-    def kernel(self, device: str) -> str:
+    def kernel(self, variant: Variant, device: str) -> str:
         """Always ATen."""
-        del device
+        del variant, device
         return "ATen"
 
     def settings(self) -> AbstractContextManager[object]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
+from bench.backends.compiled import triton_obstacle
 from hnrnn.training import BETAS, EPS
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
@@ -32,8 +32,8 @@ class Pointwise:
 
 
 def pointwise_for(like: Tensor) -> Pointwise:
-    """Return what suits the device of ``like``: the kernels on a GPU, where Triton is installed."""
-    if like.is_cuda and find_spec("triton"):
+    """Return what suits the device of ``like``: the kernels on a GPU, where Triton can be used."""
+    if like.is_cuda and not triton_obstacle():
         from bench.ensemble.kernels import KERNELS
 
         return KERNELS

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 
-import torch
 from torch import Tensor
 
+from bench.backends.compiled import triton_obstacle
+from bench.cuda_graph import CudaGraph
 from bench.ensemble.batches import Batch
 from bench.ensemble.models import EnsembleModel
 from bench.ensemble.optimizer import AdamW
@@ -15,8 +16,13 @@ from bench.ensemble.optimizer import AdamW
 Step = Callable[[Batch, Tensor], Tensor]
 """Takes a batch and AdamW's coefficients, moves the weights, and returns the losses, (S,)."""
 
-WARM_UP_STEPS = 3
-"""Steps before the capture, in which libraries allocate what they need."""
+
+def kernel_of(device: str) -> str:
+    """Return what executes a step on ``cpu`` or ``cuda``."""
+    if device == "cpu":
+        return "ATen over all seeds, own backward"
+    pointwise = "" if triton_obstacle() else " and Triton"
+    return f"CUDA graph over ATen{pointwise} over all seeds, own backward"
 
 
 def stepper(ensemble: EnsembleModel, optimizer: AdamW) -> Step:
@@ -31,43 +37,22 @@ def stepper(ensemble: EnsembleModel, optimizer: AdamW) -> Step:
 
 
 class CapturedStep:
-    """A step over fixed tensors, into which every batch is copied.
-
-    On a CPU there is no graph, and every step is run as it is: so that it can be tested anywhere.
-    """
+    """A step over fixed tensors, into which every batch is copied."""
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self.count = 0
-        self.graph: torch.cuda.CUDAGraph | None = None
+        self.graph: CudaGraph | None = None
 
     def __call__(self, batch: Batch, coefficients: Tensor) -> Tensor:
         """Do the step."""
-        self.count += 1
-        if self.count == 1:
+        if self.graph is None:
+            self.graph = CudaGraph(coefficients.device)
             self.batch = Batch(*(tensor.clone() for tensor in _tensors(batch)))
             self.coefficients = coefficients.clone()
         for fixed, given in zip(_tensors(self.batch), _tensors(batch), strict=True):
             fixed.copy_(given)
         self.coefficients.copy_(coefficients)
-        if not coefficients.is_cuda:
-            return self.step(self.batch, self.coefficients)
-        if self.count <= WARM_UP_STEPS:
-            return self._warm_up()
-        if self.graph is None:
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self.losses = self.step(self.batch, self.coefficients)
-        self.graph.replay()
-        return self.losses.clone()
-
-    def _warm_up(self) -> Tensor:
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            losses = self.step(self.batch, self.coefficients)
-        torch.cuda.current_stream().wait_stream(stream)
-        return losses
+        return self.graph.call(lambda: self.step(self.batch, self.coefficients))
 
 
 def _tensors(batch: Batch) -> list[Tensor]:

@@ -53,9 +53,9 @@ def fit_many(
 
     Each is what ``hnrnn.training.fit`` returns for that seed: ``model`` is an ordinary model with
     the final weights, statistics and hidden state, but on the CPU whatever the device. A
-    pass's seconds are the chunk's, shared out evenly. The other arguments are those of ``fit``;
-    ``initial_weights`` has them by seed. At most ``largest_chunk`` seeds, else as many as
-    ``chunk_size`` says, are trained at once.
+    pass's seconds are the chunk's, shared out evenly; on a GPU the first one's include compiling
+    and capturing. The other arguments are those of ``fit``; ``initial_weights`` has them by seed.
+    At most ``largest_chunk`` seeds, else as many as ``chunk_size`` says, are trained at once.
 
     Raises ValueError for an argument that ``fit`` would not take.
     """
@@ -71,7 +71,8 @@ def fit_many(
     size = largest_chunk or chunk_size(variant, dtype, device)
     for chunk in split(seeds, size):
         # A product of one matrix is rounded otherwise than one of many: a lone seed trains beside
-        # itself, so that the bits of its weights are the same in every chunk.
+        # itself, so that on a CPU the bits of its weights are the same in every chunk. A GPU may
+        # choose by their number how it multiplies.
         models = []
         for seed in chunk if len(chunk) > 1 else [*chunk, *chunk]:
             model = initial_model(variant, seed, initialisation=initialisation)
