@@ -145,7 +145,9 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
                 settings[name] = value
             elif value is not None:
                 option = f"--{name.replace('_', '-')}"
-                raise UsageError(f"{option} is of --engine {engine.name}, not {options.engine}")
+                raise UsageError(
+                    f"{option} is of --engine {engine.name}, not {options.engine}: leave it away"
+                )
     return settings
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.faults import FAULTS
 from bench.grid import BACKENDS, NOTEBOOK, NOTEBOOK_BACKENDS
 from bench.records import LEARNER, Run
-from hnrnn.variants import VARIANTS, Variant, find_variant
+from hnrnn.variants import LARGEST_SEED, VARIANTS, Variant, find_variant
 
 
 class UsageError(ValueError):
@@ -54,13 +54,16 @@ RELATIVE_BACKEND_SECONDS = {
 """About how long a variant takes on the backends beside one another; for the same use."""
 
 
+MOST_SEEDS = 100_000
+"""Of one call."""
 SEEDS_HELP = "give a number of seeds (5), a range (0-4) or a list (1,3,9) of seeds from 0"
 
 
 def parse_seeds(text: str) -> list[int]:
     """Return the seeds of ``5`` (0 to 4), ``0-4``, ``1,3,9``, or parts of these by commas.
 
-    Raises PlanError for anything else, a negative seed, an empty range or a seed named twice.
+    Raises PlanError for anything else, a negative seed or one above ``LARGEST_SEED``, an empty
+    range, more than ``MOST_SEEDS`` seeds, or a seed named twice.
     """
     parts = [part.strip() for part in text.split(",")]
     seeds: list[int] = []
@@ -68,17 +71,27 @@ def parse_seeds(text: str) -> list[int]:
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise PlanError(f"--seeds {text}: {part!r} is not a seed or a range: {SEEDS_HELP}")
-        if dash:
-            if int(last) < int(first):
-                raise PlanError(f"--seeds {text}: the range {part} is empty: {SEEDS_HELP}")
-            seeds += range(int(first), int(last) + 1)
-        else:
-            seeds += range(int(first)) if len(parts) == 1 else [int(first)]
+        alone = len(parts) == 1 and not dash
+        start = 0 if alone else _seed(text, first)
+        stop = _seed(text, first) if alone else _seed(text, last if dash else first) + 1
+        if dash and stop <= start:
+            raise PlanError(f"--seeds {text}: the range {part} is empty: {SEEDS_HELP}")
+        if len(seeds) + stop - start > MOST_SEEDS:
+            raise PlanError(
+                f"--seeds {text} names more than {MOST_SEEDS:,} seeds: name fewer in a call"
+            )
+        seeds += range(start, stop)
     if not seeds:
         raise PlanError(f"--seeds {text} names no seed: {SEEDS_HELP}")
     if len(set(seeds)) < len(seeds):
         raise PlanError(f"--seeds {text} names a seed twice: name each once")
     return seeds
+
+
+def _seed(text: str, digits: str) -> int:
+    if len(digits) > len(str(LARGEST_SEED)) or int(digits) > LARGEST_SEED:
+        raise PlanError(f"--seeds {text}: a seed is at most {LARGEST_SEED}: {SEEDS_HELP}")
+    return int(digits)
 
 
 def parse_names(words: Sequence[str]) -> list[str]:
@@ -198,7 +211,8 @@ def make_plan(
         for seed in seeds
         for variant, backend in squares
     ]
-    return sorted(runs, key=lambda run: (seeds.index(run.seed), -expected_cost(run)))
+    places = {seed: place for place, seed in enumerate(seeds)}
+    return sorted(runs, key=lambda run: (places[run.seed], -expected_cost(run)))
 
 
 def expected_cost(run: Run) -> float:

@@ -10,7 +10,7 @@ one is kept. Nothing depends on a clock.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,14 +60,17 @@ class Store:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
-    def prepare(self, tables: Iterable[str] = (RUNS, EPOCHS)) -> None:
+    def prepare(self, tables: Collection[str] = (RUNS, EPOCHS)) -> None:
         """Make the tables' folders, and remove what killed writers left there a day ago.
 
-        Raises StoreError where they cannot be made or written into.
+        Raises StoreError where they cannot be made or written into, and for runs in a compacted
+        store: its runs would not be found there, and be done again.
         """
         try:
             if self.folder.exists() and not self.folder.is_dir():
                 raise StoreError(f"results folder {self.folder} is a file: name a folder")
+            if RUNS in tables and self.path(RUNS, RUNS).exists():
+                raise StoreError(f"results folder {self.folder} is a compacted copy: name another")
             for table in tables:
                 (self.folder / table).mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=self.folder / table):

@@ -29,11 +29,10 @@ from torch import Tensor, nn
 
 from hnrnn.models import Model, build_model
 from hnrnn.stream import language_model_data
-from hnrnn.variants import Variant, find_variant
+from hnrnn.variants import LARGEST_SEED, Variant, find_variant
 
 DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 INITIALISATIONS = ("ones", "uniform")
-LARGEST_SEED = 2**63 - 1
 
 BETAS = (0.95, 0.99)
 EPS = 1e-8
@@ -199,7 +198,7 @@ def initial_model(
     initialisation or size.
     """
     if not 0 <= seed <= LARGEST_SEED:
-        raise ValueError(f"seed must be from 0 to 2**63 - 1, not {seed}")
+        raise ValueError(f"seed must be from 0 to 2**32 - 1, not {seed}")
     if initialisation not in INITIALISATIONS:
         raise ValueError(
             f"unknown initialisation {initialisation!r}: choose from {', '.join(INITIALISATIONS)}"

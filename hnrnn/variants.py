@@ -13,6 +13,9 @@ from typing import Literal
 Target = Literal["every", "last"]
 Recurrence = Literal["relu", "tanh", "gru"]
 
+LARGEST_SEED = 2**32 - 1
+"""Of a training: torch's generator for the CPU takes no more bits, and larger ones repeat these."""
+
 
 @dataclass(frozen=True)
 class Variant:

@@ -50,15 +50,19 @@ def _output(options: argparse.Namespace) -> Path:
 
 def _evidence(options: argparse.Namespace) -> Evidence:
     """Read everything that a night is judged by."""
-    confirmation = options.confirmation
-    usual = Path(options.results) / "confirmation"
-    if confirmation is None and usual.is_dir():
-        confirmation = str(usual)
+    fresh = Path(options.confirmation or Path(options.results) / "confirmation")
+    there = options.confirmation is not None or fresh.is_dir()
+    if options.baseline is not None and not Path(options.baseline).is_dir():
+        raise UsageError(
+            f"no baseline {options.baseline}: "
+            f"`python -m reports baseline freeze --output {options.baseline}` makes one"
+        )
     findings = read_findings(*[Path(options.findings)] if options.findings else [])
     evidence = Evidence(
         night=read(options.results),
         baseline=None if options.baseline is None else read(options.baseline),
-        confirmation=None if confirmation is None else read(confirmation),
+        confirmation=read(fresh) if there else None,
+        confirmation_folder=str(fresh),
         findings=tuple(findings),
         strict=options.strict,
     )
@@ -96,6 +100,8 @@ def check(options: argparse.Namespace) -> int:
     _write(output, files)
     reasons = "".join(f"\n  {one_line(reason)}" for reason in judgement.reasons)
     print(f"{judgement.verdict}:{reasons}")
+    for note in select(evidence.night).left_out:
+        print(one_line(note), file=sys.stderr)
     if judgement.confirmation_seeds:
         print(f"to confirm or clear it:\n  {verdict_section.confirmation_command(judgement)}")
     print(f"{output / 'verdict.md'} written", file=sys.stderr)

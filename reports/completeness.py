@@ -11,11 +11,12 @@ import pandas as pd
 from bench.records import FAILED
 from bench.store import Contents
 from hnrnn.variants import VARIANTS
+from reports.selection import KIND, Selection, of_shown_kind
 
 Square = tuple[str, str]
 """A variant and a backend."""
 
-KINDS = ["dtype", "initialisation", "plant", "engine"]
+MAY_DIFFER = [*KIND, "plant"]
 """Columns in which the runs of a store may differ on purpose."""
 PROVENANCE = [
     "device_name",
@@ -53,7 +54,8 @@ def find_problems(contents: Contents, expected: Iterable[Square] = ()) -> list[P
     """Return everything that is wrong with a store's contents.
 
     Expected are the notebook's eight squares, those of ``expected``, and every one that has a run,
-    each with the seeds that at least half of the squares have.
+    each with the seeds that at least half of the squares have. What is missing is looked for among
+    the runs of the kind that ``select`` takes: another kind's make up for nothing.
     """
     runs = contents.runs
     problems = [
@@ -69,12 +71,26 @@ def find_problems(contents: Contents, expected: Iterable[Square] = ()) -> list[P
         )
         for row in failed.itertuples()
     ]
-    return problems + _missing(runs, expected) + _repeated(runs) + _mixed(runs)
+    return problems + _missing(of_shown_kind(runs), expected) + _repeated(runs) + _mixed(runs)
 
 
 def notebook_squares() -> list[Square]:
     """Return the eight squares that the notebook runs."""
     return [(variant.name, variant.backend) for variant in VARIANTS.values()]
+
+
+def of_another_kind(night: Selection, other: Selection, name: str) -> list[Problem]:
+    """Return a problem where ``other`` has runs, and they are of another kind than the night's."""
+    tonight = ", ".join(f"{key} {night.kind[key]}" for key in differing(night, other))
+    there = ", ".join(f"{key} {other.kind[key]}" for key in differing(night, other))
+    if not tonight:
+        return []
+    return [Problem("another kind of run", f"the {name} has {there}, tonight's runs {tonight}")]
+
+
+def differing(night: Selection, other: Selection) -> list[str]:
+    """Return the columns of ``KIND`` in which the runs of both differ; none where one has none."""
+    return [key for key in night.kind if key in other.kind and night.kind[key] != other.kind[key]]
 
 
 def _missing(runs: pd.DataFrame, expected: Iterable[Square]) -> list[Problem]:
@@ -117,7 +133,7 @@ def _repeated(runs: pd.DataFrame) -> list[Problem]:
 def _mixed(runs: pd.DataFrame) -> list[Problem]:
     """Name the columns in which runs of one kind differ, with how many have which value."""
     problems: list[Problem] = []
-    for _, alike in runs.groupby(KINDS, dropna=False):
+    for _, alike in runs.groupby(MAY_DIFFER, dropna=False):
         for column in PROVENANCE:
             counts = Counter(str(value)[:24] for value in alike[column])
             if len(counts) > 1:

@@ -15,11 +15,11 @@ from hnrnn.variants import VARIANTS
 from reports import baseline as baselines
 from reports import speed
 from reports.certificate import AGREES, DIFFERS, INCONCLUSIVE, Certificate, hold_against_notebook
-from reports.completeness import Problem, Square, find_problems, ranges
+from reports.completeness import Problem, Square, find_problems, of_another_kind, ranges
 from reports.field import STARTS, Explained, explained, field_runs
 from reports.findings import Finding, unexpected
 from reports.reading import read
-from reports.selection import Selection, epochs_started, select
+from reports.selection import Selection, epochs_started, of_shown_kind, select
 
 REGRESSED, INCOMPLETE = "regressed", "incomplete"
 EXIT_CODES = {AGREES: 0, REGRESSED: 1, DIFFERS: 1, INCOMPLETE: 3, INCONCLUSIVE: 4}
@@ -45,11 +45,13 @@ class Judgement:
     comparison: baselines.Comparison | None
     changes: tuple[speed.Change, ...]
     squares: tuple[Square, ...]
-    """Every square that has runs tonight."""
+    """Every square that has runs of the judged kind tonight."""
     engine: str
     """What trained the runs that are judged, as in their column ``engine``."""
     confirmation_seeds: str | None
     """Fresh seeds for what is suspected; None where nothing is."""
+    confirmation_folder: str
+    """Where their runs are looked for."""
 
     @property
     def exit_code(self) -> int:
@@ -64,6 +66,8 @@ class Evidence:
     night: Contents
     baseline: Contents | None = None
     confirmation: Contents | None = None
+    confirmation_folder: str = "results/confirmation"
+    """Where ``confirmation`` was read, or is to be."""
     findings: tuple[Finding, ...] = ()
     strict: bool = False
     """Whether an improvement fails a night too."""
@@ -75,17 +79,22 @@ def judge(evidence: Evidence) -> Judgement:
     tables = published.tables()
     notebook = hold_against_notebook(night.epochs, tables)
     expected: set[Square] = set()
+    engine = night.kind.get("engine", LEARNER)
     comparison, changes, untimed = None, [], {}
+    unlike: list[Problem] = []
     if evidence.baseline is not None:
-        before = select(evidence.baseline)
+        before = select(evidence.baseline, engine=engine)
         expected = squares_of(before.grid)
+        unlike += of_another_kind(night, before, "baseline")
         confirmation = None
         if evidence.confirmation is not None:
-            confirmation = select(evidence.confirmation).grid
+            fresh = select(evidence.confirmation, engine=engine)
+            confirmation = fresh.grid
+            unlike += of_another_kind(night, fresh, "confirmation")
         comparison = baselines.hold_against_baseline(night.grid, before.grid, confirmation)
         changes = speed.changes(night.throughput, before.throughput)
         untimed = speed.not_measured(night.throughput, before.throughput)
-    problems = find_problems(evidence.night, expected)
+    problems = find_problems(evidence.night, expected) + unlike
     problems += [
         Problem("missing timing", f"{' '.join(square)} has no {', '.join(phases)}", square)
         for square, phases in untimed.items()
@@ -103,9 +112,10 @@ def judge(evidence: Evidence) -> Judgement:
         field=tuple(field),
         comparison=comparison,
         changes=tuple(changes),
-        squares=tuple(sorted(squares_of(evidence.night.runs))),
-        engine=next(iter(night.runs["engine"]), LEARNER),
+        squares=tuple(sorted(squares_of(of_shown_kind(evidence.night.runs)))),
+        engine=engine,
         confirmation_seeds=_fresh_seeds(evidence, night) if suspected else None,
+        confirmation_folder=evidence.confirmation_folder,
     )
 
 

@@ -55,7 +55,7 @@ def report(material: Material) -> str:
     selection, judgement = material.selection, material.judgement
     agreements = {a.variant: a for a in judgement.notebook.agreements}
     parts = [TITLE, *_first_screen(material), _reading_guide()]
-    parts += [_notes(selection.notes)] if selection.notes else []
+    parts += [_notes(notes)] if (notes := selection.left_out + selection.notes) else []
     parts.append("![Final accuracy of the eight models](overview.png)")
     parts += [
         variant_section.section(
@@ -81,7 +81,8 @@ def report(material: Material) -> str:
 
 def summary(material: Material) -> str:
     """Return one screen for a job's summary: the verdict, the eight models, the backends."""
-    parts = [TITLE, *_first_screen(material)]
+    left_out = [escape(note) for note in material.selection.left_out]
+    parts = [TITLE, *_first_screen(material), *left_out]
     return "\n\n".join(parts).replace("](#", "](report.md#") + "\n"
 
 

@@ -57,7 +57,10 @@ def _parser() -> Parser:
     judging = commands.add_parser("judge", help="check, confirm where needed, render, freeze")
     judging.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     judging.add_argument("--kept", type=Path, default=Path("nights"), metavar="DIR")
-    judging.add_argument("--device", default="auto", help="where to train fresh seeds")
+    devices = ("auto", "cpu", "cuda")
+    judging.add_argument(
+        "--device", choices=devices, default="auto", help="where to train fresh seeds"
+    )
     judging.add_argument(
         "--freeze",
         action="store_true",

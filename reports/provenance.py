@@ -67,7 +67,9 @@ def commands(runs: pd.DataFrame) -> str:
         options += [f"--{option}", str(first[option])]
     if first["engine"] == ENSEMBLE:
         options += ["--engine", ENSEMBLE]
-    command = ["python", "-m", "bench", "run", "--variants"]
+    short = (runs["epochs"] < runs["recipe_epochs"]).all()
+    profile = ["--profile", "smoke"] if short else []
+    command = ["python", "-m", "bench", "run", *profile, "--variants"]
     return "\n".join(
         shlex.join(map(one_line, [*command, *names, "--seeds", seeds, *options]))
         for seeds, names in variants_of.items()

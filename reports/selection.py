@@ -20,13 +20,15 @@ CONFIGURATION = [
     "source_sha256",
 ]
 """Columns in which all runs of one table must be alike."""
+KIND = ["dtype", "initialisation", "engine"]
+"""Those of them that are asked for, and not found where the runs are trained."""
 
 NAMED_AT_MOST = 10
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs to be shown, one a variant and seed, their epochs, and notes on what is not.
+    """The runs to be shown, one a variant and seed, their epochs, with what is not.
 
     ``grid`` has the runs of that configuration on all backends, one a variant, backend and seed,
     with ``accuracy`` and ``valid_loss`` after the last epoch of the full recipe; ``throughput``
@@ -37,20 +39,29 @@ class Selection:
     epochs: pd.DataFrame
     grid: pd.DataFrame
     throughput: pd.DataFrame
+    left_out: tuple[str, ...]
+    """What is said of runs of other kinds: those that are not shown, and one that alone is."""
     notes: tuple[str, ...]
+    """What else is not shown, or not as it was meant."""
+
+    @property
+    def kind(self) -> dict[str, str]:
+        """The runs' value in each column of ``KIND``; nothing where there are no runs."""
+        return {column: str(value) for column in KIND for value in self.runs[column].head(1)}
 
 
-def select(contents: Contents, initialisation: str = "ones") -> Selection:
+def select(
+    contents: Contents, initialisation: str = "ones", engine: str | None = None
+) -> Selection:
     """Return the runs on the notebook's backends in one configuration, and notes on the rest.
 
     The configuration is the one with the most runs, among those in float32 with BatchNorm weights
-    started as ``initialisation`` says if there are any. Where a seed was run for one epoch and for
-    all, the longer run is shown. Runs with something planted are shown only where every run has
-    the same planted.
+    started as ``initialisation`` says, and of ``engine`` where one is named, if there are any.
+    Where a seed was run for one epoch and for all, the longer run is shown. Runs with something
+    planted are shown only where every run has the same planted.
     """
     notes = _unreadable_notes(contents.unreadable)
-    runs, planted_notes = _set_planted_apart(contents.runs)
-    notes += planted_notes
+    runs, left_out = _set_planted_apart(contents.runs)
     failed = runs[runs["status"] == FAILED]
     notes += [
         f"{row.variant} {row.backend} seed {row.seed} failed: {row.error}"
@@ -58,21 +69,14 @@ def select(contents: Contents, initialisation: str = "ones") -> Selection:
     ]
     if len(failed) > NAMED_AT_MOST:
         notes.append(f"{len(failed) - NAMED_AT_MOST} more runs failed.")
-    runs = runs[~runs["status"].isin([FAILED, SKIPPED])]
-    everywhere = runs
-    own_backend = runs["variant"].map({v.name: v.backend for v in VARIANTS.values()})
-    runs = runs[runs["backend"] == own_backend]
-
-    shown = runs
-    if len(runs):
-        reference = (runs["dtype"] == "float32") & (runs["initialisation"] == initialisation)
-        candidates = runs[reference] if reference.any() else runs
-        sizes = candidates.groupby(CONFIGURATION).size().sort_values(kind="stable")
-        chosen = dict(zip(CONFIGURATION, sizes.index[-1], strict=True))
+    everywhere = runs[~runs["status"].isin([FAILED, SKIPPED])]
+    shown = runs = _on_own_backends(everywhere)
+    chosen = _choose(runs, initialisation, engine)
+    if chosen:
         alike = (runs[CONFIGURATION] == pd.Series(chosen)).all(axis=1)
         shown, others = runs[alike], runs[~alike]
         everywhere = everywhere[(everywhere[CONFIGURATION] == pd.Series(chosen)).all(axis=1)]
-        notes += [
+        left_out += [
             f"{count} runs of another configuration are left out: {_describe(values, chosen)}."
             for values, count in others.groupby(CONFIGURATION).size().items()
         ]
@@ -89,7 +93,35 @@ def select(contents: Contents, initialisation: str = "ones") -> Selection:
     epochs = contents.epochs[contents.epochs["run_id"].isin(shown["run_id"])]
     epochs = epochs.sort_values(["variant", "seed", "epoch"]).reset_index(drop=True)
     grid = _with_final_values(everywhere, contents.epochs)
-    return Selection(shown, epochs, grid, contents.throughput, tuple(notes))
+    return Selection(shown, epochs, grid, contents.throughput, tuple(left_out), tuple(notes))
+
+
+def _on_own_backends(runs: pd.DataFrame) -> pd.DataFrame:
+    own_backend = runs["variant"].map({v.name: v.backend for v in VARIANTS.values()})
+    return runs[runs["backend"] == own_backend]
+
+
+def _choose(
+    runs: pd.DataFrame, initialisation: str = "ones", engine: str | None = None
+) -> dict[str, object]:
+    """Return the configuration that is shown of ``runs``; nothing where there are none."""
+    wanted = {"dtype": "float32", "initialisation": initialisation, "engine": engine}
+    for column, value in wanted.items():
+        if value is not None and (runs[column] == value).any():
+            runs = runs[runs[column] == value]
+    if not len(runs):
+        return {}
+    sizes = runs.groupby(CONFIGURATION).size().sort_values(kind="stable")
+    return dict(zip(CONFIGURATION, sizes.index[-1], strict=True))
+
+
+def of_shown_kind(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return those of a store's runs, failed ones too, that are of the ``KIND`` that is shown."""
+    runs, _ = _set_planted_apart(runs)
+    chosen = _choose(_on_own_backends(runs[~runs["status"].isin([FAILED, SKIPPED])]))
+    for column in KIND if chosen else []:
+        runs = runs[runs[column] == chosen[column]]
+    return runs
 
 
 def epochs_started(contents: Contents, initialisation: str) -> pd.DataFrame:

@@ -101,7 +101,7 @@ def confirmation_words(judgement: Judgement) -> list[str]:
     trained = ["--engine", ENSEMBLE] if judgement.engine == ENSEMBLE else ["--backends", backends]
     return [
         *("python", "-m", "bench", "run", "--variants", variants, *trained),
-        *("--seeds", judgement.confirmation_seeds, "--results", "results/confirmation"),
+        *("--seeds", judgement.confirmation_seeds, "--results", judgement.confirmation_folder),
     ]
 
 

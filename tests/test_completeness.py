@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.records import FAILED, Record
+from bench.records import ENSEMBLE, FAILED, Record
 from bench.store import Contents, Store
 from hnrnn.variants import VARIANTS
 from reports.completeness import find_problems, notebook_squares
@@ -59,6 +59,18 @@ def test_more_seeds_of_one_variant_are_no_problem(tmp_path: Path) -> None:
     """The grid's seeds are those that half of the squares have."""
     more = [made_up_record("Model2", seed) for seed in range(3, 9)]
     assert found(tmp_path, whole_night() + more) == []
+
+
+def test_another_engine_makes_up_for_nothing(tmp_path: Path) -> None:
+    """Neither are its runs those that are missing, nor is anything missing beside them."""
+    ensemble = [made_up_record("Model0", seed, engine=ENSEMBLE) for seed in range(30)]
+    lines = found(tmp_path / "few", ensemble + whole_night(1))
+    assert lines == [
+        f"missing square: {variant.name} {variant.backend} has no runs"
+        for variant in VARIANTS.values()
+        if variant.name != "Model0"
+    ]
+    assert found(tmp_path / "whole", ensemble[:5] + whole_night()) == []
 
 
 def test_failed(tmp_path: Path) -> None:

@@ -124,6 +124,26 @@ def test_the_engine_is_that_of_the_runs() -> None:
     assert judged(Evidence(nothing)).engine == LEARNER
 
 
+def test_another_engine_is_no_baseline() -> None:
+    """Nor may it confirm anything; beside runs of the night's own, it is passed over."""
+    contents = night(20)
+    other = replace(contents, runs=contents.runs.assign(engine=ENSEMBLE))
+    judgement = judged(Evidence(contents, other))
+    assert (judgement.verdict, judgement.reasons) == (
+        "incomplete",
+        ("another kind of run: the baseline has engine ensemble, tonight's runs engine learner",),
+    )
+    fresh = judged(Evidence(contents, contents, other))
+    assert "the confirmation has engine ensemble" in fresh.reasons[0]
+    more = night(40, start=100)
+    both = replace(
+        contents,
+        runs=pd.concat([contents.runs, more.runs.assign(engine=ENSEMBLE)], ignore_index=True),
+        epochs=pd.concat([contents.epochs, more.epochs], ignore_index=True),
+    )
+    assert judged(Evidence(contents, both)).verdict == "agrees"
+
+
 def test_suspicion_then_confirmation() -> None:
     """What is suspected is inconclusive and says which seeds; confirmed, it is a regression."""
     worse = {"Model5": 0.3}

@@ -61,6 +61,23 @@ def test_parse_seeds_errors(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text", ["4294967296", "1,4294967296", "0-99999999999", "9" * 5000, "7,1-" + "9" * 20]
+)
+def test_parse_seeds_too_large(text: str) -> None:
+    """A seed that torch would take for another one is refused, before any list is made."""
+    with pytest.raises(PlanError, match="a seed is at most 4294967295"):
+        parse_seeds(text)
+    assert parse_seeds("4294967295,0") == [4294967295, 0]
+
+
+@pytest.mark.parametrize("text", ["100001", "5-100005", "1-60000,60001-100002"])
+def test_parse_too_many_seeds(text: str) -> None:
+    """So many in a call would be a mistake."""
+    with pytest.raises(PlanError, match="more than 100,000 seeds"):
+        parse_seeds(text)
+
+
 def test_parse_seeds_twice() -> None:
     """A seed that is named twice is a slip."""
     with pytest.raises(PlanError, match="names a seed twice"):

@@ -249,7 +249,10 @@ def test_confirmation_folder_is_found(tmp_path: Path, capsys: pytest.CaptureFixt
     ("arguments", "right"),
     [
         (["check", "--results", "nowhere"], "`python -m bench run --results nowhere` makes one"),
-        (["check", "--baseline", "nowhere"], "no results folder nowhere"),
+        (
+            ["check", "--baseline", "nowhere"],
+            "`python -m reports baseline freeze --output nowhere`",
+        ),
         (["check", "--findings", "nowhere.toml"], "cannot read findings from nowhere.toml"),
         (["check", "--output", "file"], "output folder file is a file: name a folder"),
         (["baseline", "freeze", "--output", "frozen"], "complete it with `python -m bench run`"),

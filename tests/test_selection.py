@@ -60,7 +60,7 @@ def test_one_configuration(tmp_path: Path) -> None:
     selection = selected(tmp_path, records)
     assert set(selection.runs["torch_version"]) == {"2.14.0"}
     assert set(selection.runs["dtype"]) == {"float32"}
-    assert sorted(selection.notes) == [
+    assert sorted(selection.left_out) == [
         "2 runs of another configuration are left out: torch_version 2.13.0.",
         "9 runs of another configuration are left out: dtype float64, torch_version 2.13.0.",
     ]
@@ -73,7 +73,7 @@ def test_engines_are_not_mixed(tmp_path: Path) -> None:
     selection = selected(tmp_path, records)
     assert list(selection.runs["engine"]) == ["learner"] * 3
     assert set(selection.grid["engine"]) == {"learner"}
-    assert selection.notes == ("2 runs of another configuration are left out: engine ensemble.",)
+    assert selection.left_out == ("2 runs of another configuration are left out: engine ensemble.",)
 
 
 def test_planted_runs_are_left_out(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_planted_runs_are_left_out(tmp_path: Path) -> None:
     selection = selected(tmp_path, records)
     assert list(selection.runs["run_id"]) == [records[0].run_id]
     assert set(selection.epochs["run_id"]) == {records[0].run_id}
-    assert selection.notes == (
+    assert selection.left_out == (
         "lr_times_3 was planted in 1 runs, which are left out.",
         "same_seed was planted in 3 runs, which are left out.",
     )
@@ -96,7 +96,7 @@ def test_a_store_of_one_plant_is_shown(tmp_path: Path) -> None:
     records = [made_up_record("Model0", seed, plant="same_seed") for seed in range(3)]
     selection = selected(tmp_path / "one", records)
     assert list(selection.runs["seed"]) == [0, 1, 2]
-    assert selection.notes == ("same_seed was planted in all 3 runs.",)
+    assert selection.left_out == ("same_seed was planted in all 3 runs.",)
     records.append(made_up_record("Model0", 3, plant="lr_times_3"))
     assert selected(tmp_path / "two", records).runs.empty
     mixed = selected(tmp_path / "mixed", [records[0], made_up_record("Model0", 7)])

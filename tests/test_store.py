@@ -253,6 +253,14 @@ def test_prepare_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         Store(tmp_path / "results").prepare()
 
 
+def test_prepare_compacted(store: Store, tmp_path: Path) -> None:
+    """A compacted copy takes no runs: those that it has would be done again, and be there twice."""
+    store.compact(tmp_path / "copy")
+    with pytest.raises(StoreError, match="copy is a compacted copy: name another"):
+        Store(tmp_path / "copy").prepare()
+    Store(tmp_path / "copy").prepare(["throughput"])
+
+
 def test_read_errors(tmp_path: Path) -> None:
     """Reading what is no store says how to make one."""
     with pytest.raises(StoreError, match="python -m bench run"):

@@ -92,6 +92,8 @@ def test_markdown(suspected: Judgement, broken: Judgement) -> None:
     assert "### Against the baseline" in text
     assert "| Model5 | nn | accuracy | 60, 60 |" in text
     assert text.count("| Model0 | 60 |") == 1
+    elsewhere = replace(suspected, confirmation_folder="night of/fresh")
+    assert confirmation_command(elsewhere).endswith("--results 'night of/fresh'")
     of_ensemble = replace(suspected, engine=ENSEMBLE)
     assert "--variants Model5 --engine ensemble --seeds 160-219" in as_markdown(of_ensemble)
     text = as_markdown(broken)
