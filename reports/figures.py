@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import Normal, Stroke
 
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
@@ -34,8 +35,15 @@ PHASE_MARKS = {
     "validation": (0.24, "^", False),
 }
 """Offset from a backend's line, marker, and whether it is filled."""
-FADED_SEEDS = 40
-"""From about so many seeds on, their curves are drawn fainter, so that the band stays visible."""
+INK = 30
+"""Of all seeds' curves together, in curves of full strength: where there are more, each is fainter,
+so that what is drawn behind and among them stays visible."""
+MOST_INK, LEAST_INK = 0.5, 0.03
+"""Of a curve."""
+CROWD = 200
+"""Dots of a variant; where there are more, all are smaller and fainter."""
+EDGE = [Stroke(linewidth=4.5, foreground="white"), Normal()]
+"""Sets a line off from what it is drawn over."""
 
 
 def curves(
@@ -108,10 +116,11 @@ def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
     if table.empty:
         axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="grey")
         return
-    alpha = 0.5 if table.shape[1] < FADED_SEEDS else 0.12
+    alpha = min(MOST_INK, max(LEAST_INK, INK / table.shape[1]))
     axes.plot(table.index, table.to_numpy(), color=OURS, lw=0.6, alpha=alpha, zorder=1)
     marker = "o" if len(table) == 1 else "none"
-    axes.plot(table.index, table.median(axis=1), marker=marker, color=OURS, lw=2, zorder=4)
+    median = table.median(axis=1)
+    axes.plot(median, marker=marker, color=OURS, lw=2, zorder=4, path_effects=EDGE)
 
 
 def overview(epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame) -> Figure:
@@ -119,6 +128,8 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame)
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     axes = figure.subplots()
     names = list(VARIANTS)
+    most_seeds = epochs.groupby("variant")["seed"].nunique().max() if len(epochs) else 1
+    room = min(1.0, (CROWD / most_seeds) ** 0.4)
     for position, name in enumerate(names):
         last = VARIANTS[name].epochs - 1
         ours = epochs[(epochs["variant"] == name) & (epochs["epoch"] == last)]
@@ -126,15 +137,16 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame)
         axes.scatter(
             accuracy,
             [position + offset for offset in _spread(len(accuracy))],
-            s=14,
+            s=14 * room,
             color=OURS,
-            alpha=0.55,
+            alpha=0.55 * room,
             lw=0,
             zorder=2,
         )
         if len(accuracy):
             middle = float(np.median(accuracy))
-            axes.plot([middle, middle], [position - 0.36, position + 0.36], color=OURS, lw=2.5)
+            height = [position - 0.36, position + 0.36]
+            axes.plot([middle, middle], height, color=OURS, lw=2.5, path_effects=EDGE)
         theirs = field[(field["model"] == name) & (field["epoch"] == last)]["accuracy"]
         axes.plot(theirs, [position + 0.42] * len(theirs), "|", color=FIELD, ms=9, mew=1.4)
         row = published[(published["model"] == name) & (published["epoch"] == last)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.grid import BACKENDS
+from bench.records import ENSEMBLE
 from hnrnn.variants import VARIANTS
 from reports import backend_section, provenance, variant_section, verdict_section
 from reports.certificate import Agreement
@@ -54,7 +55,7 @@ def report(material: Material) -> str:
     """Return the whole report; its pictures are PNGs beside it."""
     selection, judgement = material.selection, material.judgement
     agreements = {a.variant: a for a in judgement.notebook.agreements}
-    parts = [TITLE, *_first_screen(material), _reading_guide()]
+    parts = [TITLE, *_first_screen(material), _reading_guide(selection)]
     parts += [_notes(notes)] if (notes := selection.left_out + selection.notes) else []
     parts.append("![Final accuracy of the eight models](overview.png)")
     parts += [
@@ -185,13 +186,18 @@ def _summary_table(comparisons: Sequence[Comparison], agreements: Sequence[Agree
     return table(header, rows, left=2)
 
 
-def _reading_guide() -> str:
+def _reading_guide(selection: Selection) -> str:
+    shared = (
+        " Here many seeds were trained at once: seconds of an epoch are one seed's share of them."
+        if selection.kind.get("engine") == ENSEMBLE
+        else ""
+    )
     return (
         "**How to read the tables.** A model's first table is the notebook's, with the median of "
         "our seeds beside each value (*ours*); *time* is seconds an epoch, the notebook's machine "
         "beside this one. The second says where the notebook's values lie: *95%* is from the 2.5% "
         "to the 97.5% quantile of our seeds, and *rank* is the notebook's when it is put among our "
-        "N seeds, from 1 (below all of ours) to N + 1 (above all of ours)."
+        f"N seeds, from 1 (below all of ours) to N + 1 (above all of ours).{shared}"
     )
 
 

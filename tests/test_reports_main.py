@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench.records import DIVERGED, FAILED, Record
+from bench.records import DIVERGED, ENSEMBLE, FAILED, Record
 from bench.store import Store
 from hnrnn import published
 from hnrnn.variants import VARIANTS
+from reports import figures
 from reports.__main__ import main
 from tests.report_data import made_up_record, with_outcome
 
@@ -110,6 +111,47 @@ def test_pictures(tmp_path: Path, records: list[Record]) -> None:
         assert pixels.shape[1] > 1000
         assert (pixels > 240).mean() > 0.5
         assert (pixels < 200).mean() > 0.01
+
+
+def test_many_seeds_are_drawn_fainter() -> None:
+    """A thousand curves and dots leave what is behind and among them to be seen."""
+    first = made_up_record("Model1", 0)
+    epochs, table, none = pd.DataFrame(first.epoch_rows()), published.tables(), field_none()
+    darkness = []
+    for count in (20, 1000):
+        many = pd.concat([epochs.assign(seed=seed) for seed in range(count)], ignore_index=True)
+        many[list(published.MEASURES)] += np.linspace(-0.1, 0.1, len(many))[:, None]
+        axes = figures.curves("Model1", many, table, none).axes[0]
+        (alpha,) = {line.get_alpha() for line in axes.lines if line.get_linewidth() == 0.6}
+        dots = figures.overview(many, table, none).axes[0].collections[1]
+        darkness.append((count * alpha, dots.get_sizes()[0] * dots.get_alpha()))
+    (few, large), (crowd, small) = darkness
+    assert few == 10
+    assert crowd == pytest.approx(30)
+    assert small < large / 2
+
+
+def field_none() -> pd.DataFrame:
+    """Return other people's runs where there are none."""
+    return published.field_runs().iloc[:0]
+
+
+def test_an_ensemble_says_whose_seconds_they_are(
+    tmp_path: Path, records: list[Record], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And which runs are left out, on the page, in the summary and where it is judged."""
+    said = "seconds of an epoch are one seed's share"
+    left_out = "40 runs of another configuration are left out: engine learner."
+    ensemble = [made_up_record(n, seed, engine=ENSEMBLE) for n in VARIANTS for seed in range(6)]
+    assert said not in render(tmp_path / "alone", records)
+    assert left_out not in (tmp_path / "alone" / "report" / "summary.md").read_text("utf-8")
+    report = render(tmp_path / "both", [*records, *ensemble])
+    assert said in report
+    assert left_out in report
+    assert left_out in (tmp_path / "both" / "report" / "summary.md").read_text("utf-8")
+    capsys.readouterr()
+    main(["check", "--results", str(tmp_path / "both")])
+    assert left_out in capsys.readouterr().err
 
 
 def test_same_data_same_bytes(tmp_path: Path, records: list[Record]) -> None:
