@@ -62,7 +62,7 @@ def _add_run(commands: Commands[Parser]) -> None:
         nargs="+",
         metavar="NAME",
         help="see `bench list`; notebook is each variant's own; default: the profile's, which are "
-        "notebook, and nn, cell and custom on the recurrent variants",
+        "notebook, and nn, cell and custom on the recurrent variants; an ensemble's: notebook",
     )
     run.add_argument(
         "--seeds",

@@ -76,6 +76,7 @@ def _parser() -> Parser:
     telling.add_argument("--profile", required=True)
     telling.add_argument("--seeds", default="", help="empty: the profile's")
     telling.add_argument("--device", required=True)
+    telling.add_argument("--engine", required=True)
     telling.set_defaults(carry_out=tell)
     return parser
 
@@ -168,14 +169,14 @@ def open_issue() -> int | None:
     return max(numbers, default=None)
 
 
-def repeat(profile: str, seeds: str, device: str, commit: str) -> list[str]:
+def repeat(profile: str, seeds: str, device: str, engine: str, commit: str) -> list[str]:
     """Return the commands that repeat a night, to be pasted into a clone."""
     same = ["--profile", profile, "--device", device]
     named = ["--seeds", seeds] if seeds else []
     commands = [
         ["git", "switch", "--detach", commit],
         ["git", "worktree", "add", "--detach", "nights", "origin/nights"],
-        ["tox", "-e", "nightly", "--", *same, *named],
+        ["tox", "-e", "nightly", "--", *same, "--engine", engine, *named],
         ["tox", "-e", "throughput", "--", *same],
         ["tox", "-e", "night", "--", "judge", "--device", device],
     ]
@@ -184,7 +185,7 @@ def repeat(profile: str, seeds: str, device: str, commit: str) -> list[str]:
 
 def _body(verdict: str, options: argparse.Namespace) -> str:
     commit = os.environ.get("GITHUB_SHA", "HEAD")
-    commands = repeat(options.profile, options.seeds, options.device, commit)
+    commands = repeat(options.profile, options.seeds, options.device, options.engine, commit)
     parts = [f"The verdict of tonight: **{verdict}**.", _where()]
     parts += ["To repeat the night:", "```\n" + "\n".join(commands) + "\n```"]
     summary = options.report / SUMMARY

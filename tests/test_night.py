@@ -109,6 +109,7 @@ def tell(folder: Path, verdict: object, seeds: str = "") -> int:
     if verdict is not None:
         (folder / "verdict.json").write_text(json.dumps({"verdict": verdict}))
     arguments = ["--profile", "nightly", "--seeds", seeds, "--device", "cuda"]
+    arguments += ["--engine", "local"]
     return night.main(["tell", "--report", str(folder), *arguments])
 
 
@@ -139,7 +140,9 @@ def test_an_open_issue_is_commented(
 @pytest.mark.parametrize("value", VALUES.values(), ids=[*VALUES])
 def test_what_repeats_a_night_is_quoted(value: str) -> None:
     """Whatever was typed for seeds is one word of the command that is to be pasted."""
-    commands = [shlex.split(line) for line in night.repeat("nightly", value, "cuda", "HEAD")]
+    commands = [
+        shlex.split(line) for line in night.repeat("nightly", value, "cuda", "local", "HEAD")
+    ]
     (train,) = [words for words in commands if words[:3] == ["tox", "-e", "nightly"]]
     assert train[train.index("--seeds") + 1 :] == [value]
 

@@ -98,17 +98,20 @@ def check_repeatable(body: str, printed: str, github: GitHub) -> None:
     assert "](report.md" not in body
 
 
-def test_smoke_night(github: GitHub) -> None:
+@pytest.mark.parametrize(("engine", "trained"), [("local", 16), ("ensemble", 8)])
+def test_smoke_night(github: GitHub, engine: str, trained: int) -> None:
     """With the smoke profile, really trained: too little to judge, so the night fails.
 
     It is not kept, being no scheduled one, and no issue is opened.
     """
     inputs = {"profile": "smoke", "seeds": "1", "device": "cpu", "keep": False, "freeze": False}
+    inputs |= {"engine": engine}
     night = github.run(NIGHTLY, "night", inputs)
     assert night.failed == ["Judge"], night.printed
-    assert "16 runs stored in results" in night.printed
+    assert f"{trained} runs stored in results" in night.printed
     runs = pd.read_parquet(github.folder / "artifacts" / "night" / "results" / "runs")
     assert set(runs["status"]) == {"ok"}
+    assert set(runs["engine"]) == {"ensemble" if engine == "ensemble" else "learner"}
     assert not runs["dirty"].any(), "the history's folder is no change to the code"
     published = github.run(NIGHTLY, "publish", inputs)
     assert published.failed == []

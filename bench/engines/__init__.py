@@ -54,7 +54,7 @@ _TABLE = (
     ),
     Engine(
         "ensemble",
-        "all seeds of a variant at once, on the notebook's backends",
+        "many seeds of a variant at once, on the notebook's backends and with nothing planted",
         "bench.engines.ensemble",
         trained_by=ENSEMBLE,
     ),
