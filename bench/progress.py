@@ -51,19 +51,20 @@ class ProgressDisplay:
     ) -> None:
         self.bar.stop()
 
-    def __call__(self, running: Sequence[Run], finished: Finished | None) -> None:
-        """Show what is running; where a run has finished, count it and say how it ended."""
-        if finished is not None:
+    def __call__(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
+        """Show what is running; count the runs that have finished and say how each ended."""
+        # All costs first: those that were trained together took their time together.
+        self.done_cost += sum(expected_cost(each.run) for each in finished)
+        for each in finished:
             self.done_count += 1
-            self.done_cost += expected_cost(finished.run)
-            if finished.status == SKIPPED:
+            if each.status == SKIPPED:
                 pass  # the closing line says why, once
-            elif finished.status != OK:
-                reason = escape(one_line(finished.error))
-                label = escape(finished.run.label)
-                self.console.print(f"{label}: {finished.status}, {reason}", highlight=False)
+            elif each.status != OK:
+                reason = escape(one_line(each.error))
+                label = escape(each.run.label)
+                self.console.print(f"{label}: {each.status}, {reason}", highlight=False)
             elif not self.console.is_terminal:
-                self.console.print(self._line(finished), highlight=False)
+                self.console.print(self._line(each), highlight=False)
         self.bar.update(self.task, completed=self.done_cost, **self._texts(running))
 
     def say(self, line: str) -> None:

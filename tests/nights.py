@@ -32,18 +32,18 @@ class Night:
         attempts.mkdir()
         self.trainer = trainer(PROVENANCE, folder=attempts, faults=faults or {}, **changes)
         self.lines: list[str] = []
-        self.shown: list[tuple[list[Run], Finished | None]] = []
+        self.shown: list[tuple[list[Run], Sequence[Finished]]] = []
         self.store = Store(folder / "results")
         self.store.prepare()
 
-    def watch(self, running: Sequence[Run], finished: Finished | None) -> None:
+    def watch(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
         """Remember what was shown."""
         self.shown.append((list(running), finished))
 
     @property
     def ended(self) -> dict[int, Finished]:
         """How each run that has ended did, by its seed."""
-        return {finished.run.seed: finished for _, finished in self.shown if finished}
+        return {each.run.seed: each for _, finished in self.shown for each in finished}
 
     def run(
         self,
@@ -56,7 +56,7 @@ class Night:
         ledger = Ledger(self.store, ENVIRONMENT, PROVENANCE, **of_ledger)
         arguments: dict[str, Any] = {"jobs": 2, "watch": self.watch, "say": self.lines.append}
         ended = run_all(runs, self.trainer, ledger, **(arguments | options))
-        assert [finished for _, finished in self.shown if finished] == ended
+        assert [each for _, finished in self.shown for each in finished] == ended
         assert sorted(finished.run.seed for finished in ended) == [run.seed for run in runs]
         return [self.ended[run.seed].status for run in runs]
 

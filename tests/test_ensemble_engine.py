@@ -41,7 +41,11 @@ def test_a_lost_worker_costs_its_task(tmp_path: Path) -> None:
     runs = [replace(run, engine=ENSEMBLE) for run in made_up_runs(("Model4", "Model5"), 3)]
     night = Night(tmp_path, {0: ("killed", "none", "killed", "none", "killed", "killed")})
     night.run(run_all, runs)
-    statuses = {(f.run.variant, f.run.seed): f.status for _, f in night.shown if f}
+    statuses = {
+        (each.run.variant, each.run.seed): each.status
+        for _, finished in night.shown
+        for each in finished
+    }
     assert len(statuses) == 6
     assert set(statuses.values()) <= {OK, FAILED}
     assert any("2 more seeds: its worker was killed by SIGKILL" in line for line in night.lines)

@@ -203,7 +203,7 @@ def test_interrupt_ends_the_workers(tmp_path: Path) -> None:
     """Ctrl-C ends the workers and leaves a store that can be read."""
     night = Night(tmp_path, dict.fromkeys((1, 2, 3), ("asleep",)))
 
-    def watch(running: Sequence[Run], finished: Finished | None) -> None:
+    def watch(running: Sequence[Run], finished: Sequence[Finished]) -> None:
         night.watch(running, finished)
         if len(running) == 2 and night.ended:
             raise KeyboardInterrupt

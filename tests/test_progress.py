@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from bench.engines.work import Finished
@@ -19,11 +20,11 @@ def shown(*, terminal: bool) -> str:
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=150)
     with ProgressDisplay(runs, console) as display:
-        display(runs, None)
+        display(runs, [])
         display.bar.refresh()
-        display(runs[1:], Finished(runs[0], OK, accuracy=0.25, total_seconds=1.5))
+        display(runs[1:], [Finished(runs[0], OK, accuracy=0.25, total_seconds=1.5)])
         display.say("a [line]")
-        display([], Finished(runs[1], FAILED, error="RuntimeError: [planted]"))
+        display([], [Finished(runs[1], FAILED, error="RuntimeError: [planted]")])
     return file.getvalue()
 
 
@@ -51,10 +52,24 @@ def test_ensemble_is_one_label() -> None:
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=150)
     with ProgressDisplay(runs, console) as display:
-        display(runs, None)
+        display(runs, [])
         display.bar.refresh()
     assert "Model4 nn, 3 seeds" in file.getvalue()
     assert "seed 1" not in file.getvalue()
+
+
+def test_time_left_of_an_ensemble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that were trained together took their time together: the first of them not all of it."""
+    now = iter([0.0, *[60.0] * 40])
+    monkeypatch.setattr("bench.progress.time.monotonic", lambda: next(now))
+    runs = [replace(small_run("Model4", seed), engine=ENSEMBLE) for seed in range(40)]
+    file = io.StringIO()
+    with ProgressDisplay(runs, Console(file=file, width=150)) as display:
+        display(runs[32:], [Finished(run, OK, accuracy=0.25) for run in runs[:32]])
+    lines = file.getvalue().splitlines()
+    assert lines[0].startswith("1/40  Model4 nn seed 0")
+    assert lines[31].startswith("32/40  Model4 nn seed 31")
+    assert all(line.endswith("(15 s left)") for line in lines)
 
 
 def test_an_error_is_one_line() -> None:
@@ -62,7 +77,7 @@ def test_an_error_is_one_line() -> None:
     run = small_run("Model4", 0)
     file = io.StringIO()
     with ProgressDisplay([run], Console(file=file, width=150)) as display:
-        display([], Finished(run, FAILED, error="RuntimeError: planted\n::error::\x1b[31m"))
+        display([], [Finished(run, FAILED, error="RuntimeError: planted\n::error::\x1b[31m")])
         display.say("x\n::error::y")
     assert file.getvalue() == (
         "Model4 nn seed 0: failed, RuntimeError: planted ::error::\\x1b[31m\nx ::error::y\n"

@@ -133,7 +133,7 @@ def test_lost_node(cluster: Cluster, tmp_path: Path) -> None:
     node = cluster.add_node(num_cpus=1, object_store_memory=2**27)
     night = Night(tmp_path, dict.fromkeys(range(3), ("held",)))
 
-    def watch(running: Sequence[Run], finished: Finished | None) -> None:
+    def watch(running: Sequence[Run], finished: Sequence[Finished]) -> None:
         night.watch(running, finished)
         if night.lines:
             (night.trainer.folder / "release").touch()

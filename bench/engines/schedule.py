@@ -110,7 +110,7 @@ class Schedule:
     def _attempts(self) -> list[Attempt]:
         return [place.attempt for place in self.places.values() if place.attempt]
 
-    def _show(self, finished: Finished | None = None) -> None:
+    def _show(self, finished: Sequence[Finished] = ()) -> None:
         runs = [run for attempt in self._attempts() for run in attempt.task]
         self.watch(runs, finished)
 
@@ -147,7 +147,7 @@ class Schedule:
 
     def _take(self, messages: Sequence[tuple[Worker, Message]]) -> None:
         """Act on what the workers have said."""
-        records: list[tuple[Record, Attempt]] = []
+        done: list[tuple[Attempt, Sequence[Record]]] = []
         for worker, message in messages:
             place = self.places[worker]
             if isinstance(message, Ready):
@@ -155,13 +155,13 @@ class Schedule:
             elif isinstance(message, Trained):
                 assert place.attempt is not None  # noqa: S101  # it was given a task
                 place.attempt.end()
-                records += [(record, place.attempt) for record in message.records]
+                done.append((place.attempt, message.records))
                 place.attempt = None
             else:
                 self._lose(worker, message.reason)
         self._assign()  # first: no worker should wait for a disk
-        for record, attempt in records:
-            self._show(self.ledger.keep(record, attempt))
+        for attempt, records in done:
+            self._show([self.ledger.keep(record, attempt) for record in records])
 
     def _welcome(self, place: Place, environment: Environment) -> None:
         """Take a worker that is ready, if its environment is the plan's."""
@@ -193,8 +193,7 @@ class Schedule:
         else:
             numbered = enumerate(attempt.losses, start=1)
             reasons = "; ".join(f"attempt {n}: {loss}" for n, loss in numbered)
-            for run in attempt.task:
-                self._show(self.ledger.fail(run, attempt, reasons))
+            self._show([self.ledger.fail(run, attempt, reasons) for run in attempt.task])
 
     def _end_hung(self) -> None:
         """End the workers whose runs, or whose starts, have gone on for too long."""

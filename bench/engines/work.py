@@ -24,8 +24,8 @@ class Finished:
     total_seconds: float = 0.0
 
 
-Watcher = Callable[[Sequence[Run], Finished | None], None]
-"""Called with the runs that are being trained, and with a run that has just finished."""
+Watcher = Callable[[Sequence[Run], Sequence[Finished]], None]
+"""Called with the runs that are being trained, and with those that have just finished."""
 
 
 class Halted(Exception):  # noqa: N818  # not an error of the code: a night that cannot go on
