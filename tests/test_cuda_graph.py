@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -15,6 +16,8 @@ from bench.cuda_graph import WARM_UP_CALLS, CudaGraph
 
 class StandInGraph:
     """Notes what is done to a graph."""
+
+    itself: StandInGraph
 
     def __init__(self) -> None:
         self.replays = 0
@@ -86,6 +89,21 @@ def test_no_garbage_is_collected_during_a_capture(captures: list[bool]) -> None:
         graph.call(lambda: torch.zeros(1 // 0))
     assert captures == [False]
     assert gc.isenabled()
+
+
+@pytest.mark.usefixtures("captures")
+def test_earlier_graphs_are_gone_before_a_capture() -> None:
+    """What only the garbage collector can destroy is destroyed before, not some time during it."""
+    graph = CudaGraph(torch.device("cuda"))
+    for _ in range(WARM_UP_CALLS):
+        graph.call(lambda: torch.zeros(()))
+    earlier = StandInGraph()
+    earlier.itself = earlier
+    there = weakref.ref(earlier)
+    del earlier
+    found: list[object] = []
+    graph.call(lambda: found.append(there()) or torch.zeros(()))  # type: ignore[func-returns-value]
+    assert found == [None]
 
 
 @pytest.mark.usefixtures("captures")

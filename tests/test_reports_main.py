@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from hnrnn.variants import VARIANTS
 from reports import figures
 from reports.__main__ import main
 from tests.report_data import made_up_record, with_outcome
+from tests.test_judgement import night
 
 
 def render(folder: Path, records: Sequence[Record], output: Path | None = None) -> str:
@@ -285,6 +287,19 @@ def test_confirmation_folder_is_found(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "night" / "confirmation").mkdir()
     assert main(["check", "--results", str(tmp_path / "night")]) == 2
     assert "confirmation holds no runs folder" in capsys.readouterr().err
+
+
+def test_confirmation_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command that is asked for puts fresh seeds where they are looked for."""
+    Store(tmp_path / "night").write_contents(night(60, start=100, moved={"Model5": 0.3}))
+    Store(tmp_path / "frozen").write_contents(night(60))
+    check = ["check", "--results", str(tmp_path / "night"), "--baseline", str(tmp_path / "frozen")]
+    assert main(check) == 4
+    (command,) = [x for x in capsys.readouterr().out.splitlines() if "bench run" in x]
+    fresh = str(tmp_path / "night" / "confirmation")
+    assert shlex.split(command)[-2:] == ["--results", fresh]
+    Store(fresh).write_contents(night(60, start=300))
+    assert main(check) == 0
 
 
 @pytest.mark.parametrize(
