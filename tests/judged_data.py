@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from bench.records import LEARNER
 from hnrnn.published import MEASURES, tables
 from hnrnn.variants import VARIANTS
 
@@ -52,6 +53,8 @@ def made_up_grid(
                     "variant": variant.name,
                     "backend": variant.backend,
                     "seed": seed,
+                    "engine": LEARNER,
+                    "device": "cpu",
                     "weights_sha256": f"{square}{seed}{by}",
                     "accuracy": accuracy,
                     "valid_loss": loss,

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.records import ENSEMBLE, LEARNER
 from reports.baseline import (
     EQUAL,
     INCONCLUSIVE,
@@ -36,6 +37,19 @@ def test_other_weights() -> None:
     assert found.verdict == REGRESSED
     assert found.changed == {("Model3", "custom"): (7,)}
     assert changed_runs(night, BASELINE.iloc[:0]) == (0, {})
+
+
+@pytest.mark.parametrize(
+    ("engine", "device", "verdict"),
+    [(ENSEMBLE, "cuda", EQUAL), (ENSEMBLE, "cpu", REGRESSED), (LEARNER, "cuda", REGRESSED)],
+)
+def test_only_an_ensemble_on_a_gpu_may_round_otherwise(
+    engine: str, device: str, verdict: str
+) -> None:
+    """There the bits may depend on how many seeds were trained together; anywhere else not."""
+    night = BASELINE.assign(engine=engine, device=device)
+    found = hold_against_baseline(night.assign(weights_sha256="other"), night)
+    assert (found.verdict, found.same_runs) == (verdict, 480)
 
 
 def test_fresh_seeds_without_a_change() -> None:
