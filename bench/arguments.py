@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bench.engines import ENGINES, LOCAL
 from bench.faults import FAULTS
 from bench.plan import PROFILES
-from hnrnn.arguments import Parser
+from hnrnn.arguments import DEVICES, Parser
 from hnrnn.variants import VARIANTS
 
 
@@ -210,7 +210,7 @@ def _add_variants(parser: Parser) -> None:
 
 
 def _add_device(parser: Parser) -> None:
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
 
 
 def _add_dtype(parser: Parser) -> None:

@@ -71,9 +71,10 @@ def parse_seeds(text: str) -> list[int]:
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise PlanError(f"--seeds {text}: {part!r} is not a seed or a range: {SEEDS_HELP}")
-        alone = len(parts) == 1 and not dash
-        start = 0 if alone else _seed(text, first)
-        stop = _seed(text, first) if alone else _seed(text, last if dash else first) + 1
+        if len(parts) == 1 and not dash:
+            start, stop = 0, _seed(text, first)
+        else:
+            start, stop = _seed(text, first), _seed(text, last or first) + 1
         if dash and stop <= start:
             raise PlanError(f"--seeds {text}: the range {part} is empty: {SEEDS_HELP}")
         if len(seeds) + stop - start > MOST_SEEDS:

@@ -109,7 +109,8 @@ def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> l
             )
         except Exception as raised:  # noqa: BLE001  # whatever it is, it costs these runs only
             error = _failure(raised, first.device)
-        times: dict[str, Any] = {
+        shared: dict[str, Any] = {
+            "kernel": kernel_of(first.device),
             "started_at": started_at,
             "ended_at": datetime.now(UTC),
             "total_seconds": (time.perf_counter() - start) / len(runs),
@@ -123,7 +124,7 @@ def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> l
         if error is None:
             result = _result(trainings[number])
             epochs = _epochs(run, identity, trainings[number])
-        outcome = Outcome(kernel=kernel_of(first.device), **times, **result)
+        outcome = Outcome(**shared, **result)
         records.append(Record(identity, run, environment, provenance, outcome, epochs))
     return records
 

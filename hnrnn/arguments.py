@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
+DEVICES = ("auto", "cpu", "cuda")
+"""What ``--device`` takes; ``auto`` is a GPU where there is one."""
+
 
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` that answers wrong usage with one line and exit code 2."""

@@ -88,9 +88,9 @@ def render_report(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     """Carry out ``reports check``; see ``main`` for what is returned."""
     evidence = _evidence(options)
-    judgement = judge(evidence)
+    night, judgement = select(evidence.night), judge(evidence)
     if options.history is not None:
-        _remember(Path(options.history), select(evidence.night), judgement)
+        _remember(Path(options.history), night, judgement)
     output = _output(options)
     files = {
         "verdict.json": verdict.as_json(judgement),
@@ -100,7 +100,7 @@ def check(options: argparse.Namespace) -> int:
     _write(output, files)
     reasons = "".join(f"\n  {one_line(reason)}" for reason in judgement.reasons)
     print(f"{judgement.verdict}:{reasons}")
-    for note in select(evidence.night).left_out:
+    for note in night.left_out:
         print(one_line(note), file=sys.stderr)
     if judgement.confirmation_seeds:
         print(f"to confirm or clear it:\n  {verdict_section.confirmation_command(judgement)}")

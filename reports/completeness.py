@@ -81,16 +81,14 @@ def notebook_squares() -> list[Square]:
 
 def of_another_kind(night: Selection, other: Selection, name: str) -> list[Problem]:
     """Return a problem where ``other`` has runs, and they are of another kind than the night's."""
-    tonight = ", ".join(f"{key} {night.kind[key]}" for key in differing(night, other))
-    there = ", ".join(f"{key} {other.kind[key]}" for key in differing(night, other))
-    if not tonight:
+    tonight, there = night.kind, other.kind
+    differing = [key for key in tonight if key in there and tonight[key] != there[key]]
+    if not differing:
         return []
-    return [Problem("another kind of run", f"the {name} has {there}, tonight's runs {tonight}")]
-
-
-def differing(night: Selection, other: Selection) -> list[str]:
-    """Return the columns of ``KIND`` in which the runs of both differ; none where one has none."""
-    return [key for key in night.kind if key in other.kind and night.kind[key] != other.kind[key]]
+    here, elsewhere = (
+        ", ".join(f"{key} {kind[key]}" for key in differing) for kind in (tonight, there)
+    )
+    return [Problem("another kind of run", f"the {name} has {elsewhere}, tonight's runs {here}")]
 
 
 def _missing(runs: pd.DataFrame, expected: Iterable[Square]) -> list[Problem]:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hnrnn.arguments import Parser
+from hnrnn.arguments import DEVICES, Parser
 
 VERDICT, SUMMARY = "verdict.json", "summary.md"
 NO_VERDICT = "no verdict"
@@ -57,9 +57,8 @@ def _parser() -> Parser:
     judging = commands.add_parser("judge", help="check, confirm where needed, render, freeze")
     judging.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     judging.add_argument("--kept", type=Path, default=Path("nights"), metavar="DIR")
-    devices = ("auto", "cpu", "cuda")
     judging.add_argument(
-        "--device", choices=devices, default="auto", help="where to train fresh seeds"
+        "--device", choices=DEVICES, default="auto", help="where to train fresh seeds"
     )
     judging.add_argument(
         "--freeze",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -69,17 +70,16 @@ def select(
     ]
     if len(failed) > NAMED_AT_MOST:
         notes.append(f"{len(failed) - NAMED_AT_MOST} more runs failed.")
-    everywhere = runs[~runs["status"].isin([FAILED, SKIPPED])]
-    shown = runs = _on_own_backends(everywhere)
+    everywhere = runs[_is_trained(runs)]
+    runs = _on_own_backends(everywhere)
     chosen = _choose(runs, initialisation, engine)
-    if chosen:
-        alike = (runs[CONFIGURATION] == pd.Series(chosen)).all(axis=1)
-        shown, others = runs[alike], runs[~alike]
-        everywhere = everywhere[(everywhere[CONFIGURATION] == pd.Series(chosen)).all(axis=1)]
-        left_out += [
-            f"{count} runs of another configuration are left out: {_describe(values, chosen)}."
-            for values, count in others.groupby(CONFIGURATION).size().items()
-        ]
+    alike = _is_alike(runs, chosen)
+    shown, others = runs[alike], runs[~alike]
+    everywhere = everywhere[_is_alike(everywhere, chosen)]
+    left_out += [
+        f"{count} runs of another configuration are left out: {_describe(values, chosen)}."
+        for values, count in others.groupby(CONFIGURATION).size().items()
+    ]
     shown = (
         shown.sort_values(["variant", "seed", "epochs", "run_id"])
         .drop_duplicates(["variant", "seed"], keep="last")
@@ -94,6 +94,15 @@ def select(
     epochs = epochs.sort_values(["variant", "seed", "epoch"]).reset_index(drop=True)
     grid = _with_final_values(everywhere, contents.epochs)
     return Selection(shown, epochs, grid, contents.throughput, tuple(left_out), tuple(notes))
+
+
+def _is_trained(runs: pd.DataFrame) -> pd.Series:
+    return ~runs["status"].isin([FAILED, SKIPPED])
+
+
+def _is_alike(runs: pd.DataFrame, values: Mapping[str, object]) -> pd.Series:
+    """Say of each run whether it has these values in these columns; all have none in none."""
+    return (runs[list(values)] == pd.Series(values, dtype=object)).all(axis=1)
 
 
 def _on_own_backends(runs: pd.DataFrame) -> pd.DataFrame:
@@ -118,10 +127,8 @@ def _choose(
 def of_shown_kind(runs: pd.DataFrame) -> pd.DataFrame:
     """Return those of a store's runs, failed ones too, that are of the ``KIND`` that is shown."""
     runs, _ = _set_planted_apart(runs)
-    chosen = _choose(_on_own_backends(runs[~runs["status"].isin([FAILED, SKIPPED])]))
-    for column in KIND if chosen else []:
-        runs = runs[runs[column] == chosen[column]]
-    return runs
+    chosen = _choose(_on_own_backends(runs[_is_trained(runs)]))
+    return runs[_is_alike(runs, {column: chosen[column] for column in KIND if chosen})]
 
 
 def epochs_started(contents: Contents, initialisation: str) -> pd.DataFrame:
