@@ -11,7 +11,7 @@ import pytest
 from reports.__main__ import main
 from reports.planning import as_text, plan_seeds
 from tests.report_data import made_up_record
-from tests.test_reports_main import whole_store
+from tests.test_reports_check import whole_store
 
 
 def grid(deviation: float, seeds: int = 50) -> pd.DataFrame:
