@@ -22,5 +22,10 @@ def one_line(text: object) -> str:
     return f"\\{shown}" if shown.startswith("::") else shown
 
 
+def counted(count: int, noun: str) -> str:
+    """Return the count with its noun, in the plural but for one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")

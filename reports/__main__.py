@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,13 +14,16 @@ from hnrnn import published
 from reports import verdict, verdict_section
 from reports.arguments import make_parser
 from reports.comparison import compare
-from reports.completeness import find_problems
+from reports.completeness import Problem, find_problems
 from reports.findings import FindingsError, read_findings
 from reports.judgement import Evidence, Judgement, judge
 from reports.past import Past
 from reports.ratios import latest, ratios
 from reports.reading import read
 from reports.selection import Selection, epochs_started, select
+
+INTERNAL_ERROR = 70
+"""The exit code of a fault in this program, by the name EX_SOFTWARE in sysexits.h."""
 
 
 class UsageError(Exception):
@@ -34,14 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     ``render`` and ``baseline`` return 0; ``check`` 0 agrees, 1 regressed or differs, 3 incomplete
-    or corrupt data, 4 inconclusive; all return 2 for wrong usage.
+    or corrupt data, 4 inconclusive; all return 2 for wrong usage and 70 for an internal error,
+    which must not look like a verdict.
     """
     options = make_parser(__doc__).parse_args(arguments)
+    prog = f"python -m reports {options.command}"
     try:
         return COMMANDS[options.command](options)
     except (StoreError, OutputError, FindingsError, UsageError) as error:
-        print(f"python -m reports {options.command}: {one_line(error)}", file=sys.stderr)
+        print(f"{prog}: {one_line(error)}", file=sys.stderr)
         return 2
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is no verdict
+        traceback.print_exc()
+        print(
+            f"{prog}: internal error, nothing was judged: {one_line(repr(error))}", file=sys.stderr
+        )
+        return INTERNAL_ERROR
 
 
 def _output(options: argparse.Namespace) -> Path:
@@ -100,7 +112,8 @@ def check(options: argparse.Namespace) -> int:
     _write(output, files)
     reasons = "".join(f"\n  {one_line(reason)}" for reason in judgement.reasons)
     print(f"{judgement.verdict}:{reasons}")
-    for note in night.left_out:
+    print("gates:" + "".join(f"\n  {one_line(gate)}" for gate in judgement.gates))
+    for note in (*night.left_out, *judgement.notes):
         print(one_line(note), file=sys.stderr)
     if judgement.confirmation_seeds:
         print(f"to confirm or clear it:\n  {verdict_section.confirmation_command(judgement)}")
@@ -179,7 +192,12 @@ def prove(options: argparse.Namespace) -> int:
 
 def freeze_baseline(options: argparse.Namespace) -> int:
     """Carry out ``reports baseline freeze``."""
-    problems = find_problems(read(options.results))
+    contents = read(options.results)
+    problems = find_problems(contents)
+    problems += [
+        Problem("injected fault", f"every run was trained with {fault}")
+        for fault in select(contents).runs["plant"].dropna().unique()
+    ]
     if problems:
         raise UsageError(
             f"{options.results} cannot be a baseline ({'; '.join(map(str, problems[:5]))}"

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from bench.records import OK
+from bench.text import counted
 from hnrnn.variants import VARIANTS
 from reports.attribution import Attribution, Estimate, attribute
 from reports.ratios import Ratio, latest, ratios
 from reports.selection import Selection
-from reports.tables import NO_VALUE, counted, escape, number, table
+from reports.tables import NO_VALUE, escape, number, table
 
 HEADING = "## Backends"
 MIB = 1024**2

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.records import ENSEMBLE
-from reports.completeness import Square
+from reports.completeness import PROVENANCE, Square
 from reports.permutation import LEAST, MaxT, max_t_test, oriented
 from reports.power import smallest_visible_drop
 from reports.tolerance import corrected_level
@@ -26,6 +26,8 @@ from reports.tolerance import corrected_level
 LEVEL = 0.05
 """Of each stage, for the whole grid: both together err about once in 400 nights."""
 PERMUTATIONS = 9999
+SHOWN_CHARACTERS = 24
+"""Of a value that differs: a device's name is short, and of a hash the first digits do."""
 MEASURES = {"accuracy": True, "valid_loss": False}
 """The measures that are tested, and whether larger is better."""
 
@@ -87,6 +89,8 @@ class Comparison:
 
     same_runs: int
     """Runs that both have."""
+    held_runs: int
+    """Those of them whose weights could be held against each other."""
     changed: Mapping[Square, tuple[int, ...]]
     """The seeds of those of them that did not end with the same weights, by square."""
     first: Stage
@@ -106,22 +110,36 @@ def hold_against_baseline(
     accuracy, valid_loss``, the last two after the last epoch. Only squares that both have are
     tested.
     """
-    same_runs, changed = changed_runs(night, baseline)
+    same_runs = int(night["run_id"].isin(baseline["run_id"]).sum())
+    held_runs, changed = changed_runs(night, baseline)
     first = _stage(night, baseline, level)
-    second = None
-    if first.worse and confirmation is not None:
-        squares = {difference.square for difference in first.worse}
-        second = _stage(_of(confirmation, squares), baseline, level)
-    return Comparison(same_runs, changed, first, second, _verdict(changed, first, second))
+    verdict = _verdict(changed, first, None)
+    comparison = Comparison(same_runs, held_runs, changed, first, None, verdict)
+    return comparison if confirmation is None else confirm(comparison, confirmation, baseline)
+
+
+def confirm(comparison: Comparison, fresh: pd.DataFrame, baseline: pd.DataFrame) -> Comparison:
+    """Hold fresh seeds of what a comparison suspects against the same baseline.
+
+    ``fresh`` is as the frames of ``hold_against_baseline``. A comparison that suspects nothing is
+    returned as it is.
+    """
+    first = comparison.first
+    if not first.worse:
+        return comparison
+    squares = {difference.square for difference in first.worse}
+    second = _stage(_of(fresh, squares), baseline, first.level)
+    verdict = _verdict(comparison.changed, first, second)
+    return replace(comparison, confirmation=second, verdict=verdict)
 
 
 def changed_runs(
     night: pd.DataFrame, baseline: pd.DataFrame
 ) -> tuple[int, dict[Square, tuple[int, ...]]]:
-    """Return how many runs both have, and by square the seeds that ended with other weights.
+    """Return of how many runs both have the weights, and by square the seeds of other weights.
 
-    Those of an ensemble on a GPU are not held against each other: a GPU may choose by the number of
-    seeds how it multiplies them, so that their last bits depend on what was trained together.
+    Those of an ensemble on a GPU are left out: a GPU may choose by the number of seeds how it
+    multiplies them, so that their last bits depend on what was trained together.
     """
     both = night.merge(baseline[["run_id", "weights_sha256"]], on="run_id", suffixes=("", "_then"))
     hashed = both.dropna(subset=["weights_sha256", "weights_sha256_then"])
@@ -131,7 +149,30 @@ def changed_runs(
     for row in other.sort_values("seed").to_dict(orient="records"):
         square = (row["variant"], row["backend"])
         changed[square] = (*changed.get(square, ()), row["seed"])
-    return len(both), changed
+    return len(hashed), changed
+
+
+def why_none_held(night: pd.DataFrame, baseline: pd.DataFrame) -> str:
+    """Say why the weights of no run of the night can be held against the baseline's.
+
+    Both are as in ``hold_against_baseline``, with the columns of ``PROVENANCE``.
+    """
+    repeated = night[night["run_id"].isin(baseline["run_id"])]
+    if (repeated["engine"] == ENSEMBLE).any():
+        return "the last bits of an ensemble on a GPU depend on how many seeds train together"
+    if len(repeated):
+        return f"the records of the {len(repeated)} repeated runs have no hash of their weights"
+    both = night.merge(baseline, on=["variant", "backend", "seed"], suffixes=("", "_then"))
+    if both.empty:
+        return "no seed of the baseline was trained tonight"
+    first = both.iloc[0].fillna("none").astype(str)
+    differing = [
+        f"{name} is {first[name][:SHOWN_CHARACTERS]}, "
+        f"the baseline's {first[f'{name}_then'][:SHOWN_CHARACTERS]}"
+        for name in PROVENANCE
+        if first[name] != first[f"{name}_then"]
+    ]
+    return f"no run was repeated: {'; '.join(differing) or 'their ids differ'}"
 
 
 def _verdict(changed: Mapping[Square, tuple[int, ...]], first: Stage, second: Stage | None) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from bench.text import counted
 from reports.cusum import REFERENCE_VALUE
 from reports.drift import CONFIDENCE, FIRST_NIGHTS, Drift, DriftTest
 from reports.history import PROVENANCE, changes
-from reports.tables import NO_VALUE, counted, escape, table
+from reports.tables import NO_VALUE, escape, table
 
 HEADING = "## History"
 NIGHTS_SHOWN = 14

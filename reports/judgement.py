@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -13,13 +14,23 @@ from bench.store import Contents
 from hnrnn import published
 from hnrnn.variants import VARIANTS
 from reports import baseline as baselines
-from reports import speed
+from reports import gates, speed
 from reports.certificate import AGREES, DIFFERS, INCONCLUSIVE, Certificate, hold_against_notebook
-from reports.completeness import Problem, Square, find_problems, of_another_kind, ranges
+from reports.completeness import (
+    Problem,
+    Square,
+    find_notes,
+    find_problems,
+    of_another_kind,
+    ranges,
+    squares_of,
+)
+from reports.confirmation import find_unlike
 from reports.field import STARTS, Explained, explained, field_runs
 from reports.findings import Finding, unexpected
+from reports.gates import Gate, LastNight
 from reports.reading import read
-from reports.selection import Selection, epochs_started, of_shown_kind, select
+from reports.selection import Selection, epochs_started, is_whole, of_shown_kind, select
 
 REGRESSED, INCOMPLETE = "regressed", "incomplete"
 EXIT_CODES = {AGREES: 0, REGRESSED: 1, DIFFERS: 1, INCOMPLETE: 3, INCONCLUSIVE: 4}
@@ -37,7 +48,11 @@ class Judgement:
 
     verdict: str
     reasons: tuple[str, ...]
+    gates: tuple[Gate, ...]
+    """Every test that could have failed the night, and whether it ran."""
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    """What a reader should know although nothing is wrong with it."""
     notebook: Certificate
     certificate: Certificate | None
     findings: tuple[Finding, ...]
@@ -46,8 +61,11 @@ class Judgement:
     changes: tuple[speed.Change, ...]
     squares: tuple[Square, ...]
     """Every square that has runs of the judged kind tonight."""
-    engine: str
-    """What trained the runs that are judged, as in their column ``engine``."""
+    run_seconds: Mapping[Square, float]
+    """How long those runs took, by square."""
+    kind: Mapping[str, str]
+    """What the judged runs have in the columns ``dtype``, ``initialisation``, ``engine``,
+    ``device`` and, where the fault of that name was injected, ``plant``."""
     confirmation_seeds: str | None
     """Fresh seeds for what is suspected; None where nothing is."""
     confirmation_folder: str
@@ -71,57 +89,105 @@ class Evidence:
     findings: tuple[Finding, ...] = ()
     strict: bool = False
     """Whether an improvement fails a night too."""
+    last: LastNight | None = None
+    """The night before, where a history knows one: what ran then must run tonight."""
 
 
 def judge(evidence: Evidence) -> Judgement:
     """Return what is to be said of a night, and the verdict."""
     night = select(evidence.night)
-    tables = published.tables()
-    notebook = hold_against_notebook(night.epochs, tables)
-    expected: set[Square] = set()
-    engine = night.kind.get("engine", LEARNER)
-    comparison, changes, untimed = None, [], {}
-    unlike: list[Problem] = []
+    notebook = hold_against_notebook(night.epochs, published.tables())
+    expected: set[Square] = set(evidence.last.squares) if evidence.last else set()
+    held = _Held()
     if evidence.baseline is not None:
-        before = select(evidence.baseline, engine=engine)
-        expected = squares_of(before.grid)
-        unlike += of_another_kind(night, before, "baseline")
-        confirmation = None
-        if evidence.confirmation is not None:
-            fresh = select(evidence.confirmation, engine=engine)
-            confirmation = fresh.grid
-            unlike += of_another_kind(night, fresh, "confirmation")
-        comparison = baselines.hold_against_baseline(night.grid, before.grid, confirmation)
-        changes = speed.changes(night.throughput, before.throughput)
-        untimed = speed.not_measured(night.throughput, before.throughput)
-    problems = find_problems(evidence.night, expected) + unlike
-    problems += [
-        Problem("missing timing", f"{' '.join(square)} has no {', '.join(phases)}", square)
-        for square, phases in untimed.items()
+        before = select(evidence.baseline, engine=night.kind.get("engine", LEARNER))
+        expected |= squares_of(before.grid)
+        held = _hold(evidence, night, before)
+    problems = find_problems(evidence.night, expected) + held.problems
+    runs = of_shown_kind(evidence.night.runs)
+    surprises = len(unexpected(evidence.findings, notebook))
+    decides = evidence.baseline is None
+    found = [
+        gates.gate_of_notebook(notebook, decides=decides, unexpected=surprises),
+        *gates.gates_of_comparison(held.comparison, held.why_none_held),
+        gates.gate_of_throughput(held.changes, held.why_not_timed),
     ]
-    certificate, field = published_facts()
-    verdict, reasons = _decide(evidence, problems, notebook, comparison, changes)
+    problems += gates.lost_gates(found, evidence.last) if evidence.last else []
+    whole = runs[is_whole(runs)]
+    data = gates.gate_of_data(problems, len(squares_of(whole)), len(whole))
+    certificate, field_rows = published_facts()
+    verdict, reasons = _decide(evidence, problems, notebook, held.comparison, held.changes)
+    comparison = held.comparison
     suspected = comparison is not None and comparison.verdict == baselines.SUSPECTED
     return Judgement(
         verdict=verdict,
         reasons=tuple(reasons),
+        gates=(data, *found),
         problems=tuple(problems),
+        notes=tuple(find_notes(evidence.night, expected)),
         notebook=notebook,
         certificate=certificate,
         findings=evidence.findings,
-        field=tuple(field),
+        field=tuple(field_rows),
         comparison=comparison,
-        changes=tuple(changes),
-        squares=tuple(sorted(squares_of(of_shown_kind(evidence.night.runs)))),
-        engine=engine,
+        changes=tuple(held.changes),
+        squares=tuple(sorted(squares_of(runs))),
+        run_seconds=_run_seconds(runs),
+        kind=_kind(night),
         confirmation_seeds=_fresh_seeds(evidence, night) if suspected else None,
         confirmation_folder=evidence.confirmation_folder,
     )
 
 
-def squares_of(runs: pd.DataFrame) -> set[Square]:
-    """Return the squares that have a run."""
-    return {(str(v), str(b)) for v, b in zip(runs["variant"], runs["backend"], strict=True)}
+@dataclass
+class _Held:
+    """A night held against a baseline, with what kept it from being held."""
+
+    comparison: baselines.Comparison | None = None
+    changes: list[speed.Change] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    why_none_held: str = gates.NO_BASELINE
+    why_not_timed: str = gates.NO_BASELINE
+
+
+def _hold(evidence: Evidence, night: Selection, before: Selection) -> _Held:
+    """Hold a night against a baseline; fresh seeds confirm only where they are sound."""
+    held = _Held(problems=of_another_kind(night, before, "baseline"))
+    held.comparison = baselines.hold_against_baseline(night.grid, before.grid)
+    if evidence.confirmation is not None:
+        fresh = select(evidence.confirmation, engine=night.kind.get("engine", LEARNER))
+        unsound = of_another_kind(night, fresh, "confirmation")
+        suspects = {difference.square for difference in held.comparison.first.worse}
+        if suspects and not unsound:
+            unsound = find_unlike(evidence.confirmation, suspects, night, before)
+        if not unsound:
+            held.comparison = baselines.confirm(held.comparison, fresh.grid, before.grid)
+        held.problems += unsound
+    held.changes = speed.changes(night.throughput, before.throughput)
+    trained_on = night.runs["device_name"].unique()
+    untimed = speed.not_measured(night.throughput, before.throughput, trained_on)
+    held.problems += [
+        Problem("missing timing", f"{' '.join(square)} has no {', '.join(phases)}", square)
+        for square, phases in untimed.items()
+    ]
+    held.why_none_held = baselines.why_none_held(night.grid, before.grid)
+    held.why_not_timed = speed.why_not_compared(night.throughput, before.throughput)
+    return held
+
+
+def _kind(night: Selection) -> dict[str, str]:
+    """Return what the runs of a night have in common, as in ``Judgement.kind``."""
+    first = night.runs[["device", "plant"]].head(1).to_dict(orient="records")
+    found = {str(name): value for row in first for name, value in row.items()}
+    return night.kind | {name: str(value) for name, value in found.items() if pd.notna(value)}
+
+
+def _run_seconds(runs: pd.DataFrame) -> dict[Square, float]:
+    seconds: dict[Square, float] = {}
+    for row in runs[["variant", "backend", "total_seconds"]].to_dict(orient="records"):
+        square = (str(row["variant"]), str(row["backend"]))
+        seconds[square] = seconds.get(square, 0.0) + float(row["total_seconds"])
+    return seconds
 
 
 @cache

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.grid import BACKENDS
 from bench.records import ENSEMBLE
+from bench.text import counted
 from hnrnn.variants import VARIANTS
 from reports import backend_section, provenance, variant_section, verdict_section
 from reports.certificate import Agreement
@@ -21,7 +22,6 @@ from reports.selection import Selection
 from reports.tables import (
     NO_VALUE,
     Markup,
-    counted,
     escape,
     interval,
     number,

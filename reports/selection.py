@@ -100,6 +100,11 @@ def _is_trained(runs: pd.DataFrame) -> pd.Series:
     return ~runs["status"].isin([FAILED, SKIPPED])
 
 
+def is_whole(runs: pd.DataFrame) -> pd.Series:
+    """Say of each run whether it went through its variant's full recipe to a result."""
+    return _is_trained(runs) & (runs["epochs"] == runs["recipe_epochs"])
+
+
 def _is_alike(runs: pd.DataFrame, values: Mapping[str, object]) -> pd.Series:
     """Say of each run whether it has these values in these columns; all have none in none."""
     return (runs[list(values)] == pd.Series(values, dtype=object)).all(axis=1)
@@ -113,7 +118,12 @@ def _on_own_backends(runs: pd.DataFrame) -> pd.DataFrame:
 def _choose(
     runs: pd.DataFrame, initialisation: str = "ones", engine: str | None = None
 ) -> dict[str, object]:
-    """Return the configuration that is shown of ``runs``; nothing where there are none."""
+    """Return the configuration that is shown of ``runs``; nothing where there are none.
+
+    Runs of the full recipe decide, where there are any.
+    """
+    whole = is_whole(runs)
+    runs = runs[whole] if whole.any() else runs
     wanted = {"dtype": "float32", "initialisation": initialisation, "engine": engine}
     for column, value in wanted.items():
         if value is not None and (runs[column] == value).any():
@@ -140,7 +150,7 @@ def epochs_started(contents: Contents, initialisation: str) -> pd.DataFrame:
 
 def _with_final_values(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs of full recipes with ``accuracy`` and ``valid_loss`` after the last epoch."""
-    complete = runs[runs["epochs"] == runs["recipe_epochs"]]
+    complete = runs[is_whole(runs)]
     last = epochs.sort_values("epoch").drop_duplicates("run_id", keep="last")
     joined = complete.merge(last[["run_id", "accuracy", "valid_loss"]], on="run_id")
     return (

@@ -7,6 +7,7 @@ seen: a bare time from a shared machine means nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,18 +69,35 @@ def changes(night: pd.DataFrame, baseline: pd.DataFrame) -> list[Change]:
     return [_change(key, ours[key], theirs[key], LEVEL / len(common)) for key in common]
 
 
-def not_measured(night: pd.DataFrame, baseline: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
+def not_measured(
+    night: pd.DataFrame, baseline: pd.DataFrame, trained_on: Collection[str] = ()
+) -> dict[tuple[str, str], list[str]]:
     """Return, by square, the phases that the baseline has measured and the night has not.
 
-    Only on the night's own devices: a night without throughput is held against none.
+    Only those that the baseline measured on a device that the night timed or trained on, which
+    ``trained_on`` names: what another machine measured cannot be missing here.
     """
     ours, theirs = _quotients(latest(night)), _quotients(latest(baseline))
-    devices = {key[0] for key in ours}
+    devices = {key[0] for key in ours} | set(trained_on)
     missing: dict[tuple[str, str], list[str]] = {}
     for key in theirs:
         if key[0] in devices and key not in ours:
             missing.setdefault((str(key[3]), str(key[4])), []).append(str(key[5]))
     return missing
+
+
+def why_not_compared(night: pd.DataFrame, baseline: pd.DataFrame) -> str:
+    """Say why no ratio of the night has one in the baseline that it can be held against."""
+    ours, theirs = _quotients(latest(night)), _quotients(latest(baseline))
+    if not theirs:
+        return "the baseline was not timed"
+    if not ours:
+        return "nothing was timed tonight"
+    here, there = ({str(key[0]) for key in keys} for keys in (ours, theirs))
+    if not here & there:
+        names = (", ".join(sorted(devices)) for devices in (here, there))
+        return "tonight's timings are of {}, the baseline's of {}".format(*names)
+    return "no backend was timed in the same way in both"
 
 
 def _quotients(samples: pd.DataFrame) -> dict[tuple[Any, ...], npt.NDArray[np.float64]]:

@@ -42,11 +42,6 @@ def _cell(text: str) -> str:
     return text if isinstance(text, Markup) else escape(text)
 
 
-def counted(count: int, noun: str) -> str:
-    """Return the count with its noun, in the plural but for one."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def number(value: float, digits: int = 4) -> str:
     """Return a value with so many decimals; a dash for NaN."""
     return NO_VALUE if np.isnan(value) else f"{value:.{digits}f}"

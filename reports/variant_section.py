@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.text import counted
 from hnrnn.published import MEASURES
 from hnrnn.variants import Variant
 from reports.certificate import Agreement
 from reports.comparison import Comparison
 from reports.selection import Selection
-from reports.tables import counted, interval, number, rank, table
+from reports.tables import interval, number, rank, table
 
 
 def section(

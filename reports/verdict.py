@@ -13,6 +13,7 @@ from bench.text import one_line
 from reports import baseline as baselines
 from reports import verdict_section
 from reports.completeness import Square, ranges
+from reports.gates import FAILED, NOT_RUN
 from reports.judgement import Judgement
 
 
@@ -41,37 +42,52 @@ def _key(key: Any) -> str:
 
 
 def as_junit(judgement: Judgement) -> str:
-    """Return a JUnit XML with a case a square of the grid, and one for the night as a whole.
+    """Return a JUnit XML with a case per square of the grid, per gate, and one for the night.
 
     A square that failed or is worse is a failure; one that is missing or whose verdict is open an
-    error, since CI systems have no third kind.
+    error. A gate that did not run is skipped. The time of a square's case is that of its runs.
     """
-    cases = _failures(judgement)
-    errors = _errors(judgement)
-    squares = sorted({*judgement.squares, *cases, *errors})
+    cases, errors = _failures(judgement), _errors(judgement)
     suite = ET.Element("testsuite", name="hnrnn")
-    for square in squares:
-        _add_case(suite, " ".join(square), cases.get(square, []), errors.get(square, []))
-    of_night = [str(p) for p in judgement.problems if p.square is None]
-    fails = judgement.exit_code == 1
-    _add_case(
-        suite,
-        "night",
-        list(judgement.reasons) if fails else [],
-        of_night if fails else ([] if not judgement.exit_code else list(judgement.reasons)),
-    )
-    for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error")):
+    for square in sorted({*judgement.squares, *cases, *errors}):
+        case = _add_case(suite, " ".join(square), judgement.run_seconds.get(square, 0.0))
+        _add_outcome(case, "failure", cases.get(square, []))
+        _add_outcome(case, "error", errors.get(square, []))
+    for gate in judgement.gates:
+        case = _add_case(suite, gate.name)
+        if gate.state == FAILED:
+            _add_outcome(case, "failure" if judgement.exit_code == 1 else "error", [gate.reason])
+        elif gate.state == NOT_RUN:
+            _add_outcome(case, "skipped", [gate.reason])
+    night = _add_case(suite, "night", sum(judgement.run_seconds.values()))
+    if judgement.exit_code == 1:
+        _add_outcome(night, "failure", judgement.reasons)
+    elif judgement.exit_code:
+        _add_outcome(night, "error", judgement.reasons)
+    for attribute, tag in (
+        ("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped"),
+    ):  # fmt: skip
         suite.set(attribute, str(len(list(suite.iter(tag)))))
+    suite.set("time", _seconds(sum(judgement.run_seconds.values())))
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _add_case(suite: ET.Element, name: str, failures: Sequence[str], errors: Sequence[str]) -> None:
+def _add_case(suite: ET.Element, name: str, seconds: float = 0.0) -> ET.Element:
     # XML cannot hold every character, and data may have any in it.
-    case = ET.SubElement(suite, "testcase", classname="hnrnn", name=one_line(name))
-    for tag, texts in (("failure", failures), ("error", errors)):
-        if texts:
-            ET.SubElement(case, tag, message=one_line("; ".join(texts)))
+    return ET.SubElement(
+        suite, "testcase", classname="hnrnn", name=one_line(name), time=_seconds(seconds)
+    )
+
+
+def _add_outcome(case: ET.Element, tag: str, texts: Sequence[str]) -> None:
+    if texts:
+        ET.SubElement(case, tag, message=one_line("; ".join(texts)))
+
+
+def _seconds(value: float) -> str:
+    """Return seconds as viewers of JUnit read them: a missing or odd number shows as NaN."""
+    return f"{value if math.isfinite(value) else 0.0:.3f}"
 
 
 def _failures(judgement: Judgement) -> dict[Square, list[str]]:

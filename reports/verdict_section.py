@@ -8,16 +8,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bench.records import ENSEMBLE
-from bench.text import one_line
+from bench.text import counted
 from reports import baseline as baselines
-from reports import proof, speed
+from reports import confirmation, proof, speed
 from reports.certificate import DIFFERS, Agreement, Certificate
 from reports.field import Explained
 from reports.findings import Finding
 from reports.judgement import Judgement
 from reports.ranks import clopper_pearson
-from reports.tables import NO_VALUE, counted, escape, number, table
+from reports.tables import NO_VALUE, escape, number, table
 
 SHOWN_AT_MOST = 20
 SENTENCES = {
@@ -66,7 +65,7 @@ def changes_since(judgement: Judgement) -> str:
 
 def evidence(judgement: Judgement) -> list[str]:
     """Return what the verdict rests on, test by test."""
-    parts = []
+    parts = [gates_table(judgement)]
     if judgement.comparison:
         parts.append(_comparison(judgement.comparison))
     if judgement.changes:
@@ -84,6 +83,13 @@ def evidence(judgement: Judgement) -> list[str]:
     return parts
 
 
+def gates_table(judgement: Judgement) -> str:
+    """Return every test that could have failed the night: whether it ran, and what it found."""
+    rows = [[gate.name, gate.state, gate.reason] for gate in judgement.gates]
+    text = "A gate that did not run has shown nothing."
+    return "\n\n".join(["### Gates", text, table(["gate", "result", "reason"], rows, left=3)])
+
+
 def confirmation_command(judgement: Judgement) -> str:
     """Return the command that trains what is suspected with fresh seeds, to be pasted."""
     return shlex.join(confirmation_words(judgement))
@@ -93,16 +99,9 @@ def confirmation_words(judgement: Judgement) -> list[str]:
     """Return the words of that command, for programs; none where nothing is suspected."""
     if judgement.comparison is None or judgement.confirmation_seeds is None:
         return []
-    squares = [d.square for d in judgement.comparison.first.worse]
-    variants, backends = (
-        one_line(",".join(dict.fromkeys(names))) for names in zip(*squares, strict=True)
-    )
-    # An ensemble has no other backends than the notebook's.
-    trained = ["--engine", ENSEMBLE] if judgement.engine == ENSEMBLE else ["--backends", backends]
-    return [
-        *("python", "-m", "bench", "run", "--variants", variants, *trained),
-        *("--seeds", judgement.confirmation_seeds, "--results", judgement.confirmation_folder),
-    ]
+    squares = list(dict.fromkeys(d.square for d in judgement.comparison.first.worse))
+    seeds, folder = judgement.confirmation_seeds, judgement.confirmation_folder
+    return confirmation.command_words(squares, seeds, folder, judgement.kind)
 
 
 def _sentence(judgement: Judgement) -> str:
@@ -118,8 +117,9 @@ def _sentence(judgement: Judgement) -> str:
 def _comparison(comparison: baselines.Comparison) -> str:
     first = comparison.first
     same = (
-        f"Repeated tonight, of the baseline's runs: {comparison.same_runs}; ended with other "
-        f"weights: {sum(map(len, comparison.changed.values()))}."
+        f"Repeated tonight, of the baseline's runs: {comparison.same_runs}; weights compared: "
+        f"{comparison.held_runs}; ended with other weights: "
+        f"{sum(map(len, comparison.changed.values()))}."
     )
     tested = (
         f"Max-T permutation test over {counted(len(first.differences), 'column')} (squares times "

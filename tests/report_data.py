@@ -69,6 +69,7 @@ def made_up_record(
         ended_at=START + timedelta(seconds=3),
         total_seconds=3.0,
         error=error,
+        weights_sha256=f"weights of {identity}" if status == OK else None,
     )
     rows = tuple(
         Epoch(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.records import ENSEMBLE, FAILED, Record
+from bench.records import ENSEMBLE, FAILED, SKIPPED, Record
 from bench.store import Contents, Store
 from hnrnn.variants import VARIANTS
-from reports.completeness import find_problems, notebook_squares
+from reports.completeness import find_notes, find_problems, notebook_squares
 from tests.report_data import ENVIRONMENT, PROVENANCE, made_up_record, with_outcome
 
 
@@ -53,6 +53,50 @@ def test_expected_squares(tmp_path: Path) -> None:
     (problem,) = find_problems(contents(tmp_path, whole_night()), {("Model4", "custom")})
     assert str(problem) == "missing square: Model4 custom has no runs"
     assert problem.square == ("Model4", "custom")
+
+
+def test_a_short_run_is_no_run(tmp_path: Path) -> None:
+    """A square with runs of one epoch alone is missing, and so are such seeds beside whole ones."""
+    night = [record for record in whole_night() if record.run.variant != "Model6"]
+    night += [made_up_record("Model6", seed, epochs=1) for seed in range(3)]
+    night = [r for r in night if (r.run.variant, r.run.seed) != ("Model4", 2)]
+    night.append(made_up_record("Model4", 2, epochs=19))
+    assert found(tmp_path, night) == [
+        "missing runs: Model4 nn lacks seeds 2",
+        "missing square: Model6 cell has no run of the full recipe: 3 runs of 1 epoch",
+    ]
+
+
+def test_short_runs_beside_whole_ones_are_no_problem(tmp_path: Path) -> None:
+    """What was tried for an epoch first, and then trained whole, is there."""
+    tried = [made_up_record(name, seed, epochs=1) for name in VARIANTS for seed in range(2)]
+    assert found(tmp_path, tried + whole_night()) == []
+
+
+def test_a_smoke_night_is_said_in_one_line(tmp_path: Path) -> None:
+    """Where no run is whole, that is the one problem."""
+    tried = [made_up_record(name, seed, epochs=1) for name in VARIANTS for seed in range(2)]
+    assert found(tmp_path, tried) == [
+        "short runs: no run went through the full recipe: 16 runs of 1 epoch"
+    ]
+
+
+def test_a_skipped_square_is_missing_where_it_is_expected(tmp_path: Path) -> None:
+    """A backend that cannot run here is a note, unless the baseline or the notebook has it."""
+    night = whole_night()
+    on_compiled = replace(made_up_record("Model5", 0).run, backend="compiled")
+    skipped = replace(
+        with_outcome(made_up_record("Model5", 0), SKIPPED, "compiled needs a C++ compiler"),
+        run=on_compiled, run_id="s" * 20, epochs=(),
+    )  # fmt: skip
+    kept = contents(tmp_path, [*night, skipped])
+    assert find_problems(kept) == []
+    assert find_notes(kept) == ["Model5 compiled was skipped: compiled needs a C++ compiler."]
+    expected = {("Model5", "compiled")}
+    assert [str(problem) for problem in find_problems(kept, expected)] == [
+        "missing square: Model5 compiled was skipped: compiled needs a C++ compiler"
+    ]
+    assert find_notes(kept, expected) == []
 
 
 def test_more_seeds_of_one_variant_are_no_problem(tmp_path: Path) -> None:
@@ -107,12 +151,16 @@ def test_mixed_environment(column: str, values: str, tmp_path: Path) -> None:
     assert "(23 runs)" in line
 
 
-def test_mixed_commit(tmp_path: Path) -> None:
-    """So are runs of another commit."""
+def test_mixed_commits_are_a_note(tmp_path: Path) -> None:
+    """Runs of several commits, some with changes, are alike as long as the training code is."""
     night = whole_night()
-    night[-1] = replace(night[-1], provenance=replace(PROVENANCE, commit="e" * 40))
-    (line,) = found(tmp_path, night)
-    assert line.startswith("mixed provenance: commit: ")
+    night[-1] = replace(night[-1], provenance=replace(PROVENANCE, commit="e" * 40, dirty=True))
+    mixed = contents(tmp_path / "mixed", night)
+    assert find_problems(mixed) == []
+    assert find_notes(mixed) == [
+        "The runs are of 2 commits with equal training code: ccccccc (23 runs), eeeeeee (1 run)."
+    ]
+    assert find_notes(contents(tmp_path / "one", whole_night())) == []
 
 
 def test_other_kinds_are_not_mixed(tmp_path: Path) -> None:

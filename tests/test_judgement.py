@@ -115,13 +115,16 @@ def test_other_weights_regress() -> None:
 
 
 def test_the_engine_is_that_of_the_runs() -> None:
-    """What trained the night is what has to confirm it; a night of nothing says the usual."""
+    """What trained the night is what has to confirm it; a night of nothing says nothing."""
     contents = night(20)
-    assert judged(Evidence(contents)).engine == LEARNER
+    usual = {"dtype": "float32", "initialisation": "ones", "engine": LEARNER, "device": "cpu"}
+    assert judged(Evidence(contents)).kind == usual
     by_ensemble = replace(contents, runs=contents.runs.assign(engine=ENSEMBLE))
-    assert judged(Evidence(by_ensemble)).engine == ENSEMBLE
+    assert judged(Evidence(by_ensemble)).kind == usual | {"engine": ENSEMBLE}
     nothing = replace(contents, runs=contents.runs.iloc[:0], epochs=contents.epochs.iloc[:0])
-    assert judged(Evidence(nothing)).engine == LEARNER
+    assert judged(Evidence(nothing)).kind == {}
+    planted = replace(contents, runs=contents.runs.assign(plant="lr_times_3"))
+    assert judged(Evidence(planted)).kind == usual | {"plant": "lr_times_3"}
 
 
 def test_another_engine_is_no_baseline() -> None:
@@ -209,4 +212,9 @@ def test_a_backend_that_is_no_longer_timed_is_named() -> None:
     assert judgement.reasons == (
         "missing timing: Model4 compiled has no train_step, forward, validation",
     )
-    assert judged(Evidence(night(), baseline=before)).verdict == "agrees"
+    untimed = judged(Evidence(night(), baseline=before))
+    assert untimed.verdict == "incomplete"
+    assert untimed.reasons == tuple(
+        f"missing timing: Model4 {name} has no train_step, forward, validation"
+        for name in ("custom", "compiled")
+    )

@@ -60,7 +60,10 @@ def test_check_against_a_frozen_baseline(
     assert main(["check", "--results", night, "--baseline", frozen]) == 0
     assert "agrees:\n  nothing is worse than in the baseline" in capsys.readouterr().out
     text = (tmp_path / "night" / "report" / "verdict.md").read_text(encoding="utf-8")
-    assert "Repeated tonight, of the baseline's runs: 160; ended with other weights: 0." in text
+    assert (
+        "Repeated tonight, of the baseline's runs: 160; weights compared: 160; ended with other "
+        "weights: 0." in text
+    )
 
 
 def test_confirmation_folder_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,15 +47,26 @@ def test_json(suspected: Judgement, broken: Judgement) -> None:
 
 
 def test_junit(suspected: Judgement, broken: Judgement) -> None:
-    """A case a square, and one for the night: suspicions and problems are errors."""
+    """A case per square and gate, and one for the night: suspicions and problems are errors."""
     suite = ET.fromstring(as_junit(suspected))  # noqa: S314  # our own
     names = [case.get("name") for case in suite.iter("testcase")]
-    assert len(names) == 9
-    assert {case.get("name") for case in suite if len(case)} == {"Model5 nn", "night"}
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("9", "0", "2")
+    assert len(names) == 9 + 6
+    wrong = {case.get("name"): case[0].tag for case in suite if len(case)}
+    assert wrong == {
+        "Model5 nn": "error",
+        "night": "error",
+        "accuracy and loss": "error",
+        "notebook's tables": "skipped",
+        "equal weights": "skipped",
+        "confirmation": "skipped",
+        "throughput": "skipped",
+    }
+    counts = [suite.get(name) for name in ("tests", "failures", "errors", "skipped")]
+    assert counts == ["15", "0", "3", "4"]
     suite = ET.fromstring(as_junit(broken))  # noqa: S314
     wrong = {case.get("name"): case[0] for case in suite if len(case)}
-    assert set(wrong) == {"Model0 custom", "Model6 cell", "night"}
+    failed = {name for name, outcome in wrong.items() if outcome.tag != "skipped"}
+    assert failed == {"Model0 custom", "Model6 cell", "complete data", "night"}
     assert wrong["Model0 custom"].tag == "error"
     assert "<script>alert(1)</script>" in str(wrong["Model0 custom"].get("message"))
 
@@ -68,19 +79,29 @@ def test_junit_of_a_regression() -> None:
     )
     suite = ET.fromstring(as_junit(judge(evidence)))  # noqa: S314
     failed = {case.get("name") for case in suite if case.find("failure") is not None}
-    assert failed == {"Model5 nn", "night"}
+    assert failed == {"Model5 nn", "accuracy and loss", "confirmation", "night"}
     assert suite.get("errors") == "0"
     changed = ET.fromstring(  # noqa: S314
         as_junit(judge(Evidence(night(20, hashes="x"), night(20))))
     )
-    assert len([case for case in changed if case.find("failure") is not None]) == 9
+    assert len([case for case in changed if case.find("failure") is not None]) == 8 + 1 + 1
 
 
 def test_junit_of_a_good_night() -> None:
-    """A night that agrees has nine cases that passed."""
+    """A night that agrees has no case that failed, and names the gates that did not run."""
     suite = ET.fromstring(as_junit(judge(Evidence(night(20), night(20)))))  # noqa: S314
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("9", "0", "0")
-    assert not any(len(case) for case in suite)
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("15", "0", "0")
+    skipped = [case.get("name") for case in suite if case.find("skipped") is not None]
+    assert skipped == ["notebook's tables", "confirmation", "throughput"]
+
+
+def test_junit_has_times() -> None:
+    """Every case has its seconds as a plain number: those of a square's runs, and their sum."""
+    suite = ET.fromstring(as_junit(judge(Evidence(night(20)))))  # noqa: S314
+    times = {case.get("name"): case.get("time") for case in suite}
+    assert times["Model0 custom"] == "60.000"
+    assert times["night"] == suite.get("time") == "480.000"
+    assert times["equal weights"] == "0.000"
 
 
 def test_markdown(suspected: Judgement, broken: Judgement) -> None:
@@ -94,8 +115,18 @@ def test_markdown(suspected: Judgement, broken: Judgement) -> None:
     assert text.count("| Model0 | 60 |") == 1
     elsewhere = replace(suspected, confirmation_folder="night of/fresh")
     assert confirmation_command(elsewhere).endswith("--results 'night of/fresh'")
-    of_ensemble = replace(suspected, engine=ENSEMBLE)
+    of_ensemble = replace(suspected, kind={**suspected.kind, "engine": ENSEMBLE})
     assert "--variants Model5 --engine ensemble --seeds 160-219" in as_markdown(of_ensemble)
+    other = {
+        "dtype": "float64",
+        "initialisation": "uniform",
+        "device": "cuda",
+        "plant": "threads_2",
+    }
+    assert (
+        "--dtype float64 --initialisation uniform --device cuda --plant same_seed --results"
+        in confirmation_command(replace(suspected, kind=other))
+    )
     text = as_markdown(broken)
     assert "**Cannot be judged: the data are incomplete or corrupt.**" in text
     assert "<script>" not in text
