@@ -19,7 +19,10 @@ LEARNER = "learner"
 """What trains a run that goes through ``bench.runner.execute``: fastai's ``Learner``."""
 ENSEMBLE = "ensemble"
 """What trains runs that go through ``bench.runner.execute_many``: all their seeds at once."""
-ADDED_COLUMNS: dict[int, dict[str, str | None]] = {2: {"plant": None}, 3: {"engine": LEARNER}}
+ADDED_COLUMNS: dict[int, dict[str, str | None]] = {
+    2: {"plant": None, "gates": None},
+    3: {"engine": LEARNER},
+}
 """Columns by the schema version that brought them, with the value that older files are given."""
 ID_VERSION = 1
 """Of what an id is made from."""

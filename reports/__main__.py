@@ -8,16 +8,17 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.store import Store, StoreError
+from bench.store import Contents, Store, StoreError
 from bench.text import one_line
 from hnrnn import published
-from reports import verdict, verdict_section
+from reports import history, verdict, verdict_section
 from reports.arguments import make_parser
 from reports.comparison import compare
 from reports.completeness import Problem, find_problems
 from reports.findings import FindingsError, read_findings
+from reports.gates import LastNight
 from reports.judgement import Evidence, Judgement, judge
-from reports.past import Past
+from reports.past import Past, last_night, read_past
 from reports.ratios import latest, ratios
 from reports.reading import read
 from reports.selection import Selection, epochs_started, select
@@ -70,13 +71,15 @@ def _evidence(options: argparse.Namespace) -> Evidence:
             f"`python -m reports baseline freeze --output {options.baseline}` makes one"
         )
     findings = read_findings(*[Path(options.findings)] if options.findings else [])
+    night = read(options.results)
     evidence = Evidence(
-        night=read(options.results),
+        night=night,
         baseline=None if options.baseline is None else read(options.baseline),
         confirmation=read(fresh) if there else None,
         confirmation_folder=str(fresh),
         findings=tuple(findings),
         strict=options.strict,
+        last=None if options.no_baseline else _last_night(options.history, night),
     )
     if evidence.baseline is not None and evidence.baseline.unreadable:
         names = ", ".join(evidence.baseline.unreadable)
@@ -84,13 +87,19 @@ def _evidence(options: argparse.Namespace) -> Evidence:
     return evidence
 
 
+def _last_night(folder: str | None, night: Contents) -> LastNight | None:
+    """Return what ran on the night before, as a history knows it; None without one."""
+    if folder is None:
+        return None
+    nights, _ = history.read(Path(folder))
+    return last_night(nights, night.runs["started_at"].min())
+
+
 def render_report(options: argparse.Namespace) -> int:
     """Carry out ``reports render``."""
     evidence = _evidence(options)
     past = None
     if options.history is not None:
-        from reports.past import read_past
-
         past = read_past(Path(options.history), evidence.baseline)
     paths = render(evidence, _output(options), past)
     print(f"{paths[0]}, report.html, summary.md and {len(paths) - 3} pictures written")
@@ -122,8 +131,6 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _remember(folder: Path, night: Selection, judgement: Judgement) -> None:
-    from reports import history
-
     try:
         path = history.append(folder, history.summarise(night, judgement))
     except ValueError as error:

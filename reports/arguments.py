@@ -102,8 +102,15 @@ def _add_results(parser: Parser) -> None:
 
 
 def _add_evidence(parser: Parser) -> None:
-    parser.add_argument(
-        "--baseline", metavar="DIR", help="what `baseline freeze` wrote; it is then the gate"
+    against = parser.add_mutually_exclusive_group()
+    against.add_argument(
+        "--baseline", metavar="DIR", help="what `baseline freeze` wrote; it then decides"
+    )
+    against.add_argument(
+        "--no-baseline",
+        action="store_true",
+        help="judge by the notebook alone on purpose: what ran on the last night of --history, and "
+        "needs a baseline, is not missed",
     )
     parser.add_argument(
         "--confirmation",

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.records import ENSEMBLE
-from reports.completeness import PROVENANCE, Square
+from reports.completeness import PROVENANCE, SHOWN_CHARACTERS, Square
 from reports.permutation import LEAST, MaxT, max_t_test, oriented
 from reports.power import smallest_visible_drop
 from reports.tolerance import corrected_level
@@ -26,8 +26,6 @@ from reports.tolerance import corrected_level
 LEVEL = 0.05
 """Of each stage, for the whole grid: both together err about once in 400 nights."""
 PERMUTATIONS = 9999
-SHOWN_CHARACTERS = 24
-"""Of a value that differs: a device's name is short, and of a hash the first digits do."""
 MEASURES = {"accuracy": True, "valid_loss": False}
 """The measures that are tested, and whether larger is better."""
 

@@ -34,6 +34,8 @@ PROVENANCE = [
     "source_sha256",
 ]
 """Columns in which the runs of a night have to be alike."""
+SHOWN_CHARACTERS = 24
+"""Of a value in one of them: the name of a device is short, and of a hash the first digits do."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ def _mixed(runs: pd.DataFrame) -> list[Problem]:
     problems: list[Problem] = []
     for _, alike in runs.groupby(MAY_DIFFER, dropna=False):
         for column in PROVENANCE:
-            counts = Counter(str(value)[:24] for value in alike[column])
+            counts = Counter(str(value)[:SHOWN_CHARACTERS] for value in alike[column])
             if len(counts) > 1:
                 values = ", ".join(f"{value} ({count} runs)" for value, count in counts.items())
                 problems.append(Problem("mixed provenance", f"{column}: {values}"))

@@ -9,7 +9,7 @@ import pandas as pd
 from bench.records import ENSEMBLE
 from bench.store import Contents
 from bench.text import one_line
-from reports.completeness import PROVENANCE, Problem, Square, failed_runs, ranges
+from reports.completeness import PROVENANCE, SHOWN_CHARACTERS, Problem, Square, failed_runs, ranges
 from reports.selection import Selection, is_whole
 
 LIKE = ["dtype", "initialisation", "engine", "plant", *PROVENANCE]
@@ -34,11 +34,10 @@ def find_unlike(
     problems += [Problem("confirmation", str(p), p.square) for p in failed_runs(runs)]
     whole = runs[is_whole(runs)]
     seeds = {int(seed) for seed in whole["seed"]}
-    named = {int(seed) for seed in runs.loc[~is_whole(runs), "seed"]} - seeds
     for square in sorted(suspects):
         name = " ".join(square)
         here = whole[(whole["variant"] == square[0]) & (whole["backend"] == square[1])]
-        lacking = (seeds | named) - {int(seed) for seed in here["seed"]}
+        lacking = seeds - {int(seed) for seed in here["seed"]}
         if here.empty:
             problems.append(
                 Problem("confirmation", f"{name} has no run of the full recipe", square)
@@ -61,10 +60,13 @@ def _of_another_environment(fresh: pd.DataFrame, night: pd.DataFrame) -> list[Pr
     """Name the columns in which fresh runs have values that the night's runs do not have."""
     problems = []
     for column in LIKE:
-        tonight = set(night[column].fillna("none").astype(str))
-        others = sorted(set(fresh[column].fillna("none").astype(str)) - tonight)
-        if tonight and others:
-            detail = f"{column} is {', '.join(others)}, tonight's {', '.join(sorted(tonight))}"
+        tonight, there = (
+            {value[:SHOWN_CHARACTERS] for value in runs[column].fillna("none").astype(str)}
+            for runs in (night, fresh)
+        )
+        if tonight and there - tonight:
+            values = (", ".join(sorted(each)) for each in (there - tonight, tonight))
+            detail = "{} is {}, tonight's {}".format(column, *values)
             problems.append(Problem("confirmation", detail))
     return problems
 

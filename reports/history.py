@@ -23,11 +23,12 @@ from bench.store import StoreError, read_folder
 from hnrnn.variants import VARIANTS
 from reports.certificate import INCONCLUSIVE
 from reports.completeness import Square, ranges
+from reports.gates import NOT_RUN
 from reports.judgement import INCOMPLETE, Judgement
 from reports.ratios import latest, ratios
 from reports.selection import Selection
 
-HISTORY_VERSION = 1
+HISTORY_VERSION = 2
 SQUARE = ["variant", "backend"]
 MOMENTS = ["accuracy_mean", "accuracy_sd", "valid_loss_mean", "valid_loss_sd"]
 RATIO = ["throughput_ratio", "throughput_ratio_low", "throughput_ratio_high"]
@@ -42,6 +43,7 @@ PROVENANCE = {
     "commit": "commit",
 }
 """What is kept of a night's software and device, and what to call it."""
+GATES, BETWEEN_GATES = "gates", "; "
 OPEN = (INCONCLUSIVE, INCOMPLETE)
 """Verdicts that a later one on the same night replaces."""
 
@@ -55,6 +57,7 @@ SCHEMA = pa.schema(
         *(pa.field(name, pa.float64()) for name in (*MOMENTS, *RATIO)),
         pa.field("verdict", pa.string(), nullable=False),
         *(pa.field(name, pa.string()) for name in PROVENANCE),
+        pa.field(GATES, pa.string()),
     ],
     metadata={VERSION_KEY: str(HISTORY_VERSION).encode()},
 )
@@ -62,7 +65,8 @@ SCHEMA = pa.schema(
 of the full recipe that ended with finite values, ``seed_ranges`` names them (``0-19, 23``), and
 ``diverged`` counts the others. Means and standard deviations are over ``seeds``, of the accuracy
 (0 to 1) and of the validation loss (nats a token) after the last epoch. ``throughput_ratio`` is of
-the training step, to the reference backend, with its 95% interval. Null: there is none."""
+the training step, to the reference backend, with its 95% interval. ``gates`` names the gates that
+ran, joined by ``; ``. Null: there is none."""
 
 
 def moments(grid: pd.DataFrame) -> pd.DataFrame:
@@ -110,6 +114,7 @@ def summarise(selection: Selection, judgement: Judgement) -> pd.DataFrame:
     known = {(row["variant"], row["backend"]): row for row in _rows(moments(selection.grid))}
     squares = sorted({*judgement.squares, *known, *speeds}) if len(sources) else []
     night: dict[str, Any] = {"verdict": judgement.verdict}
+    night[GATES] = BETWEEN_GATES.join(g.name for g in judgement.gates if g.state != NOT_RUN)
     night |= {name: _joined(sources[name]) for name in PROVENANCE}
     rows = []
     for square in squares:

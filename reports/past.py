@@ -11,7 +11,11 @@ import pandas as pd
 from bench.store import Contents
 from hnrnn.variants import VARIANTS
 from reports import history
+from reports.completeness import squares_of
 from reports.drift import DriftTest, find_drifts
+from reports.gates import LastNight
+from reports.history import BETWEEN_GATES, GATES
+from reports.judgement import INCOMPLETE
 from reports.selection import select
 
 
@@ -33,6 +37,25 @@ class Past:
         """The name of the trend figure of each variant that has nights."""
         there = set(self.nights["variant"])
         return {name: f"trend-{name}.png" for name in VARIANTS if name in there}
+
+
+def last_night(nights: pd.DataFrame, before: pd.Timestamp) -> LastNight | None:
+    """Return the latest night before ``before`` whose data were complete; None if there is none.
+
+    ``nights`` are as ``reports.history.read`` returns them. An incomplete night is passed over:
+    what it lacked has not become usual by being missing once.
+    """
+    earlier = nights[(nights["night"] < before) & (nights["verdict"] != INCOMPLETE)]
+    if earlier.empty:
+        return None
+    rows = earlier[earlier["night"] == earlier["night"].max()]
+    gates = str(rows[GATES].iloc[0]).split(BETWEEN_GATES) if rows[GATES].notna().all() else []
+    trained = rows[rows["seeds"] + rows["diverged"] > 0]
+    return LastNight(
+        night=f"{rows['night'].iloc[0]:%Y-%m-%d}",
+        gates=frozenset(gates),
+        squares=frozenset(squares_of(trained)),
+    )
 
 
 def read_past(folder: Path, baseline: Contents | None) -> Past:

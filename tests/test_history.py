@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bench.parquet import write_file
 from bench.records import FAILED
 from bench.store import Contents, StoreError
 from hnrnn.variants import VARIANTS
@@ -149,7 +151,7 @@ def test_append_and_read(summary: pd.DataFrame, tmp_path: Path) -> None:
     got, unreadable = read(path.parent)
     pd.testing.assert_frame_equal(got, summary.sort_values(["variant", "backend"]), check_like=True)
     assert unreadable == {}
-    assert pq.read_schema(path).metadata[b"schema_version"] == b"1"
+    assert pq.read_schema(path).metadata[b"schema_version"] == b"2"
     assert path.name.startswith("20260102T030400Z-")
 
 
@@ -199,15 +201,27 @@ def test_truncated(tmp_path: Path, keep: float) -> None:
     assert whole.exists()
 
 
+def test_a_file_from_before_gates_were_kept(tmp_path: Path) -> None:
+    """It is read as before, and names no gates."""
+    older = pa.schema([field for field in SCHEMA if field.name != "gates"]).with_metadata(
+        {b"schema_version": b"1"}
+    )
+    rows = pa.Table.from_pandas(made_up_history(1), schema=older, preserve_index=False)
+    write_file(tmp_path / "old.parquet", rows.replace_schema_metadata(older.metadata))
+    got, unreadable = read(tmp_path)
+    assert unreadable == {}
+    assert got["gates"].isna().tolist() == [True]
+
+
 def test_newer_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of a newer schema is refused, and told as one."""
-    newer = SCHEMA.with_metadata({b"schema_version": b"2"})
+    newer = SCHEMA.with_metadata({b"schema_version": b"3"})
     with monkeypatch.context() as patched:
         patched.setattr(history, "SCHEMA", newer)
         path = append(tmp_path, made_up_history(1))
     got, unreadable = read(tmp_path)
     assert got.empty
-    assert "schema version 2 is newer than 1" in unreadable[path.name]
+    assert "schema version 3 is newer than 2" in unreadable[path.name]
 
 
 def test_no_folder(tmp_path: Path) -> None:
