@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 
 import pandas as pd
 
 from bench.records import ENSEMBLE
 from bench.store import Contents
 from bench.text import one_line
+from hnrnn.variants import LARGEST_SEED
 from reports.completeness import PROVENANCE, SHOWN_CHARACTERS, Problem, Square, failed_runs, ranges
 from reports.selection import Selection, is_whole
 
@@ -69,6 +71,18 @@ def _of_another_environment(fresh: pd.DataFrame, night: pd.DataFrame) -> list[Pr
             detail = "{} is {}, tonight's {}".format(column, *values)
             problems.append(Problem("confirmation", detail))
     return problems
+
+
+def fresh_seeds(used: Collection[int], night: Selection) -> str:
+    """Return a range of as many seeds as the night's that are not among those ``used``.
+
+    It lies above all of them; where no so large seeds are left, in the first gap between them.
+    """
+    count, taken = int(night.runs["seed"].nunique()), sorted(map(int, used))
+    start = taken[-1] + 1
+    if start + count - 1 > LARGEST_SEED:
+        start = next(a + 1 for a, b in pairwise([-1, *taken]) if b - a > count)
+    return f"{start}-{start + count - 1}"
 
 
 def command_words(

@@ -25,7 +25,7 @@ from reports.completeness import (
     ranges,
     squares_of,
 )
-from reports.confirmation import find_unlike
+from reports.confirmation import find_unlike, fresh_seeds
 from reports.field import STARTS, Explained, explained, field_runs
 from reports.findings import Finding, unexpected
 from reports.gates import Gate, LastNight
@@ -118,6 +118,8 @@ def judge(evidence: Evidence) -> Judgement:
     certificate, field_rows = published_facts()
     verdict, reasons = _decide(evidence, problems, notebook, held.comparison, held.changes)
     comparison = held.comparison
+    used = set(evidence.night.runs["seed"])
+    used |= set(evidence.baseline.runs["seed"]) if evidence.baseline else set()
     suspected = comparison is not None and comparison.verdict == baselines.SUSPECTED
     return Judgement(
         verdict=verdict,
@@ -134,7 +136,7 @@ def judge(evidence: Evidence) -> Judgement:
         squares=tuple(sorted(squares_of(runs))),
         run_seconds=_run_seconds(runs),
         kind=_kind(night),
-        confirmation_seeds=_fresh_seeds(evidence, night) if suspected else None,
+        confirmation_seeds=fresh_seeds(used, night) if suspected else None,
         confirmation_folder=evidence.confirmation_folder,
     )
 
@@ -283,12 +285,3 @@ def _decide_by_notebook(evidence: Evidence, notebook: Certificate) -> tuple[str,
     ]
     but = f", but for what is accepted: {', '.join(known)}" if known else ""
     return AGREES, [f"the notebook's tables are like those of our seeds{but}"]
-
-
-def _fresh_seeds(evidence: Evidence, night: Selection) -> str:
-    """Return a range of as many seeds as tonight's that neither night nor baseline has."""
-    used = evidence.night.runs["seed"].max()
-    if evidence.baseline is not None and len(evidence.baseline.runs):
-        used = max(used, evidence.baseline.runs["seed"].max())
-    count = int(night.runs["seed"].nunique())
-    return f"{used + 1}-{used + count}"

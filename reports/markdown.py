@@ -14,6 +14,7 @@ from hnrnn.variants import VARIANTS
 from reports import backend_section, provenance, variant_section, verdict_section
 from reports.certificate import Agreement
 from reports.comparison import Comparison, expected_share_outside
+from reports.gates_section import gates_line
 from reports.history_section import history_section
 from reports.judgement import Judgement
 from reports.past import Past
@@ -90,6 +91,7 @@ def summary(material: Material) -> str:
 def _first_screen(material: Material) -> list[str]:
     parts = [
         verdict_section.opening(material.judgement),
+        gates_line(material.judgement),
         _opening(material.selection, material.comparisons),
         _summary_table(material.comparisons, material.judgement.notebook.agreements),
     ]

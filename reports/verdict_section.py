@@ -14,6 +14,7 @@ from reports import confirmation, proof, speed
 from reports.certificate import DIFFERS, Agreement, Certificate
 from reports.field import Explained
 from reports.findings import Finding
+from reports.gates_section import gates_table
 from reports.judgement import Judgement
 from reports.ranks import clopper_pearson
 from reports.tables import NO_VALUE, escape, number, table
@@ -81,13 +82,6 @@ def evidence(judgement: Judgement) -> list[str]:
     if proof.NULLS.exists():
         parts.append(_proof())
     return parts
-
-
-def gates_table(judgement: Judgement) -> str:
-    """Return every test that could have failed the night: whether it ran, and what it found."""
-    rows = [[gate.name, gate.state, gate.reason] for gate in judgement.gates]
-    text = "A gate that did not run has shown nothing."
-    return "\n\n".join(["### Gates", text, table(["gate", "result", "reason"], rows, left=3)])
 
 
 def confirmation_command(judgement: Judgement) -> str:

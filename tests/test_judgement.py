@@ -162,6 +162,12 @@ def test_suspicion_then_confirmation() -> None:
     assert (cleared.verdict, cleared.exit_code) == ("agrees", 0)
 
 
+def test_fresh_seeds_below_the_largest() -> None:
+    """Where no seed is left above the night's, the fresh ones are those of the first gap."""
+    worse = night(60, start=2**32 - 60, moved={"Model5": 0.3})
+    assert judged(Evidence(worse, night(60))).confirmation_seeds == "60-119"
+
+
 def test_improvements() -> None:
     """An improvement is no failure unless it is asked to be one."""
     # Lower loss and higher accuracy: all measures moved alike would be worse in one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,42 @@ def test_check_against_a_frozen_baseline(
         "Repeated tonight, of the baseline's runs: 160; weights compared: 160; ended with other "
         "weights: 0." in text
     )
+
+
+def test_an_internal_error_is_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault in the program has a code of its own, since 1 means regressed; one line says so."""
+
+    def fail(_: object) -> None:
+        raise RuntimeError("injected")
+
+    whole_store(tmp_path / "night", 1)
+    monkeypatch.setattr("reports.__main__.judge", fail)
+    assert main(["check", "--results", str(tmp_path / "night")]) == 70
+    *_, last = capsys.readouterr().err.splitlines()
+    assert "internal error, nothing was judged: RuntimeError('injected')" in last
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"epochs": 1}, "short runs: no run went through the full recipe: 8 runs of 1 epoch"),
+        ({"plant": "lr_times_3"}, "injected fault: every run was trained with lr_times_3"),
+    ],
+)
+def test_what_cannot_be_a_baseline(
+    options: dict[str, Any], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A smoke night, and one with a fault injected in every run, are refused."""
+    store = Store(tmp_path / "night")
+    store.prepare()
+    for name in VARIANTS:
+        store.write(made_up_record(name, 0, **options))
+    freeze = ["baseline", "freeze", "--results", str(tmp_path / "night")]
+    assert main([*freeze, "--output", str(tmp_path / "frozen")]) == 2
+    assert why in capsys.readouterr().err
+    assert not (tmp_path / "frozen").exists()
 
 
 def test_confirmation_folder_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from bench.records import ENSEMBLE, FAILED
 from reports.findings import Finding
+from reports.gates_section import gates_line
 from reports.judgement import Evidence, Judgement, judge
 from reports.verdict import as_json, as_junit
 from reports.verdict_section import as_markdown, confirmation_command
@@ -121,7 +122,7 @@ def test_markdown(suspected: Judgement, broken: Judgement) -> None:
         "dtype": "float64",
         "initialisation": "uniform",
         "device": "cuda",
-        "plant": "threads_2",
+        "plant": "same_seed",
     }
     assert (
         "--dtype float64 --initialisation uniform --device cuda --plant same_seed --results"
@@ -131,6 +132,17 @@ def test_markdown(suspected: Judgement, broken: Judgement) -> None:
     assert "**Cannot be judged: the data are incomplete or corrupt.**" in text
     assert "<script>" not in text
     assert "- missing square: Model6 cell has no runs" in text
+
+
+def test_gates_in_words(suspected: Judgement) -> None:
+    """Every gate is named, by what it came to; what did not run says why."""
+    assert gates_line(suspected) == (
+        "Gates passed: complete data; not run (the baseline decides; the tables are shown below): "
+        "notebook&#39;s tables; not run (no seed of the baseline was trained tonight): equal "
+        "weights; failed: accuracy and loss; not run (there are no sound runs of fresh seeds): "
+        "confirmation; not run (the baseline was not timed): throughput."
+    ).replace("&#39;", "'")
+    assert "| throughput | not run | the baseline was not timed |" in as_markdown(suspected)
 
 
 def test_markdown_says_how_rare() -> None:
