@@ -158,7 +158,7 @@ def plan(options: argparse.Namespace) -> int:
 
 def prove(options: argparse.Namespace) -> int:
     """Carry out ``reports prove``."""
-    from reports import proof
+    from reports import proof, rates
 
     for name in ("baselines", "nights", "seeds", "baseline_seeds"):
         if getattr(options, name) < 1:
@@ -175,8 +175,8 @@ def prove(options: argparse.Namespace) -> int:
         baseline_seeds=options.baseline_seeds,
         night_seeds=options.seeds,
     )
-    files = {proof.NULLS.name: nulls.to_csv(index=False)}
-    for what, rate in zip(("suspected", "failed"), proof.false_alarms(nulls), strict=True):
+    files = {rates.NULLS: nulls.to_csv(index=False)}
+    for what, rate in zip(("suspected", "failed"), rates.false_alarms(nulls), strict=True):
         print(f"nights without a change that were {what}: {rate}")
     if options.planted is not None:
         planted = read(options.planted)
@@ -190,8 +190,8 @@ def prove(options: argparse.Namespace) -> int:
             night_seeds=sorted({max(2, most // 2), most}),
             nights=options.nights,
         )
-        files[proof.FAULTS.name] = faults.to_csv(index=False)
-        for plant, variants, seeds, noticed, failed in proof.rates_by_fault(faults):
+        files[rates.FAULTS] = faults.to_csv(index=False)
+        for plant, variants, seeds, noticed, failed in rates.rates_by_fault(faults):
             print(f"{plant} in {variants}, {seeds} seeds: noticed {noticed}, failed {failed}")
     _write(Path(options.output), files)
     return 0

@@ -29,6 +29,7 @@ from reports.confirmation import find_unlike, fresh_seeds
 from reports.field import STARTS, Explained, explained, field_runs
 from reports.findings import Finding, unexpected
 from reports.gates import Gate, LastNight
+from reports.rates import Calibration, published_calibration
 from reports.reading import read
 from reports.selection import Selection, epochs_started, is_whole, of_shown_kind, select
 
@@ -57,6 +58,8 @@ class Judgement:
     certificate: Certificate | None
     findings: tuple[Finding, ...]
     field: tuple[Explained, ...]
+    calibration: Calibration | None
+    """How often this judgement errs, as measured; None where that is not installed."""
     comparison: baselines.Comparison | None
     changes: tuple[speed.Change, ...]
     squares: tuple[Square, ...]
@@ -131,6 +134,7 @@ def judge(evidence: Evidence) -> Judgement:
         certificate=certificate,
         findings=evidence.findings,
         field=tuple(field_rows),
+        calibration=published_calibration(),
         comparison=comparison,
         changes=tuple(held.changes),
         squares=tuple(sorted(squares_of(runs))),

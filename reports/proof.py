@@ -1,32 +1,26 @@
 """Is a verdict to be trusted? False alarms on nights without a change, and planted faults found.
 
-Nights are made of whole real seeds, and each goes through ``reports check`` itself: written as a
-store, judged, and, where something is suspected, judged again with fresh seeds.
+Nights are made of whole real seeds, and each is judged as ``reports check`` does, and, where
+something is suspected, judged again with fresh seeds.
 """
 
 from __future__ import annotations
 
-import io
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bench.store import Contents, Store
+from bench.store import Contents
 from hnrnn.variants import VARIANTS
 from reports.certificate import INCONCLUSIVE
 from reports.completeness import PROVENANCE
-from reports.judgement import EXIT_CODES
-from reports.ranks import clopper_pearson
+from reports.findings import read_findings
+from reports.judgement import EXIT_CODES, Evidence, judge
 from reports.selection import select
 
-FOLDER = Path(__file__).parent / "published" / "proof"
-NULLS, FAULTS = FOLDER / "null_nights.csv", FOLDER / "faults.csv"
 SUSPICION = EXIT_CODES[INCONCLUSIVE]
 
 
@@ -36,29 +30,6 @@ class Outcome:
 
     first: int
     last: int
-
-
-@dataclass(frozen=True)
-class Rate:
-    """How often something happened, with its 95% Clopper-Pearson interval."""
-
-    count: int
-    trials: int
-
-    @property
-    def share(self) -> float:
-        """The rate."""
-        return self.count / self.trials
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The bounds of the rate."""
-        return clopper_pearson(self.count, self.trials)
-
-    def __str__(self) -> str:
-        """Return count, rate and interval."""
-        low, high = self.interval
-        return f"{self.count} of {self.trials} ({self.share:.1%}; {low:.1%} to {high:.1%})"
 
 
 def null_nights(
@@ -74,11 +45,11 @@ def null_nights(
     generator = np.random.default_rng(0)
     rows = []
     for number in range(baselines):
-        with _drawn(pool, generator, baseline_seeds) as baseline:
-            for night in range(nights):
-                drawn = [_draw(pool, generator, night_seeds, 10**6 * (1 + i)) for i in (0, 1)]
-                outcome = judge_through_check(drawn[0], drawn[1], baseline)
-                rows.append([number, night, outcome.first, outcome.last])
+        baseline = _draw(pool, generator, baseline_seeds, 0)
+        for night in range(nights):
+            drawn = [_draw(pool, generator, night_seeds, 10**6 * (1 + i)) for i in (0, 1)]
+            outcome = judge_twice(drawn[0], drawn[1], baseline)
+            rows.append([number, night, outcome.first, outcome.last])
     return pd.DataFrame(rows, columns=["baseline", "night", "first", "last"])
 
 
@@ -107,8 +78,8 @@ def detect_faults(
         for seeds in night_seeds:
             for night in range(nights):
                 first, second = _with_planted(pool, own, generator, seeds)
-                with _drawn(pool, generator, baseline_seeds) as baseline:
-                    outcome = judge_through_check(first, second, baseline)
+                baseline = _draw(pool, generator, baseline_seeds, 0)
+                outcome = judge_twice(first, second, baseline)
                 rows.append([plant, " ".join(variants), seeds, night, outcome.first, outcome.last])
     columns = ["plant", "variants", "seeds", "night", "first", "last"]
     return pd.DataFrame(rows, columns=columns)
@@ -128,36 +99,16 @@ def whole_seeds(contents: Contents) -> Contents:
     return replace(contents, runs=runs.reset_index(drop=True), epochs=epochs)
 
 
-def judge_through_check(night: Contents, confirmation: Contents, baseline: Path) -> Outcome:
-    """Return the exit codes of ``reports check`` on a night, before and after confirmation."""
-    from reports.__main__ import main
+def judge_twice(night: Contents, confirmation: Contents, baseline: Contents) -> Outcome:
+    """Return the exit codes of a night: as it is, and with fresh seeds if something is suspected.
 
-    with tempfile.TemporaryDirectory() as folder:
-        results, fresh = Path(folder, "results"), Path(folder, "fresh")
-        Store(results).write_contents(night)
-        command = ["check", "--results", str(results), "--baseline", str(baseline)]
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            first = last = main(command)
-            if first == SUSPICION:
-                Store(fresh).write_contents(confirmation)
-                last = main([*command, "--confirmation", str(fresh)])
+    They are those of ``reports check`` on the same contents.
+    """
+    evidence = Evidence(night, baseline, findings=tuple(read_findings()))
+    first = last = judge(evidence).exit_code
+    if first == SUSPICION:
+        last = judge(replace(evidence, confirmation=confirmation)).exit_code
     return Outcome(first, last)
-
-
-class _drawn:  # noqa: N801  # it is used as a function
-    """A context in which a store of seeds drawn from a pool is a folder."""
-
-    def __init__(self, pool: Contents, generator: np.random.Generator, seeds: int) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.contents = _draw(pool, generator, seeds, 0)
-
-    def __enter__(self) -> Path:
-        path = Path(self.folder.name, "baseline")
-        Store(path).write_contents(self.contents)
-        return path
-
-    def __exit__(self, *_: object) -> None:
-        self.folder.cleanup()
 
 
 def _draw(pool: Contents, generator: np.random.Generator, seeds: int, start: int) -> Contents:
@@ -210,21 +161,3 @@ def _renumbered(
         epochs=epochs.drop(columns="number"),
         throughput=pool.throughput.iloc[:0],
     )
-
-
-def false_alarms(nights: pd.DataFrame) -> tuple[Rate, Rate]:
-    """Return how often a night without a change was suspected, and how often it failed."""
-    first, last = nights["first"].to_numpy(), nights["last"].to_numpy()
-    suspected = int((first != 0).sum())
-    return Rate(suspected, len(nights)), Rate(int((last == 1).sum()), len(nights))
-
-
-def rates_by_fault(nights: pd.DataFrame) -> Iterator[tuple[str, str, int, Rate, Rate]]:
-    """Yield of each fault and number of seeds how often it was noticed, and how often it failed.
-
-    Noticed is every exit code but 0; a night failed with 1, or with 3, data that cannot be right.
-    """
-    for (plant, variants, seeds), rows in nights.groupby(["plant", "variants", "seeds"]):
-        noticed = Rate(int((rows["first"] != 0).sum()), len(rows))
-        failed = Rate(int(rows["last"].isin([1, 3]).sum()), len(rows))
-        yield str(plant), str(variants), int(str(seeds)), noticed, failed

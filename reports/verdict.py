@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -18,11 +18,12 @@ from reports.judgement import Judgement
 
 
 def as_json(judgement: Judgement) -> str:
-    """Return the whole judgement as JSON; a number that is not finite is null.
+    """Return the judgement of the night as JSON; a number that is not finite is null.
 
     ``confirmation_command`` is the words of the command that ``check`` asks for, or none.
     """
-    content = asdict(judgement) | {"exit_code": judgement.exit_code}
+    content = asdict(replace(judgement, calibration=None)) | {"exit_code": judgement.exit_code}
+    del content["calibration"]  # of no night: it is published beside the reports
     content["confirmation_command"] = verdict_section.confirmation_words(judgement)
     return json.dumps(_plain(content), indent=2, sort_keys=True, allow_nan=False) + "\n"
 

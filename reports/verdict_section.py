@@ -6,17 +6,16 @@ import math
 import shlex
 from collections.abc import Sequence
 
-import pandas as pd
-
 from bench.text import counted
 from reports import baseline as baselines
-from reports import confirmation, proof, speed
+from reports import confirmation, speed
 from reports.certificate import DIFFERS, Agreement, Certificate
 from reports.field import Explained
 from reports.findings import Finding
 from reports.gates_section import gates_table
 from reports.judgement import Judgement
 from reports.ranks import clopper_pearson
+from reports.rates import Calibration, false_alarms, rates_by_fault
 from reports.tables import NO_VALUE, escape, number, table
 
 SHOWN_AT_MOST = 20
@@ -79,8 +78,8 @@ def evidence(judgement: Judgement) -> list[str]:
         parts.append(_findings(judgement.findings))
     if judgement.field:
         parts.append(_field(judgement.field))
-    if proof.NULLS.exists():
-        parts.append(_proof())
+    if judgement.calibration:
+        parts.append(_calibration(judgement.calibration))
     return parts
 
 
@@ -225,10 +224,10 @@ def _findings(findings: Sequence[Finding]) -> str:
     return "### Accepted findings\n\n" + "\n".join(lines)
 
 
-def _proof() -> str:
+def _calibration(calibration: Calibration) -> str:
     """Say how often this verdict itself is wrong, as measured."""
-    nulls = pd.read_csv(proof.NULLS)
-    suspected, failed = proof.false_alarms(nulls)
+    nulls = calibration.nulls
+    suspected, failed = false_alarms(nulls)
     parts = [
         "### How far this verdict can be trusted",
         (
@@ -237,12 +236,10 @@ def _proof() -> str:
             f"confirmation on fresh seeds, {failed}. With 95% Clopper-Pearson intervals."
         ),
     ]
-    if proof.FAULTS.exists():
+    if calibration.faults is not None:
         rows = [
             [plant, variants, str(seeds), str(noticed), str(fails)]
-            for plant, variants, seeds, noticed, fails in proof.rates_by_fault(
-                pd.read_csv(proof.FAULTS)
-            )
+            for plant, variants, seeds, noticed, fails in rates_by_fault(calibration.faults)
         ]
         header = ["planted", "in", "seeds a night", "noticed", "failed the night"]
         parts += [

@@ -11,7 +11,8 @@ import pytest
 from bench.store import Contents, Store
 from reports import proof
 from reports.__main__ import main
-from reports.proof import Rate, detect_faults, false_alarms, null_nights, rates_by_fault
+from reports.proof import detect_faults, null_nights
+from reports.rates import Rate, false_alarms, published_calibration, rates_by_fault
 from tests.test_judgement import night
 
 
@@ -48,12 +49,12 @@ def test_confirmation_is_of_other_seeds(pool: Contents, monkeypatch: pytest.Monk
     """A night, its confirmation and the baseline share no seed."""
     seen: list[set[int]] = []
 
-    def watch(night: Contents, fresh: Contents, baseline: Path) -> proof.Outcome:
-        runs = [night.runs, fresh.runs, Store(baseline).read().runs]
+    def watch(night: Contents, fresh: Contents, baseline: Contents) -> proof.Outcome:
+        runs = [night.runs, fresh.runs, baseline.runs]
         seen.extend(set(each["seed"]) for each in runs)
         return proof.Outcome(0, 0)
 
-    monkeypatch.setattr(proof, "judge_through_check", watch)
+    monkeypatch.setattr(proof, "judge_twice", watch)
     null_nights(pool, baselines=1, nights=1, baseline_seeds=9, night_seeds=7)
     detect_faults(pool, planted(pool, 0.0), baseline_seeds=9, night_seeds=[6], nights=1)
     for start in (0, 3):
@@ -84,6 +85,22 @@ def test_detect_faults(
     ((plant, variants, seeds, noticed, failed),) = rates_by_fault(nights)
     assert (plant, variants, seeds, noticed.trials) == ("a_fault", "Model5", 6, 2)
     assert failed.count == (0 if last == {0} else 2)
+
+
+@pytest.mark.parametrize("moved", [0.0, 0.5])
+def test_the_same_as_check(moved: float, tmp_path: Path) -> None:
+    """A night without a change and one with a fault end as ``reports check`` has them end."""
+    baseline = night(30)
+    tonight = night(20, start=100, moved={"Model5": moved})
+    fresh = night(20, start=200, moved={"Model5": moved})
+    outcome = proof.judge_twice(tonight, fresh, baseline)
+    folders = [tmp_path / name for name in ("tonight", "fresh", "baseline")]
+    for folder, contents in zip(folders, (tonight, fresh, baseline), strict=True):
+        Store(folder).write_contents(contents)
+    check = ["check", "--results", str(folders[0]), "--baseline", str(folders[2])]
+    assert outcome.first == main(check)
+    assert outcome.last == main([*check, "--confirmation", str(folders[1])])
+    assert outcome == (proof.Outcome(4, 1) if moved else proof.Outcome(0, 0))
 
 
 def test_too_few_planted_seeds(pool: Contents) -> None:
@@ -123,8 +140,8 @@ def test_command(
     command = ["prove", *folder, "--baselines", "1", "--nights", "1", "--seeds", "6"]
     assert main([*command, "--baseline-seeds", "20"]) == 0
     assert "nights without a change that were failed: " in capsys.readouterr().out
-    monkeypatch.setattr(proof, "NULLS", tmp_path / "proof" / "null_nights.csv")
-    monkeypatch.setattr(proof, "FAULTS", tmp_path / "proof" / "faults.csv")
+    measured = published_calibration(tmp_path / "proof")
+    monkeypatch.setattr("reports.judgement.published_calibration", lambda: measured)
     main(["check", "--results", str(tmp_path / "pool"), "--output", str(tmp_path / "report")])
     text = (tmp_path / "report" / "verdict.md").read_text(encoding="utf-8")
     assert "judged by this very check against 1 baselines: suspected " in text
