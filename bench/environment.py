@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from bench.faults import FAULTS
 from bench.plan import UsageError
 from bench.records import ENSEMBLE, LEARNER, Environment, Provenance
 from hnrnn import corpus
+from hnrnn.settings import pinned_settings
 
 THREADS = 1
 COMMAND_LINE_MODULES = ("__main__.py", "arguments.py", "facts.py")
@@ -66,31 +66,17 @@ def threads_of(plant: str | None) -> int:
 
 @contextmanager
 def reproducible_settings(threads: int = THREADS) -> Iterator[None]:
-    """Compute deterministically, in full precision and with ``threads`` CPU threads.
+    """Compute under ``hnrnn.settings`` and with ``threads`` CPU threads.
 
-    What was set before is put back at the end, after an exception too. TF32 is off: the notebook
-    was run before there was such a thing.
+    Afterwards, also after an exception, all is as it was.
     """
-    # cuBLAS reads this when it starts; deterministic products on a GPU need it.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    deterministic = torch.are_deterministic_algorithms_enabled()
     threads_before = torch.get_num_threads()
-    tf32 = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
-    uninitialized: Any = torch.utils.deterministic
-    filling = uninitialized.fill_uninitialized_memory
     try:
-        # It finds reads of uninitialised memory, at the cost of a pass over every new tensor.
-        uninitialized.fill_uninitialized_memory = False
-        torch.use_deterministic_algorithms(mode=True)
-        torch.set_num_threads(threads)
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-        yield
+        with pinned_settings():
+            torch.set_num_threads(threads)
+            yield
     finally:
-        torch.use_deterministic_algorithms(mode=deterministic)
         torch.set_num_threads(threads_before)
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
-        uninitialized.fill_uninitialized_memory = filling
 
 
 def read_environment(device: str, plant: str | None = None, engine: str = LEARNER) -> Environment:
