@@ -143,14 +143,13 @@ def test_version_1_is_read(
     assert (contents.runs["engine"] == LEARNER).all()
     unknown = ["instruction_set", "numeric_fingerprint"]
     assert contents.runs[unknown].isna().all(axis=None)
-    expected.runs[unknown] = None
-    pd.testing.assert_frame_equal(contents.runs, expected.runs, check_dtype=False)
+    known = expected.runs.drop(columns=unknown)
+    pd.testing.assert_frame_equal(contents.runs.drop(columns=unknown), known)
     pd.testing.assert_frame_equal(contents.epochs, expected.epochs)
     assert compacted or store.finished(ids(records)) == set(ids(records))
     pd.testing.assert_frame_equal(
-        Store(store.compact(tmp_path / "again")).read().runs,
-        expected.runs.sort_values(RUN_ORDER, ignore_index=True),
-        check_dtype=False,
+        Store(store.compact(tmp_path / "again")).read().runs.drop(columns=unknown),
+        known.sort_values(RUN_ORDER, ignore_index=True),
     )
 
 
