@@ -15,7 +15,8 @@ from hnrnn.variants import VARIANTS
 def fit_run(run: Run) -> Training:
     """Train one run on its backend, with its injected fault if it has one.
 
-    Raises ValueError where the fault does not apply.
+    Raises ValueError where the fault does not apply, NotCapturedError where a graphed backend has
+    captured nothing.
     """
     implementation, variant = IMPLEMENTATIONS[run.backend], VARIANTS[run.variant]
     train = fit
@@ -23,8 +24,9 @@ def fit_run(run: Run) -> Training:
         from bench.planting import planted_fit  # only such a run is trained by this code
 
         train = planted_fit(run.plant, variant, run.backend)
+    graphed = [GraphedTraining()] if implementation.graphed else []
     with implementation.settings():
-        return train(
+        training = train(
             variant,
             seed=run.seed,
             dtype=run.dtype,
@@ -32,8 +34,11 @@ def fit_run(run: Run) -> Training:
             initialisation=run.initialisation,
             epochs=run.epochs,
             convert=partial(implementation.convert, variant),
-            callbacks=[GraphedTraining()] if implementation.graphed else [],
+            callbacks=graphed,
         )
+    for callback in graphed:
+        callback.step.check_captured()
+    return training
 
 
 def fit_runs(runs: Sequence[Run]) -> list[Training]:
