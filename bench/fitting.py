@@ -37,7 +37,7 @@ def fit_run(run: Run) -> Training:
             callbacks=graphed,
         )
     for callback in graphed:
-        callback.step.check_captured()
+        callback.check_captured()
     return training
 
 

@@ -123,6 +123,11 @@ class GraphedTraining(Callback):  # type: ignore[misc]  # fastai has no types
         self.learn.loss = self.step(self.learn.xb[0], self.learn.yb[0], hypers["lr"], hypers["mom"])
         raise CancelBatchException
 
+    def check_captured(self) -> None:
+        """Raise NotCapturedError where all steps were done as they are."""
+        if self.step is not None:
+            self.step.check_captured()
+
 
 class NotCapturedError(Exception):
     """What should have been replayed from a CUDA graph was launched kernel by kernel."""
