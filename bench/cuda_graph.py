@@ -31,6 +31,11 @@ class CudaGraph:
         self.graph: torch.cuda.CUDAGraph | None = None
         self.capture_seconds: float | None = None
 
+    @property
+    def missing(self) -> bool:
+        """Whether there is a GPU, and nothing has been captured on it."""
+        return self.stream is not None and self.graph is None
+
     def call(self, compute: Callable[[], Tensor]) -> Tensor:
         """Do what ``compute`` does and return its result, which the next call leaves as it is.
 

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import fastai
 import torch
 
-import bench.backends
 import hnrnn
 from bench.faults import FAULTS
+from bench.fingerprint import instruction_set, numeric_fingerprint
 from bench.plan import UsageError
-from bench.records import ENSEMBLE, LEARNER, Environment, Provenance
+from bench.records import LEARNER, Environment, Provenance
+from bench.sources import TRAINING_MODULES, path_of, source_sha256
 from hnrnn import corpus
+from hnrnn.settings import pinned_settings
 
 THREADS = 1
-COMMAND_LINE_MODULES = ("__main__.py", "arguments.py", "facts.py")
-"""Modules of ``hnrnn`` that no training goes through."""
 
 
 class DeviceError(UsageError):
@@ -66,36 +64,23 @@ def threads_of(plant: str | None) -> int:
 
 @contextmanager
 def reproducible_settings(threads: int = THREADS) -> Iterator[None]:
-    """Compute deterministically, in full precision and with ``threads`` CPU threads.
+    """Compute under ``hnrnn.settings`` and with ``threads`` CPU threads.
 
-    What was set before is put back at the end, after an exception too. TF32 is off: the notebook
-    was run before there was such a thing.
+    Afterwards, also after an exception, all is as it was.
     """
-    # cuBLAS reads this when it starts; deterministic products on a GPU need it.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    deterministic = torch.are_deterministic_algorithms_enabled()
     threads_before = torch.get_num_threads()
-    tf32 = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
-    uninitialized: Any = torch.utils.deterministic
-    filling = uninitialized.fill_uninitialized_memory
     try:
-        # It finds reads of uninitialised memory, at the cost of a pass over every new tensor.
-        uninitialized.fill_uninitialized_memory = False
-        torch.use_deterministic_algorithms(mode=True)
-        torch.set_num_threads(threads)
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-        yield
+        with pinned_settings():
+            torch.set_num_threads(threads)
+            yield
     finally:
-        torch.use_deterministic_algorithms(mode=deterministic)
         torch.set_num_threads(threads_before)
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
-        uninitialized.fill_uninitialized_memory = filling
 
 
 def read_environment(device: str, plant: str | None = None, engine: str = LEARNER) -> Environment:
     """Return the environment as torch reports it now, for runs on ``device`` with ``plant``."""
     cuda = device == "cuda"
+    products: Any = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)
     cudnn = torch.backends.cudnn.version() if cuda else None  # type: ignore[no-untyped-call]
     return Environment(
         device_name=torch.cuda.get_device_name() if cuda else _processor_name(),
@@ -105,41 +90,36 @@ def read_environment(device: str, plant: str | None = None, engine: str = LEARNE
         cudnn_version=None if cudnn is None else str(cudnn),
         threads=torch.get_num_threads(),
         deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
-        tf32=bool(torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32),
+        tf32=any(operation.fp32_precision == "tf32" for operation in products),
         data_sha256=corpus.generate().sha256,
         source_sha256=source_sha256(planted=plant is not None, engine=engine),
+        instruction_set=instruction_set(device),
+        numeric_fingerprint=numeric_fingerprint(device),
     )
-
-
-@cache
-def source_sha256(*, planted: bool = False, engine: str = LEARNER) -> str:
-    """Return the digest of the code that trains: ``hnrnn`` but for its commands, and backends.
-
-    What plants a fault is part of it where one is ``planted``, and the ensemble where that trains.
-    A commit would not do: it changes with every word of the README, and a working tree need not be
-    one.
-    """
-    digest = hashlib.sha256()
-    package, backends = Path(hnrnn.__file__).parent, Path(bench.backends.__file__).parent
-    paths = [p for p in package.glob("*.py") if p.name not in COMMAND_LINE_MODULES]
-    further = [backends.parent / "planting.py"] if planted else []
-    if engine == ENSEMBLE:
-        further += sorted((backends.parent / "ensemble").glob("*.py"))
-    for path in sorted(paths) + sorted(backends.glob("*.py")) + further:
-        digest.update(f"{path.parent.name}/{path.name}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def read_provenance(device: str) -> Provenance:
     """Return where runs made now come from; what cannot be known is None."""
-    commit = _command_output("git", "rev-parse", "HEAD")
-    status = _command_output("git", "status", "--porcelain")
+    commit, dirty = read_commit()
     return Provenance(
-        package_version=hnrnn.__version__,
-        commit=commit,
-        dirty=None if commit is None or status is None else bool(status),
-        **machine_facts(device),
+        package_version=hnrnn.__version__, commit=commit, dirty=dirty, **machine_facts(device)
     )
+
+
+def read_commit() -> tuple[str | None, bool | None]:
+    """Return the commit of the code that trains, and whether that code differs from it.
+
+    Only a git repository that tracks this package counts: not one that the package merely lies in,
+    as an installed one does, nor the one that the environment names. Files that no training
+    imports may differ. Both are None where there is no such repository, or no git.
+    """
+    if _command_output("git", "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None, None
+    commit = _command_output("git", "rev-parse", "HEAD")
+    paths = [os.path.relpath(path_of(module), _folder()) for module in TRAINING_MODULES]
+    every_kind = ("--porcelain", "--untracked-files=all", "--ignored")
+    changed = _command_output("git", "--no-optional-locks", "status", *every_kind, "--", *paths)
+    return commit, None if commit is None or changed is None else bool(changed)
 
 
 def machine_facts(device: str) -> dict[str, Any]:
@@ -157,7 +137,8 @@ def _command_output(*command: str) -> str | None:
     try:
         result = subprocess.run(
             command,
-            cwd=Path(hnrnn.__file__).parent,
+            cwd=_folder(),
+            env={name: value for name, value in os.environ.items() if not _names_repository(name)},
             capture_output=True,
             text=True,
             check=True,
@@ -166,6 +147,16 @@ def _command_output(*command: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()
+
+
+def _folder() -> Path:
+    """Return where the package lies."""
+    return Path(hnrnn.__file__).parent
+
+
+def _names_repository(variable: str) -> bool:
+    """Whether an environment variable tells git where to look, as inside a git hook."""
+    return variable.startswith("GIT_") and not variable.startswith("GIT_CONFIG_")
 
 
 def _processor_name() -> str:

@@ -34,7 +34,8 @@ def _square(variant: str, backend: str, device: str) -> Square:
     if not BACKENDS[backend].executes(VARIANTS[variant]):
         obstacle: str | None = f"has no {VARIANTS[variant].recurrence} recurrence"
     else:
-        obstacle = IMPLEMENTATIONS[backend].obstacle(device)
+        implementation = IMPLEMENTATIONS[backend]
+        obstacle = implementation.obstacle(device) or implementation.switched_off()
     return Square(
         variant=variant,
         backend=backend,

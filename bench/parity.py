@@ -23,6 +23,7 @@ from bench.backends.recurrence import canonical_parameters, load_weights
 from bench.cuda_graph import WARM_UP_CALLS
 from bench.grid import reference_backend
 from hnrnn.models import build_model
+from hnrnn.settings import pinned_settings
 from hnrnn.training import BETAS, EPS, LOSSES, WEIGHT_DECAY
 from hnrnn.variants import Recurrence, Variant
 
@@ -81,6 +82,7 @@ class Parity:
         return not self.failures
 
 
+@pinned_settings()
 def check(variant: Variant, backend: str, device: str) -> Parity:
     """Hold a backend against the reference at the variant's sizes, with TF32 off."""
     implementation = IMPLEMENTATIONS[backend]

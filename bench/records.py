@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from hnrnn.variants import VARIANTS
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 VERSION_KEY = b"schema_version"
 """Where a file's metadata says which schema it is of."""
 LEARNER = "learner"
@@ -22,9 +22,10 @@ ENSEMBLE = "ensemble"
 ADDED_COLUMNS: dict[int, dict[str, str | None]] = {
     2: {"plant": None, "gates": None},
     3: {"engine": LEARNER},
+    4: {"instruction_set": None, "numeric_fingerprint": None},
 }
 """Columns by the schema version that brought them, with the value that older files are given."""
-ID_VERSION = 1
+ID_VERSION = 2
 """Of what an id is made from."""
 
 OK = "ok"
@@ -72,6 +73,10 @@ class Environment:
     tf32: bool
     data_sha256: str
     source_sha256: str
+    instruction_set: str | None = None
+    """What torch's own kernels are made for, as ``AVX2``; None in records of an older schema."""
+    numeric_fingerprint: str | None = None
+    """A hash of the bits that fixed operations give there; None in records of an older schema."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,8 @@ class Outcome:
     """How a run ended; what a failed or skipped run does not have is None."""
 
     status: str
-    kernel: str
+    kernel: str | None
+    """What executed the recurrence; None where the run did not go to its end."""
     started_at: datetime
     ended_at: datetime
     total_seconds: float

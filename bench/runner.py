@@ -6,15 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
 
 from bench.backends import IMPLEMENTATIONS
-from bench.backends.graphed import GraphedTraining
-from bench.ensemble.stepping import kernel_of
-from bench.ensemble.training import fit_many
 from bench.environment import (
     device_works,
     read_environment,
@@ -22,8 +19,8 @@ from bench.environment import (
     reproducible_settings,
     threads_of,
 )
+from bench.fitting import fit_run, fit_runs
 from bench.parity import Parity, check
-from bench.planting import planted_fit
 from bench.records import (
     DIVERGED,
     ENSEMBLE,
@@ -38,7 +35,7 @@ from bench.records import (
     Run,
     run_id,
 )
-from hnrnn.training import Training, fit, weights_sha256
+from hnrnn.training import Training, weights_sha256
 from hnrnn.variants import VARIANTS
 
 
@@ -61,6 +58,7 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
         started_at, start = datetime.now(UTC), time.perf_counter()
         epochs: tuple[Epoch, ...] = ()
         result: dict[str, Any]
+        kernel: str | None = None
         obstacle = implementation.obstacle(run.device)
         if obstacle:
             result = {"status": SKIPPED, "error": f"{run.backend} {obstacle}"}
@@ -69,10 +67,11 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
                 training = _train(run)
                 epochs = _epochs(run, identity, training)
                 result = _result(training)
+                kernel = implementation.kernel(VARIANTS[run.variant], run.device)
             except Exception as error:  # noqa: BLE001  # whatever it is, it costs this run only
                 result = {"status": FAILED, "error": _failure(error, run.device)}
         outcome = Outcome(
-            kernel=implementation.kernel(VARIANTS[run.variant], run.device),
+            kernel=kernel,
             started_at=started_at,
             ended_at=datetime.now(UTC),
             total_seconds=time.perf_counter() - start,
@@ -93,24 +92,19 @@ def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> l
     first = runs[0]
     if first.engine != ENSEMBLE or {replace(run, seed=first.seed) for run in runs} != {first}:
         raise ValueError("an ensemble's runs are all for it, and differ in nothing but their seed")
+    from bench.ensemble.stepping import kernel_of  # only an ensemble is trained by this code
+
     with reproducible_settings():
         environment = read_environment(first.device, engine=ENSEMBLE)
         started_at, start = datetime.now(UTC), time.perf_counter()
         trainings: list[Training] = []
         error = None
         try:
-            trainings = fit_many(
-                first.variant,
-                seeds=[run.seed for run in runs],
-                dtype=first.dtype,
-                device=first.device,
-                initialisation=first.initialisation,
-                epochs=first.epochs,
-            )
+            trainings = fit_runs(runs)
         except Exception as raised:  # noqa: BLE001  # whatever it is, it costs these runs only
             error = _failure(raised, first.device)
         shared: dict[str, Any] = {
-            "kernel": kernel_of(first.device),
+            "kernel": None if error else kernel_of(first.device),
             "started_at": started_at,
             "ended_at": datetime.now(UTC),
             "total_seconds": (time.perf_counter() - start) / len(runs),
@@ -154,21 +148,10 @@ def check_parity(variant: str, backend: str, device: str) -> Parity:
 
 
 def _train(run: Run) -> Training:
-    implementation, variant = IMPLEMENTATIONS[run.backend], VARIANTS[run.variant]
-    if run.backend != variant.backend:
+    """Train a run whose backend has passed the parity gate, or is the notebook's own."""
+    if run.backend != VARIANTS[run.variant].backend:
         check_parity(run.variant, run.backend, run.device)
-    train = fit if run.plant is None else planted_fit(run.plant, variant, run.backend)
-    with implementation.settings():
-        return train(
-            variant,
-            seed=run.seed,
-            dtype=run.dtype,
-            device=run.device,
-            initialisation=run.initialisation,
-            epochs=run.epochs,
-            convert=partial(implementation.convert, variant),
-            callbacks=[GraphedTraining()] if implementation.graphed else [],
-        )
+    return fit_run(run)
 
 
 def _epochs(run: Run, identity: str, training: Training) -> tuple[Epoch, ...]:

@@ -177,6 +177,8 @@ def _prepare(variant: Variant, timed: Timed, effort: Effort) -> _Entry:
             block = session.run(phase, max(3, entry.steps[phase]))
             step_seconds = block.wall_seconds / block.steps
             entry.steps[phase] = max(1, round(effort.block_seconds / step_seconds))
+    if session.graphed_step:
+        session.graphed_step.check_captured()
     return entry
 
 

@@ -28,6 +28,7 @@ from fastai.optimizer import OptimWrapper
 from torch import Tensor, nn
 
 from hnrnn.models import Model, build_model
+from hnrnn.settings import pinned_settings
 from hnrnn.stream import language_model_data
 from hnrnn.variants import LARGEST_SEED, Variant, find_variant
 
@@ -183,6 +184,7 @@ class EpochRecorder(Callback):  # type: ignore[misc]  # fastai has no types
         return pd.DataFrame(self.rows, columns=columns)
 
 
+@pinned_settings()
 def initial_model(
     variant: str | Variant,
     seed: int,
@@ -243,6 +245,7 @@ def check_arguments(variant: Variant, dtype: str, epochs: int | None) -> None:
         )
 
 
+@pinned_settings()
 def fit(
     variant: str | Variant,
     *,
@@ -258,9 +261,10 @@ def fit(
 ) -> Training:
     """Train one model by its recipe and return its history, its seed and the trained model.
 
-    Everything that trains goes through here. The arguments are those of ``train``, and two by
-    which the same mathematics is executed otherwise: ``convert`` makes of the model with its
-    initial weights the one that is trained, and ``callbacks`` are added to the ``Learner``'s.
+    Everything that trains goes through here, under the settings of ``hnrnn.settings``. The
+    arguments are those of ``train``, and two by which the same mathematics is executed otherwise:
+    ``convert`` makes of the model with its initial weights the one that is trained, and
+    ``callbacks`` are added to the ``Learner``'s.
     """
     variant = find_variant(variant)
     check_arguments(variant, dtype, epochs)
@@ -337,12 +341,16 @@ def train(
             before 1.2.
         sizes: of the model, where they are not the notebook's; see ``build_model``.
 
+    torch's settings, such as the default dtype or autocast, do not reach the training: it pins its
+    own and puts the caller's back. Only the number of CPU threads is the caller's.
+
     Returns:
         One row an epoch: ``epoch`` (from 0), ``train_loss`` (smoothed), ``valid_loss`` (both mean
         cross-entropies in nats a token) and ``accuracy`` (a share of the predicted tokens).
 
     Raises:
-        ValueError: an argument is none of these; the message says what would be right.
+        ValueError: an argument is none of these, or a setting of torch cannot be undone; the
+            message says what would be right.
 
     Source of the semantics: fastai 1.0.61's ``Learner.fit_one_cycle``.
     """

@@ -30,6 +30,8 @@ PROVENANCE = [
     "threads",
     "deterministic_algorithms",
     "tf32",
+    "instruction_set",
+    "numeric_fingerprint",
     "data_sha256",
     "source_sha256",
 ]

@@ -19,6 +19,8 @@ PROVENANCE = {
     "dtype": "dtype",
     "initialisation": "BatchNorm weights start",
     "threads": "CPU threads a run",
+    "instruction_set": "instruction set",
+    "numeric_fingerprint": "numeric fingerprint",
     "deterministic_algorithms": "deterministic algorithms",
     "tf32": "TF32",
     "torch_version": "torch",

@@ -39,6 +39,8 @@ ENVIRONMENT = Environment(
     tf32=False,
     data_sha256="d" * 64,
     source_sha256="s" * 64,
+    instruction_set="AVX2",
+    numeric_fingerprint="f" * 16,
 )
 PROVENANCE = Provenance("0.1.0", "c" * 40, False, "3.11.7", "Linux", None)  # noqa: FBT003
 START = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)

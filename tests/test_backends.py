@@ -13,16 +13,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench import listing
 from bench.backends import IMPLEMENTATIONS
-from bench.backends.compiled import triton_obstacle
+from bench.backends.compiled import SWITCHES, Compiled, triton_obstacle
 from bench.backends.custom_hoisted import HoistedFullyConnected, elman_layer, gru_layer
-from bench.backends.graphed import GraphedTraining
+from bench.backends.graphed import Graphed, GraphedTraining
 from bench.backends.recurrence import (
     ConvertedModel,
     canonical_parameters,
     load_weights,
     model_weights,
 )
+from bench.cuda_graph import CudaGraph
 from bench.ensemble.stepping import kernel_of
 from bench.grid import BACKENDS
 from bench.parity import (
@@ -32,8 +34,12 @@ from bench.parity import (
     model_quantities,
     recurrence_quantities,
 )
+from bench.records import FAILED
+from bench.runner import execute
+from bench.throughput import _gate
 from hnrnn.training import fit, initial_model
 from hnrnn.variants import VARIANTS, Recurrence
+from tests.conftest import small_run
 
 NN, CUSTOM = IMPLEMENTATIONS["nn"], IMPLEMENTATIONS["custom"]
 # What a graph is captured of is tried without one: the code is the same.
@@ -323,3 +329,58 @@ def test_hoisted_model0_takes_short_and_long_rows() -> None:
 def test_kernel(backend: str, variant: str, device: str, kernel: str) -> None:
     """The kernel is called what it is: nn.GRU on a CPU is not cuDNN."""
     assert IMPLEMENTATIONS[backend].kernel(VARIANTS[variant], device) == kernel
+
+
+def test_compiled_fails_where_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With torch.compile switched off a run fails, names no kernel, and is not timed."""
+    monkeypatch.setattr(Compiled, "obstacle", lambda *_: None)
+    for name in SWITCHES:
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "1")
+            message = f"NotCompiledError: {name}=1 switches torch.compile off: unset it"
+            outcome = execute(small_run("Model1", backend="compiled")).outcome
+            assert (outcome.status, outcome.kernel, outcome.error) == (FAILED, None, message)
+            timed = _gate(VARIANTS["Model1"], "compiled", "cpu", "float32")
+            assert (timed.status, timed.kernel, timed.error) == (FAILED, None, message)
+            found = {square.backend: square for square in listing.squares("cpu")}["compiled"]
+            assert (found.runs_here, found.kernel) == (False, None)
+            assert found.obstacle == message.removeprefix("NotCompiledError: ")
+    with torch._dynamo.config.patch(disable=True):
+        outcome = execute(small_run("Model1", backend="compiled")).outcome
+    assert outcome.error == (
+        "NotCompiledError: torch._dynamo.config.disable switches torch.compile off"
+    )
+
+
+@pytest.mark.parametrize("variant", ["Model1", "Model6"])
+def test_compiled_sees_that_nothing_is_compiled(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the reason: what torch.compile leaves as it was does not run."""
+    monkeypatch.setattr("bench.backends.compiled.SWITCHES", ())
+    monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
+    monkeypatch.setattr(Compiled, "obstacle", lambda *_: None)
+    outcome = execute(small_run(variant, backend="compiled")).outcome
+    assert outcome.status == FAILED
+    assert str(outcome.error).startswith("NotCompiledError: torch.compile has left ")
+
+
+@needs_compiler
+def test_compiled_ignores_the_callers_stance() -> None:
+    """A caller who has torch run everything as it is changes nothing in a compiled run."""
+    run = small_run("Model1", backend="compiled")
+    with torch.compiler.set_stance("force_eager"):
+        outcome = execute(run).outcome
+    assert (outcome.error, outcome.kernel) == (None, "Inductor C++")
+    assert outcome.weights_sha256 == execute(run).outcome.weights_sha256
+    assert outcome.weights_sha256 != execute(small_run("Model1")).outcome.weights_sha256
+
+
+def test_graphed_fails_where_nothing_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training whose steps were all launched one by one is not recorded as a graph's."""
+    monkeypatch.setattr(Graphed, "obstacle", lambda *_: None)
+    assert execute(small_run(backend="graphed")).outcome.error is None  # a CPU has no graphs
+    monkeypatch.setattr(CudaGraph, "missing", property(lambda _: True))
+    outcome = execute(small_run(backend="graphed")).outcome
+    assert (outcome.status, outcome.kernel) == (FAILED, None)
+    assert outcome.error == "NotCapturedError: no CUDA graph was captured in 40 training steps"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 
 import hnrnn
-from bench import backends, environment
+from bench import environment
 from bench.environment import (
     DeviceError,
     device_works,
@@ -17,6 +18,7 @@ from bench.environment import (
     read_environment,
     reproducible_settings,
 )
+from bench.sources import path_of
 
 
 def settings() -> tuple[object, ...]:
@@ -56,6 +58,8 @@ def test_environment_says_what_is_set() -> None:
     assert inside.device_name
     assert inside.torch_version == torch.__version__
     assert inside.cuda_version is None
+    assert inside.instruction_set == torch.backends.cpu.get_cpu_capability()
+    assert inside.numeric_fingerprint == outside.numeric_fingerprint
 
 
 def test_find_device() -> None:
@@ -66,39 +70,6 @@ def test_find_device() -> None:
     if not there:
         with pytest.raises(DeviceError, match="use --device cpu or auto"):
             find_device("cuda")
-
-
-def test_source_digest_depends_on_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A changed line in a module that trains changes the digest; the facts command does not."""
-    for package in (hnrnn, backends):
-        folder = tmp_path / package.__name__.rpartition(".")[2]
-        shutil.copytree(Path(str(package.__file__)).parent, folder)
-    original = environment.source_sha256()
-
-    def digest() -> str:
-        environment.source_sha256.cache_clear()
-        return environment.source_sha256()
-
-    monkeypatch.setattr(hnrnn, "__file__", str(tmp_path / "hnrnn" / "__init__.py"))
-    monkeypatch.setattr(backends, "__file__", str(tmp_path / "backends" / "__init__.py"))
-    found = [original, digest()]
-    for name in ("hnrnn/facts.py", "hnrnn/models.py", "backends/cell.py"):
-        with (tmp_path / name).open("a") as file:
-            file.write("# more\n")
-        found.append(digest())
-    assert found[0] == found[1] == found[2]
-    assert len(set(found)) == 3
-
-    def planted_digest() -> str:
-        environment.source_sha256.cache_clear()
-        return environment.source_sha256(planted=True)
-
-    (tmp_path / "planting.py").write_text("one fault")
-    planted = planted_digest()
-    (tmp_path / "planting.py").write_text("another")
-    assert len({digest(), planted, planted_digest()}) == 3
-    assert digest() == found[-1]
-    environment.source_sha256.cache_clear()
 
 
 def test_provenance_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,3 +91,82 @@ def test_device_works(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not device_works("cuda")
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     assert device_works("cuda")
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git in a folder, as a person with a name."""
+    person = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *person, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a repository with this project's code, from which its provenance is read."""
+    folder = tmp_path / "checkout"
+    for package in ("bench", "hnrnn"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(path_of(package).parent, folder / package, ignore=ignore)
+    (folder / "README.md").write_text("Words.\n")
+    (folder / ".gitignore").write_text("ignored/\n")
+    monkeypatch.setattr(hnrnn, "__file__", str(folder / "hnrnn" / "__init__.py"))
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "All of it")
+    return folder
+
+
+def head(folder: Path) -> str:
+    """Return the commit of a repository."""
+    command = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(
+        command, cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_only_training_code_is_dirty(checkout: Path) -> None:
+    """Results, notes and a README that differ leave the code as it was committed."""
+    assert environment.read_commit() == (head(checkout), False)
+    for name in ("README.md", "results/runs/a.parquet", "bench/notes.txt", "reports/judge.py"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("changed")
+    (checkout / "bench" / "night.py").write_text("changed = True\n")
+    assert environment.read_commit() == (head(checkout), False)
+    with (checkout / "bench" / "backends" / "cell.py").open("a") as file:
+        file.write("# more\n")
+    assert environment.read_commit() == (head(checkout), True)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_untracked_training_code_is_dirty(checkout: Path, *, ignored: bool) -> None:
+    """A module that trains and is in no commit is not the commit's."""
+    git(checkout, "rm", "--quiet", "--cached", "bench/ensemble/gru.py")
+    git(checkout, "commit", "--quiet", "--message", "Without it")
+    if ignored:
+        (checkout / ".gitignore").write_text("gru.py\n")
+    assert environment.read_commit() == (head(checkout), True)
+
+
+def test_repository_that_the_environment_names(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit is that of the code, whatever repository a git hook has set."""
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "--quiet")
+    git(other, "commit", "--quiet", "--allow-empty", "--message", "Another project")
+    expected = (head(checkout), False)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
+    assert environment.read_commit() == expected
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_repository_around_the_package(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, *, ignored: bool
+) -> None:
+    """A repository that the package merely lies in, as in a virtual environment, is not its."""
+    place = checkout / ("ignored" if ignored else "new") / "site-packages"
+    shutil.copytree(checkout / "hnrnn", place / "hnrnn")
+    monkeypatch.setattr(hnrnn, "__file__", str(place / "hnrnn" / "__init__.py"))
+    assert environment.read_commit() == (None, None)

@@ -17,11 +17,11 @@ from fastai.text.data import LMDataLoader
 from torch import Tensor
 
 from bench.backends import IMPLEMENTATIONS
-from bench.environment import source_sha256
 from bench.faults import FAULTS
 from bench.planting import PLANTED, forget
 from bench.records import FAILED, OK
 from bench.runner import execute
+from bench.sources import source_sha256
 from hnrnn import corpus, training
 from hnrnn.stream import language_model_data, numericalized
 from hnrnn.training import EpochRecorder, Training, initial_model

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import hnrnn
-from bench import runner
+from bench import fitting, runner
 from bench.backends.nn_no_cudnn import NNNoCuDNN
 from bench.parity import Parity
 from bench.records import DIVERGED, ENSEMBLE, FAILED, LEARNER, OK, SKIPPED, Record, Run, run_id
@@ -54,7 +54,7 @@ def test_failed_run_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> Training:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(runner, "fit", broken)
+    monkeypatch.setattr(runner, "fit_run", broken)
     threads = torch.get_num_threads()
     record = execute(small_run())
     assert record.outcome.status == FAILED
@@ -69,7 +69,7 @@ def test_device_fault_is_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> Training:
         raise RuntimeError("CUDA error: device-side assert triggered")
 
-    monkeypatch.setattr(runner, "fit", broken)
+    monkeypatch.setattr(runner, "fit_run", broken)
     monkeypatch.setattr(runner, "device_works", lambda _: False)
     with pytest.raises(runner.DeviceFaultError, match="device-side assert"):
         execute(small_run())
@@ -81,7 +81,7 @@ def test_interrupt_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> Training:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "fit", interrupted)
+    monkeypatch.setattr(runner, "fit_run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         execute(small_run())
 
@@ -94,14 +94,14 @@ def test_run_of_another_engine_is_refused() -> None:
 
 def test_diverged_run_is_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loss that is no finite number marks the run, and its epochs are kept."""
-    fit = runner.fit
+    fit_run = runner.fit_run
 
     def diverging(*arguments: object, **options: object) -> Training:
-        training = fit(*arguments, **options)  # type: ignore[arg-type]
+        training = fit_run(*arguments, **options)  # type: ignore[arg-type]
         history = training.history.assign(valid_loss=float("nan"))
         return dataclasses.replace(training, history=history)
 
-    monkeypatch.setattr(runner, "fit", diverging)
+    monkeypatch.setattr(runner, "fit_run", diverging)
     record = execute(small_run())
     assert record.outcome.status == DIVERGED
     assert len(record.epochs) == 1
@@ -145,7 +145,7 @@ def test_settings_of_a_backend_hold_during_the_training(monkeypatch: pytest.Monk
         seen.append(torch.backends.cudnn.enabled)
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(runner, "fit", broken)
+    monkeypatch.setattr(fitting, "fit", broken)
     monkeypatch.setattr(runner, "check_parity", lambda *_: None)
     monkeypatch.setattr(NNNoCuDNN, "obstacle", lambda *_: None)
     execute(small_run("Model5", backend="nn_no_cudnn"))
@@ -184,7 +184,7 @@ def test_failed_ensemble_is_a_record_a_run(monkeypatch: pytest.MonkeyPatch) -> N
     def broken(*_: object, **__: object) -> list[Training]:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(runner, "fit_many", broken)
+    monkeypatch.setattr(runner, "fit_runs", broken)
     records = execute_many(ensemble_runs(4, 2))
     assert [record.run.seed for record in records] == [4, 2]
     assert {record.outcome.error for record in records} == {"RuntimeError: planted"}

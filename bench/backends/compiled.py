@@ -6,16 +6,20 @@ import os
 import shutil
 import sys
 import sysconfig
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
 
+import torch
 from torch import nn
 
 from bench.backends.custom import Custom
 from hnrnn.models import FullyConnected
 from hnrnn.variants import Recurrence, Variant
+
+SWITCHES = ("TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE")
+"""Environment variables that switch ``torch.compile`` off."""
 
 
 class Compiled(Custom):
@@ -49,14 +53,28 @@ class Compiled(Custom):
         """Return the model, its whole forward to be compiled at its first call."""
         return _compiled(model)
 
-    def settings(self) -> AbstractContextManager[object]:
-        """Allow a program for each recurrence, dtype, shape and mode of one process."""
+    def switched_off(self) -> str | None:
+        """Say which environment variable has torch compile nothing."""
+        off = [name for name in SWITCHES if os.environ.get(name) == "1"]
+        return f"{off[0]}=1 switches torch.compile off: unset it" if off else None
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """Allow a program for each recurrence, dtype, shape and mode of one process.
+
+        Raises NotCompiledError where torch.compile is switched off.
+        """
+        off = self.switched_off()
+        if off:
+            raise NotCompiledError(off)
         import torch._dynamo  # slow to load, and of no use to the others
 
+        if torch._dynamo.config.disable:
+            raise NotCompiledError("torch._dynamo.config.disable switches torch.compile off")
         # Past the limit, which is 8, `fullgraph` raises. Every program here is meant to be.
-        return cast(
-            "AbstractContextManager[object]", torch._dynamo.config.patch(recompile_limit=64)
-        )
+        patched = torch._dynamo.config.patch(recompile_limit=64, suppress_errors=False)
+        with patched, torch.compiler.set_stance("default"):
+            yield
 
 
 def triton_obstacle() -> str | None:
@@ -70,6 +88,23 @@ def triton_obstacle() -> str | None:
     return None
 
 
+class NotCompiledError(Exception):
+    """What should have run compiled ran as Python."""
+
+
 def _compiled(module: nn.Module) -> nn.Module:
+    module.register_forward_pre_hook(_refuse_python)
     module.compile(fullgraph=True, dynamic=False)  # in place: parameters keep their names
     return module
+
+
+def _refuse_python(module: nn.Module, inputs: object) -> None:
+    """Raise NotCompiledError, unless the compiler is what reads this: its programs lack the hook.
+
+    torch.compile calls a module as it is where it has been switched off, and says nothing.
+    """
+    del inputs
+    if not torch.compiler.is_compiling():
+        raise NotCompiledError(
+            f"torch.compile has left {type(module).__name__} as it was: nothing is compiled here"
+        )

@@ -53,6 +53,11 @@ class GraphedStep:
         self._set_coefficients(learning_rate, beta1)
         return self.graph.call(self._compute)
 
+    def check_captured(self) -> None:
+        """Raise NotCapturedError where there is a GPU, and no graph after all these steps."""
+        if self.graph.missing:
+            raise NotCapturedError(f"no CUDA graph was captured in {self.count} training steps")
+
     def _set_coefficients(self, learning_rate: float, beta1: float) -> None:
         """Set what AdamW multiplies with at this step; its other factors never change."""
         values = (
@@ -117,6 +122,15 @@ class GraphedTraining(Callback):  # type: ignore[misc]  # fastai has no types
         hypers = self.learn.opt.hypers[0]
         self.learn.loss = self.step(self.learn.xb[0], self.learn.yb[0], hypers["lr"], hypers["mom"])
         raise CancelBatchException
+
+    def check_captured(self) -> None:
+        """Raise NotCapturedError where all steps were done as they are."""
+        if self.step is not None:
+            self.step.check_captured()
+
+
+class NotCapturedError(Exception):
+    """What should have been replayed from a CUDA graph was launched kernel by kernel."""
 
 
 def _obstacle(device: str) -> str | None:

@@ -23,6 +23,13 @@ class Implementation(ABC):
     def obstacle(self, device: str) -> str | None:
         """Return why it cannot run on ``cpu`` or ``cuda``, and what it needs; None if it can."""
 
+    def switched_off(self) -> str | None:
+        """Return what keeps it from executing anything in this process, so that a run would fail.
+
+        It is no obstacle: a machine that can run the backend must not pass it over.
+        """
+        return None
+
     @abstractmethod
     def kernel(self, variant: Variant, device: str) -> str:
         """Return what executes the recurrence of ``variant`` there."""

@@ -22,6 +22,7 @@ from bench.ensemble.optimizer import AdamW, schedule
 from bench.ensemble.parameters import Parameters
 from bench.ensemble.stepping import stepper
 from hnrnn.models import Model
+from hnrnn.settings import pinned_settings
 from hnrnn.stream import language_model_data
 from hnrnn.training import (
     DTYPES,
@@ -38,6 +39,7 @@ from hnrnn.variants import Variant, find_variant
 Floats = npt.NDArray[np.float64]
 
 
+@pinned_settings()
 def fit_many(
     variant: str | Variant,
     *,
