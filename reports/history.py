@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bench.parquet import write_file
+from bench.files import remove_leftovers
+from bench.parquet import as_table, write_file
 from bench.records import VERSION_KEY
 from bench.store import StoreError, read_folder
 from hnrnn.variants import VARIANTS
@@ -120,7 +121,7 @@ def summarise(selection: Selection, judgement: Judgement) -> pd.DataFrame:
         row |= dict(zip(RATIO, values, strict=True)) | night
         rows.append(row | {"night": sources["started_at"].min()})
     frame = pd.DataFrame(rows, columns=SCHEMA.names)
-    return _table(frame).to_pandas()  # type: ignore[no-any-return]
+    return as_table(frame, SCHEMA).to_pandas()  # type: ignore[no-any-return]
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -129,12 +130,6 @@ def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:
 
 def _joined(values: pd.Series[Any]) -> str | None:
     return "; ".join(sorted(values.dropna().astype(str).unique())) or None
-
-
-def _table(summary: pd.DataFrame) -> pa.Table:
-    """Return a summary as it is stored; NaN is null."""
-    table = pa.Table.from_pandas(summary, schema=SCHEMA, preserve_index=False)
-    return table.replace_schema_metadata(SCHEMA.metadata)
 
 
 def append(folder: Path, summary: pd.DataFrame) -> Path:
@@ -146,12 +141,13 @@ def append(folder: Path, summary: pd.DataFrame) -> Path:
     nights = summary["night"].unique()
     if len(nights) != 1:
         raise ValueError(f"a summary is of one night, not of {len(nights)}")
-    table = _table(summary.sort_values(SQUARE, kind="stable"))
+    table = as_table(summary.sort_values(SQUARE, kind="stable"), SCHEMA)
     text = json.dumps([HISTORY_VERSION, table.to_pylist()], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:20]
     path = folder / f"{nights[0]:%Y%m%dT%H%M%SZ}-{digest}.parquet"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
         write_file(path, table)
     except OSError as error:
         raise StoreError(
