@@ -23,8 +23,11 @@ LARGEST_DECODED_BYTES = 2**30
 """Of a file's rows in memory."""
 VALUE_BYTES = 8
 """Of a number or time, and of where a text begins and ends."""
-EARLIEST, LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
-"""The times that Python can hold, in every time zone."""
+EARLIEST, LATEST = (
+    int(time.timestamp()) * 10**6
+    for time in (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
+)
+"""The times that Python can hold in every time zone, in microseconds of the epoch."""
 
 
 class UnreadableError(Exception):
@@ -42,6 +45,8 @@ def as_table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
     is null there; in one that takes none it stays NaN. Raises ValueError or an ArrowException for
     values that the schema cannot hold.
     """
+    if frame.empty:
+        return schema.empty_table()
     columns = [
         pa.array(frame[field.name], field.type, from_pandas=True)
         if field.nullable or not pa.types.is_floating(field.type)
@@ -148,9 +153,12 @@ def _schema_version(schema: pa.Schema, newest: int) -> int:
 
 def _check_columns(found: pa.Schema, schema: pa.Schema) -> None:
     """Raise UnreadableError for a column that is none of ours: it could hold anything."""
+    if found.equals(schema):
+        return
+    known = set(schema.names)
     for field in found:
         plain = pa.types.is_primitive(field.type) or _is_text(field.type)
-        if field.name not in schema.names or not plain:
+        if field.name not in known or not plain:
             raise UnreadableError(f"it has a column {field.name} of {field.type}, as no record has")
 
 
@@ -190,10 +198,8 @@ def _check_times(rows: pa.Table) -> None:
     """Raise UnreadableError for a time that neither Python nor pandas can hold."""
     for field in rows.schema:
         if pa.types.is_timestamp(field.type):
-            limits = pa.array([EARLIEST, LATEST], field.type).cast(pa.int64())
-            times = pc.min_max(rows[field.name].cast(pa.int64()))
-            ends = (times["min"].as_py(), times["max"].as_py())
-            if None not in ends and (ends[0] < limits[0].as_py() or ends[1] > limits[1].as_py()):
+            ends = pc.min_max(rows[field.name].cast(pa.int64())).as_py()
+            if ends["min"] is not None and not EARLIEST <= ends["min"] <= ends["max"] <= LATEST:
                 raise UnreadableError(f"it has a time in {field.name} beyond the years 1 to 9999")
 
 

@@ -246,13 +246,8 @@ class Store:
 
         Raises StoreError where this store is not empty, or cannot be written.
         """
-        tables = {RUNS: contents.runs, EPOCHS: contents.epochs, THROUGHPUT: contents.throughput}
-        self._write_tables(
-            {
-                table: as_table(rows, SCHEMAS[table]) if len(rows) else SCHEMAS[table].empty_table()
-                for table, rows in tables.items()
-            }
-        )
+        frames = {RUNS: contents.runs, EPOCHS: contents.epochs, THROUGHPUT: contents.throughput}
+        self._write_tables({name: as_table(frames[name], SCHEMAS[name]) for name in frames})
 
     def _write_tables(self, tables: Mapping[str, pa.Table]) -> None:
         """Write each table as one file, in an order of its own, and the runs last.
@@ -282,7 +277,8 @@ class Store:
                 not_read[name] = "it holds something else than its name says"
                 del files[name]
         unreadable |= {f"{table}/{name}": reason for name, reason in not_read.items()}
-        return pa.concat_tables([SCHEMAS[table].empty_table(), *files.values()])
+        rows = pa.concat_tables([SCHEMAS[table].empty_table(), *files.values()])
+        return rows.combine_chunks()  # one of many pieces is slow to filter
 
 
 def read_folder(folder: Path, schema: pa.Schema) -> tuple[dict[str, pa.Table], dict[str, str]]:

@@ -18,7 +18,7 @@ from reports.findings import FindingsError, read_findings
 from reports.judgement import Evidence, Judgement, judge
 from reports.past import Past
 from reports.ratios import latest, ratios
-from reports.reading import read
+from reports.reading import read, read_baseline
 from reports.selection import Selection, epochs_started, select
 
 
@@ -58,18 +58,15 @@ def _evidence(options: argparse.Namespace) -> Evidence:
             f"`python -m reports baseline freeze --output {options.baseline}` makes one"
         )
     findings = read_findings(*[Path(options.findings)] if options.findings else [])
-    evidence = Evidence(
-        night=read(options.results),
-        baseline=None if options.baseline is None else read(options.baseline),
+    night = read(options.results)
+    return Evidence(
+        night=night,
+        baseline=options.baseline and read_baseline(options.baseline, options.results, night),
         confirmation=read(fresh) if there else None,
         confirmation_folder=str(fresh),
         findings=tuple(findings),
         strict=options.strict,
     )
-    if evidence.baseline is not None and evidence.baseline.unreadable:
-        names = ", ".join(evidence.baseline.unreadable)
-        raise UsageError(f"baseline {options.baseline} cannot be read: {names}: freeze it again")
-    return evidence
 
 
 def render_report(options: argparse.Namespace) -> int:
