@@ -162,15 +162,18 @@ def column_breaches(
 
 
 def run_breaches(runs: pd.DataFrame, epochs: pd.DataFrame) -> Iterator[Breach]:
-    """Yield what breaks the rules of a run and its epochs, as rows of ``runs``."""
+    """Yield what breaks the rules of a run and its epochs, as rows of ``runs``.
+
+    Every epoch is one of a run's.
+    """
     for what, rule in RUN_RULES.items():
         yield Breach(what, "", rule(runs))
-    owner = pd.Index(runs["run_id"]).get_indexer_for(epochs["run_id"])
+    first = np.flatnonzero(~runs["run_id"].duplicated())
+    owner = first[pd.Index(runs["run_id"].iloc[first]).get_indexer(epochs["run_id"])]
+    owned = runs.take(owner)
     for what, epoch_rule in EPOCH_RULES.items():
-        owned = runs.take(np.maximum(owner, 0))  # there are no epochs without a run
         broken = np.zeros(len(runs), dtype=bool)
-        if len(epochs):
-            broken[owner[epoch_rule(epochs, owned)]] = True
+        broken[owner[epoch_rule(epochs, owned)]] = True
         yield Breach(what, "", broken)
     trained = runs["status"].isin([OK, DIVERGED]).to_numpy()
     counts = np.bincount(owner, minlength=len(runs))
