@@ -181,8 +181,8 @@ def _check_size(content: bytes, parquet: pq.ParquetFile) -> None:
         )
     if size > LARGEST_DECODED_BYTES:
         raise UnreadableError(
-            f"it unpacks to {size / 2**30:.1f} GiB or more, and "
-            f"{LARGEST_DECODED_BYTES / 2**30:g} GiB are the most that is read"
+            f"it unpacks to {size / 2**20:.1f} MiB or more, and "
+            f"{LARGEST_DECODED_BYTES / 2**20:g} MiB are the most that is read"
         )
 
 

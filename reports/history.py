@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from reports.certificate import INCONCLUSIVE
 from reports.completeness import Square, ranges
 from reports.judgement import INCOMPLETE, Judgement
 from reports.ratios import latest, ratios
+from reports.rules import number_breaches
 from reports.selection import Selection
 
 HISTORY_VERSION = 1
@@ -165,6 +167,11 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     folder is a history without nights.
     """
     files, unreadable = read_folder(folder, SCHEMA)
+    for name, table in [*files.items()]:
+        reason = _breach(table)
+        if reason:
+            unreadable[name] = reason
+            del files[name]
     named = [
         table.append_column("file", pa.array([name] * len(table), pa.string()))
         for name, table in files.items()
@@ -179,6 +186,15 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     chosen = ordered.drop_duplicates("night", keep="last").index
     history = history[history["file"].isin(chosen)].drop(columns="file")
     return history.sort_values(["night", *SQUARE], ignore_index=True), unreadable
+
+
+def _breach(table: pa.Table) -> str | None:
+    """Return what no night can have and this one has; None where there is nothing such."""
+    nullable = {field.name for field in SCHEMA if field.nullable}
+    for breach in number_breaches(table.to_pandas(), nullable, datetime.now(UTC)):
+        if breach.rows.any():
+            return f"it has {breach.what} ({breach.reason})"
+    return None
 
 
 @dataclass(frozen=True)

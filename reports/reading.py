@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ from bench.store import EPOCHS, RUNS, THROUGHPUT, Contents, Store, StoreError
 from reports.rules import (
     NULLABLE,
     Breach,
-    column_breaches,
     measurement_breaches,
+    number_breaches,
     run_breaches,
+    text_breaches,
 )
 
 NAMED_AT_MOST = 100
@@ -43,10 +45,10 @@ def set_apart(contents: Contents, now: datetime) -> Contents:
     """
     named: dict[str, str] = {}
     tables = {RUNS: contents.runs, EPOCHS: contents.epochs, THROUGHPUT: contents.throughput}
-    kept = {
-        table: rows[_sound(table, column_breaches(rows, NULLABLE[table], now), len(rows), named)]
-        for table, rows in tables.items()
-    }
+    kept = {}
+    for table, rows in tables.items():
+        breaches = chain(text_breaches(rows), number_breaches(rows, NULLABLE[table], now))
+        kept[table] = rows[_sound(table, breaches, len(rows), named)]
     lost = contents.epochs.loc[~contents.epochs.index.isin(kept[EPOCHS].index), "run_id"]
     runs = kept[RUNS][~kept[RUNS]["run_id"].isin(lost)]
     epochs = kept[EPOCHS][kept[EPOCHS]["run_id"].isin(runs["run_id"])]

@@ -134,16 +134,20 @@ class Breach:
     rows: Rows
 
 
-def column_breaches(
-    rows: pd.DataFrame, nullable: Collection[str], now: datetime
-) -> Iterator[Breach]:
-    """Yield what breaks the rules of single columns; ``nullable`` may hold nothing at all."""
+def text_breaches(rows: pd.DataFrame) -> Iterator[Breach]:
+    """Yield the values that no column of text has, one by one."""
     for column, values in KNOWN.items():
         if column in rows:
             foreign = (rows[column].notna() & ~rows[column].isin([*values])).to_numpy()
             for value in rows.loc[foreign, column].unique():
                 same = foreign & (rows[column] == value).to_numpy()
                 yield Breach(f"{column} {value}", "there is none such", same)
+
+
+def number_breaches(
+    rows: pd.DataFrame, nullable: Collection[str], now: datetime
+) -> Iterator[Breach]:
+    """Yield what no column of numbers or times has; those of ``nullable`` may have nothing."""
     for column, bounds in NUMBERS.items():
         if column in rows:
             values = rows[column].to_numpy(dtype=np.float64, na_value=np.nan)
