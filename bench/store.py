@@ -9,16 +9,24 @@ one is kept. Nothing depends on a clock.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from bench.files import list_names, remove_leftovers
-from bench.parquet import NewerSchemaError, UnreadableError, read_file, write_file
+from bench.files import PROBE, list_names, remove_leftovers, say_once
+from bench.pairing import pair
+from bench.parquet import (
+    NewerSchemaError,
+    UnreadableError,
+    as_table,
+    parquet_names,
+    read_file,
+    upgrade_folder,
+    write_file,
+)
 from bench.records import (
     EPOCHS_SCHEMA,
     FAILED,
@@ -61,10 +69,11 @@ class Store:
         self.folder = Path(folder)
 
     def prepare(self, tables: Collection[str] = (RUNS, EPOCHS)) -> None:
-        """Make the tables' folders, and remove what killed writers left there a day ago.
+        """Make the tables' folders, see that they take files, and bring older files up to date.
 
-        Raises StoreError where they cannot be made or written into, and for runs in a compacted
-        store: its runs would not be found there, and be done again.
+        What killed writers left there a day ago is removed. Raises StoreError where the folders
+        cannot be made or written into, where they hold files of a newer schema, and for runs in a
+        compacted store: its runs would not be found there, and be done again.
         """
         try:
             if self.folder.exists() and not self.folder.is_dir():
@@ -72,12 +81,24 @@ class Store:
             if RUNS in tables and self.path(RUNS, RUNS).exists():
                 raise StoreError(f"results folder {self.folder} is a compacted copy: name another")
             for table in tables:
-                (self.folder / table).mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryFile(dir=self.folder / table):
-                    pass
-                remove_leftovers(self.folder / table)
+                folder = self.folder / table
+                folder.mkdir(parents=True, exist_ok=True)
+                # As a record is written: what does not work here is said before training.
+                write_file(folder / PROBE, SCHEMAS[table].empty_table())
+                (folder / PROBE).unlink(missing_ok=True)
+                remove_leftovers(folder)
+            self._upgrade()
         except OSError as error:
             raise self._not_writable(error) from error
+
+    def _upgrade(self) -> None:
+        """Give older files the columns that have come since, so that every folder is one table."""
+        try:
+            counts = [upgrade_folder(self.folder / table, SCHEMAS[table]) for table in SCHEMAS]
+        except NewerSchemaError as error:
+            raise StoreError(f"{error}, or name another results folder") from error
+        if sum(counts):
+            say_once(f"{self.folder}: {sum(counts)} files of an older schema brought up to date")
 
     def path(self, table: str, run_id: str) -> Path:
         """Return where a run's file of a table is, or would be."""
@@ -171,15 +192,21 @@ class Store:
         not read. Raises StoreError where there is no such folder, it cannot be read, or it holds
         neither runs nor measurements.
         """
+        tables, unreadable = self._read()
+        frames = {table: rows.to_pandas() for table, rows in tables.items()}
+        return Contents(frames[RUNS], frames[EPOCHS], frames[THROUGHPUT], unreadable)
+
+    def _read(self) -> tuple[dict[str, pa.Table], dict[str, str]]:
+        """Return the tables, and what cannot be read; otherwise as ``read``."""
         try:
-            return self._read(list_names(self.folder))
+            return self._read_tables(list_names(self.folder))
         except OSError as error:
             raise StoreError(
                 f"cannot read results folder {self.folder} ({error.strerror}): "
                 "name one that you may read"
             ) from error
 
-    def _read(self, names: list[str]) -> Contents:
+    def _read_tables(self, names: list[str]) -> tuple[dict[str, pa.Table], dict[str, str]]:
         if not names and not self.folder.is_dir():
             raise StoreError(
                 f"no results folder {self.folder}: `python -m bench run --results {self.folder}` "
@@ -193,22 +220,13 @@ class Store:
         for name in list_names(self.folder / UNREADABLE):
             if name.endswith(".parquet"):
                 unreadable[f"{UNREADABLE}/{name}"] = "put aside: delete it when you have seen it"
-        runs = self._read_table(RUNS, unreadable)
-        epochs = self._read_table(EPOCHS, unreadable)
-        claimed = runs.loc[runs["epoch_rows"] > 0, "run_id"]
-        epochs = epochs[epochs["run_id"].isin(claimed)].reset_index(drop=True)
-        counts = epochs.groupby("run_id").size().reindex(runs["run_id"], fill_value=0)
-        cut = runs["epoch_rows"].to_numpy() != counts.to_numpy()
-        for run_id in runs.loc[cut, "run_id"]:
+        tables = {table: self._read_table(table, unreadable) for table in SCHEMAS}
+        tables[RUNS], tables[EPOCHS], cut = pair(tables[RUNS], tables[EPOCHS])
+        for run_id in cut:
             unreadable.setdefault(f"{EPOCHS}/{run_id}.parquet", "missing or cut short")
         if self.path(EPOCHS, EPOCHS).exists() and not self.path(RUNS, RUNS).exists():
             unreadable[f"{RUNS}/{RUNS}.parquet"] = "missing: the store was not written to its end"
-        return Contents(
-            runs[~cut].reset_index(drop=True),
-            epochs[~epochs["run_id"].isin(runs.loc[cut, "run_id"])].reset_index(drop=True),
-            self._read_table(THROUGHPUT, unreadable),
-            unreadable,
-        )
+        return tables, unreadable
 
     def compact(self, folder: str | Path) -> Path:
         """Write everything that can be read as one compressed file a table into a new store.
@@ -216,38 +234,40 @@ class Store:
         Returns the store's folder; this one stays as it is. Raises StoreError where a file cannot
         be read, or the new store is not empty.
         """
-        contents = self.read()
-        if contents.unreadable:
-            raise StoreError(f"cannot be read, and would be lost: {', '.join(contents.unreadable)}")
+        tables, unreadable = self._read()
+        if unreadable:
+            raise StoreError(f"cannot be read, and would be lost: {', '.join(unreadable)}")
         target = Store(folder)
-        target.write_contents(contents)
+        target._write_tables(tables)
         return target.folder
 
     def write_contents(self, contents: Contents) -> None:
-        """Write everything as one compressed file a table, in an order of its own.
+        """Write everything as ``compact`` does.
 
-        The runs are written last: a store without them was cut short. Raises StoreError where this
-        store is not empty, or cannot be written.
+        Raises StoreError where this store is not empty, or cannot be written.
         """
-        if any(self.folder.glob("*/*.parquet")):
+        frames = {RUNS: contents.runs, EPOCHS: contents.epochs, THROUGHPUT: contents.throughput}
+        self._write_tables({name: as_table(frames[name], SCHEMAS[name]) for name in frames})
+
+    def _write_tables(self, tables: Mapping[str, pa.Table]) -> None:
+        """Write each table as one file, in an order of its own, and the runs last.
+
+        A store without runs was cut short. Raises StoreError where this store is not empty, or
+        cannot be written.
+        """
+        if any(parquet_names(self.folder / table) for table in SCHEMAS):
             raise StoreError(f"{self.folder} holds a store already: name a new folder")
-        tables = {EPOCHS: contents.epochs}
-        if len(contents.throughput):
-            tables[THROUGHPUT] = contents.throughput
-        tables[RUNS] = contents.runs
-        self.prepare(tables)
-        for table, rows in tables.items():
-            ordered = rows.sort_values(ORDERS[table], kind="stable")
-            schema = SCHEMAS[table]
-            compacted = pa.Table.from_pandas(ordered, schema=schema, preserve_index=False)
+        written = [EPOCHS, *([THROUGHPUT] if len(tables[THROUGHPUT]) else []), RUNS]
+        self.prepare(written)
+        for table in written:
+            order = [(column, "ascending") for column in ORDERS[table]]
+            rows = tables[table].sort_by(order)  # stable
             try:
-                write_file(
-                    self.path(table, table), compacted.replace_schema_metadata(schema.metadata)
-                )
+                write_file(self.path(table, table), rows)
             except OSError as error:
                 raise self._not_writable(error) from error
 
-    def _read_table(self, table: str, unreadable: dict[str, str]) -> pd.DataFrame:
+    def _read_table(self, table: str, unreadable: dict[str, str]) -> pa.Table:
         """Return a table's sound rows; add the other files to ``unreadable``."""
         files, not_read = read_folder(self.folder / table, SCHEMAS[table])
         for name, rows in list(files.items()):
@@ -257,10 +277,8 @@ class Store:
                 not_read[name] = "it holds something else than its name says"
                 del files[name]
         unreadable |= {f"{table}/{name}": reason for name, reason in not_read.items()}
-        frame: pd.DataFrame = pa.concat_tables(
-            [SCHEMAS[table].empty_table(), *files.values()]
-        ).to_pandas()
-        return frame
+        rows = pa.concat_tables([SCHEMAS[table].empty_table(), *files.values()])
+        return rows.combine_chunks()  # one of many pieces is slow to filter
 
 
 def read_folder(folder: Path, schema: pa.Schema) -> tuple[dict[str, pa.Table], dict[str, str]]:
@@ -271,14 +289,12 @@ def read_folder(folder: Path, schema: pa.Schema) -> tuple[dict[str, pa.Table], d
     files: dict[str, pa.Table] = {}
     unreadable: dict[str, str] = {}
     try:
-        names = list_names(folder)
+        names = parquet_names(folder)
     except OSError as error:
         raise StoreError(
             f"cannot read folder {folder} ({error.strerror}): name one that you may read"
         ) from error
     for name in names:
-        if name.startswith(".") or not name.endswith(".parquet"):
-            continue
         try:
             files[name] = read_file(folder / name, schema)
         except UnreadableError as error:

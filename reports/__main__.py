@@ -20,7 +20,7 @@ from reports.gates import LastNight
 from reports.judgement import Evidence, Judgement, judge
 from reports.past import Past, last_night, read_past
 from reports.ratios import latest, ratios
-from reports.reading import read
+from reports.reading import read, read_baseline
 from reports.selection import Selection, epochs_started, select
 
 INTERNAL_ERROR = 70
@@ -72,19 +72,15 @@ def _evidence(options: argparse.Namespace) -> Evidence:
         )
     findings = read_findings(*[Path(options.findings)] if options.findings else [])
     night = read(options.results)
-    evidence = Evidence(
+    return Evidence(
         night=night,
-        baseline=None if options.baseline is None else read(options.baseline),
+        baseline=options.baseline and read_baseline(options.baseline, options.results, night),
         confirmation=read(fresh) if there else None,
         confirmation_folder=str(fresh),
         findings=tuple(findings),
         strict=options.strict,
         last=None if options.no_baseline else _last_night(options.history, night),
     )
-    if evidence.baseline is not None and evidence.baseline.unreadable:
-        names = ", ".join(evidence.baseline.unreadable)
-        raise UsageError(f"baseline {options.baseline} cannot be read: {names}: freeze it again")
-    return evidence
 
 
 def _last_night(folder: str | None, night: Contents) -> LastNight | None:

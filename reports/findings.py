@@ -7,15 +7,23 @@ finding says which, by how much and why it is accepted. Only a change in it fail
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hnrnn.variants import VARIANTS
+from bench.files import read_regular
+from bench.text import one_line
+from hnrnn.variants import LARGEST_SEED, VARIANTS
 from reports.certificate import DIFFERS, Agreement, Certificate
 from reports.ranks import clopper_pearson
 
 ACCEPTED_FILE = Path(__file__).parent / "findings.toml"
+LARGEST_FILE_BYTES = 4 * 2**20
+MOST_SEEDS = LARGEST_SEED + 1
+NAMED_AT_MOST = 5
+LONGEST_REASON = 200_000
+"""Characters."""
 
 
 class FindingsError(Exception):
@@ -35,8 +43,13 @@ class Finding:
         """Raise TypeError or ValueError for what is no finding: it is read from a file."""
         if not (isinstance(self.variant, str) and isinstance(self.reason, str)):
             raise TypeError("variant and reason must be text")
-        if not (isinstance(self.as_extreme, int) and isinstance(self.seeds, int)):
+        # type(), since True is an int too.
+        if not (type(self.as_extreme) is int and type(self.seeds) is int):
             raise TypeError("as_extreme and seeds must be whole numbers")
+        if self.seeds > MOST_SEEDS:
+            raise ValueError(f"seeds must be at most {MOST_SEEDS}")
+        if len(self.reason) > LONGEST_REASON:
+            raise ValueError(f"a reason must have at most {LONGEST_REASON} characters")
         if not 0 <= self.as_extreme <= self.seeds or not self.seeds:
             raise ValueError(f"{self.as_extreme} of {self.seeds} seeds is no share")
 
@@ -49,16 +62,22 @@ class Finding:
 def read_findings(path: Path = ACCEPTED_FILE) -> list[Finding]:
     """Return the accepted findings; raise FindingsError where the file cannot be understood."""
     try:
-        rows = tomllib.loads(path.read_text(encoding="utf-8")).get("finding", [])
+        text = read_regular(path, LARGEST_FILE_BYTES).decode("utf-8")
+        rows = tomllib.loads(text).get("finding", [])
         findings = [Finding(**row) for row in rows]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise FindingsError(
-            f"cannot read findings from {path} ({error}): it needs a [[finding]] with variant, "
-            "as_extreme, seeds and reason for each"
+            f"cannot read findings from {path} ({one_line(error)}): it needs a [[finding]] with "
+            "variant, as_extreme, seeds and reason for each"
         ) from error
-    unknown = [finding.variant for finding in findings if finding.variant not in VARIANTS]
+    counts = Counter(finding.variant for finding in findings)
+    unknown = [variant for variant in counts if variant not in VARIANTS]
     if unknown:
-        raise FindingsError(f"{path}: no variant {', '.join(unknown)}: there are {[*VARIANTS]}")
+        names = one_line(", ".join(unknown[:NAMED_AT_MOST]))
+        raise FindingsError(f"{path}: no variant {names}: there are {[*VARIANTS]}")
+    twice = [variant for variant, count in counts.items() if count > 1]
+    if twice:
+        raise FindingsError(f"{path}: more than one finding on {', '.join(twice)}: leave one each")
     return findings
 
 

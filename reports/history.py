@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bench.parquet import write_file
+from bench.files import remove_leftovers
+from bench.parquet import as_table, write_file
 from bench.records import VERSION_KEY
 from bench.store import StoreError, read_folder
 from hnrnn.variants import VARIANTS
@@ -26,6 +28,7 @@ from reports.completeness import Square, ranges
 from reports.gates import NOT_RUN
 from reports.judgement import INCOMPLETE, Judgement
 from reports.ratios import latest, ratios
+from reports.rules import number_breaches
 from reports.selection import Selection
 
 HISTORY_VERSION = 2
@@ -125,7 +128,7 @@ def summarise(selection: Selection, judgement: Judgement) -> pd.DataFrame:
         row |= dict(zip(RATIO, values, strict=True)) | night
         rows.append(row | {"night": sources["started_at"].min()})
     frame = pd.DataFrame(rows, columns=SCHEMA.names)
-    return _table(frame).to_pandas()  # type: ignore[no-any-return]
+    return as_table(frame, SCHEMA).to_pandas()  # type: ignore[no-any-return]
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -134,12 +137,6 @@ def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:
 
 def _joined(values: pd.Series[Any]) -> str | None:
     return "; ".join(sorted(values.dropna().astype(str).unique())) or None
-
-
-def _table(summary: pd.DataFrame) -> pa.Table:
-    """Return a summary as it is stored; NaN is null."""
-    table = pa.Table.from_pandas(summary, schema=SCHEMA, preserve_index=False)
-    return table.replace_schema_metadata(SCHEMA.metadata)
 
 
 def append(folder: Path, summary: pd.DataFrame) -> Path:
@@ -151,12 +148,13 @@ def append(folder: Path, summary: pd.DataFrame) -> Path:
     nights = summary["night"].unique()
     if len(nights) != 1:
         raise ValueError(f"a summary is of one night, not of {len(nights)}")
-    table = _table(summary.sort_values(SQUARE, kind="stable"))
+    table = as_table(summary.sort_values(SQUARE, kind="stable"), SCHEMA)
     text = json.dumps([HISTORY_VERSION, table.to_pylist()], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:20]
     path = folder / f"{nights[0]:%Y%m%dT%H%M%SZ}-{digest}.parquet"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
         write_file(path, table)
     except OSError as error:
         raise StoreError(
@@ -174,6 +172,11 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     folder is a history without nights.
     """
     files, unreadable = read_folder(folder, SCHEMA)
+    for name, table in [*files.items()]:
+        reason = _breach(table)
+        if reason:
+            unreadable[name] = reason
+            del files[name]
     named = [
         table.append_column("file", pa.array([name] * len(table), pa.string()))
         for name, table in files.items()
@@ -188,6 +191,15 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     chosen = ordered.drop_duplicates("night", keep="last").index
     history = history[history["file"].isin(chosen)].drop(columns="file")
     return history.sort_values(["night", *SQUARE], ignore_index=True), unreadable
+
+
+def _breach(table: pa.Table) -> str | None:
+    """Return what no night can have and this one has; None where there is nothing such."""
+    nullable = {field.name for field in SCHEMA if field.nullable}
+    for breach in number_breaches(table.to_pandas(), nullable, datetime.now(UTC)):
+        if breach.rows.any():
+            return f"it has {breach.what} ({breach.reason})"
+    return None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bench.records import FAILED, RUNS_SCHEMA
 from bench.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
 from hnrnn.variants import VARIANTS
 from reports import history
-from reports.reading import KNOWN
+from reports.rules import KNOWN
 from tests.history_data import made_up_history
 from tests.report_data import made_up_record, throughput_rows
 

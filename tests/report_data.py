@@ -82,7 +82,7 @@ def made_up_record(
             epoch=int(row["epoch"]),
             train_seconds=0.25,
             valid_seconds=0.125,
-            **{measure: row[measure] + 0.01 * generator.standard_normal() for measure in MEASURES},
+            **{m: abs(row[m] + 0.01 * generator.standard_normal()) for m in MEASURES},
         )
         for _, row in published.iterrows()
     )

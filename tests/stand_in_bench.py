@@ -46,7 +46,8 @@ def train(runs: list[Run], results: str) -> None:
         for epoch, (train_loss, valid_loss, accuracy) in enumerate(values):
             key = {"run_id": identity, "epoch": epoch, "variant": run.variant}
             key |= {"backend": run.backend, "seed": run.seed}
-            measured = {"train_loss": train_loss, "valid_loss": valid_loss, "accuracy": accuracy}
+            measured = {"train_loss": abs(train_loss), "valid_loss": abs(valid_loss)}
+            measured["accuracy"] = min(max(accuracy, 0.0), 1.0)
             epochs.append(key | measured | {"train_seconds": 0.25, "valid_seconds": 0.125})
     frames = (
         pa.Table.from_pylist(each, schema=schema).to_pandas()

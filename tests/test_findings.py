@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from hnrnn import published
 from reports.certificate import hold_against_notebook
-from reports.findings import Finding, FindingsError, changed, read_findings, unexpected
+from reports.findings import (
+    LARGEST_FILE_BYTES,
+    Finding,
+    FindingsError,
+    changed,
+    read_findings,
+    unexpected,
+)
 from reports.judgement import published_facts
 from tests.judged_data import made_up_epochs
 
@@ -64,6 +72,47 @@ def test_a_bad_file(text: str, tmp_path: Path) -> None:
         read_findings(path)
     with pytest.raises(FindingsError, match="cannot read findings"):
         read_findings(tmp_path / "nowhere.toml")
+
+
+ONE = '[[finding]]\nvariant = "Model2"\nas_extreme = 1\nseeds = 3\nreason = "rare"\n'
+CASES = {
+    "twice": (ONE * 2, "more than one finding on Model2: leave one each"),
+    "20,000 entries": (ONE * 20_000, "more than one finding on Model2"),
+    "true for a number": (ONE.replace("= 1", "= true"), "must be whole numbers"),
+    "true for seeds": (ONE.replace("= 3", "= true"), "must be whole numbers"),
+    "400 digits": (ONE.replace("= 3", f"= {'9' * 400}"), "seeds must be at most 4294967296"),
+    "5000 digits": (ONE.replace("= 3", f"= {'9' * 5000}"), "cannot read findings"),
+    "infinity": (ONE.replace("= 3", "= inf"), "must be whole numbers"),
+    "huge": (ONE + "#" * LARGEST_FILE_BYTES, "it is larger than 4 MiB, the most that is read"),
+    "nested": (f"finding = {'[' * 20_000}{']' * 20_000}", "cannot read findings"),
+    "a long reason": (ONE.replace("rare", "x" * 300_000), "at most 200000 characters"),
+    "no text": ("finding = '\ud800'", "cannot read findings"),
+    "many unknown": (
+        "".join(ONE.replace("Model2", f"Model{n}") for n in range(9, 5000)),
+        "no variant Model9, Model10, Model11, Model12, Model13: there are",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_no_finding(case: str, tmp_path: Path) -> None:
+    """Findings that cannot be are refused in one line, which is short."""
+    text, words = CASES[case]
+    path = tmp_path / "findings.toml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(FindingsError, match=words) as error:
+        read_findings(path)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices")
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """A pipe, which would be waited for, and a device without an end are refused."""
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in ((tmp_path / "pipe", "pipe"), (Path("/dev/zero"), "device")):
+        with pytest.raises(FindingsError, match=f"it is a {kind}, not a regular file"):
+            read_findings(path)
 
 
 def test_an_unknown_variant(tmp_path: Path) -> None:

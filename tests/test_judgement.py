@@ -33,6 +33,9 @@ def night(
     epochs["run_id"] = epochs["variant"] + epochs["seed"].astype(str)
     epochs["backend"] = epochs["variant"].map({v.name: v.backend for v in VARIANTS.values()})
     epochs = epochs.assign(train_seconds=0.25, valid_seconds=0.125)
+    # What is moved has to stay what a run can have.
+    epochs[["train_loss", "valid_loss"]] = epochs[["train_loss", "valid_loss"]].abs()
+    epochs["accuracy"] = epochs["accuracy"].clip(0, 1)
     rows = []
     for variant in VARIANTS:
         row = TEMPLATES[variant].run_row()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from bench.records import FAILED
@@ -54,10 +56,13 @@ def test_check_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_check_against_a_frozen_baseline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A night is frozen, and the same night agrees with it; what is written says so."""
-    whole_store(tmp_path / "night", 20)
+    """A night is frozen, and one that repeats it agrees with it; what is written says so."""
+    first = whole_store(tmp_path / "first", 20).read()
     night, frozen = str(tmp_path / "night"), str(tmp_path / "frozen")
-    assert main(["baseline", "freeze", "--results", night, "--output", frozen]) == 0
+    command = ["baseline", "freeze", "--results", str(tmp_path / "first"), "--output", frozen]
+    assert main(command) == 0
+    later = first.runs.assign(started_at=first.runs["started_at"] + pd.Timedelta(days=1))
+    Store(night).write_contents(replace(first, runs=later))
     assert main(["check", "--results", night, "--baseline", frozen]) == 0
     assert "agrees:\n  nothing is worse than in the baseline" in capsys.readouterr().out
     text = (tmp_path / "night" / "report" / "verdict.md").read_text(encoding="utf-8")

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench import parquet
-from bench import store as store_module
 from bench.records import ADDED_COLUMNS, FAILED, LEARNER, SCHEMA_VERSION, Record
 from bench.store import EPOCHS, RUN_ORDER, RUNS, UNREADABLE, Store, StoreError
 
@@ -248,10 +247,10 @@ def test_prepare_errors(tmp_path: Path) -> None:
 def test_prepare_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that is there but cannot be written to is found before anything is trained."""
 
-    def refused(**_: object) -> None:
+    def refused(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(store_module.tempfile, "TemporaryFile", refused)
+    monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(StoreError, match=r"\(Permission denied\): name one that you may write to"):
         Store(tmp_path / "results").prepare()
 

@@ -104,7 +104,7 @@ def attempt(store: Store, before: Contents) -> bool:
         assert error.strerror in ("No space left on device", "File too large")  # noqa: PT017
         assert same(store.read(), before)
         assert store.finished([NEW.run_id]) == set()
-        assert len(list(store.folder.glob("*/.*.part"))) == 1  # the template's own
+        assert len(list(store.folder.rglob(".*.part"))) == 1  # the template's own
         return False
     contents = store.read()
     assert len(contents.runs) == len(before.runs) + 1

@@ -36,7 +36,7 @@ def test_two_writers(tmp_path: Path) -> None:
             assert row["total_seconds"] in writers
             losses = [epoch.valid_loss for epoch in sample(seed).epochs]
             assert list(epochs.get_group(row["run_id"])["valid_loss"]) == losses
-        assert list(folder.glob("*/.*.part")) == []
+        assert list(folder.rglob(".*.part")) == []
         for copy in folder.glob("compact-*"):
             # Where both wrote a run in the same moment, the one that was copied may be the other's.
             copied = Store(copy).read().runs.drop(columns=TIMES)

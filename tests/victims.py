@@ -27,15 +27,15 @@ from bench.records import FAILED, SKIPPED, Measurement, Record, Timed, run_id
 from bench.store import EPOCHS, RUNS, THROUGHPUT, Store, StoreError
 from tests.report_data import ENVIRONMENT, PROVENANCE, START, made_up_record, with_outcome
 
-SYSTEM = ("posix", "_io")
+SYSTEM = ("posix", "_io", "io")
 """The modules through which Python touches a disk."""
 SEEDS = 1000
 """How many runs there are to be written by one that is killed."""
 SHARED, OTHERS = range(6), range(6, 9)
 """The runs that both writers do, and those that one does."""
 HARMLESS = set(
-    "fspath stat lstat fileno getpid text_encoding read readline seek listdir scandir __exit__ "
-    "cpu_count sched_getaffinity _path_normpath".split()
+    "fspath stat lstat fstat fileno getpid text_encoding read readline seek listdir scandir "
+    "__exit__ cpu_count sched_getaffinity _path_normpath urandom getcwd".split()
 )
 """What changes nothing on a disk."""
 
