@@ -24,7 +24,8 @@ ADDED_COLUMNS: dict[int, dict[str, str | None]] = {
     3: {"engine": LEARNER},
     4: {"instruction_set": None, "numeric_fingerprint": None},
 }
-"""Columns by the schema version that brought them, with the value that older files are given."""
+"""Columns by the schema version that brought them, with the value that older files are given;
+``gates`` is one of the history of nights."""
 ID_VERSION = 2
 """Of what an id is made from."""
 
