@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
+
+from tests.repositories import git
 
 ROOT = Path(__file__).parent.parent
 FILES = (
@@ -18,12 +19,6 @@ FILES = (
     "reports/published/cpu/runs/runs.parquet",
 )
 """One of each kind."""
-
-
-def git(folder: Path, *arguments: str) -> None:
-    """Run git in a folder, as a person with a name."""
-    person = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *person, *arguments], cwd=folder, check=True, capture_output=True)
 
 
 def test_checkout_with_crlf(tmp_path: Path) -> None:

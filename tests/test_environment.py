@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from bench.environment import (
     reproducible_settings,
 )
 from bench.sources import path_of
+from tests.repositories import git
 
 
 def settings() -> tuple[object, ...]:
@@ -93,12 +93,6 @@ def test_device_works(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device_works("cuda")
 
 
-def git(folder: Path, *arguments: str) -> None:
-    """Run git in a folder, as a person with a name."""
-    person = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *person, *arguments], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a repository with this project's code, from which its provenance is read."""
@@ -115,25 +109,17 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def head(folder: Path) -> str:
-    """Return the commit of a repository."""
-    command = ["git", "rev-parse", "HEAD"]
-    return subprocess.run(
-        command, cwd=folder, check=True, capture_output=True, text=True
-    ).stdout.strip()
-
-
 def test_only_training_code_is_dirty(checkout: Path) -> None:
     """Results, notes and a README that differ leave the code as it was committed."""
-    assert environment.read_commit() == (head(checkout), False)
+    assert environment.read_commit() == (git(checkout, "rev-parse", "HEAD"), False)
     for name in ("README.md", "results/runs/a.parquet", "bench/notes.txt", "reports/judge.py"):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text("changed")
     (checkout / "bench" / "night.py").write_text("changed = True\n")
-    assert environment.read_commit() == (head(checkout), False)
+    assert environment.read_commit() == (git(checkout, "rev-parse", "HEAD"), False)
     with (checkout / "bench" / "backends" / "cell.py").open("a") as file:
         file.write("# more\n")
-    assert environment.read_commit() == (head(checkout), True)
+    assert environment.read_commit() == (git(checkout, "rev-parse", "HEAD"), True)
 
 
 @pytest.mark.parametrize("ignored", [False, True])
@@ -143,7 +129,7 @@ def test_untracked_training_code_is_dirty(checkout: Path, *, ignored: bool) -> N
     git(checkout, "commit", "--quiet", "--message", "Without it")
     if ignored:
         (checkout / ".gitignore").write_text("gru.py\n")
-    assert environment.read_commit() == (head(checkout), True)
+    assert environment.read_commit() == (git(checkout, "rev-parse", "HEAD"), True)
 
 
 def test_repository_that_the_environment_names(
@@ -154,7 +140,7 @@ def test_repository_that_the_environment_names(
     other.mkdir()
     git(other, "init", "--quiet")
     git(other, "commit", "--quiet", "--allow-empty", "--message", "Another project")
-    expected = (head(checkout), False)
+    expected = (git(checkout, "rev-parse", "HEAD"), False)
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_WORK_TREE", str(other))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))

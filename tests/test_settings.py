@@ -57,6 +57,7 @@ CALLERS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "warnings": lambda: called(torch.set_deterministic_debug_mode, "warn", "default"),
     "denormals": lambda: called(torch.set_flush_denormal, True, False),  # noqa: FBT003
     "cuDNN": lambda: assigned(torch.backends.cudnn, "enabled", value=False),
+    "filling": lambda: assigned(torch.utils.deterministic, "fill_uninitialized_memory", value=True),
     "oneDNN": lambda: assigned(torch.backends.mkldnn, "enabled", value=False),
 }
 """What a caller may have set, by name."""
@@ -97,6 +98,26 @@ def state() -> dict[str, object]:
 def plain() -> pd.DataFrame:
     """Return the table of a short training by a caller who has set nothing."""
     return hnrnn.train("Model4", seed=0, epochs=1)
+
+
+@pytest.mark.parametrize("name", CALLERS)
+def test_pinned_state(name: str) -> None:
+    """Whatever the caller has set, inside everything is as it should be, to the last setting."""
+    with CALLERS[name](), pinned_settings():
+        inside = state()
+    assert inside.pop("libraries")[:2] == (True, True)  # type: ignore[index]
+    assert inside == {
+        "new tensor": (torch.float32, torch.device("cpu"), False),
+        "grad": True,
+        "autocast": [False, False],
+        "deterministic": 2,
+        "precisions": ["none"] * 3 + ["ieee"] + ["none"] * 2 + ["ieee", "none"],
+        "matmul": "highest",
+        "tf32": [False, False],
+        "denormals": True,
+        "filling": False,
+        "workspace": ":4096:8",
+    }
 
 
 @pytest.mark.parametrize("name", CALLERS)

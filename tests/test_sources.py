@@ -107,6 +107,7 @@ SAME = [
     CODE.replace("Another.", "Reworded."),
     CODE.replace("    size", "    # a comment\n    size").replace("[x, f", "[\n        x,\n  f"),
     CODE.replace("\n", "\r\n"),
+    CODE.replace('"a"', "u'a'"),
     CODE.replace("hnrnn.cells", "hnrnn.room.cells"),
     CODE.replace(
         "import os\nfrom hnrnn.cells import GRUCell", "from hnrnn.a.cells import GRUCell\nimport os"
