@@ -94,11 +94,11 @@ class Store:
     def _upgrade(self) -> None:
         """Give older files the columns that have come since, so that every folder is one table."""
         try:
-            counts = [upgrade_folder(self.folder / table, SCHEMAS[table]) for table in SCHEMAS]
+            count = sum(upgrade_folder(self.folder / table, SCHEMAS[table]) for table in SCHEMAS)
         except NewerSchemaError as error:
             raise StoreError(f"{error}, or name another results folder") from error
-        if sum(counts):
-            say_once(f"{self.folder}: {sum(counts)} files of an older schema brought up to date")
+        if count:
+            say_once(f"{self.folder}: files of an older schema brought up to date: {count}")
 
     def path(self, table: str, run_id: str) -> Path:
         """Return where a run's file of a table is, or would be."""
@@ -242,10 +242,7 @@ class Store:
         return target.folder
 
     def write_contents(self, contents: Contents) -> None:
-        """Write everything as ``compact`` does.
-
-        Raises StoreError where this store is not empty, or cannot be written.
-        """
+        """Write everything as ``compact`` does, with the same errors."""
         frames = {RUNS: contents.runs, EPOCHS: contents.epochs, THROUGHPUT: contents.throughput}
         self._write_tables({name: as_table(frames[name], SCHEMAS[name]) for name in frames})
 

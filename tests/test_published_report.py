@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
 from bench.engine_timing import as_markdown
 from bench.records import ENSEMBLE, LEARNER
-from bench.store import Store
 from reports.__main__ import main
+from reports.reading import read
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = ROOT / "reports" / "published" / "cpu"
@@ -31,12 +30,9 @@ def test_report_is_what_its_records_give(tmp_path: Path, name: str) -> None:
     assert pictures == {path.name for path in tmp_path.glob("*.png")}
 
 
-def test_records_of_an_older_version_are_read() -> None:
-    """The published records, written before runs named their engine, are the learner's."""
-    runs = pq.ParquetFile(PUBLISHED / "runs" / "runs.parquet").schema_arrow
-    assert runs.metadata[b"schema_version"] == b"2"
-    assert "engine" not in runs.names
-    contents = Store(PUBLISHED).read()
+def test_published_records() -> None:
+    """The published records can all be, and are the learner's."""
+    contents = read(PUBLISHED)
     assert contents.unreadable == {}
     assert len(contents.runs) > 1000
     assert set(contents.runs["engine"]) == {LEARNER}
