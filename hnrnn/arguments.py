@@ -19,8 +19,8 @@ DEVICES = ("auto", "cpu", "cuda")
 """What ``--device`` takes; ``auto`` is a GPU where there is one."""
 STORE_FOLDERS = ("runs", "epochs", "throughput", "unreadable")
 """The folders that a results folder consists of; ``bench.store`` alone writes into them."""
-ROOM_CHARACTERS = 120
-"""Of the longest file name that a command writes into a folder."""
+ROOM_CHARACTERS, ROOM_OF_TEMPORARY = 120, 20
+"""Of what a command writes into a folder, and of what a temporary file has in its name besides."""
 LONGEST_VALUE, LONGEST_LINE = 200, 1000
 """Characters of a value within a message, and of a message."""
 
@@ -130,7 +130,7 @@ def output_file(text: str) -> Path:
     Raises ``argparse.ArgumentTypeError`` as ``output_folder`` does, for a file that exists, and
     where its folder does not.
     """
-    path = _path(text, "new file", text)
+    path = _path(text, "new file", text + "x" * ROOM_OF_TEMPORARY)
     if os.path.lexists(path) or not path.parent.is_dir():
         raise argparse.ArgumentTypeError(
             f"must name a new file in a folder that exists, not {_shown(path)}"
