@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from bench import night, plan
 from bench.arguments import make_parser, seeds_joined
@@ -49,7 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def throughput(options: argparse.Namespace) -> int:
     """Carry out ``bench throughput``; returns 1 where a backend failed or its gate was shut."""
-    _at_least_one(options, "rounds", "threads")
     profile = PROFILES[options.profile]
     variants = parse_names(options.variants)
     backends = list(BACKENDS) if options.backends is None else parse_names(options.backends)
@@ -82,15 +80,8 @@ def throughput(options: argparse.Namespace) -> int:
 
 def engines(options: argparse.Namespace) -> int:
     """Carry out ``bench engines``."""
-    _at_least_one(options, "rounds", "seeds", "epochs")
     variants = parse_names(options.variants)
     plan.find_squares(variants, [NOTEBOOK])  # whatever is wrong with a name is said at once
-    if options.output and (
-        Path(options.output).exists() or not Path(options.output).parent.is_dir()
-    ):
-        raise UsageError(
-            f"--output must be a new file in a folder that exists, not {options.output}"
-        )
     from bench.engine_timing import as_markdown, compare
     from bench.environment import find_device
 
@@ -126,14 +117,6 @@ def list_grid(options: argparse.Namespace) -> int:
     else:
         print(listing.as_text(grid, f"{device} ({read_environment(device).device_name})"))
     return 0
-
-
-def _at_least_one(options: argparse.Namespace, *names: str) -> None:
-    """Raise UsageError where one of the options is given and less than 1."""
-    for name in names:
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name} must be 1 or more, not {value}")
 
 
 COMMANDS = {

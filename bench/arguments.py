@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from bench.engines import ENGINES, LOCAL
 from bench.faults import FAULTS
 from bench.plan import PROFILES
-from hnrnn.arguments import DEVICES, Parser
+from hnrnn.arguments import (
+    DEVICES,
+    Number,
+    Parser,
+    WholeNumber,
+    any_path,
+    filled,
+    folder,
+    output_file,
+    output_folder,
+)
 from hnrnn.variants import VARIANTS
+
+ROUNDS = WholeNumber(1, 10_000)
 
 
 def make_parser(description: str | None) -> Parser:
@@ -90,9 +103,10 @@ def _add_run(commands: Commands[Parser]) -> None:
         action="store_true",
         help="end at the first run that fails; what is finished is kept",
     )
-    _add_results(run)
+    _add_results(run, output_folder)
     run.add_argument(
         "--data",
+        type=any_path,
         metavar="PATH",
         help="a copy of fast.ai's human_numbers, folder or archive, that must prove equal to the "
         "generated text",
@@ -106,18 +120,20 @@ def _add_engine(run: Parser) -> None:
     )
     run.add_argument(
         "--jobs",
-        type=int,
+        type=WholeNumber(1, 1024),
         metavar="N",
-        help="runs at a time; default: one per CPU core, one on a GPU; of Ray's, as many as fit",
+        help="runs at a time, %(type)s; default: one per CPU core, one on a GPU; of Ray's, as many "
+        "as fit",
     )
     run.add_argument(
         "--gpus-per-run",
-        type=float,
+        type=Number(0.001, 1),
         metavar="X",
-        help="of --engine ray: the part of a GPU that a run is given, 0.25 say; default: 1",
+        help="of --engine ray: the part of a GPU that a run is given, %(type)s; default: 1",
     )
     run.add_argument(
         "--ray-address",
+        type=filled,
         metavar="ADDRESS",
         help="of --engine ray: a running cluster's, or auto for this machine's; default: start one",
     )
@@ -150,12 +166,19 @@ def _add_throughput(commands: Commands[Parser]) -> None:
     _add_device(throughput)
     _add_dtype(throughput)
     throughput.add_argument(
-        "--rounds", type=int, metavar="N", help="blocks of each backend; default: the profile's"
+        "--rounds",
+        type=ROUNDS,
+        metavar="N",
+        help="blocks of each backend, %(type)s; default: the profile's",
     )
     throughput.add_argument(
-        "--threads", type=int, default=1, metavar="N", help="CPU threads; default: 1"
+        "--threads",
+        type=WholeNumber(1, 1024),
+        default=1,
+        metavar="N",
+        help="CPU threads, %(type)s; default: 1",
     )
-    _add_results(throughput)
+    _add_results(throughput, output_folder)
 
 
 def _add_engines(commands: Commands[Parser]) -> None:
@@ -170,16 +193,24 @@ def _add_engines(commands: Commands[Parser]) -> None:
     _add_device(engines)
     engines.add_argument(
         "--seeds",
-        type=int,
+        type=WholeNumber(1, 4096),
         metavar="N",
-        help="of an ensemble; default: as many as are trained at once on the device",
-    )
-    engines.add_argument("--rounds", type=int, default=3, metavar="N", help="default: 3")
-    engines.add_argument(
-        "--epochs", type=int, metavar="N", help="of a training at most; default: the recipe's"
+        help="of an ensemble, %(type)s; default: as many as are trained at once on the device",
     )
     engines.add_argument(
-        "--output", metavar="FILE", help="a new CSV file, for the seconds of every call"
+        "--rounds", type=ROUNDS, default=3, metavar="N", help="%(type)s; default: 3"
+    )
+    engines.add_argument(
+        "--epochs",
+        type=WholeNumber(1, 1000),
+        metavar="N",
+        help="of a training at most, %(type)s; default: the recipe's",
+    )
+    engines.add_argument(
+        "--output",
+        type=output_file,
+        metavar="FILE",
+        help="a new CSV file, for the seconds of every call",
     )
 
 
@@ -199,8 +230,10 @@ def _add_compact(commands: Commands[Parser]) -> None:
         help="copy a results folder into one compressed file a table",
         description="Copy a results folder into one compressed file a table, to be published.",
     )
-    _add_results(compact)
-    compact.add_argument("--output", required=True, metavar="DIR", help="a new folder")
+    _add_results(compact, folder)
+    compact.add_argument(
+        "--output", required=True, type=output_folder, metavar="DIR", help="a new folder"
+    )
 
 
 def _add_variants(parser: Parser) -> None:
@@ -217,5 +250,7 @@ def _add_dtype(parser: Parser) -> None:
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
 
 
-def _add_results(parser: Parser) -> None:
-    parser.add_argument("--results", default="results", metavar="DIR", help="default: results")
+def _add_results(parser: Parser, kind: Callable[[str], Path]) -> None:
+    parser.add_argument(
+        "--results", type=kind, default="results", metavar="DIR", help="default: results"
+    )

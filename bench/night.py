@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from bench import plan
@@ -80,8 +81,6 @@ def run(options: argparse.Namespace) -> int:
 def _grid(options: argparse.Namespace) -> dict[str, Any]:
     """Return what ``plan.make_plan`` takes, but for the device, checked as far as can be."""
     profile = PROFILES[options.profile]
-    if options.jobs is not None and options.jobs < 1:
-        raise UsageError(f"--jobs must be 1 or more, not {options.jobs}")
     if options.plant is not None and options.profile == "nightly":
         raise UsageError(
             "--plant: the nightly profile is never trained wrongly; use --profile quick or smoke"
@@ -161,7 +160,7 @@ def _train(
         return halt.ended, str(halt)
 
 
-def closing_line(ended: Sequence[Finished], results: str) -> str:
+def closing_line(ended: Sequence[Finished], results: Path) -> str:
     """Return what a person has to know at the end: counts, and every run that is not as it was."""
     runs: dict[str, list[Run]] = {}
     for result in ended:

@@ -69,7 +69,7 @@ def parse_seeds(text: str) -> list[int]:
     seeds: list[int] = []
     for part in parts:
         first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not _is_number(first) or (dash and not _is_number(last)):
             raise PlanError(f"--seeds {text}: {part!r} is not a seed or a range: {SEEDS_HELP}")
         if len(parts) == 1 and not dash:
             start, stop = 0, _seed(text, first)
@@ -87,6 +87,10 @@ def parse_seeds(text: str) -> list[int]:
     if len(set(seeds)) < len(seeds):
         raise PlanError(f"--seeds {text} names a seed twice: name each once")
     return seeds
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _seed(text: str, digits: str) -> int:

@@ -1,12 +1,14 @@
 """The same timing by pytest-benchmark: ``pytest bench``, with ``--benchmark-json FILE`` to keep it.
 
 A test is one variant on one backend in one phase, so that ``-k "Model5 and train_step"`` picks
-some. pytest-benchmark times them one after the other: where backends are to be compared, ``python
--m bench throughput`` interleaves them.
+some. One operation is one step: pytest-benchmark's ``ops`` are steps per second. It times the tests
+one after the other: where backends are to be compared, ``python -m bench throughput`` interleaves
+them.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +18,7 @@ from bench.backends import IMPLEMENTATIONS
 from bench.environment import find_device, reproducible_settings
 from bench.grid import BACKENDS
 from bench.parity import check
+from bench.roofline import synchronise
 from bench.timing import PHASES, Session
 from hnrnn.variants import VARIANTS
 
@@ -47,12 +50,19 @@ def session(request: pytest.FixtureRequest) -> Iterator[Session]:
         yield Session(VARIANTS[variant], backend, DEVICE)
 
 
+def synchronised_clock() -> float:
+    """Return the time in seconds, once the device has done all that it was given."""
+    synchronise(DEVICE)
+    return time.perf_counter()
+
+
+@pytest.mark.benchmark(timer=synchronised_clock)
 @pytest.mark.parametrize("phase", PHASES)
 def test_throughput(session: Session, phase: str, benchmark: Any) -> None:
-    """Blocks of steps of one phase."""
+    """Steps of one phase, in blocks between two readings of the clock."""
     if phase not in session.phases:
         pytest.skip("only the training step is captured in a graph")
     session.run(phase, WARM_UP_STEPS)
-    benchmark.extra_info["tokens"] = STEPS * session.tokens_per_step
-    benchmark.extra_info["steps"] = STEPS
-    benchmark.pedantic(session.run, args=(phase, STEPS), rounds=ROUNDS)
+    benchmark.extra_info["tokens_per_step"] = session.tokens_per_step
+    with session.implementation.settings():
+        benchmark.pedantic(session.step(phase), rounds=ROUNDS, iterations=STEPS)

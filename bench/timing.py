@@ -76,7 +76,7 @@ class Session:
 
     def run(self, phase: str, steps: int) -> Block:
         """Run so many steps of a phase and return how long they took, synchronised at both ends."""
-        step = self._step(phase)
+        step = self.step(phase)
         with self.implementation.settings():
             self._synchronise()
             events = self._events()
@@ -98,7 +98,7 @@ class Session:
         Of a graphed step it is what the capture holds, which stays the graph's: measure it after
         exactly ``WARM_UP_CALLS`` training steps.
         """
-        step = self._step("train_step")
+        step = self.step("train_step")
         with self.implementation.settings():
             if self.device != "cuda":
                 return _peak_of_allocations(step)
@@ -109,7 +109,11 @@ class Session:
             torch.cuda.synchronize()
             return torch.cuda.max_memory_allocated() - before
 
-    def _step(self, phase: str) -> Callable[[], None]:
+    def step(self, phase: str) -> Callable[[], None]:
+        """Return what carries out one step of a phase, the model being put in its mode.
+
+        It is to be called within the implementation's settings, and does not wait for a GPU.
+        """
         self.model.train(phase != "validation")
         if phase == "train_step" and self.graphed_step:
             return self._graphed_train_step
@@ -126,7 +130,7 @@ class Session:
         self.optimizer.zero_grad()
 
     def _graphed_train_step(self) -> None:
-        assert self.graphed_step is not None  # noqa: S101  # _step asked
+        assert self.graphed_step is not None  # noqa: S101  # step asked
         x, y = next(self.train_batches)
         self.graphed_step(x, y, self.learning_rate, BETAS[0])
 

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from hnrnn.arguments import Parser
+from hnrnn.arguments import Parser, any_path, as_line
 from hnrnn.corpus import Corpus, CorpusError, first_difference, generate, read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 where all is equal, 1 where not, 2 for wrong usage."""
+    options = make_parser().parse_args(arguments)
+    try:
+        corpus = generate() if options.data is None else read(options.data)
+    except CorpusError as error:
+        print(f"python -m hnrnn facts: {as_line(error)}", file=sys.stderr)
+        return 2
+    return print_facts(corpus, options.data)
+
+
+def make_parser() -> Parser:
+    """Return the command line's parser."""
     parser = Parser(prog="python -m hnrnn", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     facts = commands.add_parser(
@@ -19,27 +31,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     facts.add_argument(
         "--data",
+        type=any_path,
         metavar="PATH",
         help="a copy of fast.ai's human_numbers, folder or archive, to read instead of generating",
     )
-    options = parser.parse_args(arguments)
-    try:
-        corpus = generate() if options.data is None else read(options.data)
-    except CorpusError as error:
-        print(f"python -m hnrnn facts: {error}", file=sys.stderr)
-        return 2
-    return print_facts(corpus, options.data)
+    return parser
 
 
-def print_facts(corpus: Corpus, path: str | None) -> int:
+def print_facts(corpus: Corpus, path: Path | None) -> int:
     """Print every fact beside the notebook's value; return 1 if anything differs, else 0."""
     from hnrnn.facts import compare  # loads torch and fastai
 
     difference = first_difference(corpus, generate())
     if difference:
-        print(f"{path} differs from the generated text: {difference}\n")
+        print(f"{as_line(path)} differs from the generated text: {difference}\n")
     elif path:
-        print(f"{path} is equal to the generated text.\n")
+        print(f"{as_line(path)} is equal to the generated text.\n")
 
     try:
         comparisons = compare(corpus)

@@ -1,17 +1,196 @@
-"""Command lines whose errors are one line."""
+"""Command lines whose errors are one line, and the types of their options.
+
+A type says what a value must be, and its ``str`` says so in the help (``%(type)s``). Only the
+standard library is imported: ``reports.night`` runs on a bare Python.
+"""
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
 
 DEVICES = ("auto", "cpu", "cuda")
 """What ``--device`` takes; ``auto`` is a GPU where there is one."""
+STORE_FOLDERS = ("runs", "epochs", "throughput", "unreadable")
+"""The folders that a results folder consists of; ``bench.store`` alone writes into them."""
+ROOM_CHARACTERS, ROOM_OF_TEMPORARY = 120, 20
+"""Of what a command writes into a folder, and of what a temporary file has in its name besides."""
+LONGEST_VALUE, LONGEST_LINE = 200, 1000
+"""Characters of a value within a message, and of a message."""
 
 
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` that answers wrong usage with one line and exit code 2."""
 
+    def parse_known_args(  # type: ignore[override]  # typeshed's overloads differ in the namespace
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Parse as argparse does, but refuse ``--option=--``, at which argparse 3.11 crashes."""
+        words = sys.argv[1:] if args is None else list(args)
+        for word in words:
+            option, _, value = word.partition("=")
+            if option.startswith("--") and value == "--":
+                self.error(f"{option} must have a value, not --")
+        return super().parse_known_args(words, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print the message, and where help is, in one line; leave with exit code 2."""
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        message = re.sub(r"^argument (\S+): must ", r"\1 must ", message)
+        self.exit(2, f"{self.prog}: {as_line(message)} (see {self.prog} --help)\n")
+
+
+@dataclass(frozen=True)
+class WholeNumber:
+    """The type of an option that takes a whole number between two limits, both included."""
+
+    least: int
+    most: int
+
+    def __str__(self) -> str:
+        """Return the limits."""
+        return f"{self.least:,} to {self.most:,}"
+
+    def __call__(self, text: str) -> int:
+        """Return the number; raise ``argparse.ArgumentTypeError`` for any other text."""
+        # Python itself takes 1_000 and the digits of every script, and no more than 4300 of them.
+        if re.fullmatch(r"[+-]?[0-9]{1,18}", text) and self.least <= int(text) <= self.most:
+            return int(text)
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from {self}, not {_shown(text) or 'empty'}"
+        )
+
+
+@dataclass(frozen=True)
+class Number:
+    """The type of an option that takes a number between two limits, both included."""
+
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        """Return the limits."""
+        return f"{self.least:g} to {self.most:g}"
+
+    def __call__(self, text: str) -> float:
+        """Return the number; raise ``argparse.ArgumentTypeError`` for any other text."""
+        if re.fullmatch(r"[+-]?[0-9.]{1,40}(e[+-]?[0-9]{1,3})?", text, re.IGNORECASE):
+            try:
+                number = float(text)
+            except ValueError:  # 1.2.3
+                pass
+            else:
+                if self.least <= number <= self.most:
+                    return number
+        raise argparse.ArgumentTypeError(
+            f"must be a number from {self}, not {_shown(text) or 'empty'}"
+        )
+
+
+def any_path(text: str) -> Path:
+    """Return the path of a file or folder to read: an option's type.
+
+    Whether there is such a file is seen by what reads it. Raises ``argparse.ArgumentTypeError``
+    for an empty name and for a name that no file can have.
+    """
+    return _path(text, "file or folder", text)
+
+
+def folder(text: str) -> Path:
+    """Return the path of a folder to read: an option's type.
+
+    Raises ``argparse.ArgumentTypeError`` as ``any_path`` does, and for a file.
+    """
+    return _path(text, "folder", os.path.join(text, "x" * ROOM_CHARACTERS))  # noqa: PTH118  # Path("") is "."
+
+
+def output_folder(text: str) -> Path:
+    """Return the path of a folder to write into, which need not exist: an option's type.
+
+    Raises ``argparse.ArgumentTypeError`` as ``folder`` does, and for every place inside a results
+    folder's own folders: a foreign file there makes the whole results folder incomplete.
+    """
+    path = folder(text)
+    own = _store_folder_around(path)
+    if own is not None:
+        raise argparse.ArgumentTypeError(
+            f"must name a folder outside {as_line(own)}, where a results folder keeps its own files"
+        )
+    return path
+
+
+def output_file(text: str) -> Path:
+    """Return the path of a file to write: an option's type.
+
+    Raises ``argparse.ArgumentTypeError`` as ``output_folder`` does, for a file that exists, and
+    where its folder does not.
+    """
+    path = _path(text, "new file", text + "x" * ROOM_OF_TEMPORARY)
+    if os.path.lexists(path) or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"must name a new file in a folder that exists, not {_shown(path)}"
+        )
+    output_folder(str(path.parent))
+    return path
+
+
+def filled(text: str) -> str:
+    """Return the text: the type of an option that takes a name of any form, but not none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must have a value: it is empty (an unset variable?)")
+    return text
+
+
+def _path(text: str, kind: str, probe: str) -> Path:
+    """Return the path in ``text``; ``probe`` is what is looked up to see that it can be one."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"must name a {kind}: it is empty (an unset variable?)")
+    try:
+        os.stat(probe)  # noqa: PTH116  # of the text as it is: Path would tidy it up
+    except FileNotFoundError:
+        pass
+    except NotADirectoryError as error:
+        path = Path(text)
+        file = next(place for place in (path, *path.parents) if os.path.lexists(place))
+        raise argparse.ArgumentTypeError(f"must name a {kind}: {_shown(file)} is a file") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise argparse.ArgumentTypeError(
+            f"must name a {kind} that can be used, not {_shown(text)} ({_shown(reason)})"
+        ) from error
+    return Path(text)
+
+
+def _store_folder_around(path: Path) -> Path | None:
+    """Return the store's own folder that ``path`` is, or lies in, links resolved; None: in none."""
+    real = Path(os.path.realpath(path))
+    for place in (real, *real.parents):
+        if place.name in STORE_FOLDERS and _is_results_folder(place.parent):
+            return place
+    return None
+
+
+def _is_results_folder(path: Path) -> bool:
+    """Say whether runs or measurements are stored in a folder, or could be at any moment.
+
+    A person may well have a folder that is named ``runs``.
+    """
+    if os.path.isdir(path / "runs") and os.path.isdir(path / "epochs"):  # noqa: PTH112  # never raises
+        return True
+    return any(next((path / name).glob("*.parquet"), None) for name in STORE_FOLDERS)
+
+
+def as_line(value: object, longest: int = LONGEST_LINE) -> str:
+    """Return a value, an error for example, as one line that a terminal does not obey."""
+    text = " ".join(str(value).split())
+    text = text if len(text) <= longest else f"{text[:longest]}..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _shown(value: object) -> str:
+    return as_line(value, LONGEST_VALUE)

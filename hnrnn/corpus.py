@@ -7,13 +7,12 @@ neither. fast.ai publishes the same text as an archive with one number per line.
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
-import zipfile
 from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
+
+from hnrnn.archives import FilesError, read_files
 
 ONES = "one two three four five six seven eight nine".split()
 TEENS = ("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen").split()
@@ -22,6 +21,8 @@ TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 TRAIN_NUMBERS = range(1, 8000)
 VALID_NUMBERS = range(8001, 10000)
 FILE_NAMES = ("train.txt", "valid.txt")
+LONGEST_SHOWN = 60
+"""Characters of a number that is none."""
 
 
 class CorpusError(ValueError):
@@ -77,55 +78,25 @@ def generate() -> Corpus:
 def read(path: str | Path) -> Corpus:
     """Read a copy of fast.ai's ``human_numbers``: a folder, or a tar or zip archive of it.
 
-    Each split is a file, ``train.txt`` or ``valid.txt``, with one number per line; the white
-    space around a line is dropped. The archive is read in memory: nothing is unpacked to disk.
+    Each split is a file, ``train.txt`` or ``valid.txt``, with one number per line. White space
+    around a line, a byte order mark and blank lines at the end are no part of it. Nothing is
+    unpacked to disk.
 
-    Raises CorpusError where there is no such file, or none that can be read.
+    Raises CorpusError where there are no such files, or none that can be read.
     """
-    path = Path(path)
-    if not path.exists():
-        raise CorpusError(f"no corpus at {path}: give the human_numbers folder or archive")
-    if path.is_dir():
-        contents = {file.name: file.read_bytes() for file in sorted(path.rglob("*.txt"))}
-    else:
-        contents = _archive_contents(path)
-    missing = [name for name in FILE_NAMES if name not in contents]
-    if missing:
-        raise CorpusError(
-            f"{path} holds no {' and no '.join(missing)}: a copy of human_numbers has both"
-        )
     try:
-        train, valid = (_joined_lines(contents[name].decode()) for name in FILE_NAMES)
+        contents = read_files(Path(path), FILE_NAMES)
+    except FilesError as error:
+        raise CorpusError(f"{error}: give the human_numbers folder or archive") from error
+    try:
+        train, valid = (_joined_lines(contents[name].decode("utf-8-sig")) for name in FILE_NAMES)
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path} is not UTF-8 text: {error}") from error
     return Corpus(train, valid)
 
 
-def _archive_contents(path: Path) -> dict[str, bytes]:
-    """Return the text files of a tar or zip archive by their base name."""
-    contents = {}
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                for name in archive.namelist():
-                    if name.endswith(".txt"):
-                        contents[Path(name).name] = archive.read(name)
-        else:
-            with tarfile.open(fileobj=io.BytesIO(path.read_bytes())) as archive:
-                for member in archive.getmembers():
-                    if member.isfile() and member.name.endswith(".txt"):
-                        file = archive.extractfile(member)
-                        if file is not None:
-                            contents[Path(member.name).name] = file.read()
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise CorpusError(
-            f"{path} is neither a folder nor a readable tar or zip archive"
-        ) from error
-    return contents
-
-
 def _joined_lines(text: str) -> str:
-    return ", ".join(line.strip() for line in text.splitlines())
+    return ", ".join(line.strip() for line in text.rstrip().splitlines())
 
 
 def load(path: str | Path | None = None) -> Corpus:
@@ -159,4 +130,7 @@ def first_difference(given: Corpus, generated: Corpus) -> str | None:
 
 
 def _shown(words: str | None) -> str:
-    return "missing" if words is None else repr(words)
+    """Return the words as Python writes them, the longest number of the corpus being 39 long."""
+    if words is None:
+        return "missing"
+    return repr(words) if len(words) <= LONGEST_SHOWN else f"{words[:LONGEST_SHOWN]!r}..."

@@ -58,19 +58,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _output(options: argparse.Namespace) -> Path:
-    return Path(options.results) / "report" if options.output is None else Path(options.output)
+    output: Path | None = options.output
+    return options.results / "report" if output is None else output
 
 
 def _evidence(options: argparse.Namespace) -> Evidence:
     """Read everything that a night is judged by."""
-    fresh = Path(options.confirmation or Path(options.results) / "confirmation")
+    fresh: Path = options.confirmation or options.results / "confirmation"
     there = options.confirmation is not None or fresh.is_dir()
-    if options.baseline is not None and not Path(options.baseline).is_dir():
+    if options.baseline is not None and not options.baseline.is_dir():
         raise UsageError(
             f"no baseline {options.baseline}: "
             f"`python -m reports baseline freeze --output {options.baseline}` makes one"
         )
-    findings = read_findings(*[Path(options.findings)] if options.findings else [])
+    findings = read_findings(*[options.findings] if options.findings else [])
     night = read(options.results)
     return Evidence(
         night=night,
@@ -83,11 +84,13 @@ def _evidence(options: argparse.Namespace) -> Evidence:
     )
 
 
-def _last_night(folder: str | None, night: Contents) -> LastNight | None:
+def _last_night(folder: Path | None, night: Contents) -> LastNight | None:
     """Return what ran on the night before, as a history knows it; None without one."""
     if folder is None:
         return None
-    nights, _ = history.read(Path(folder))
+    nights, unreadable = history.read(folder)
+    for name, reason in unreadable.items():
+        print(one_line(f"{folder / name} cannot be read: {reason}"), file=sys.stderr)
     return last_night(nights, night.runs["started_at"].min())
 
 
@@ -96,7 +99,7 @@ def render_report(options: argparse.Namespace) -> int:
     evidence = _evidence(options)
     past = None
     if options.history is not None:
-        past = read_past(Path(options.history), evidence.baseline)
+        past = read_past(options.history, evidence.baseline)
     paths = render(evidence, _output(options), past)
     print(f"{paths[0]}, report.html, summary.md and {len(paths) - 3} pictures written")
     return 0
@@ -107,7 +110,7 @@ def check(options: argparse.Namespace) -> int:
     evidence = _evidence(options)
     night, judgement = select(evidence.night), judge(evidence)
     if options.history is not None:
-        _remember(Path(options.history), night, judgement)
+        _remember(options.history, night, judgement)
     output = _output(options)
     files = {
         "verdict.json": verdict.as_json(judgement),
@@ -138,10 +141,6 @@ def plan(options: argparse.Namespace) -> int:
     """Carry out ``reports power``."""
     from reports.planning import as_text, plan_seeds
 
-    if not 0 < options.drop < 100:
-        raise UsageError(f"--drop must be between 0 and 100 points, not {options.drop:g}")
-    if not 0.25 <= options.power < 1:
-        raise UsageError(f"--power must be 0.25 or more and below 1, not {options.power:g}")
     plans = plan_seeds(select(read(options.results)).grid, options.drop / 100, options.power)
     if not plans:
         raise UsageError(
@@ -156,10 +155,6 @@ def prove(options: argparse.Namespace) -> int:
     """Carry out ``reports prove``."""
     from reports import proof, rates
 
-    for name in ("baselines", "nights", "seeds", "baseline_seeds"):
-        if getattr(options, name) < 1:
-            flag = name.replace("_", "-")
-            raise UsageError(f"--{flag} must be 1 or more, not {getattr(options, name)}")
     try:
         pool = proof.whole_seeds(read(options.results))
     except ValueError as error:
@@ -189,7 +184,7 @@ def prove(options: argparse.Namespace) -> int:
         files[rates.FAULTS] = faults.to_csv(index=False)
         for plant, variants, seeds, noticed, failed in rates.rates_by_fault(faults):
             print(f"{plant} in {variants}, {seeds} seeds: noticed {noticed}, failed {failed}")
-    _write(Path(options.output), files)
+    _write(options.output, files)
     return 0
 
 

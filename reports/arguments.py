@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from hnrnn.arguments import Parser
+from hnrnn.arguments import Number, Parser, WholeNumber, any_path, folder, output_folder
+
+NIGHTS, SEEDS = WholeNumber(1, 1000), WholeNumber(1, 10_000)
 
 
 def make_parser(description: str | None) -> Parser:
@@ -53,10 +55,18 @@ def _add_power(commands: Commands[Parser]) -> None:
     )
     _add_results(power)
     power.add_argument(
-        "--drop", type=float, default=1.0, metavar="POINTS", help="percentage points; default: 1"
+        "--drop",
+        type=Number(0.01, 99),
+        default=1.0,
+        metavar="POINTS",
+        help="percentage points, %(type)s; default: 1",
     )
     power.add_argument(
-        "--power", type=float, default=0.9, metavar="P", help="probability to see it; default: 0.9"
+        "--power",
+        type=Number(0.25, 0.999),
+        default=0.9,
+        metavar="P",
+        help="probability to see it, %(type)s; default: 0.9",
     )
 
 
@@ -69,18 +79,20 @@ def _add_prove(commands: Commands[Parser]) -> None:
         "Writes null_nights.csv and faults.csv, which every verdict then shows.",
     )
     _add_results(prove)
-    prove.add_argument("--planted", metavar="DIR", help="runs of `bench run --plant`")
+    prove.add_argument("--planted", type=folder, metavar="DIR", help="runs of `bench run --plant`")
+    for option, kind, default, what in (
+        ("--baselines", NIGHTS, 40, "simulated baselines"),
+        ("--nights", NIGHTS, 10, "simulated nights per baseline"),
+        ("--seeds", SEEDS, 20, "seeds per night"),
+        ("--baseline-seeds", SEEDS, 100, "seeds per baseline"),
+    ):
+        prove.add_argument(
+            option, type=kind, default=default, metavar="N",
+            help=f"{what}, %(type)s; default: {default}",
+        )  # fmt: skip
     prove.add_argument(
-        "--baselines", type=int, default=40, metavar="N", help="baselines; default: 40"
+        "--output", required=True, type=output_folder, metavar="DIR", help="where to write"
     )
-    prove.add_argument(
-        "--nights", type=int, default=10, metavar="N", help="nights a baseline; default: 10"
-    )
-    prove.add_argument(
-        "--seeds", type=int, default=20, metavar="N", help="seeds a night; default: 20"
-    )
-    prove.add_argument("--baseline-seeds", type=int, default=100, metavar="N", help="default: 100")
-    prove.add_argument("--output", required=True, metavar="DIR", help="where to write")
 
 
 def _add_baseline(commands: Commands[Parser]) -> None:
@@ -92,19 +104,28 @@ def _add_baseline(commands: Commands[Parser]) -> None:
         description="Copy a complete and sound results folder, one file a table.",
     )
     _add_results(freeze)
-    freeze.add_argument("--output", required=True, metavar="DIR", help="a new folder")
+    freeze.add_argument(
+        "--output", required=True, type=output_folder, metavar="DIR", help="a new folder"
+    )
 
 
 def _add_results(parser: Parser) -> None:
     parser.add_argument(
-        "--results", default="results", metavar="DIR", help="what bench run wrote; default: results"
+        "--results",
+        type=folder,
+        default="results",
+        metavar="DIR",
+        help="what bench run wrote; default: results",
     )
 
 
 def _add_evidence(parser: Parser) -> None:
     against = parser.add_mutually_exclusive_group()
     against.add_argument(
-        "--baseline", metavar="DIR", help="what `baseline freeze` wrote; it then decides"
+        "--baseline",
+        type=folder,
+        metavar="DIR",
+        help="what `baseline freeze` wrote; it then decides",
     )
     against.add_argument(
         "--no-baseline",
@@ -114,15 +135,20 @@ def _add_evidence(parser: Parser) -> None:
     )
     parser.add_argument(
         "--confirmation",
+        type=output_folder,  # check prints the command that trains into it
         metavar="DIR",
         help="runs of fresh seeds, that confirm or clear what is suspected; default: confirmation "
         "in the results folder, where there is one",
     )
     parser.add_argument(
-        "--findings", metavar="FILE", help="accepted findings; default: the project's"
+        "--findings",
+        type=any_path,
+        metavar="FILE",
+        help="accepted findings; default: the project's",
     )
     parser.add_argument(
         "--history",
+        type=output_folder,
         metavar="DIR",
         help="summaries of all nights: check appends tonight's, render shows them",
     )
@@ -133,5 +159,8 @@ def _add_evidence(parser: Parser) -> None:
 
 def _add_output(parser: Parser) -> None:
     parser.add_argument(
-        "--output", metavar="DIR", help="where to write; default: report in the results folder"
+        "--output",
+        type=output_folder,
+        metavar="DIR",
+        help="where to write; default: report in the results folder",
     )

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+# First: it imports matplotlib.
+from reports.drawing import own_settings
+
+# isort: split
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -46,6 +50,7 @@ EDGE = [Stroke(linewidth=4.5, foreground="white"), Normal()]
 """Sets a line off from what it is drawn over."""
 
 
+@own_settings()
 def curves(
     variant: str, epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame
 ) -> Figure:
@@ -123,6 +128,7 @@ def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
     axes.plot(median, marker=marker, color=OURS, lw=2, zorder=4, path_effects=EDGE)
 
 
+@own_settings()
 def overview(epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame) -> Figure:
     """Draw the final accuracy of every variant: a dot a seed, the notebook's and other people's."""
     figure = Figure(figsize=(10, 6.4), layout="constrained")
@@ -173,6 +179,7 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame)
     return figure
 
 
+@own_settings()
 def eras(ones: pd.DataFrame, uniform: pd.DataFrame, field: pd.DataFrame) -> Figure:
     """Draw final training loss and accuracy, a panel a variant: both starts of BatchNorm.
 
@@ -210,6 +217,7 @@ def eras(ones: pd.DataFrame, uniform: pd.DataFrame, field: pd.DataFrame) -> Figu
     return figure
 
 
+@own_settings()
 def backends(found: Sequence[Ratio]) -> Figure:
     """Draw every backend's tokens per second as a ratio to the reference, a panel a variant.
 
@@ -267,6 +275,7 @@ def _spread(count: int, height: float = 0.64) -> list[float]:
     return [height * ((0.5 + dot * GOLDEN_RATIO) % 1 - 0.5) for dot in range(count)]
 
 
+@own_settings()
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, without a date or a version in it."""
     FigureCanvasAgg(figure)

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hnrnn.arguments import DEVICES, Parser
+from hnrnn.arguments import DEVICES, Parser, folder, output_folder
 
 VERDICT, SUMMARY = "verdict.json", "summary.md"
 NO_VERDICT = "no verdict"
@@ -55,8 +55,8 @@ def _parser() -> Parser:
     parser = Parser(prog="python -m reports.night", description=__doc__)
     commands = parser.add_subparsers(required=True, parser_class=Parser)
     judging = commands.add_parser("judge", help="check, confirm where needed, render, freeze")
-    judging.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
-    judging.add_argument("--kept", type=Path, default=Path("nights"), metavar="DIR")
+    judging.add_argument("--results", type=folder, default="results", metavar="DIR")
+    judging.add_argument("--kept", type=output_folder, default="nights", metavar="DIR")
     judging.add_argument(
         "--device", choices=DEVICES, default="auto", help="where to train fresh seeds"
     )
@@ -67,11 +67,11 @@ def _parser() -> Parser:
     )
     judging.set_defaults(carry_out=judge)
     keeping = commands.add_parser("keep", help="commit and push what the night adds")
-    keeping.add_argument("--night", type=Path, required=True, metavar="DIR")
-    keeping.add_argument("--kept", type=Path, required=True, metavar="DIR")
+    keeping.add_argument("--night", type=folder, required=True, metavar="DIR")
+    keeping.add_argument("--kept", type=output_folder, required=True, metavar="DIR")
     keeping.set_defaults(carry_out=keep)
     telling = commands.add_parser("tell", help="open an issue, or comment on the open one")
-    telling.add_argument("--report", type=Path, required=True, metavar="DIR")
+    telling.add_argument("--report", type=output_folder, required=True, metavar="DIR")
     telling.add_argument("--profile", required=True)
     telling.add_argument("--seeds", default="", help="empty: the profile's")
     telling.add_argument("--device", required=True)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from hnrnn.variants import VARIANTS
 from reports import figures
 from reports.markdown import Material
 from reports.trends import trend
+
+# isort: split
+from matplotlib.figure import Figure  # last: reports.figures sees to how matplotlib is imported
 
 
 def draw(material: Material, folder: Path) -> list[Path]:

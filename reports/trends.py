@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+# First: it imports matplotlib.
+from reports.drawing import own_settings
+
+# isort: split
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -46,6 +50,7 @@ CHARACTER = 0.0078
 """About the width of a character of a label, as a share of the panel's."""
 
 
+@own_settings()
 def trend(
     variant: str,
     history: pd.DataFrame,

@@ -23,6 +23,7 @@ from bench.grid import BACKENDS
 from bench.records import Run, run_id
 from bench.store import Store
 from hnrnn.variants import VARIANTS
+from tests.command_line import exit_code
 from tests.nights import are_gone, processes_below
 
 # A job in the background inherits that SIGINT is ignored; then there would be no Ctrl-C to test.
@@ -76,7 +77,7 @@ def test_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["--engine", "slurm"], "choose from"),
         (["--gpus-per-run", "0.5"], "--gpus-per-run is of --engine ray, not local"),
         (["--ray-address", "auto"], "--ray-address is of --engine ray, not local"),
-        (["--jobs", "0"], "--jobs must be 1 or more"),
+        (["--jobs", "0"], "--jobs must be a whole number from 1 to 1,024, not 0"),
         (["--data", "/nowhere"], "give the human_numbers folder or archive"),
         (["--device", "cuda"], "use --device cpu or auto"),
         (["--plant", "lr"], "unknown plant 'lr': choose from lr_times_3, lr_over_3"),
@@ -92,12 +93,8 @@ def test_bad_input(
 ) -> None:
     """Bad input is one line that says what would be right, exit code 2, and nothing is written."""
     results = tmp_path / "results"
-    try:
-        code = main(["run", "--results", str(results), *arguments])
-    except SystemExit as leaving:
-        code = leaving.code  # type: ignore[assignment]
+    assert exit_code(main, ["run", "--results", str(results), *arguments]) == 2
     error = capsys.readouterr().err
-    assert code == 2
     assert len(error.splitlines()) == 1
     assert right in error
     assert not results.exists()
@@ -128,8 +125,8 @@ def test_results_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     """A results folder that is a file is one line, and the file stays as it was."""
     file = tmp_path / "results"
     file.write_text("mine")
-    assert main([*SMOKE, "--results", str(file)]) == 2
-    assert "is a file: name a folder" in capsys.readouterr().err
+    assert exit_code(main, [*SMOKE, "--results", str(file)]) == 2
+    assert f"--results must name a folder: {file} is a file" in capsys.readouterr().err
     assert file.read_text() == "mine"
 
 

@@ -104,13 +104,15 @@ def test_first_difference_of_a_short_copy() -> None:
 
 def test_read_errors(tmp_path: Path) -> None:
     """What is missing or no archive is named in one line."""
-    with pytest.raises(CorpusError, match="no corpus at"):
+    with pytest.raises(
+        CorpusError, match=r"there is no .*nowhere: give the human_numbers folder or archive"
+    ):
         corpus.read(tmp_path / "nowhere")
     with pytest.raises(CorpusError, match=r"no train\.txt and no valid\.txt"):
         corpus.read(tmp_path)
     plain = tmp_path / "plain.bin"
     plain.write_bytes(b"no archive")
-    with pytest.raises(CorpusError, match="neither a folder nor a readable tar or zip") as caught:
+    with pytest.raises(CorpusError, match="neither a folder nor a sound tar or zip") as caught:
         corpus.read(plain)
     assert "\n" not in str(caught.value)
     (tmp_path / "train.txt").write_bytes(b"\xff\xfe")

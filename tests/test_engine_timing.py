@@ -11,6 +11,7 @@ from bench import engine_timing
 from bench.__main__ import main
 from bench.engine_timing import as_markdown, compare
 from bench.roofline import Peak, Work
+from tests.command_line import exit_code
 
 Calls = list[tuple[str, str, int, int, str]]
 
@@ -89,9 +90,9 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "right"),
     [
-        (["--rounds", "0"], "--rounds must be 1 or more, not 0"),
-        (["--seeds", "0"], "--seeds must be 1 or more, not 0"),
-        (["--epochs", "-1"], "--epochs must be 1 or more, not -1"),
+        (["--rounds", "0"], "--rounds must be a whole number from 1 to 10,000, not 0"),
+        (["--seeds", "4097"], "--seeds must be a whole number from 1 to 4,096, not 4097"),
+        (["--epochs", "-1"], "--epochs must be a whole number from 1 to 1,000, not -1"),
         (["--variants", "Model9"], "choose from Model0, Model1"),
         (["--output", "no/such/folder/file.csv"], "a new file in a folder that exists"),
     ],
@@ -100,7 +101,7 @@ def test_wrong_usage(
     arguments: list[str], right: str, calls: Calls, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is wrong is said in a line before anything is timed."""
-    assert main(["engines", *arguments]) == 2
+    assert exit_code(main, ["engines", *arguments]) == 2
     message = capsys.readouterr().err
     assert right in message
     assert message.count("\n") == 1
@@ -113,7 +114,7 @@ def test_a_file_is_never_overwritten(
     """Seconds that were kept stay as they are."""
     path = tmp_path / "seconds.csv"
     path.write_text("kept")
-    assert main(["engines", "--output", str(path)]) == 2
-    assert "must be a new file" in capsys.readouterr().err
+    assert exit_code(main, ["engines", "--output", str(path)]) == 2
+    assert "must name a new file" in capsys.readouterr().err
     assert path.read_text() == "kept"
     assert not calls

@@ -15,6 +15,7 @@ from bench.records import FAILED
 from bench.store import Store
 from hnrnn.variants import VARIANTS
 from reports.__main__ import main
+from tests.command_line import exit_code
 from tests.report_data import made_up_record, with_outcome
 from tests.test_judgement import night
 
@@ -138,7 +139,7 @@ def test_confirmation_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
             "`python -m reports baseline freeze --output nowhere`",
         ),
         (["check", "--findings", "nowhere.toml"], "cannot read findings from nowhere.toml"),
-        (["check", "--output", "file"], "output folder file is a file: name a folder"),
+        (["check", "--output", "file"], "--output must name a folder: file is a file"),
         (["baseline", "freeze", "--output", "frozen"], "complete it with `python -m bench run`"),
     ],
 )
@@ -154,7 +155,7 @@ def test_bad_input_to_check(
     Path("file").write_text("mine")
     store = whole_store(Path("results"), 1)
     store.path("runs", made_up_record("Model6", 0).run_id).unlink()
-    assert main(arguments) == 2
+    assert exit_code(main, arguments) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert right in error

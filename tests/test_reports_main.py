@@ -17,6 +17,7 @@ from bench.store import Store
 from hnrnn import published
 from hnrnn.variants import VARIANTS
 from reports.__main__ import main
+from tests.command_line import exit_code
 from tests.report_data import made_up_record, with_outcome
 
 
@@ -203,7 +204,8 @@ def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Store(tmp_path / "results").prepare()
     file = tmp_path / "file"
     file.touch()
-    assert main(["render", "--results", str(tmp_path / "results"), "--output", str(file)]) == 2
+    command = ["render", "--results", str(tmp_path / "results"), "--output", str(file)]
+    assert exit_code(main, command) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
-    assert "is a file: name a folder" in error
+    assert f"--output must name a folder: {file} is a file" in error

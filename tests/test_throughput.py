@@ -15,6 +15,7 @@ from bench.records import THROUGHPUT_SCHEMA, Measurement
 from bench.store import Store
 from bench.throughput import Effort, measure, summary
 from bench.timing import PHASES, Session
+from tests.command_line import exit_code
 
 EFFORT = Effort(rounds=3, block_seconds=0.001)
 
@@ -128,8 +129,8 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "right"),
     [
-        (["--rounds", "0"], "--rounds must be 1 or more, not 0"),
-        (["--threads", "-1"], "--threads must be 1 or more, not -1"),
+        (["--rounds", "0"], "--rounds must be a whole number from 1 to 10,000, not 0"),
+        (["--threads", "1025"], "--threads must be a whole number from 1 to 1,024, not 1025"),
         (["--backends", "cudnn"], "choose from notebook, nn"),
         (["--variants", "Model0", "--backends", "nn"], "Model0 has no nn: its backends are"),
     ],
@@ -138,7 +139,8 @@ def test_bad_input(
     arguments: list[str], right: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Bad input is one line that says what would be right, exit code 2, and nothing is written."""
-    assert main(["throughput", "--results", str(tmp_path / "results"), *arguments]) == 2
+    command = ["throughput", "--results", str(tmp_path / "results"), *arguments]
+    assert exit_code(main, command) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert right in error

@@ -1,0 +1,183 @@
+"""Reads named text files from a folder, a tar or a zip archive that may be damaged or hostile.
+
+Only the files that are asked for are read, and no more than the limits below, whatever an archive
+says of itself. What is wrong is one error of one kind.
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import os
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+LARGEST_FILE = 4 * 2**20
+"""Bytes of one file that is asked for; the corpus's larger one has 0.4 MB."""
+LARGEST_ARCHIVE = 16 * 2**20
+"""Bytes of an archive, packed, and of a tar archive also unpacked."""
+LARGEST_DICTIONARY = 128 * 2**20
+"""Bytes of memory for unpacking xz, which a header may ask for."""
+COMPRESSIONS: dict[bytes, Callable[[], Any]] = {
+    b"\x1f\x8b": lambda: zlib.decompressobj(wbits=31),  # 31: with gzip's header and checksum
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ\x00": lambda: lzma.LZMADecompressor(memlimit=LARGEST_DICTIONARY),
+}
+"""What unpacks a compressed tar archive, by its first bytes."""
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+"""All that zipfile reads but LZMA, whose header may ask for any amount of memory."""
+ZIP_ENCRYPTED = 0x1
+"""In a member's flags."""
+MACOS_FOLDER = "__MACOSX"
+"""Where macOS's zip puts attributes of files, under the files' names."""
+DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    LookupError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+"""What tarfile and zipfile raise on damaged archives, most of it undocumented."""
+
+
+class FilesError(ValueError):
+    """The files cannot be read; the message says why in one line."""
+
+
+def read_files(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """Return the content of the files ``names``, read from a folder or an archive, by name.
+
+    They may stand in a folder of the archive, or in one folder below ``path``: all of them in the
+    same one, and no file of these names in another. Raises FilesError where they do not, and where
+    they cannot be read, are no regular files, or are larger than ``LARGEST_FILE``.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return _read_folder(path, names)
+        if not stat.S_ISREG(mode):
+            raise FilesError(f"{path} is neither a folder nor a file")
+        content = _read_regular(path, LARGEST_ARCHIVE)
+    except FileNotFoundError as error:
+        raise FilesError(f"there is no {path}") from error
+    except OSError as error:
+        raise FilesError(f"cannot read {error.filename or path} ({error.strerror})") from error
+    try:
+        if zipfile.is_zipfile(io.BytesIO(content)):
+            return _read_zip(path, content, names)
+        return _read_tar(path, content, names)
+    except FilesError:
+        raise
+    except DAMAGE as error:
+        raise FilesError(
+            f"{path} is neither a folder nor a sound tar or zip archive ({type(error).__name__})"
+        ) from error
+
+
+def _read_folder(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """Return the files in a folder; where it has none of them, those in a folder below it."""
+    places = [path]
+    if not any(os.path.lexists(path / name) for name in names):
+        below = (place for place in path.iterdir() if place.is_dir() and place.name != MACOS_FOLDER)
+        places = sorted(below)
+    found = [place / name for place in places for name in names if os.path.lexists(place / name)]
+    _check_found(path, [str(file.relative_to(path)) for file in found], names)
+    return {file.name: _read_regular(file, LARGEST_FILE) for file in found}
+
+
+def _read_regular(path: Path, largest: int) -> bytes:
+    """Return a file's content; raise FilesError for what is no file, or larger than ``largest``."""
+    if path.is_symlink() and not path.exists():
+        raise FilesError(f"{path} is a link to nothing")
+    if not path.is_file():  # a folder, or a pipe or device, whose end may never come
+        raise FilesError(f"{path} is not a regular file")
+    with path.open("rb") as file:
+        return _within(largest, file.read(largest + 1), path)
+
+
+def _within(largest: int, content: bytes, what: object) -> bytes:
+    if len(content) > largest:
+        raise FilesError(f"{what} is larger than {largest // 2**20} MiB")
+    return content
+
+
+def _check_found(path: Path, found: Iterable[str], names: Sequence[str]) -> None:
+    """Raise FilesError unless ``found`` are the files ``names``, each once, in one folder."""
+    files = [PurePosixPath(name) for name in found]
+    there = {file.name for file in files}
+    if len(files) > len(there) or len({file.parent for file in files}) > 1:
+        listed = ", ".join(sorted(map(str, files))[:4])
+        raise FilesError(f"{path} holds more than one copy ({listed}): only one is wanted")
+    missing = [name for name in names if name not in there]
+    if missing:
+        raise FilesError(f"{path} holds no {' and no '.join(missing)}")
+
+
+def _are_meant(name: str, names: Sequence[str]) -> bool:
+    """Say whether an archive's member has one of the names, in whatever folder but macOS's."""
+    member = PurePosixPath(name)
+    return member.name in names and MACOS_FOLDER not in member.parts
+
+
+def _read_zip(path: Path, content: bytes, names: Sequence[str]) -> dict[str, bytes]:
+    contents = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = [m for m in archive.infolist() if _are_meant(m.filename, names)]
+        _check_found(path, [member.filename for member in members], names)
+        for member in members:
+            what = f"{member.filename} in {path}"
+            if member.flag_bits & ZIP_ENCRYPTED:
+                raise FilesError(f"{what} is encrypted")
+            if member.compress_type not in ZIP_METHODS:
+                raise FilesError(f"{what} is compressed by an unknown method; Deflate is known")
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG):
+                raise FilesError(f"{what} is a link or device, not a file")
+            with archive.open(member) as file:
+                unpacked = _within(LARGEST_FILE, file.read(LARGEST_FILE + 1), what)
+            contents[PurePosixPath(member.filename).name] = unpacked
+    return contents
+
+
+def _read_tar(path: Path, content: bytes, names: Sequence[str]) -> dict[str, bytes]:
+    contents = {}
+    # Unpacked here and not by tarfile, which has no limit of what it unpacks.
+    plain = io.BytesIO(_unpacked(path, content))
+    with tarfile.open(fileobj=plain, mode="r:") as archive:
+        members = [member for member in archive if _are_meant(member.name, names)]
+        _check_found(path, [member.name for member in members], names)
+        for member in members:
+            what = f"{member.name} in {path}"
+            file = archive.extractfile(member) if member.isfile() else None
+            if file is None:
+                raise FilesError(f"{what} is a link, folder or device, not a file")
+            unpacked = _within(LARGEST_FILE, file.read(LARGEST_FILE + 1), what)
+            contents[PurePosixPath(member.name).name] = unpacked
+    return contents
+
+
+def _unpacked(path: Path, content: bytes) -> bytes:
+    """Return a tar archive without its compression, of one stream or several."""
+    unpacked = b""
+    for start, make in COMPRESSIONS.items():
+        while content.startswith(start):
+            stream = make()
+            unpacked += stream.decompress(content, LARGEST_ARCHIVE + 1 - len(unpacked))
+            _within(LARGEST_ARCHIVE, unpacked, f"{path}, unpacked,")
+            if not stream.eof:
+                raise EOFError
+            content = stream.unused_data
+    return unpacked or content

@@ -1,0 +1,49 @@
+"""Matplotlib with the project's settings: import this module before matplotlib.
+
+What is drawn depends on the data alone: not on ``MPLBACKEND``, and not on a ``matplotlibrc``. The
+settings of a process that imports ``reports``, a notebook's for example, stay as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+
+def _import_matplotlib() -> None:
+    """Import matplotlib, also where ``MPLBACKEND`` names a backend that is not installed.
+
+    A notebook hands the name of its own backend to every process that it starts, and matplotlib
+    cannot be imported without that backend. Nothing here needs it. A backend that there is stays
+    the one that pyplot will use.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib as mpl
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
+        with suppress(ValueError):
+            mpl.rcParams["backend"] = backend
+
+
+_import_matplotlib()
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Draw and save by matplotlib's own defaults; afterwards everything is set as before.
+
+    It decorates a function too. Settings are read when an artist is made and again when it is
+    drawn, so that both belong inside.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        yield
