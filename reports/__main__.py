@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from hnrnn.program import begin
+
+begin("python -m reports")  # before the imports that take seconds
+
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +14,7 @@ from pathlib import Path
 from bench.store import Store, StoreError
 from bench.text import one_line
 from hnrnn import published
+from hnrnn.program import show
 from reports import verdict, verdict_section
 from reports.arguments import make_parser
 from reports.comparison import compare
@@ -132,8 +137,7 @@ def plan(options: argparse.Namespace) -> int:
             f"{options.results} has no square with two runs of the full recipe: "
             "`python -m bench run` makes some"
         )
-    print(as_text(plans, options.drop / 100, options.power))
-    return 0
+    return show(as_text(plans, options.drop / 100, options.power))
 
 
 def prove(options: argparse.Namespace) -> int:

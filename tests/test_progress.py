@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -82,3 +86,41 @@ def test_an_error_is_one_line() -> None:
     assert file.getvalue() == (
         "Model4 nn seed 0: failed, RuntimeError: planted ::error::\\x1b[31m\nx ::error::y\n"
     )
+
+
+LIVE = dict.fromkeys(("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE"), "1")
+ONE_RUN = """
+from bench.engines.work import Finished
+from bench.progress import ProgressDisplay
+from bench.records import OK
+from tests.conftest import small_run
+run = small_run("Model4", 0)
+with ProgressDisplay([run]) as display:
+    display([], [Finished(run, OK, accuracy=0.25, total_seconds=1.5)])
+"""
+LINE = "1/1  Model4 nn seed 0  accuracy 0.2500  1.5 s  (0 s left)"
+
+
+def test_a_file_is_no_terminal(tmp_path: Path) -> None:
+    """Whatever a CI system says of colours, a log has a line for each run and no escape codes."""
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        command = [sys.executable, "-c", ONE_RUN]
+        subprocess.run(command, check=True, stderr=file, env=os.environ | LIVE)
+    assert log.read_text() == f"{LINE}\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+@pytest.mark.parametrize(
+    ("terminal", "live"), [("dumb", False), ("unknown", False), ("xterm", True)]
+)
+def test_a_terminal(terminal: str, *, live: bool) -> None:
+    """A terminal that can only add lines gets one for each run; another gets a bar."""
+    ours, its = os.openpty()
+    command = [sys.executable, "-c", ONE_RUN]
+    subprocess.run(command, check=True, stderr=its, env=os.environ | LIVE | {"TERM": terminal})
+    shown = os.read(ours, 100_000).decode()
+    os.close(its)
+    os.close(ours)
+    assert ("\x1b" in shown) == live
+    assert (shown == f"{LINE}\r\n") != live
