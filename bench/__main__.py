@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept = "nothing of what it was doing is stored"
         if options.command == "run":
             kept = (
-                f"finished runs are stored in {options.results}, "
+                f"finished runs are stored in {one_line(options.results)}, "
                 "and the same command goes on from there"
             )
         print(f"\n{prog}: stopped; {kept}", file=sys.stderr)
@@ -83,7 +83,10 @@ def throughput(options: argparse.Namespace) -> int:
     )
     try:
         store.write_measurement(measurement)
-        print(f"{len(measurement.samples)} rows stored in {options.results}", file=sys.stderr)
+        print(
+            f"{len(measurement.samples)} rows stored in {one_line(options.results)}",
+            file=sys.stderr,
+        )
     finally:
         print(summary(measurement))  # what took an hour is seen, though no disk holds it
     return 1 if any(timed.status == FAILED for timed, _ in measurement.samples) else 0
@@ -125,7 +128,8 @@ def engines(options: argparse.Namespace) -> int:
 
 def compact(options: argparse.Namespace) -> int:
     """Carry out ``bench compact``."""
-    print(f"{Store(options.results).compact(options.output)} written", file=sys.stderr)
+    written = Store(options.results).compact(options.output)
+    print(f"{one_line(written)} written", file=sys.stderr)
     return 0
 
 

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         corpus = generate() if options.data is None else read(options.data)
     except CorpusError as error:
-        print(f"python -m hnrnn facts: {error}", file=sys.stderr)
+        print(f"python -m hnrnn facts: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return print_facts(corpus, options.data)
 
