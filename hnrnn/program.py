@@ -14,6 +14,7 @@ import os
 import select
 import sys
 import traceback
+import warnings
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -45,6 +46,7 @@ class Output(io.FileIO):
 
 def begin(name: str) -> None:
     """Prepare the streams and the ends of this process, which is the program ``name``."""
+    accept_warnings()
     if os.name == "posix":  # a console of Windows is no file descriptor
         # A stream that another has put in place, such as a test's, is that one's concern.
         if sys.stdout is sys.__stdout__:
@@ -64,6 +66,15 @@ def begin(name: str) -> None:
 
     sys.excepthook = end
     atexit.register(_report_loss, name)
+
+
+def accept_warnings() -> None:
+    """Ignore what fastai does while it is imported: ``PYTHONWARNINGS=error`` ends there otherwise.
+
+    Warnings are settings of a process: a worker calls this too.
+    """
+    warnings.filterwarnings("ignore", ".*torch.jit.script.*is deprecated", DeprecationWarning)
+    warnings.filterwarnings("ignore", "The 'mode.chained_assignment' option is deprecated")
 
 
 def show(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -141,3 +142,11 @@ runpy.run_module({module!r}, run_name="__main__")
 """
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, f"\npython -m {name}: stopped\n")
+
+
+def test_warnings_as_errors(tmp_path: Path) -> None:
+    """Where every warning is an error, runs are trained all the same, here and in workers."""
+    command = [sys.executable, "-m", "bench", "run", "--profile", "smoke", "--variants", "Model1"]
+    command += ["--backends", "notebook", "--seeds", "1", "--results", str(tmp_path / "results")]
+    environment = os.environ | {"PYTHONWARNINGS": "error"}
+    assert subprocess.run(command, check=False, env=environment).returncode == 0

@@ -10,6 +10,7 @@ from functools import partial
 from multiprocessing.connection import Connection, wait
 
 from bench.engines.work import Lost, Ready, Task, Trained, Trainer, describe
+from hnrnn.program import accept_warnings
 
 
 def serve(connection: Connection, trainer: Trainer, device: str, plant: str | None) -> None:
@@ -18,6 +19,7 @@ def serve(connection: Connection, trainer: Trainer, device: str, plant: str | No
     It ends when the pipe or the parent does, and where a run leaves it good for nothing more.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    accept_warnings()
     _share_no_semaphore()
     try:
         connection.send(Ready(trainer.read_environment(device, plant)))

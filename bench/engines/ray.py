@@ -40,6 +40,7 @@ from bench.engines.work import (
 )
 from bench.plan import UsageError
 from bench.records import Run
+from hnrnn.program import accept_warnings
 
 OBJECT_STORE_BYTES = 2**27
 """Of a cluster that is started here: all that it has to hold is records."""
@@ -154,6 +155,7 @@ class RemoteTrainer:
     """What stands in a worker: an actor of Ray."""
 
     def __init__(self, trainer: Trainer) -> None:
+        accept_warnings()
         self.trainer = trainer
 
     def prepare(self, device: str, plant: str | None) -> Ready:
