@@ -23,7 +23,7 @@ from bench.records import ENSEMBLE, LEARNER, Environment, Provenance
 from hnrnn import corpus
 
 THREADS = 1
-COMMAND_LINE_MODULES = ("__main__.py", "arguments.py", "facts.py")
+COMMAND_LINE_MODULES = ("__main__.py", "arguments.py", "facts.py", "program.py")
 """Modules of ``hnrnn`` that no training goes through."""
 
 

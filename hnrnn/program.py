@@ -30,7 +30,7 @@ class Output(io.FileIO):
     """A file descriptor for output. What cannot be written to it is dropped."""
 
     error: OSError | None = None
-    """The first that writing has met, but for a reader or a terminal that has gone."""
+    """The first that writing has met; a reader that has gone is none."""
 
     def write(self, data: Any) -> int:
         """Write the data, or some of them, or drop them; return how many bytes are done with."""
@@ -38,7 +38,7 @@ class Output(io.FileIO):
             while (written := super().write(data)) is None:  # a pipe that does not block is full
                 select.select([], [self], [])
         except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):
+            if error.errno != errno.EPIPE:
                 self.error = self.error or error
             return memoryview(data).nbytes
         return written
