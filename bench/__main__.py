@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from hnrnn.program import begin
+
+begin("python -m bench")  # before the imports that take seconds
+
 import argparse
 import os
 import sys
@@ -9,6 +13,7 @@ from collections.abc import Sequence
 
 from bench import night, plan
 from bench.arguments import make_parser, seeds_joined
+from bench.files import write_whole
 from bench.grid import BACKENDS, NOTEBOOK
 from bench.plan import PROFILES, UsageError, parse_names
 from bench.records import FAILED
@@ -16,15 +21,17 @@ from bench.signals import Terminated, terminable
 from bench.store import THROUGHPUT, Store, StoreError
 from bench.text import one_line
 from hnrnn.corpus import CorpusError
+from hnrnn.program import INTERRUPTED, show
 
-INTERRUPTED, TERMINATED = 130, 143
+TERMINATED = 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
-    Returns 0 where every run is stored, 1 where one failed, 2 for wrong usage, 130 after Ctrl-C,
-    143 after SIGTERM.
+    Returns 0 where every run is stored, 1 where one failed, 2 for wrong usage, 74 where the output
+    of ``list`` cannot be written, 130 after Ctrl-C, 143 after SIGTERM. An error that nobody
+    expected is raised; ``hnrnn.program`` makes 70 of it.
     """
     parser = make_parser(__doc__)
     options = parser.parse_args(seeds_joined(sys.argv[1:] if arguments is None else arguments))
@@ -39,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept = "nothing of what it was doing is stored"
         if options.command == "run":
             kept = (
-                f"finished runs are stored in {options.results}, "
+                f"finished runs are stored in {one_line(options.results)}, "
                 "and the same command goes on from there"
             )
         print(f"\n{prog}: stopped; {kept}", file=sys.stderr)
@@ -72,9 +79,14 @@ def throughput(options: argparse.Namespace) -> int:
         threads=options.threads,
         watch=lambda line: print(line, file=sys.stderr),
     )
-    print(summary(measurement))  # first: it is not lost with the disk
-    store.write_measurement(measurement)
-    print(f"{len(measurement.samples)} rows stored in {options.results}", file=sys.stderr)
+    try:
+        store.write_measurement(measurement)
+        print(
+            f"{len(measurement.samples)} rows stored in {one_line(options.results)}",
+            file=sys.stderr,
+        )
+    finally:
+        print(summary(measurement))  # what took an hour is seen, though no disk holds it
     return 1 if any(timed.status == FAILED for timed, _ in measurement.samples) else 0
 
 
@@ -93,15 +105,22 @@ def engines(options: argparse.Namespace) -> int:
         epochs=options.epochs,
         watch=lambda line: print(line, file=sys.stderr),
     )
-    print(as_markdown(timed))
-    if options.output:
-        timed.to_csv(options.output, index=False)
+    try:
+        if options.output:
+            write_whole(options.output, timed.to_csv(index=False).encode())
+    except OSError as error:
+        raise UsageError(
+            f"--output {options.output} cannot be written: {error.strerror}"
+        ) from error
+    finally:
+        print(as_markdown(timed))  # what took an hour is seen, though no disk holds it
     return 0
 
 
 def compact(options: argparse.Namespace) -> int:
     """Carry out ``bench compact``."""
-    print(f"{Store(options.results).compact(options.output)} written", file=sys.stderr)
+    written = Store(options.results).compact(options.output)
+    print(f"{one_line(written)} written", file=sys.stderr)
     return 0
 
 
@@ -113,10 +132,8 @@ def list_grid(options: argparse.Namespace) -> int:
     device = find_device(options.device)
     grid = listing.squares(device)
     if options.json:
-        print(listing.as_json(grid))
-    else:
-        print(listing.as_text(grid, f"{device} ({read_environment(device).device_name})"))
-    return 0
+        return show(listing.as_json(grid))
+    return show(listing.as_text(grid, f"{device} ({read_environment(device).device_name})"))
 
 
 COMMANDS = {

@@ -42,11 +42,9 @@ def run(options: argparse.Namespace) -> int:
     store = Store(options.results)
     store.prepare()
     missing = _missing(runs, site.environment, store)
-    print(
-        f"{len(runs)} runs: {len(runs) - len(missing)} stored already in {options.results}, "
-        f"{len(missing)} to do on {site.device} ({site.environment.device_name})",
-        file=sys.stderr,
-    )
+    stored = f"{len(runs) - len(missing)} stored already in {one_line(options.results)}"
+    place = f"{site.device} ({site.environment.device_name})"
+    print(f"{len(runs)} runs: {stored}, {len(missing)} to do on {place}", file=sys.stderr)
     if not missing:
         return 0
     from bench.environment import read_provenance
@@ -168,7 +166,7 @@ def closing_line(ended: Sequence[Finished], results: Path) -> str:
     failed, skipped = runs.get(FAILED, []), runs.get(SKIPPED, [])
     diverged = runs.get(DIVERGED, [])
     stored = len(ended) - len(failed) - len(skipped)
-    line = f"{stored} run{'' if stored == 1 else 's'} stored in {results}"
+    line = f"{stored} run{'' if stored == 1 else 's'} stored in {one_line(results)}"
     if diverged:
         line += f", {len(diverged)} of them diverged: {', '.join(r.label for r in diverged)}"
     if failed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,12 +19,24 @@ from bench.plan import expected_cost
 from bench.records import LEARNER, OK, SKIPPED, Run
 from bench.text import one_line
 
+DUMB_TERMINALS = ("dumb", "unknown")
+"""Values of ``TERM`` for terminals that can only add lines."""
+
+
+def stderr_console() -> Console:
+    """Return a console on stderr that redraws only what a terminal can redraw.
+
+    ``FORCE_COLOR`` and its like, which CI systems set, make no terminal of a file.
+    """
+    live = sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in DUMB_TERMINALS
+    return Console(stderr=True, soft_wrap=True, force_terminal=live, force_interactive=live)
+
 
 class ProgressDisplay:
     """A context manager that is called as an engine goes along (its ``Watcher``)."""
 
     def __init__(self, runs: Sequence[Run], console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, soft_wrap=True)
+        self.console = console or stderr_console()
         self.run_count = len(runs)
         self.done_count = 0
         self.total_cost = sum(expected_cost(run) for run in runs)

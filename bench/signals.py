@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,11 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise Terminated where SIGTERM comes, in the main thread; elsewhere nothing is changed."""
+    """Raise Terminated where SIGTERM comes, in the main thread; elsewhere nothing is changed.
+
+    SIGHUP is ignored, here and in the processes that are started: hours of training do not end with
+    the terminal that they were started from.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -28,6 +33,7 @@ def terminable() -> Iterator[None]:
         raise Terminated
 
     before = signal.signal(signal.SIGTERM, terminate)
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN) if os.name == "posix" else None
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -36,6 +42,8 @@ def terminable() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        if os.name == "posix":
+            signal.signal(signal.SIGHUP, hang_up or signal.SIG_DFL)
 
 
 @contextmanager

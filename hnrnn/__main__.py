@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from hnrnn.program import begin
+
+begin("python -m hnrnn")
+
 import sys
 from collections.abc import Sequence
 from pathlib import Path

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from hnrnn.program import begin
+
+begin("python -m reports")  # before the imports that take seconds
+
 import argparse
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.store import Contents, Store, StoreError
 from bench.text import one_line
 from hnrnn import published
+from hnrnn.program import show
 from reports import history, verdict, verdict_section
 from reports.arguments import make_parser
 from reports.comparison import compare
@@ -22,9 +26,6 @@ from reports.past import Past, last_night, read_past
 from reports.ratios import latest, ratios
 from reports.reading import read, read_baseline
 from reports.selection import Selection, epochs_started, select
-
-INTERNAL_ERROR = 70
-"""The exit code of a fault in this program, by the name EX_SOFTWARE in sysexits.h."""
 
 
 class UsageError(Exception):
@@ -39,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     ``render`` and ``baseline`` return 0; ``check`` 0 agrees, 1 regressed or differs, 3 incomplete
-    or corrupt data, 4 inconclusive; all return 2 for wrong usage and 70 for an internal error,
-    which must not look like a verdict.
+    or corrupt data, 4 inconclusive; all return 2 for wrong usage. An error that nobody expected is
+    raised: ``hnrnn.program`` gives it an exit code that no verdict has.
     """
     options = make_parser(__doc__).parse_args(arguments)
     prog = f"python -m reports {options.command}"
@@ -49,12 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StoreError, OutputError, FindingsError, UsageError) as error:
         print(f"{prog}: {one_line(error)}", file=sys.stderr)
         return 2
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is no verdict
-        traceback.print_exc()
-        print(
-            f"{prog}: internal error, nothing was judged: {one_line(repr(error))}", file=sys.stderr
-        )
-        return INTERNAL_ERROR
 
 
 def _output(options: argparse.Namespace) -> Path:
@@ -147,8 +142,7 @@ def plan(options: argparse.Namespace) -> int:
             f"{options.results} has no square with two runs of the full recipe: "
             "`python -m bench run` makes some"
         )
-    print(as_text(plans, options.drop / 100, options.power))
-    return 0
+    return show(as_text(plans, options.drop / 100, options.power))
 
 
 def prove(options: argparse.Namespace) -> int:

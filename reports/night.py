@@ -9,6 +9,10 @@ where a token is held that may write.
 
 from __future__ import annotations
 
+from hnrnn.program import begin
+
+begin("python -m reports.night")
+
 import argparse
 import json
 import os

@@ -284,3 +284,13 @@ def test_list_needs_the_device(capsys: pytest.CaptureFixture[str]) -> None:
         pytest.skip("there is a GPU")
     assert main(["list", "--device", "cuda"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device")
+def test_a_log_that_is_full_ends_nothing(tmp_path: Path) -> None:
+    """Where nothing can be said, everything is trained, and the exit code says that it was."""
+    command = [sys.executable, "-m", "bench", *SMOKE, "--seeds", "1"]
+    command += ["--results", str(tmp_path / "results")]
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(command, check=False, stdout=full, stderr=full).returncode == 0
+    assert len(Store(tmp_path / "results").read().runs) == 2

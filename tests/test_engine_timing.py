@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pandas as pd
@@ -118,3 +119,27 @@ def test_a_file_is_never_overwritten(
     assert "must name a new file" in capsys.readouterr().err
     assert path.read_text() == "kept"
     assert not calls
+
+
+@pytest.mark.usefixtures("calls")
+def test_kept_before_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds that cannot be printed are kept; those that cannot be kept are printed."""
+    path, printed = tmp_path / "seconds.csv", []
+
+    def print_late(timed: pd.DataFrame) -> str:
+        printed.append((len(timed), path.exists()))
+        return ""
+
+    monkeypatch.setattr(engine_timing, "as_markdown", print_late)
+    command = ["engines", "--variants", "Model4", "--device", "cpu", "--output", str(path)]
+    assert main(command) == 0
+    assert printed == [(6, True)]
+    path.unlink()
+    monkeypatch.setattr("bench.__main__.write_whole", refuse)
+    assert main(command) == 2
+    assert printed == [(6, True), (6, False)]
+
+
+def refuse(*_: object) -> None:
+    """Be a disk that is full."""
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import tomllib
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -48,5 +50,13 @@ def signatures(engine: Engine) -> list[list[str]]:
 def test_what_an_engine_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Ray is not installed, the line says how to install it."""
     monkeypatch.setattr(engines, "find_spec", lambda _: None)
-    with pytest.raises(UsageError, match=r'not installed: pip install "hnrnn\[ray\]"$'):
+    with pytest.raises(UsageError, match=r'not installed: pip install "ray>=2.50,<3"$'):
         ENGINES["ray"].load()
+
+
+def test_requirements_are_those_of_the_extras() -> None:
+    """What pip is told to install is what the extra of the same name would install."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    needed = {engine.needs: [engine.requirement] for engine in ENGINES.values() if engine.needs}
+    assert needed == {name: project["optional-dependencies"][name] for name in needed}
+    assert needed

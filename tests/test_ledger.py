@@ -25,7 +25,7 @@ def test_a_record_is_stored(ledger: Ledger) -> None:
     """A record of the plan's environment is stored, with its task's seconds shared out."""
     runs = (made_up_run(0), made_up_run(1))
     attempt = Attempt(runs)
-    attempt.end()
+    attempt.end(1.0)
     ended = [ledger.keep(record_of(run), attempt) for run in runs]
     assert [finished.status for finished in ended] == [OK, OK]
     assert ended[0].total_seconds == ended[1].total_seconds == attempt.seconds

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
 
 import pytest
 from rich.console import Console
@@ -82,3 +86,40 @@ def test_an_error_is_one_line() -> None:
     assert file.getvalue() == (
         "Model4 nn seed 0: failed, RuntimeError: planted ::error::\\x1b[31m\nx ::error::y\n"
     )
+
+
+LINE = "1/1  Model4 nn seed 0  accuracy 0.2500  1.5 s  (0 s left)"
+
+
+def show_one_run(file: TextIO, terminal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show a run's end on ``file`` as stderr, in an environment that asks for colours."""
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("TERM", terminal)
+    monkeypatch.setattr(sys, "stderr", file)
+    run = small_run("Model4", 0)
+    with ProgressDisplay([run]) as display:
+        display([], [Finished(run, OK, accuracy=0.25, total_seconds=1.5)])
+
+
+def test_a_file_is_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a CI system says of colours, a log has a line for each run and no escape codes."""
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        show_one_run(file, "xterm", monkeypatch)
+    assert log.read_text() == f"{LINE}\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+@pytest.mark.parametrize(
+    ("terminal", "live"), [("dumb", False), ("unknown", False), ("xterm", True)]
+)
+def test_a_terminal(terminal: str, *, live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that can only add lines gets one for each run; another gets a bar."""
+    ours, its = os.openpty()
+    with os.fdopen(its, "w") as file:
+        show_one_run(file, terminal, monkeypatch)
+        shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert ("\x1b" in shown) == live
+    assert (shown == f"{LINE}\r\n") != live

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-pytest.importorskip("ray", reason='Ray is an extra: pip install "hnrnn[ray]"')
+pytest.importorskip("ray", reason='Ray is an extra: pip install -e ".[ray]"')
 
 import ray
 from ray.cluster_utils import Cluster
@@ -219,3 +219,51 @@ def test_no_cluster_at_the_address(address: str, monkeypatch: pytest.MonkeyPatch
     assert line.endswith("): start one with `ray start --head`, or leave the option away")
     assert "\n" not in line
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (
+            OSError("AF_UNIX path length cannot exceed 107 bytes: /x/plasma_store"),
+            "set RAY_TMPDIR to a shorter path",
+        ),
+        (RuntimeError("Could not determine home directory."), "set HOME to a folder that exists"),
+        (NotADirectoryError(20, "Not a directory"), "set RAY_TMPDIR to a folder that can be"),
+        (Exception("The current node timed out during startup."), "use --engine local, or the"),
+    ],
+)
+def test_no_cluster_can_be_started(
+    error: Exception, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where none was asked for by its address, the line speaks of none, and says what helps."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", fail)
+    with pytest.raises(UsageError) as caught:
+        engine.survey("cpu", None)
+    line = str(caught.value)
+    assert line.startswith(f"no Ray cluster can be started on this machine ({type(error).__name__}")
+    assert f"): {remedy}" in line
+    assert "--ray-address None" not in line
+
+
+def test_a_path_too_long_for_sockets(tmp_path: Path) -> None:
+    """Ray's own words for a long RAY_TMPDIR are those that the remedy is found by."""
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    command = [sys.executable, "-m", "bench", "run", "--engine", "ray", "--profile", "smoke"]
+    command += ["--variants", "Model1", "--results", str(tmp_path / "results")]
+    done = subprocess.run(
+        command,
+        check=False,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"RAY_TMPDIR": str(folder)},
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("): set RAY_TMPDIR to a shorter path")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -19,6 +20,15 @@ def test_terminable() -> None:
     with pytest.raises(Terminated), terminable():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_terminal_that_is_closed() -> None:
+    """SIGHUP does nothing in the block, nor to what is started there, and is what it was after."""
+    before = signal.getsignal(signal.SIGHUP)
+    with terminable():
+        signal.raise_signal(signal.SIGHUP)
+        subprocess.run(["sh", "-c", "kill -HUP $$"], check=True)
+    assert signal.getsignal(signal.SIGHUP) == before
 
 
 def test_terminated_by_another_name() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -11,11 +12,12 @@ import pytest
 from bench import throughput
 from bench.__main__ import main
 from bench.parity import Parity, check
-from bench.records import THROUGHPUT_SCHEMA, Measurement
-from bench.store import Store
+from bench.records import OK, THROUGHPUT_SCHEMA, Measurement, Timed
+from bench.store import Store, StoreError
 from bench.throughput import Effort, measure, summary
 from bench.timing import PHASES, Session
 from tests.command_line import exit_code
+from tests.trainers import ENVIRONMENT, PROVENANCE
 
 EFFORT = Effort(rounds=3, block_seconds=0.001)
 
@@ -145,3 +147,27 @@ def test_bad_input(
     assert len(error.splitlines()) == 1
     assert right in error
     assert not (tmp_path / "results").exists()
+
+
+def test_stored_before_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A measurement that cannot be printed is stored; one that cannot be stored is printed."""
+    printed: list[int] = []
+
+    def print_late(_: Measurement) -> str:
+        printed.append(len(list((tmp_path / "throughput").glob("*.parquet"))))
+        return "what was measured"
+
+    now = datetime.now(UTC)
+    timed = Timed("Model4", "nn", False, "float32", "cpu", OK, None, None)  # noqa: FBT003
+    measurement = Measurement("m" * 20, now, ENVIRONMENT, PROVENANCE, ((timed, None),))
+    monkeypatch.setattr(throughput, "measure", lambda *_, **__: measurement)
+    monkeypatch.setattr(throughput, "summary", print_late)
+    assert main(["throughput", "--results", str(tmp_path)]) == 0
+    assert printed == [1]
+
+    def refuse(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Store, "write_measurement", refuse)
+    assert main(["throughput", "--results", str(tmp_path)]) == 2
+    assert printed == [1, 1]

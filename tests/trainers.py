@@ -140,6 +140,17 @@ class TracedTrainer(Trainer):
         return super().train(run)
 
 
+class CountingTrainer(FaultyTrainer):
+    """Its workers count something with tqdm."""
+
+    def train(self, run: Run) -> Record:
+        """Count."""
+        from tqdm import tqdm
+
+        list(tqdm(range(3), disable=True))
+        return super().train(run)
+
+
 class NeverReady(FaultyTrainer):
     """Its workers end before they are ready."""
 

@@ -29,7 +29,9 @@ class Engine:
     trained_by: str = LEARNER
     """What a run's record says in its column ``engine``."""
     needs: str | None = None
-    """The package that its module imports, which is an extra of the same name."""
+    """The package that its module imports."""
+    requirement: str = ""
+    """What pip is told to install it, as the extra of the package's name says."""
     settings: tuple[str, ...] = ()
     """What it alone is told: parameters of its functions, and options of the command line."""
 
@@ -38,7 +40,7 @@ class Engine:
         if self.needs and not find_spec(self.needs):
             raise UsageError(
                 f"--engine {self.name} needs {self.needs}, which is not installed: "
-                f'pip install "hnrnn[{self.needs}]"'
+                f'pip install "{self.requirement}"'
             )
         return import_module(self.module)
 
@@ -50,6 +52,7 @@ _TABLE = (
         "workers of a Ray cluster",
         "bench.engines.ray",
         needs="ray",
+        requirement="ray>=2.50,<3",
         settings=("gpus_per_run", "ray_address"),
     ),
     Engine(

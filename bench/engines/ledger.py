@@ -36,10 +36,13 @@ class Attempt:
     start: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
     """What it took for each of its runs, once it has ended."""
+    awake_seconds: float = 0.0
+    """Likewise, without the time in which everything stood still."""
 
-    def end(self) -> None:
-        """Take the time."""
+    def end(self, awake_seconds: float) -> None:
+        """Take the time; ``awake_seconds`` is that of the whole task."""
         self.seconds = (time.monotonic() - self.start) / len(self.task)
+        self.awake_seconds = awake_seconds / len(self.task)
 
     @property
     def label(self) -> str:
@@ -95,7 +98,7 @@ class Ledger:
         """Take note of how a run has ended."""
         run, status, error = record.run, record.outcome.status, record.outcome.error
         if status not in (FAILED, SKIPPED):
-            self.limits.learn(run, attempt.seconds)
+            self.limits.learn(run, attempt.awake_seconds)
         if status == DIVERGED:
             error = "its loss is no finite number"
         accuracy = record.epochs[-1].accuracy if record.epochs else None

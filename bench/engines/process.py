@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
 
 from bench.engines.work import Lost, Ready, Task, Trained, Trainer, describe
+from hnrnn.program import accept_warnings
 
 
 def serve(connection: Connection, trainer: Trainer, device: str, plant: str | None) -> None:
@@ -17,6 +19,8 @@ def serve(connection: Connection, trainer: Trainer, device: str, plant: str | No
     It ends when the pipe or the parent does, and where a run leaves it good for nothing more.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    accept_warnings()
+    _share_no_semaphore()
     try:
         connection.send(Ready(trainer.read_environment(device, plant)))
         for task in iter(partial(_received, connection), None):
@@ -32,6 +36,18 @@ def _received(connection: Connection) -> Task | None:
     except EOFError:
         return None
     return task
+
+
+def _share_no_semaphore() -> None:
+    """Give tqdm, by which torch's compiler counts, a lock of this process alone.
+
+    Its own is a semaphore of the system's, which a worker that is killed would leave behind, and
+    Python would warn of.
+    """
+    with suppress(ImportError):  # torch does without it
+        from tqdm import tqdm
+
+        tqdm.set_lock(threading.RLock())
 
 
 def _end_with_parent() -> None:

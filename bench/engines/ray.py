@@ -40,6 +40,7 @@ from bench.engines.work import (
 )
 from bench.plan import UsageError
 from bench.records import Run
+from hnrnn.program import accept_warnings
 
 OBJECT_STORE_BYTES = 2**27
 """Of a cluster that is started here: all that it has to hold is records."""
@@ -117,14 +118,30 @@ def _connect(address: str | None) -> None:
     try:
         _knock(address)
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"--ray-address {address}: no Ray cluster answers there ({describe(error)}): "
-            "start one with `ray start --head`, or leave the option away"
-        ) from error
+    except Exception as error:  # Ray raises exceptions of no kind, too
+        raise UsageError(_no_cluster(address, error)) from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # Ray's exits without a word
+
+
+def _no_cluster(address: str | None, error: Exception) -> str:
+    """Say why there is no cluster, and what would help."""
+    reason = describe(error)
+    if address is not None:
+        return (
+            f"--ray-address {address}: no Ray cluster answers there ({reason}): "
+            "start one with `ray start --head`, or leave the option away"
+        )
+    if "AF_UNIX path length" in reason:
+        remedy = "set RAY_TMPDIR to a shorter path"
+    elif "home directory" in reason:
+        remedy = "set HOME to a folder that exists"
+    elif isinstance(error, OSError):
+        remedy = "set RAY_TMPDIR to a folder that can be written to"
+    else:
+        remedy = "use --engine local, or the --ray-address of a running cluster"
+    return f"no Ray cluster can be started on this machine ({reason}): {remedy}"
 
 
 def _knock(address: str | None) -> None:
@@ -138,6 +155,7 @@ class RemoteTrainer:
     """What stands in a worker: an actor of Ray."""
 
     def __init__(self, trainer: Trainer) -> None:
+        accept_warnings()
         self.trainer = trainer
 
     def prepare(self, device: str, plant: str | None) -> Ready:

@@ -10,12 +10,12 @@ status ``failed`` that says what happened each time.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
+from bench.engines.clock import AwakeClock
 from bench.engines.ledger import Attempt, Ledger, differences
 from bench.engines.work import Finished, Halted, Message, Ready, Task, Trained, Watcher
 from bench.records import Environment, Record
@@ -25,6 +25,8 @@ ATTEMPTS = 2
 FAILED_STARTS = 3
 """So many workers for each job may end in a row before any is ready."""
 POLL_SECONDS = 0.2
+ROUND_SECONDS = 5 * POLL_SECONDS
+"""What one round counts for at most: one that takes longer was stopped, or waited for a disk."""
 
 
 class Worker(Protocol):
@@ -54,13 +56,14 @@ class Crew(Protocol):
 class Place:
     """What a worker is at."""
 
+    since: float
+    """When it was hired, or given what it is at, on the schedule's clock."""
     ready: bool = False
     fit: bool = True
     """Whether its environment is the plan's."""
     fresh: bool = True
     """Whether it has been given nothing yet."""
     attempt: Attempt | None = None
-    hired: float = field(default_factory=time.monotonic)
 
     @property
     def idle(self) -> bool:
@@ -72,10 +75,18 @@ class Schedule:
     """Tasks that ``crew`` does, ``jobs`` at a time, and ``ledger`` keeps."""
 
     def __init__(
-        self, crew: Crew, ledger: Ledger, *, jobs: int, watch: Watcher, say: Callable[[str], None]
+        self,
+        crew: Crew,
+        ledger: Ledger,
+        *,
+        jobs: int,
+        watch: Watcher,
+        say: Callable[[str], None],
+        clock: AwakeClock | None = None,
     ) -> None:
         self.crew, self.ledger, self.jobs = crew, ledger, jobs
         self.watch, self.say = watch, say
+        self.clock = clock or AwakeClock(ROUND_SECONDS)
         self.new: deque[Task] = deque()
         self.lost: deque[Attempt] = deque()
         self.places: dict[Worker, Place] = {}
@@ -96,6 +107,7 @@ class Schedule:
                 self._assign()
                 self._show()
                 messages = self.crew.hear(POLL_SECONDS)
+                self.clock.tick()
                 with held():  # a record that has come is stored
                     self._take(messages)
                     self._end_hung()
@@ -125,7 +137,7 @@ class Schedule:
         unfit = len(self.places) - fit
         for _ in range(min(min(self.jobs, work) - fit, self.jobs - unfit)):
             with held():  # one that is started is known, and so is ended
-                self.places[self.crew.hire()] = Place()
+                self.places[self.crew.hire()] = Place(self.clock.seconds)
             fit += 1
         if not fit:
             raise Halted(f"no worker is as planned for: {self.unlike}", self.ledger.ended)
@@ -142,7 +154,7 @@ class Schedule:
                 place.attempt = Attempt(self.new.popleft())
             else:
                 continue
-            place.fresh = False
+            place.fresh, place.since = False, self.clock.seconds
             worker.start(place.attempt.task)
 
     def _take(self, messages: Sequence[tuple[Worker, Message]]) -> None:
@@ -154,7 +166,7 @@ class Schedule:
                 self._welcome(place, message.environment)
             elif isinstance(message, Trained):
                 assert place.attempt is not None  # noqa: S101  # it was given a task
-                place.attempt.end()
+                place.attempt.end(self.clock.seconds - place.since)
                 done.append((place.attempt, message.records))
                 place.attempt = None
             else:
@@ -178,6 +190,7 @@ class Schedule:
         """Take note that a worker is no more: what it was at is tried again, or has failed."""
         place = self.places.pop(worker)
         if place.attempt:
+            place.attempt.end(self.clock.seconds - place.since)
             self._lose_attempt(place.attempt, reason)
         elif not place.ready:
             self.failed_starts += 1
@@ -185,7 +198,6 @@ class Schedule:
                 self.ledger.halt = f"the workers do not start: {reason}"
 
     def _lose_attempt(self, attempt: Attempt, reason: str) -> None:
-        attempt.end()
         attempt.losses = (*attempt.losses, reason)
         if len(attempt.losses) < ATTEMPTS:
             self.say(f"{attempt.label}: {reason}; it is tried once more")
@@ -202,12 +214,10 @@ class Schedule:
             if place.attempt:
                 task = place.attempt.task
                 limit = limits.of(task[0], len(task))
-                since = place.attempt.start
             elif not place.ready and not self.crew.waits_for_room:
                 limit = limits.of_start()
-                since = place.hired
             else:
                 continue
-            if time.monotonic() - since > limit.seconds:
+            if self.clock.seconds - place.since > limit.seconds:
                 worker.stop()
                 self._lose(worker, f"hung: {limit.grounds}")
