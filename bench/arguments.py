@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from bench.engines import ENGINES, LOCAL
 from bench.faults import FAULTS
 from bench.plan import PROFILES
-from hnrnn.arguments import DEVICES, Parser
+from hnrnn.arguments import DEVICES, Parser, called_as
 from hnrnn.variants import VARIANTS
 
 
 def make_parser(description: str | None) -> Parser:
     """Return the command line's parser."""
-    parser = Parser(prog="python -m bench", description=description)
+    parser = Parser(prog=called_as("hnrnn-bench", "bench"), description=description)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     _add_run(commands)
     _add_throughput(commands)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from hnrnn.arguments import Parser
+from hnrnn.arguments import Parser, called_as
 from hnrnn.corpus import Corpus, CorpusError, first_difference, generate, read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 where all is equal, 1 where not, 2 for wrong usage."""
-    parser = Parser(prog="python -m hnrnn", description=__doc__)
+    parser = Parser(prog=called_as("hnrnn", "hnrnn"), description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     facts = commands.add_parser(
         "facts",
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         corpus = generate() if options.data is None else read(options.data)
     except CorpusError as error:
-        print(f"python -m hnrnn facts: {error}", file=sys.stderr)
+        print(f"{parser.prog} facts: {error}", file=sys.stderr)
         return 2
     return print_facts(corpus, options.data)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 from typing import NoReturn
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -15,3 +17,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message, and where help is, in one line; leave with exit code 2."""
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def called_as(script: str, module: str) -> str:
+    """Return how the program was called: by its installed script, or as a module of Python's."""
+    called = Path(sys.argv[0]).stem if sys.argv else ""
+    return script if called == script else f"python -m {module}"

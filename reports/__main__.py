@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench.files import write_whole
 from bench.store import Store, StoreError
 from bench.text import one_line
 from hnrnn import published
@@ -36,11 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ``render`` and ``baseline`` return 0; ``check`` 0 agrees, 1 regressed or differs, 3 incomplete
     or corrupt data, 4 inconclusive; all return 2 for wrong usage.
     """
-    options = make_parser(__doc__).parse_args(arguments)
+    parser = make_parser(__doc__)
+    options = parser.parse_args(arguments)
     try:
         return COMMANDS[options.command](options)
     except (StoreError, OutputError, FindingsError, UsageError) as error:
-        print(f"python -m reports {options.command}: {one_line(error)}", file=sys.stderr)
+        print(f"{parser.prog} {options.command}: {one_line(error)}", file=sys.stderr)
         return 2
 
 
@@ -195,7 +197,7 @@ def _write(output: Path, files: Mapping[str, str]) -> None:
             raise OutputError(f"output folder {output} is a file: name a folder")
         output.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (output / name).write_text(text, encoding="utf-8")
+            write_whole(output / name, text.encode())
     except OSError as error:
         raise OutputError(
             f"cannot write to {output} ({error.strerror}): name a folder that you may write to"

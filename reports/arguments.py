@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from hnrnn.arguments import Parser
+from hnrnn.arguments import Parser, called_as
 
 
 def make_parser(description: str | None) -> Parser:
     """Return the command line's parser."""
-    parser = Parser(prog="python -m reports", description=description)
+    parser = Parser(prog=called_as("hnrnn-reports", "reports"), description=description)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     _add_render(commands)
     _add_check(commands)
