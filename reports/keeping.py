@@ -32,8 +32,8 @@ def keep(night: Path, kept: Path, *, freeze: bool) -> int:
     """
     git = ("git", "-C", str(kept))
     branch = output([*git, "symbolic-ref", "--short", "HEAD"])
-    for wait in WAITS:
-        if wait:
+    for tries, wait in enumerate(WAITS, 1):
+        if tries > 1:
             _undo(git, branch, wait)
         faults = [*_add_history(night, kept), *_add_baseline(night, kept, freeze=freeze)]
         for fault in faults:
@@ -44,7 +44,7 @@ def keep(night: Path, kept: Path, *, freeze: bool) -> int:
             break
         run([*git, *AUTHOR, "commit", "--quiet", "--message", "A night"], check=True)
         push = [*git, "push", "--quiet", "origin", "HEAD"]
-        if run(push, check=wait == WAITS[-1]) == 0:
+        if run(push, check=tries == len(WAITS)) == 0:
             break
     return 1 if faults else 0
 
