@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,13 +38,18 @@ def carry_out(
 
 def install(folder: Path) -> Path:
     """Build the wheel and install it; return the new environment's programs."""
+    source = folder / "source"  # what an earlier build left in the checkout is not taken along
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, source / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
     constrained = os.environ | {"PIP_CONSTRAINT": (ROOT / "constraints.txt").as_uri()}
     python = folder / "environment" / "bin" / "python"
     wheels = folder / "wheels"
     pip = [python, "-m", "pip"]
     for words in (
         [sys.executable, "-m", "venv", folder / "environment"],
-        [*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, ROOT],
+        [*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, source],
         [*pip, "install", "--quiet", "--no-index", "--no-deps", "--find-links", wheels, "hnrnn"],
         [*pip, "install", "--quiet", "hnrnn"],  # what it needs
     ):
@@ -88,6 +94,7 @@ def main() -> int:
         try:
             programs = install(folder)
             (folder / "work").mkdir()
+            print(*(f"{w.name}: {w.stat().st_size} bytes" for w in folder.glob("wheels/*.whl")))
             use(programs, folder / "work")
         except WrongError as failure:
             print(failure, file=sys.stderr)
