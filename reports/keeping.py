@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench.files import write_whole
 from bench.text import one_line
 from reports import foreign, frozen
 from reports.frozen import BASELINE, NEW, NotWholeError
@@ -70,7 +71,7 @@ def _add_history(night: Path, kept: Path) -> list[str]:
                 faults.append(str(error))
                 continue
             (kept / name).parent.mkdir(parents=True, exist_ok=True)
-            (kept / name).write_bytes(content)
+            write_whole(kept / name, content)
     return faults
 
 
@@ -92,7 +93,7 @@ def _add_baseline(night: Path, kept: Path, *, freeze: bool) -> list[str]:
         return []
     for name in (*manifest.files, frozen.MANIFEST):
         (kept / NEW / name).parent.mkdir(parents=True, exist_ok=True)
-        (kept / NEW / name).write_bytes(foreign.read(night / BASELINE / name))
+        write_whole(kept / NEW / name, foreign.read(night / BASELINE / name))
     frozen.swap(kept)
     return []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import configparser
 import tomllib
-from importlib import import_module
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -44,9 +44,9 @@ def test_commands(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every command is there, and speaks of itself by the name by which it was called."""
-    module, function = PROJECT["project"]["scripts"][name].split(":")
-    main = getattr(import_module(module), function)
-    as_module = f"python -m {module.removesuffix('.__main__')}"
+    entry = EntryPoint(name, PROJECT["project"]["scripts"][name], "console_scripts")
+    main = entry.load()
+    as_module = f"python -m {entry.module.removesuffix('.__main__')}"
     for called, program in ((f"/bin/{name}", name), ("/x/__main__.py", as_module)):
         monkeypatch.setattr("sys.argv", [called, "--help"])
         with pytest.raises(SystemExit) as stop:
