@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hnrnn.program import begin
+from hnrnn.program import begin, called_as
 
-begin("python -m bench")  # before the imports that take seconds
+begin(called_as("hnrnn-bench", "bench"))  # before the imports that take seconds
 
 import argparse
 import os

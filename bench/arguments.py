@@ -20,6 +20,7 @@ from hnrnn.arguments import (
     output_file,
     output_folder,
 )
+from hnrnn.program import called_as
 from hnrnn.variants import VARIANTS
 
 ROUNDS = WholeNumber(1, 10_000)
@@ -27,7 +28,7 @@ ROUNDS = WholeNumber(1, 10_000)
 
 def make_parser(description: str | None) -> Parser:
     """Return the command line's parser."""
-    parser = Parser(prog="python -m bench", description=description)
+    parser = Parser(prog=called_as("hnrnn-bench", "bench"), description=description)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     _add_run(commands)
     _add_throughput(commands)

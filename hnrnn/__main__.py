@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hnrnn.program import begin
+from hnrnn.program import begin, called_as
 
-begin("python -m hnrnn")
+begin(called_as("hnrnn", "hnrnn"))
 
 import sys
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         corpus = generate() if options.data is None else read(options.data)
     except CorpusError as error:
-        print(f"python -m hnrnn facts: {as_line(error)}", file=sys.stderr)
+        print(f"{called_as('hnrnn', 'hnrnn')} facts: {as_line(error)}", file=sys.stderr)
         return 2
     return print_facts(corpus, options.data)
 
 
 def make_parser() -> Parser:
     """Return the command line's parser."""
-    parser = Parser(prog="python -m hnrnn", description=__doc__)
+    parser = Parser(prog=called_as("hnrnn", "hnrnn"), description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     facts = commands.add_parser(
         "facts",

@@ -15,6 +15,7 @@ import select
 import sys
 import traceback
 import warnings
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -42,6 +43,12 @@ class Output(io.FileIO):
                 self.error = self.error or error
             return memoryview(data).nbytes
         return written
+
+
+def called_as(script: str, module: str) -> str:
+    """Return how the program was called: by its installed script, or as a module of Python's."""
+    called = Path(sys.argv[0]).stem if sys.argv else ""
+    return script if called == script else f"python -m {module}"
 
 
 def begin(name: str) -> None:

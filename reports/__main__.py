@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from hnrnn.program import begin
+from hnrnn.program import begin, called_as
 
-begin("python -m reports")  # before the imports that take seconds
+begin(called_as("hnrnn-reports", "reports"))  # before the imports that take seconds
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench.files import write_whole
 from bench.store import Contents, Store, StoreError
 from bench.text import one_line
 from hnrnn import published
@@ -43,12 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     or corrupt data, 4 inconclusive; all return 2 for wrong usage. An error that nobody expected is
     raised: ``hnrnn.program`` gives it an exit code that no verdict has.
     """
-    options = make_parser(__doc__).parse_args(arguments)
-    prog = f"python -m reports {options.command}"
+    parser = make_parser(__doc__)
+    options = parser.parse_args(arguments)
     try:
         return COMMANDS[options.command](options)
     except (StoreError, OutputError, FindingsError, UsageError) as error:
-        print(f"{prog}: {one_line(error)}", file=sys.stderr)
+        print(f"{parser.prog} {options.command}: {one_line(error)}", file=sys.stderr)
         return 2
 
 
@@ -205,7 +206,7 @@ def _write(output: Path, files: Mapping[str, str]) -> None:
             raise OutputError(f"output folder {output} is a file: name a folder")
         output.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (output / name).write_text(text, encoding="utf-8")
+            write_whole(output / name, text.encode())
     except OSError as error:
         raise OutputError(
             f"cannot write to {output} ({error.strerror}): name a folder that you may write to"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 
 from hnrnn.arguments import Number, Parser, WholeNumber, any_path, folder, output_folder
+from hnrnn.program import called_as
 
 NIGHTS, SEEDS = WholeNumber(1, 1000), WholeNumber(1, 10_000)
 
 
 def make_parser(description: str | None) -> Parser:
     """Return the command line's parser."""
-    parser = Parser(prog="python -m reports", description=description)
+    parser = Parser(prog=called_as("hnrnn-reports", "reports"), description=description)
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     _add_render(commands)
     _add_check(commands)

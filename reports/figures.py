@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 # First: it imports matplotlib.
@@ -19,6 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
+from bench.files import write_whole
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
 from reports.curves import curves as run_curves
@@ -277,6 +279,8 @@ def _spread(count: int, height: float = 0.64) -> list[float]:
 
 @own_settings()
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, without a date or a version in it."""
+    """Write a figure as PNG, whole or not at all, without a date or a version in it."""
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+    png = BytesIO()
+    figure.savefig(png, dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+    write_whole(path, png.getvalue())

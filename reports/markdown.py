@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,7 +86,8 @@ def summary(material: Material) -> str:
     """Return one screen for a job's summary: the verdict, the eight models, the backends."""
     left_out = [escape(note) for note in material.selection.left_out]
     parts = [TITLE, *_first_screen(material), *left_out]
-    return "\n\n".join(parts).replace("](#", "](report.md#") + "\n"
+    # A job's page has no sections that a link could lead to.
+    return re.sub(r"\[(Model\d)\]\(#\w+\)", r"\1", "\n\n".join(parts)) + "\n"
 
 
 def _first_screen(material: Material) -> list[str]:

@@ -1,63 +1,69 @@
 """``python -m reports.night``: what a nightly CI does around the training.
 
-``judge`` checks a night, trains fresh seeds where something is suspected, checks again, and
-renders; its exit code is that of the last check. ``keep`` puts the night's history and baseline
-into the git branch that carries them. ``tell`` opens an issue for a night that failed, or comments
-on the open one. The last two need git, GitHub's gh and a bare Python: nothing has to be installed
-where a token is held that may write.
+``run`` and ``throughput`` are those of ``bench``, and render what they have stored. ``judge``
+checks a night, trains fresh seeds where something is suspected, checks again, and renders; its exit
+code is that of the last check. ``keep`` puts the night's history and baseline into the git branch
+that carries them. ``tell`` opens an issue for a night that failed, or comments on the open one. The
+last two need git, GitHub's gh and a bare Python: nothing has to be installed where a token is held
+that may write.
 """
 
 from __future__ import annotations
 
-from hnrnn.program import begin
+from hnrnn.program import begin, called_as
 
-begin("python -m reports.night")
+begin(called_as("hnrnn-night", "reports.night"))
 
 import argparse
 import json
-import os
-import re
-import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from bench.files import write_whole
+from bench.text import one_line
 from hnrnn.arguments import DEVICES, Parser, folder, output_folder
+from reports import foreign, frozen, issue, keeping
+from reports.issue import NIGHT, SUMMARY, VERDICT
+from reports.processes import python, run
 
-VERDICT, SUMMARY = "verdict.json", "summary.md"
-NO_VERDICT = "no verdict"
-SILENT = ("agrees", "inconclusive")
-"""Verdicts that open no issue: nothing is wrong, or too little was run to say so."""
-KNOWN = (*SILENT, "regressed", "differs", "incomplete")
-LABEL = "nightly"
-LONGEST_BODY = 60_000
-"""Characters: GitHub takes an issue of 65536."""
-KEPT_FILES = re.compile(
-    r"history/\d{8}T\d{6}Z-[0-9a-f]{20}\.parquet|baseline/(runs|epochs|throughput)/\1\.parquet"
-)
-AUTHOR = ("-c", "user.name=nightly", "-c", "user.email=nightly@users.noreply.github.com")
+AGREES, USAGE, INCOMPLETE, INCONCLUSIVE, SOFTWARE, INTERRUPTED = 0, 2, 3, 4, 70, 130
+JUDGED = (AGREES, 1, INCOMPLETE, INCONCLUSIVE)
+"""Exit codes of ``reports check`` that are a verdict."""
+BENCH = ("run", "throughput")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; ``judge`` returns what ``reports check`` does, the others 0.
+    """Run the command line.
 
-    Where git or gh fails or is not there, it returns 1.
+    ``run`` and ``throughput`` return what ``bench`` does, or else ``render``. ``judge`` returns
+    what ``reports check`` does; 3 for a night that agrees or is inconclusive, of which something
+    else failed; 70 where ``check`` came to no verdict. ``keep`` and ``tell`` return 0, or 1 where
+    git or gh fails or is not there, or where something was damaged and is not kept.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] and words[0] in BENCH:
+        return _measure(words)
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(_joined(words))
     try:
         return int(options.carry_out(options))
     except (subprocess.CalledProcessError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
+        print(f"{parser.prog}: {one_line(error)}", file=sys.stderr)
+        return SOFTWARE if options.carry_out is judge else 1
+    except KeyboardInterrupt:
+        print(f"\n{parser.prog}: stopped", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m reports.night", description=__doc__)
+    program = called_as("hnrnn-night", "reports.night")
+    parser = Parser(prog=program, description=__doc__)
     commands = parser.add_subparsers(required=True, parser_class=Parser)
+    for name in BENCH:
+        commands.add_parser(name, help=f"`bench {name}`, with its options; then render")
     judging = commands.add_parser("judge", help="check, confirm where needed, render, freeze")
     judging.add_argument("--results", type=folder, default="results", metavar="DIR")
     judging.add_argument("--kept", type=output_folder, default="nights", metavar="DIR")
@@ -70,168 +76,152 @@ def _parser() -> Parser:
         help="judge by the notebook alone, and take a night that agrees as the new baseline",
     )
     judging.set_defaults(carry_out=judge)
-    keeping = commands.add_parser("keep", help="commit and push what the night adds")
-    keeping.add_argument("--night", type=folder, required=True, metavar="DIR")
-    keeping.add_argument("--kept", type=output_folder, required=True, metavar="DIR")
-    keeping.set_defaults(carry_out=keep)
+    adding = commands.add_parser("keep", help="commit and push what the night adds")
+    adding.add_argument("--night", type=folder, required=True, metavar="DIR")
+    adding.add_argument("--kept", type=output_folder, required=True, metavar="DIR")
+    adding.add_argument("--freeze", action="store_true", help="replace the kept baseline, if older")
+    adding.set_defaults(carry_out=keep)
     telling = commands.add_parser("tell", help="open an issue, or comment on the open one")
     telling.add_argument("--report", type=output_folder, required=True, metavar="DIR")
     telling.add_argument("--profile", required=True)
     telling.add_argument("--seeds", default="", help="empty: the profile's")
     telling.add_argument("--device", required=True)
     telling.add_argument("--engine", required=True)
-    telling.set_defaults(carry_out=tell)
+    for step in ("trained", "timed"):
+        telling.add_argument(
+            f"--{step}", default="success", metavar="OUTCOME", help="of this step of the workflow"
+        )
+    telling.set_defaults(carry_out=issue.tell)
     return parser
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Return the words of ``tell`` with each option and its value as one word.
+
+    argparse takes a value that starts with a dash for an option, and no issue would be opened.
+    """
+    if words[:1] != ["tell"] or words[1:2] in (["-h"], ["--help"]):
+        return list(words)
+    joined: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        value = next(rest, None) if word.startswith("--") and "=" not in word else None
+        joined.append(word if value is None else f"{word}={value}")
+    return joined
+
+
+def _measure(words: Sequence[str]) -> int:
+    """Carry out ``bench``, and render the folder that it stored in; a failed night is shown too.
+
+    In this process, which so gets the signals that ``bench`` knows how to end on.
+    """
+    from bench.__main__ import main as bench
+    from bench.arguments import make_parser, seeds_joined
+    from reports.__main__ import main as reports
+
+    options = make_parser(None).parse_args(seeds_joined(words))
+    code = bench(words)
+    if code == USAGE or code >= SOFTWARE:
+        return code
+    rendered = reports(["render", f"--results={options.results}"])
+    return code or rendered
+
+
+@dataclass
+class Judging:
+    """How far ``judge`` has come: the last exit code of ``check``, and what else went wrong."""
+
+    evidence: Sequence[str]
+    report: Path
+    code: int = SOFTWARE
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """The night's: with a problem it neither agrees nor is inconclusive."""
+        return INCOMPLETE if self.problems and self.code in (AGREES, INCONCLUSIVE) else self.code
+
+    def check(self) -> None:
+        """Check the night; an exit code without the verdict that belongs to it is no verdict."""
+        (self.report / VERDICT).unlink(missing_ok=True)
+        self.code = _reports("check", *self.evidence)
+        if foreign.read_json(self.report / VERDICT).get("exit_code") != self.code:
+            self.problems.append(f"`check` came to no verdict: it ended with exit code {self.code}")
+            self.code = SOFTWARE if self.code in JUDGED else self.code
+
+    def confirm(self, device: str) -> None:
+        """Train the fresh seeds that the check asks for, if any, and check again."""
+        command = foreign.read_json(self.report / VERDICT).get("confirmation_command")
+        if not command or self.code not in JUDGED:
+            return
+        trained = run([*python(command), *([] if "--device" in command else ["--device", device])])
+        if trained:
+            self.problems.append(f"fresh seeds were not trained: exit code {trained}")
+        else:
+            self.check()
+
+    def write(self) -> None:
+        """Say how the night ended; without this file ``tell`` takes ``judge`` for killed."""
+        verdict = foreign.read_json(self.report / VERDICT).get("verdict")
+        content = {"exit_code": self.exit_code, "verdict": verdict, "problems": self.problems}
+        write_whole(self.report / NIGHT, f"{json.dumps(content, indent=2)}\n".encode())
 
 
 def judge(options: argparse.Namespace) -> int:
     """Check the night and return the exit code; see the module's words.
 
     Without a kept baseline the night is judged by the notebook alone; where it then agrees, it
-    becomes the baseline.
+    becomes the baseline. Whatever fails is written into ``night.json``, which is written last.
     """
-    baseline, report = options.kept / "baseline", options.results / "report"
-    against = [] if options.freeze or not baseline.is_dir() else ["--baseline", str(baseline)]
+    frozen.repair(options.kept)
+    baseline = options.kept / frozen.BASELINE
+    against = frozen.is_kept(options.kept) and not options.freeze
     evidence = ["--results", str(options.results), "--history", str(options.kept / "history")]
-    evidence += against
-    (report / VERDICT).unlink(missing_ok=True)
-    code = _reports("check", *evidence)
-    command = _read(report / VERDICT).get("confirmation_command")
-    if command:
-        _run(*_python(command), "--device", options.device)
-        code = _reports("check", *evidence)
-    _reports("render", *evidence)
-    if code == 0 and not against:
-        new = options.kept / "new-baseline"
-        frozen = ["--results", str(options.results), "--output", str(new)]
-        if _reports("baseline", "freeze", *frozen) == 0:
-            shutil.rmtree(baseline, ignore_errors=True)
-            new.rename(baseline)
-    return code
+    evidence += ["--baseline", str(baseline)] if against else []
+    evidence += ["--no-baseline"] if options.freeze else []
+    night = Judging(evidence, options.results / "report")
+    for name in (VERDICT, SUMMARY, NIGHT):
+        (night.report / name).unlink(missing_ok=True)
+    if against and (baseline / frozen.MANIFEST).exists():
+        try:
+            frozen.examine(baseline)
+        except frozen.NotWholeError as error:
+            night.problems.append(f"the kept baseline is damaged: {error}")
+    night.check()
+    night.confirm(options.device)
+    rendered = _reports("render", *evidence)
+    if rendered:
+        night.problems.append(f"the report was not rendered: exit code {rendered}")
+    if night.code == AGREES and not night.problems and not against:
+        night.problems += _freeze(options.results, options.kept)
+    night.report.mkdir(parents=True, exist_ok=True)
+    night.write()
+    for problem in night.problems:
+        print(one_line(problem), file=sys.stderr)
+    return night.exit_code
+
+
+def _freeze(results: Path, kept: Path) -> list[str]:
+    """Take the night as the baseline, all of it or none; return what went wrong."""
+    new = kept / frozen.NEW
+    code = _reports("baseline", "freeze", "--results", str(results), "--output", str(new))
+    if code:
+        return [f"the baseline was not frozen: exit code {code}"]
+    try:
+        frozen.complete(new, throughput=any((results / "throughput").glob("*.parquet")))
+        frozen.swap(kept)
+    except (frozen.NotWholeError, OSError) as error:
+        return [f"the baseline was not frozen: {error}"]
+    return []
 
 
 def keep(options: argparse.Namespace) -> int:
-    """Copy the night's history and baseline into the branch's folder, commit and push.
-
-    The night was made elsewhere: only what is named as such files are is taken, and no night that
-    is kept already is replaced.
-    """
-    if (options.night / "baseline").is_dir():
-        shutil.rmtree(options.kept / "baseline", ignore_errors=True)
-    for path in sorted(path for path in options.night.rglob("*") if path.is_file()):
-        name = path.relative_to(options.night)
-        if not KEPT_FILES.fullmatch(name.as_posix()):
-            print(f"not kept: {name.as_posix()!r}", file=sys.stderr)
-        elif not (options.kept / name).exists():
-            (options.kept / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, options.kept / name)
-    git = ("git", "-C", str(options.kept))
-    _run(*git, "add", "--all", "--", ".", check=True)
-    if _run(*git, "diff", "--cached", "--quiet") == 0:
-        print("nothing new to keep", file=sys.stderr)
-        return 0
-    _run(*git, *AUTHOR, "commit", "--quiet", "--message", "A night", check=True)
-    _run(*git, "push", "--quiet", "origin", "HEAD", check=True)
-    return 0
-
-
-def tell(options: argparse.Namespace) -> int:
-    """Open an issue for a night that failed, or comment on the one that is open."""
-    verdict = _read(options.report / VERDICT).get("verdict", NO_VERDICT)
-    if verdict in SILENT:
-        print(f"{verdict}: no issue", file=sys.stderr)
-        return 0
-    if verdict not in KNOWN:
-        verdict = NO_VERDICT
-    body = options.report / "issue.md"
-    body.parent.mkdir(parents=True, exist_ok=True)
-    body.write_text(_body(verdict, options), encoding="utf-8")
-    text = ("--body-file", str(body))
-    number = open_issue()
-    if number is not None:
-        _run("gh", "issue", "comment", str(number), *text, check=True)
-        return 0
-    _run("gh", "label", "create", LABEL, "--force", "--color", "D55E00", check=True)
-    _run(
-        *("gh", "issue", "create", "--title", f"The nightly run failed: {verdict}"),
-        *("--label", LABEL, *text),
-        check=True,
-    )
-    return 0
-
-
-def open_issue() -> int | None:
-    """Return the number of the open issue on a failed night; None where there is none."""
-    result = subprocess.run(
-        ["gh", "issue", "list", "--label", LABEL, "--state", "open", "--json", "number"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    numbers = [int(issue["number"]) for issue in json.loads(result.stdout)]
-    return max(numbers, default=None)
-
-
-def repeat(profile: str, seeds: str, device: str, engine: str, commit: str) -> list[str]:
-    """Return the commands that repeat a night, to be pasted into a clone."""
-    same = ["--profile", profile, "--device", device]
-    named = ["--seeds", seeds] if seeds else []
-    commands = [
-        ["git", "switch", "--detach", commit],
-        ["git", "worktree", "add", "--detach", "nights", "origin/nights"],
-        ["tox", "-e", "nightly", "--", *same, "--engine", engine, *named],
-        ["tox", "-e", "throughput", "--", *same],
-        ["tox", "-e", "night", "--", "judge", "--device", device],
-    ]
-    return [shlex.join(command) for command in commands]
-
-
-def _body(verdict: str, options: argparse.Namespace) -> str:
-    commit = os.environ.get("GITHUB_SHA", "HEAD")
-    commands = repeat(options.profile, options.seeds, options.device, options.engine, commit)
-    parts = [f"The verdict of tonight: **{verdict}**.", _where()]
-    parts += ["To repeat the night:", "```\n" + "\n".join(commands) + "\n```"]
-    summary = options.report / SUMMARY
-    if summary.is_file():
-        parts.append(_demoted(summary.read_text(encoding="utf-8")))
-    text = "\n\n".join(part for part in parts if part)
-    cut = text.rfind("\n", 0, LONGEST_BODY)
-    return text if len(text) <= LONGEST_BODY else f"{text[:cut]}\n\nCut: the job's page has all."
-
-
-def _demoted(markdown: str) -> str:
-    """Return a page without its links, which point to files that are not beside an issue."""
-    return re.sub(r"\[(Model\d)\]\(report\.md#\w+\)", r"\1", markdown)
-
-
-def _where() -> str:
-    """Return where the run can be seen; nothing outside GitHub."""
-    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-    server, repository, run = (os.environ.get(name, "") for name in names)
-    return f"{server}/{repository}/actions/runs/{run}" if run else ""
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return a verdict; nothing where none was reached."""
-    if not path.is_file():
-        return {}
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return content if isinstance(content, dict) else {}
+    """Commit and push what the night adds."""
+    return keeping.keep(options.night, options.kept, freeze=options.freeze)
 
 
 def _reports(*words: str) -> int:
-    return _run(*_python(["python", "-m", "reports", *words]))
-
-
-def _python(words: Sequence[str]) -> list[str]:
-    """Return a command with this Python for ``python``."""
-    return [sys.executable, *words[1:]]
-
-
-def _run(*words: str, check: bool = False) -> int:
-    """Print a command as it can be pasted, carry it out, and return its exit code."""
-    print(f"+ {shlex.join(words)}", file=sys.stderr, flush=True)
-    return subprocess.run(words, check=check).returncode
+    return run(python(["python", "-m", "reports", *words]))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -73,16 +74,17 @@ def time_backends(results: str) -> None:
     write_file(store.path(THROUGHPUT, "m"), table.cast(THROUGHPUT_SCHEMA))
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out the command line."""
-    options = make_parser("").parse_args(seeds_joined(sys.argv[1:]))
+    words = sys.argv[1:] if arguments is None else arguments
+    options = make_parser("").parse_args(seeds_joined(words))
     if options.command == "throughput":
         time_backends(options.results)
         return 0
     if options.profile == "smoke":
         from bench import real_main
 
-        return real_main.main()
+        return real_main.main(words)
     profile = plan.PROFILES[options.profile]
     backends = profile.backends if options.backends is None else plan.parse_names(options.backends)
     runs = plan.make_plan(

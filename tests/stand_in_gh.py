@@ -13,7 +13,8 @@ def main() -> int:
     arguments = sys.argv[1:]
     body = None
     if "--body-file" in arguments:
-        body = Path(arguments[arguments.index("--body-file") + 1]).read_text(encoding="utf-8")
+        path = arguments[arguments.index("--body-file") + 1]
+        body = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     with Path(os.environ["STAND_IN_LOG"]).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"arguments": arguments, "body": body}) + "\n")
     if arguments[:2] == ["issue", "list"]:

@@ -1,177 +1,297 @@
-"""What a nightly CI does around the training: judging, keeping and telling."""
+"""What a nightly CI does around the training: measuring, judging, and what fails meanwhile."""
 
 from __future__ import annotations
 
+import errno
 import json
-import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from reports import night
-from tests.hostile_data import VALUES
-from tests.test_security import check_terminal
+from reports import frozen, issue, night, processes
+from tests.frozen_data import freeze, text_of, write_tables
 
-HISTORY = f"history/20260102T030400Z-{'a' * 20}.parquet"
-LATER = f"history/20260103T030400Z-{'b' * 20}.parquet"
-GIT = ["git", "-c", "user.name=a", "-c", "user.email=a@example.invalid"]
+COMMAND = ["python", "-m", "bench", "run", "--seeds", "200-399"]
+VERDICTS = {0: "agrees", 1: "regressed", 3: "incomplete", 4: "inconclusive"}
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    """Return a clone of a repository in which a night is kept."""
-    origin, kept = tmp_path / "origin", tmp_path / "kept"
-    subprocess.run([*GIT, "init", "--quiet", "--bare", "-b", "nights", origin], check=True)
-    subprocess.run([*GIT, "clone", "--quiet", origin, kept], check=True, stderr=subprocess.PIPE)
-    write(kept, HISTORY, "baseline/runs/runs.parquet", "baseline/throughput/throughput.parquet")
-    subprocess.run([*GIT, "-C", kept, "add", "."], check=True)
-    subprocess.run([*GIT, "-C", kept, "commit", "--quiet", "-m", "Nights"], check=True)
-    subprocess.run([*GIT, "-C", kept, "push", "--quiet", "origin", "HEAD"], check=True)
-    return kept
+@dataclass
+class Commands:
+    """Stands in for the commands that ``judge`` carries out, and notes them."""
 
+    folder: Path
+    calls: list[list[str]] = field(default_factory=list)
+    codes: dict[str, int] = field(default_factory=dict)
+    """What a command ends with, if not with 0."""
+    suspected: bool = False
+    """Whether the first check asks for fresh seeds."""
+    verdicts: dict[int, str] = field(default_factory=lambda: dict(VERDICTS))
+    tables: Callable[[Path], None] = lambda folder: write_tables(folder, "new")
 
-def write(folder: Path, *names: str, text: str = "old") -> None:
-    """Write files of so little that nothing reads them."""
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+    def run(self, words: list[str], **_: Any) -> int:
+        """Carry out a command."""
+        assert words[:3] == [sys.executable, "-P", "-m"]
+        self.calls.append(words[3:])
+        name = words[4]
+        code = self.codes.get(name, 0)
+        if name == "check" and self.suspected:
+            self.suspected = False
+            self.write(4, COMMAND)
+            return 4
+        if name == "check" and code in self.verdicts:
+            self.write(code)
+        if name == "baseline" and not code:
+            self.tables(Path(words[-1]))
+        return code
 
+    def write(self, code: int, command: list[str] | None = None) -> None:
+        """Write the verdict that belongs to an exit code."""
+        content = {"verdict": VERDICTS[code], "exit_code": code, "confirmation_command": command}
+        (self.folder / "results" / "report").mkdir(parents=True, exist_ok=True)
+        path = self.folder / "results" / "report" / "verdict.json"
+        path.write_text(json.dumps(content))
 
-def pushed(kept: Path) -> dict[str, str]:
-    """Return what the repository has: text by name."""
-    git = [*GIT, "-C", str(kept.parent / "origin")]
-    names = subprocess.check_output([*git, "ls-tree", "-r", "--name-only", "nights"], text=True)
-    return {
-        name: subprocess.check_output([*git, "show", f"nights:{name}"], text=True)
-        for name in names.splitlines()
-    }
-
-
-def keep(tmp_path: Path) -> int:
-    """Keep the night."""
-    return night.main(
-        ["keep", "--night", str(tmp_path / "night"), "--kept", str(tmp_path / "kept")]
-    )
-
-
-def test_keep(tmp_path: Path, kept: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """New nights and a new baseline are pushed, nothing else; no old night is replaced."""
-    write(tmp_path / "night", HISTORY, LATER, "baseline/runs/runs.parquet", text="new")
-    write(tmp_path / "night", ".git/config", "history/x.parquet", "baseline/runs/epochs.parquet")
-    write(tmp_path / "night", "\x1b[31m\n::error::x")
-    assert keep(tmp_path) == 0
-    assert pushed(kept) == {HISTORY: "old", LATER: "new", "baseline/runs/runs.parquet": "new"}
-    check_terminal(capfd.readouterr().err)
-    assert keep(tmp_path) == 0
-    assert "nothing new to keep" in capfd.readouterr().err
-
-
-def test_keep_that_cannot_be_pushed(
-    tmp_path: Path, kept: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Where another night was pushed meanwhile, the exit code is 1, and that one stays."""
-    write(tmp_path / "night", LATER, text="new")
-    other = tmp_path / "other"
-    subprocess.run([*GIT, "clone", "--quiet", tmp_path / "origin", other], check=True)
-    write(other, f"history/20260104T030400Z-{'c' * 20}.parquet")
-    subprocess.run([*GIT, "-C", other, "add", "."], check=True)
-    subprocess.run([*GIT, "-C", other, "commit", "--quiet", "-m", "Other"], check=True)
-    subprocess.run([*GIT, "-C", other, "push", "--quiet", "origin", "HEAD"], check=True)
-    assert keep(tmp_path) == 1
-    assert capfd.readouterr().err.splitlines()[-1].startswith("python -m reports.night: ")
-    assert LATER not in pushed(kept)
-    assert len(pushed(kept)) == 4
-
-
-Calls = list[list[str]]
+    @property
+    def names(self) -> list[str]:
+        """The commands' names, in order."""
+        return [words[1] for words in self.calls]
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """Record the commands instead of carrying them out; no issue is open."""
-    calls: Calls = []
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """Stand in for what is carried out; a night with a measurement."""
+    commands = Commands(tmp_path)
+    write_tables(tmp_path / "results", "tonight")
+    monkeypatch.setattr(night, "run", commands.run)
+    return commands
 
-    def run(*words: str, check: bool = False) -> int:
-        assert check == (words[0] in ("gh", "git"))
-        calls.append(list(words))
+
+def judge(folder: Path, *more: str) -> int:
+    """Judge the night."""
+    folders = ["--results", str(folder / "results"), "--kept", str(folder / "nights")]
+    return night.main(["judge", *folders, *more])
+
+
+def titles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the titles of the issues that are opened for the night."""
+    found: list[str] = []
+
+    def run(words: list[str], **_: Any) -> int:
+        found.extend(words[i + 1] for i, word in enumerate(words) if word == "--title")
         return 0
 
-    monkeypatch.setattr(night, "_run", run)
-    monkeypatch.setattr(night, "open_issue", lambda: None)
-    return calls
+    monkeypatch.setattr(issue, "run", run)
+    monkeypatch.setattr(issue, "output", lambda _: "[]")
+    arguments = ["--profile=nightly", "--seeds=-1,2", "--device=cpu", "--engine=local"]
+    assert night.main(["tell", f"--report={folder / 'results' / 'report'}", *arguments]) == 0
+    return [title.split(": ")[1] for title in found]
 
 
-def tell(folder: Path, verdict: object, seeds: str = "") -> int:
-    """Tell of a night with this verdict; None: there is none."""
-    folder.mkdir(exist_ok=True)
-    if verdict is not None:
-        (folder / "verdict.json").write_text(json.dumps({"verdict": verdict}))
-    arguments = ["--profile", "nightly", "--seeds", seeds, "--device", "cuda"]
-    arguments += ["--engine", "local"]
-    return night.main(["tell", "--report", str(folder), *arguments])
+def test_judge(tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kept baseline is the gate; with --freeze the notebook is, and the night replaces it."""
+    kept = tmp_path / "nights"
+    assert judge(tmp_path) == 0
+    assert commands.names == ["check", "render", "baseline"]
+    assert text_of(kept / "baseline") == "new"
+    commands.calls.clear()
+    freeze(kept / "baseline", "old")
+    assert judge(tmp_path) == 0
+    against = ["--baseline", str(kept / "baseline")]
+    assert commands.names == ["check", "render"]
+    assert all(words[-2:] == against for words in commands.calls)
+    assert text_of(kept / "baseline") == "old"
+    commands.calls.clear()
+    assert judge(tmp_path, "--freeze") == 0
+    assert commands.names == ["check", "render", "baseline"]
+    assert not any("--baseline" in words for words in commands.calls)
+    assert text_of(kept / "baseline") == "new"
+    assert [path.name for path in kept.iterdir()] == ["baseline"]
+    assert titles(tmp_path, monkeypatch) == []
+
+
+def test_confirmation(tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is suspected is trained on the named device and checked again; the last check counts."""
+    freeze(tmp_path / "nights" / "baseline", "old")
+    commands.suspected, commands.codes["check"] = True, 1
+    assert judge(tmp_path, "--device", "cuda") == 1
+    assert commands.names == ["check", "run", "check", "render"]
+    assert commands.calls[1] == [*COMMAND[2:], "--device", "cuda"]
+    assert titles(tmp_path, monkeypatch) == ["regressed"]
+
+
+FAILURES: dict[str, tuple[dict[str, int], int, str]] = {
+    "check crashes with 1": ({"check": 1}, 70, "no verdict"),
+    "check crashes with 70": ({"check": 70}, 70, "no verdict"),
+    "check is killed": ({"check": 137}, 137, "no verdict"),
+    "check refuses": ({"check": 2}, 2, "no verdict"),
+    "check says 0 without a verdict": ({"check": 0}, 70, "no verdict"),
+    "fresh seeds cannot be trained": ({"run": 2}, 3, "incomplete"),
+    "a fresh seed fails": ({"run": 1}, 3, "incomplete"),
+    "render crashes": ({"render": 1}, 3, "incomplete"),
+    "render crashes on a bad night": ({"render": 1, "check": 1}, 1, "regressed"),
+    "freeze refuses": ({"baseline": 2}, 3, "incomplete"),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=[*FAILURES])
+def test_whatever_fails_is_seen(
+    failure: tuple[dict[str, int], int, str],
+    tmp_path: Path,
+    commands: Commands,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A command of the night that fails is seen in the exit code and opens an issue.
+
+    No baseline is put in place.
+    """
+    commands.codes, expected, title = failure
+    if title == "no verdict":
+        commands.verdicts = {}
+    commands.suspected = "run" in commands.codes
+    assert judge(tmp_path) == expected
+    assert titles(tmp_path, monkeypatch) == [title]
+    assert not (tmp_path / "nights" / "baseline").exists()
+
+
+@pytest.mark.parametrize("missing", [*frozen.TABLES])
+def test_a_freeze_that_is_not_whole(
+    missing: str, tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was frozen without a table that the night has replaces nothing, and fails the night."""
+    freeze(tmp_path / "nights" / "baseline", "old")
+
+    def tables(folder: Path) -> None:
+        write_tables(folder, "new")
+        (folder / missing).unlink()
+
+    commands.tables = tables
+    assert judge(tmp_path, "--freeze") == 3
+    assert text_of(tmp_path / "nights" / "baseline") == "old"
+    assert titles(tmp_path, monkeypatch) == ["incomplete"]
+    commands.tables = lambda folder: write_tables(folder, "new")
+    assert judge(tmp_path, "--freeze") == 0
+    assert text_of(tmp_path / "nights" / "baseline") == "new"
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+@pytest.mark.parametrize("steps", range(1, 8))
+def test_a_kill_at_any_moment(
+    steps: int, tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before any step of a freeze, the next judge finds the old baseline or the new one."""
+    freeze(tmp_path / "nights" / "baseline", "old")
+    left = steps
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Killed
+            return function(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", counted(Path.rename))
+        patch.setattr(shutil, "rmtree", counted(shutil.rmtree))
+        patch.setattr(frozen, "write_whole", counted(frozen.write_whole))
+        patch.setattr(night, "write_whole", counted(night.write_whole))
+        patch.setattr(commands, "tables", counted(commands.tables))
+        if steps < 7:
+            with pytest.raises(Killed):
+                judge(tmp_path, "--freeze")
+            assert titles(tmp_path, monkeypatch) == ["incomplete"]
+        else:
+            assert judge(tmp_path, "--freeze") == 0
+    commands.calls.clear()
+    assert judge(tmp_path) == 0
+    assert "--baseline" in commands.calls[0]
+    assert text_of(tmp_path / "nights" / "baseline") == ("old" if steps < 5 else "new")
+    assert [path.name for path in (tmp_path / "nights").iterdir()] == ["baseline"]
+
+
+@pytest.mark.parametrize("table", frozen.TABLES)
+def test_a_kept_baseline_that_lost_a_table(
+    table: str, tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gate whose records are gone from the kept baseline is not passed in silence."""
+    freeze(tmp_path / "nights" / "baseline", "old")
+    (tmp_path / "nights" / "baseline" / table).unlink()
+    assert judge(tmp_path) == 3
+    assert commands.names == ["check", "render"]
+    assert titles(tmp_path, monkeypatch) == ["incomplete"]
+
+
+@pytest.mark.usefixtures("commands")
+def test_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing can be written ``judge`` ends with one line and 70, and an issue is opened."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(night, "write_whole", full)
+    assert judge(tmp_path) == 70
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "python -m reports.night: [Errno 28] No space left on device"
+    assert titles(tmp_path, monkeypatch) == ["incomplete"]
 
 
 @pytest.mark.parametrize(
-    ("verdict", "title"),
-    [("agrees", None), ("inconclusive", None), ("regressed", "regressed"),
-     ("differs", "differs"), ("incomplete", "incomplete"), (None, "no verdict"),
-     (VALUES["command"], "no verdict"), ([1], "no verdict")],
-)  # fmt: skip
-def test_which_verdicts_are_told(
-    verdict: object, title: str | None, tmp_path: Path, calls: Calls
+    ("code", "rendered"), [(0, True), (1, True), (2, False), (70, False), (130, False)]
+)
+@pytest.mark.parametrize("command", ["run", "throughput"])
+def test_what_is_measured_is_rendered(
+    command: str, code: int, *, rendered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An issue is opened for what is wrong and for no verdict at all, and says which."""
-    assert tell(tmp_path, verdict) == 0
-    titles = [call[call.index("--title") + 1] for call in calls if call[1] == "issue"]
-    assert titles == ([] if title is None else [f"The nightly run failed: {title}"])
+    """What ``bench`` stored is rendered, from the folder that it was given, with its exit code."""
+    calls: list[list[str]] = []
+
+    def called(name: str, code: int) -> Callable[[list[str]], int]:
+        def main(words: list[str]) -> int:
+            calls.append([name, *words])
+            return code
+
+        return main
+
+    monkeypatch.setattr("bench.__main__.main", called("bench", code))
+    monkeypatch.setattr("reports.__main__.main", called("reports", 2))
+    words = [command, "--profile", "smoke", "--results", "there"]
+    assert night.main(words) == (code or 2)
+    expected = [["bench", *words], ["reports", "render", "--results=there"]]
+    assert calls == (expected if rendered else expected[:1])
 
 
-def test_an_open_issue_is_commented(
-    tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where an issue is open there is no second one."""
-    monkeypatch.setattr(night, "open_issue", lambda: 12)
-    assert tell(tmp_path, "regressed") == 0
-    assert [call[:4] for call in calls] == [["gh", "issue", "comment", "12"]]
+@pytest.mark.parametrize("command", ["judge --results", "judge --kept", "keep --night"])
+def test_no_name_is_no_folder(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty name, as of a variable that is not set, is refused in one line."""
+    with pytest.raises(SystemExit) as stop:
+        night.main([*command.split(), ""])
+    assert stop.value.code == 2
+    assert "an empty name is no folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("value", VALUES.values(), ids=[*VALUES])
-def test_what_repeats_a_night_is_quoted(value: str) -> None:
-    """Whatever was typed for seeds is one word of the command that is to be pasted."""
-    commands = [
-        shlex.split(line) for line in night.repeat("nightly", value, "cuda", "local", "HEAD")
-    ]
-    (train,) = [words for words in commands if words[:3] == ["tox", "-e", "nightly"]]
-    assert train[train.index("--seeds") + 1 :] == [value]
-
-
-@pytest.mark.usefixtures("calls")
-def test_a_long_summary_is_cut(tmp_path: Path) -> None:
-    """GitHub takes no issue of more than 65536 characters: it is cut at a line, and says so."""
-    (tmp_path / "summary.md").write_text("| [Model1](report.md#model1) | 0.5 |\n" * 10_000)
-    assert tell(tmp_path, "regressed") == 0
-    text = (tmp_path / "issue.md").read_text()
-    assert 50_000 < len(text) < 65_536
-    assert text.endswith("| Model1 | 0.5 |\n\nCut: the job's page has all.")
-
-
-def test_judge(tmp_path: Path, calls: Calls) -> None:
-    """A kept baseline is the gate; with --freeze the notebook is, and the night replaces it."""
-    kept = tmp_path / "nights"
-    write(kept / "baseline", "runs/runs.parquet")
-    arguments = ["judge", "--results", str(tmp_path / "results"), "--kept", str(kept)]
-    assert night.main(arguments) == 0
-    against = ["--baseline", str(kept / "baseline")]
-    assert [call[3] for call in calls] == ["check", "render"]
-    assert all(call[-2:] == against for call in calls)
-    calls.clear()
-    write(kept / "new-baseline", "runs/runs.parquet", text="new")  # as `baseline freeze` would
-    assert night.main([*arguments, "--freeze"]) == 0
-    assert [call[3] for call in calls] == ["check", "render", "baseline"]
-    assert not any("--baseline" in call for call in calls)
-    assert (kept / "baseline" / "runs" / "runs.parquet").read_text() == "new"
+def test_a_users_own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders that are named like the packages are not run instead of them."""
+    for name in ("hnrnn", "bench", "reports"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    for module in ("bench", "reports"):
+        words = processes.python(["python", "-m", module, "--help"])
+        assert processes.run(words) == 0
+    assert subprocess.run([sys.executable, "-m", "reports"], check=False).returncode == 9
 
 
 def test_a_bare_python_is_enough() -> None:

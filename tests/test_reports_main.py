@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -195,6 +196,37 @@ def test_failed_and_diverged(tmp_path: Path) -> None:
     assert "Model5 nn seed 1 diverged" in report
     assert "RuntimeError: &lt;b&gt;&#124;planted&#124;&lt;/b&gt;" in report
     assert tables_of(report, 1)["Model5"][9][4].endswith("of 3")
+
+
+def test_no_link_leads_nowhere(tmp_path: Path) -> None:
+    """A job's page shows the summary alone: it links to no section of the report."""
+    render(tmp_path, [])
+    assert "](#model0)" in (tmp_path / "report" / "report.md").read_text("utf-8")
+    summary = (tmp_path / "report" / "summary.md").read_text("utf-8")
+    assert "| Model0 |" in summary
+    assert "](" not in summary
+
+
+def test_every_output_is_replaced_whole(tmp_path: Path) -> None:
+    """Nothing is written in place: what was there is whole until it is replaced, a FIFO too."""
+    render(tmp_path, [])
+    assert main(["check", "--results", str(tmp_path)]) == 3
+    report, before = tmp_path / "report", tmp_path / "before"
+    before.mkdir()
+    names = {path.name for path in report.iterdir()}
+    assert names >= {"verdict.json", "verdict.md", "verdict.xml", "summary.md", "overview.png"}
+    for name in names:
+        (report / name).write_text("old")
+        (before / name).hardlink_to(report / name)
+    (report / "verdict.md").unlink()
+    os.mkfifo(report / "verdict.md")
+    render(tmp_path, [])
+    assert main(["check", "--results", str(tmp_path)]) == 3
+    assert {path.name for path in report.iterdir()} == names
+    for name in names:
+        assert (before / name).read_text() == "old"
+        assert (report / name).is_file()
+        assert (report / name).read_bytes() != b"old"
 
 
 def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

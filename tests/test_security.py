@@ -27,7 +27,7 @@ from tests.hostile_data import VALUES
 from tests.test_html import CHROMIUM, run_chromium
 
 ROOT = Path(__file__).parents[1]
-LINKS = re.compile(r"(report\.md)?#model\d")
+LINKS = re.compile(r"#model\d")
 PICTURES = re.compile(r"[\w-]+\.png")
 MENTIONS = re.compile(r"@\w|#\d|https?://|www\.\w", re.IGNORECASE)
 

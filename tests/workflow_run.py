@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,10 @@ def load(name: str) -> dict[str, Any]:
     return {("on" if key is True else key): value for key, value in content.items()}
 
 
-def evaluate(text: str, inputs: Inputs) -> str:
-    """Return what an expression of ``env`` or ``with`` becomes."""
+def evaluate(text: str, inputs: Inputs, outputs: Mapping[str, str] | None = None) -> str:
+    """Return what an expression of ``env`` or ``with`` becomes; ``outputs`` are the night's."""
+    if match := re.fullmatch(r"\$\{\{ needs\.night\.outputs\.(\w+) \}\}", text):
+        return (outputs or {}).get(match[1], "")
     match = re.fullmatch(r"\$\{\{ inputs\.(\w+)(?: && '(.*?)')?(?: \|\| '(.*?)')? \}\}", text)
     if match:
         value, then, otherwise = inputs.get(match[1]), match[2], match[3]
@@ -67,6 +69,10 @@ class GitHub:
     """A repository with its branches, the artifacts of a run, and the calls of gh."""
 
     folder: Path
+    outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What each job hands on."""
+    number: int = 1
+    """Of the workflow's run."""
 
     @property
     def origin(self) -> Path:
@@ -147,7 +153,7 @@ class GitHub:
         workspace.mkdir()
         given = {name: evaluate(str(text), inputs) for name, text in workflow["env"].items()}
         environment = self.environment() | given
-        result = Result()
+        result, outcomes = Result(), dict[str, str]()
         for step in workflow["jobs"][job]["steps"]:
             condition = step.get("if")
             if (result.failed and not condition) or (
@@ -156,10 +162,12 @@ class GitHub:
                 continue
             name = step.get("name", step.get("uses"))
             result.ran.append(name)
+            outcomes[f"${{{{ steps.{step.get('id')}.outcome }}}}"] = "success"
             if "uses" in step:
                 self.act(step, workspace)
                 continue
-            own = {k: evaluate(v, inputs) for k, v in step.get("env", {}).items()}
+            night = self.outputs.get("night")
+            own = {k: evaluate(v, inputs, night) for k, v in step.get("env", {}).items()}
             script = self.folder / "step.sh"
             script.write_text(step["run"], encoding="utf-8")
             done = subprocess.run(
@@ -174,6 +182,9 @@ class GitHub:
             result.printed += done.stdout
             if done.returncode:
                 result.failed.append(name)
+                outcomes[f"${{{{ steps.{step.get('id')}.outcome }}}}"] = "failure"
+        handed = workflow["jobs"][job].get("outputs", {})
+        self.outputs[job] = {key: outcomes.get(text, "skipped") for key, text in handed.items()}
         summary = Path(environment["GITHUB_STEP_SUMMARY"])
         result.summary = summary.read_text(encoding="utf-8")
         return result
@@ -195,6 +206,7 @@ class GitHub:
             "GITHUB_SERVER_URL": "https://github.invalid",
             "GITHUB_REPOSITORY": "owner/name",
             "GITHUB_RUN_ID": "7",
+            "GITHUB_RUN_NUMBER": str(self.number),
             "GITHUB_SHA": self.git("rev-parse", "main", cwd=self.origin),
             "STAND_IN_LOG": str(self.folder / "gh.jsonl"),
             "STAND_IN_ISSUES": str(self.folder / "issues.json"),

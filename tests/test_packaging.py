@@ -1,0 +1,63 @@
+"""What an installed package has: its data and its commands; ``tests.wheel`` tries them out."""
+
+from __future__ import annotations
+
+import configparser
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from reports import findings, judgement, proof
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_every_package_is_named() -> None:
+    """A folder with modules in it is installed."""
+    folders = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for package in ("hnrnn", "bench", "reports")
+        for path in (ROOT / package).rglob("__init__.py")
+    }
+    assert folders == set(PROJECT["tool"]["setuptools"]["packages"])
+
+
+def test_what_reports_read_is_packaged() -> None:
+    """The findings, the published seeds and the measured rates are part of the package."""
+    data = PROJECT["tool"]["setuptools"]["package-data"]
+    packaged = {
+        path
+        for package, patterns in data.items()
+        for pattern in patterns
+        for path in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+    published = set(judgement.PUBLISHED_RUNS.glob("*/*.parquet"))
+    assert len(published) == 3
+    assert packaged >= {findings.ACCEPTED_FILE, proof.NULLS, proof.FAULTS, *published}
+
+
+@pytest.mark.parametrize("name", PROJECT["project"]["scripts"])
+def test_commands(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command is there, and speaks of itself by the name by which it was called."""
+    entry = EntryPoint(name, PROJECT["project"]["scripts"][name], "console_scripts")
+    main = entry.load()
+    as_module = f"python -m {entry.module.removesuffix('.__main__')}"
+    for called, program in ((f"/bin/{name}", name), ("/x/__main__.py", as_module)):
+        monkeypatch.setattr("sys.argv", [called, "--help"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 0
+        assert capsys.readouterr().out.startswith(f"usage: {program} [-h]")
+
+
+def test_no_setting_of_tox_has_a_path() -> None:
+    """The path of a clone may have spaces, at which pip splits what its variables say."""
+    environments = configparser.ConfigParser(interpolation=None)
+    environments.read(ROOT / "tox.ini")
+    assert "PIP_CONSTRAINT = constraints.txt" in environments["testenv"]["set_env"]
+    assert not any("{tox_root}" in s.get("set_env", "") for s in environments.values())
