@@ -18,7 +18,7 @@ from bench.faults import FAULTS
 from bench.fingerprint import instruction_set, numeric_fingerprint
 from bench.plan import UsageError
 from bench.records import LEARNER, Environment, Provenance
-from bench.sources import TRAINING_MODULES, path_of, source_sha256
+from bench.sources import LEFT_OUT, TRAINING_MODULES, path_of, source_sha256
 from hnrnn import corpus
 from hnrnn.settings import pinned_settings
 
@@ -116,7 +116,8 @@ def read_commit() -> tuple[str | None, bool | None]:
     if _command_output("git", "ls-files", "--error-unmatch", "__init__.py") is None:
         return None, None
     commit = _command_output("git", "rev-parse", "HEAD")
-    paths = [os.path.relpath(path_of(module), _folder()) for module in TRAINING_MODULES]
+    modules = (*TRAINING_MODULES, *LEFT_OUT)
+    paths = [os.path.relpath(path_of(module), _folder()) for module in modules]
     every_kind = ("--porcelain", "--untracked-files=all", "--ignored")
     changed = _command_output("git", "--no-optional-locks", "status", *every_kind, "--", *paths)
     return commit, None if commit is None or changed is None else bool(changed)

@@ -76,7 +76,8 @@ def _sound(
         if breach.rows.any():
             number = int(breach.rows.sum())
             reason = breach.reason or "no record is so"
-            named[f"{table} with {breach.what}"] = f"{reason} ({number} rows)"
+            rows = f"{number} row{'' if number == 1 else 's'}"
+            named[f"{table} with {breach.what}"] = f"{reason} ({rows})"
             sound &= ~breach.rows
     return sound
 

@@ -117,9 +117,11 @@ def test_only_training_code_is_dirty(checkout: Path) -> None:
         (checkout / name).write_text("changed")
     (checkout / "bench" / "night.py").write_text("changed = True\n")
     assert environment.read_commit() == (git(checkout, "rev-parse", "HEAD"), False)
-    with (checkout / "bench" / "backends" / "cell.py").open("a") as file:
-        file.write("# more\n")
-    assert environment.read_commit() == (git(checkout, "rev-parse", "HEAD"), True)
+    for name in ("bench/backends/cell.py", "bench/runner.py"):
+        with (checkout / name).open("a") as file:
+            file.write("# more\n")
+        assert environment.read_commit() == (git(checkout, "rev-parse", "HEAD"), True)
+        git(checkout, "checkout", "--", name)
 
 
 @pytest.mark.parametrize("ignored", [False, True])

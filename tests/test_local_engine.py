@@ -254,6 +254,7 @@ def test_interrupt_waits_for_a_record(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing can be stored any more the night is ended; what was stored stays."""
+    night = Night(tmp_path)
     write_file, written = store_module.write_file, []
 
     def write_until_full(path: Path, rows: object) -> None:
@@ -263,7 +264,6 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write_file(path, rows)
 
     monkeypatch.setattr(store_module, "write_file", write_until_full)
-    night = Night(tmp_path)
     why = r"nothing can be stored in .* any more: the disk is full \(No space left on device\)"
     with pytest.raises(Halted, match=why) as halted:
         night.run(run_all, jobs=1)

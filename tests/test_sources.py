@@ -17,6 +17,7 @@ from bench.records import ENSEMBLE, LEARNER
 from bench.sources import (
     ENSEMBLE_MODULES,
     LEARNER_MODULES,
+    LEFT_OUT,
     PLANTED_MODULES,
     TRAINING_MODULES,
     meaning,
@@ -25,21 +26,6 @@ from bench.sources import (
     source_sha256,
 )
 
-LEFT_OUT = {
-    "bench": "has a docstring and nothing else",
-    "bench.environment": "reads what is recorded; the threads that it sets are part of the id",
-    "bench.faults": "names and describes faults; what they do stands in bench.planting",
-    "bench.fingerprint": "computes what is part of the id",
-    "bench.grid": "names and describes backends",
-    "bench.parity": "decides whether a backend may train, not what a training computes",
-    "bench.plan": "makes runs, whose fields are part of the id",
-    "bench.records": "names and keeps what came out",
-    "bench.runner": "takes time and status of bench.fitting's trainings",
-    "bench.sources": "makes the hash",
-    "hnrnn": "names what is public, and the version",
-    "hnrnn.corpus": "its text is part of the id by its own hash",
-}
-"""Modules that are imported on the way to a training, and why they decide none of its numbers."""
 ON_A_GPU = ("bench.ensemble.kernels",)
 """Modules that are imported where there is a GPU with Triton, and are not here."""
 
