@@ -73,6 +73,7 @@ LEFT_OUT: Mapping[str, str] = MappingProxyType(
         "bench.runner": "takes time and status of bench.fitting's trainings",
         "bench.sources": "makes the hash",
         "hnrnn": "names what is public, and the version",
+        "hnrnn.archives": "unpacks a given copy of the text, which must equal the generated one",
         "hnrnn.corpus": "its text is part of the id by its own hash",
     }
 )

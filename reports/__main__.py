@@ -25,7 +25,7 @@ from reports.gates import LastNight
 from reports.judgement import Evidence, Judgement, judge
 from reports.past import Past, last_night, read_past
 from reports.ratios import latest, ratios
-from reports.reading import read, read_baseline
+from reports.reading import diverged_squares, read, read_baseline
 from reports.selection import Selection, epochs_started, select
 
 
@@ -97,7 +97,7 @@ def render_report(options: argparse.Namespace) -> int:
     if options.history is not None:
         past = read_past(options.history, evidence.baseline)
     paths = render(evidence, _output(options), past)
-    print(f"{paths[0]}, report.html, summary.md and {len(paths) - 3} pictures written")
+    print(f"{one_line(paths[0])}, report.html, summary.md and {len(paths) - 3} pictures written")
     return 0
 
 
@@ -121,7 +121,7 @@ def check(options: argparse.Namespace) -> int:
         print(one_line(note), file=sys.stderr)
     if judgement.confirmation_seeds:
         print(f"to confirm or clear it:\n  {verdict_section.confirmation_command(judgement)}")
-    print(f"{output / 'verdict.md'} written", file=sys.stderr)
+    print(f"{one_line(output / 'verdict.md')} written", file=sys.stderr)
     return judgement.exit_code
 
 
@@ -130,7 +130,7 @@ def _remember(folder: Path, night: Selection, judgement: Judgement) -> None:
         path = history.append(folder, history.summarise(night, judgement))
     except ValueError as error:
         raise UsageError(f"nothing to append to history {folder}: {error}") from error
-    print(f"{path} appended", file=sys.stderr)
+    print(f"{one_line(path)} appended", file=sys.stderr)
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -191,12 +191,17 @@ def freeze_baseline(options: argparse.Namespace) -> int:
         Problem("injected fault", f"every run was trained with {fault}")
         for fault in select(contents).runs["plant"].dropna().unique()
     ]
+    problems += [
+        Problem("diverged", f"every run of {square} diverged: nothing would be worse than that")
+        for square in diverged_squares(contents.runs)
+    ]
     if problems:
         raise UsageError(
             f"{options.results} cannot be a baseline ({'; '.join(map(str, problems[:5]))}"
             f"{'; ...' if len(problems) > 5 else ''}): complete it with `python -m bench run` first"
         )
-    print(f"{Store(options.results).compact(options.output)} frozen", file=sys.stderr)
+    frozen = Store(options.results).compact(options.output)
+    print(f"{one_line(frozen)} frozen", file=sys.stderr)
     return 0
 
 

@@ -36,6 +36,8 @@ PROVENANCE = [
     "source_sha256",
 ]
 """Columns in which the runs of a night have to be alike."""
+SHORT_RUNS = "short runs"
+"""The kind of the problem that no run went through its full recipe, as those of a smoke test."""
 SHOWN_CHARACTERS = 24
 """Of a value in one of them: the name of a device is short, and of a hash the first digits do."""
 
@@ -132,7 +134,7 @@ def _missing(runs: pd.DataFrame, expected: Iterable[Square]) -> list[Problem]:
     whole = is_whole(runs)
     short = runs[~whole & ~runs["status"].isin([FAILED, SKIPPED])]
     if len(short) and not whole.any():
-        return [Problem("short runs", f"no run went through the full recipe: {_passes(short)}")]
+        return [Problem(SHORT_RUNS, f"no run went through the full recipe: {_passes(short)}")]
     seeds_of: dict[Square, set[int]] = {}
     for row in runs.loc[whole, ["variant", "backend", "seed"]].to_dict(orient="records"):
         seeds_of.setdefault((row["variant"], row["backend"]), set()).add(row["seed"])

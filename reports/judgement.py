@@ -17,6 +17,7 @@ from reports import baseline as baselines
 from reports import gates, speed
 from reports.certificate import AGREES, DIFFERS, INCONCLUSIVE, Certificate, hold_against_notebook
 from reports.completeness import (
+    SHORT_RUNS,
     Problem,
     Square,
     find_notes,
@@ -220,7 +221,11 @@ def _decide(
 ) -> tuple[str, list[str]]:
     """Return the verdict with its reasons: what cannot be judged, then what failed."""
     if problems:
-        return INCOMPLETE, [str(problem) for problem in problems]
+        # A smoke test is no night. It is one that lacks everything where an earlier one is known.
+        known = evidence.baseline is not None or evidence.last is not None
+        smoke = not known and {problem.kind for problem in problems} == {SHORT_RUNS}
+        verdict = INCONCLUSIVE if smoke else INCOMPLETE
+        return verdict, [str(problem) for problem in problems]
     if comparison is None:
         return _decide_by_notebook(evidence, notebook)
     failed = [

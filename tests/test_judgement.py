@@ -90,6 +90,16 @@ def test_too_few_seeds() -> None:
     assert "159 a model are needed" in judgement.reasons[0]
 
 
+def test_a_smoke_test_is_no_night() -> None:
+    """Runs of one epoch alone say nothing; beside a baseline they leave out everything."""
+    contents = night(2)
+    short = replace(contents, runs=contents.runs.assign(epochs=1))
+    judgement = judged(Evidence(short))
+    reason = "short runs: no run went through the full recipe: 16 runs of 1 epoch"
+    assert (judgement.exit_code, judgement.reasons) == (4, (reason,))
+    assert judged(Evidence(short, night(20))).exit_code == 3
+
+
 def test_incomplete() -> None:
     """A failed run, a missing square and an unreadable file: each is named, and none agrees."""
     contents = night()

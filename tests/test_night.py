@@ -279,7 +279,7 @@ def test_no_name_is_no_folder(command: str, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit) as stop:
         night.main([*command.split(), ""])
     assert stop.value.code == 2
-    assert "an empty name is no folder" in capsys.readouterr().err
+    assert "must name a folder: it is empty" in capsys.readouterr().err
 
 
 def test_a_users_own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,12 +78,13 @@ def test_check_against_a_frozen_baseline(
     [
         ({"epochs": 1}, "short runs: no run went through the full recipe: 8 runs of 1 epoch"),
         ({"plant": "lr_times_3"}, "injected fault: every run was trained with lr_times_3"),
+        ({"status": "diverged"}, "diverged: every run of Model0 custom diverged"),
     ],
 )
 def test_what_cannot_be_a_baseline(
     options: dict[str, Any], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A smoke night, and one with a fault injected in every run, are refused."""
+    """A smoke night, one with a fault in every run, and one that diverged are refused."""
     store = Store(tmp_path / "night")
     store.prepare()
     for name in VARIANTS:

@@ -50,7 +50,8 @@ def test_a_good_and_a_bad_night(github: GitHub) -> None:
     steps = [step.get("name", step.get("uses")) for step in NIGHTLY["jobs"]["night"]["steps"]]
     assert night.ran == steps, "nothing is left out after a step that failed"
     confirming = "bench run --variants Model0 --backends custom --seeds 200-399"
-    assert f"{confirming} --results results/confirmation --device cuda" in night.printed
+    like_the_night = "--dtype float32 --initialisation ones --device cuda"
+    assert f"{confirming} {like_the_night} --results results/confirmation" in night.printed
     assert "inconclusive:\n  Model0 custom: accuracy is suspected to be worse" in night.printed
     assert "regressed:\n  Model0 custom" in night.printed
     assert "confirmed on fresh seeds" in night.summary
