@@ -182,7 +182,7 @@ def judge(options: argparse.Namespace) -> int:
     evidence = ["--results", str(options.results), "--history", str(options.kept / "history")]
     evidence += ["--baseline", str(baseline)] if against else []
     night = Judging(evidence, options.results / "report")
-    for name in (VERDICT, SUMMARY, NIGHT):
+    for name in (NIGHT, SUMMARY):
         (night.report / name).unlink(missing_ok=True)
     if against and (baseline / frozen.MANIFEST).exists():
         try:
