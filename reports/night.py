@@ -180,7 +180,7 @@ def judge(options: argparse.Namespace) -> int:
     evidence += ["--baseline", str(baseline)] if against else []
     evidence += ["--no-baseline"] if options.freeze else []
     night = Judging(evidence, options.results / "report")
-    for name in (VERDICT, SUMMARY, NIGHT):
+    for name in (NIGHT, SUMMARY):
         (night.report / name).unlink(missing_ok=True)
     if against and (baseline / frozen.MANIFEST).exists():
         try:

@@ -131,6 +131,14 @@ def test_a_problem_is_told(tmp_path: Path, calls: Calls) -> None:
     assert "- fresh seeds were not trained: exit code 2" in body(calls).splitlines()
 
 
+def test_files_of_two_nights_are_told(tmp_path: Path, calls: Calls) -> None:
+    """A verdict that is not the one with which ``judge`` ended does not agree."""
+    write(tmp_path, "inconclusive")
+    (tmp_path / "verdict.json").write_text('{"verdict": "agrees"}')
+    assert tell(tmp_path) == 0
+    assert titles(calls) == ["incomplete"]
+
+
 def test_an_open_issue_is_commented(
     tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,10 +228,12 @@ def test_a_foreign_summary_is_text(text: str, tmp_path: Path, calls: Calls) -> N
 def test_our_own_summary_is_kept(tmp_path: Path, calls: Calls) -> None:
     """What a summary is made of is still a heading, bold and a table, its data as they were."""
     write(tmp_path, "regressed")
-    table = "| model | a&#124;b |\n| :-- | --: |\n| Model1 | 0.5 |"
+    table = "| model &#64;&#8288;x | a&#124;b |\n| :-- | --: |\n| Model1 | 0.5 |"
     (tmp_path / "summary.md").write_text(f"# Title\n\n**Regressed.** By `x`.\n\n{table}\n")
     assert tell(tmp_path) == 0
     text = body(calls)
+    assert "\ufffd" not in text
+    table = table.replace("&#64;&#8288;", "@&#8288;&#8288;")
     assert f"# Title\n\n**Regressed.** By &#96;x&#96;.\n\n{table}" in text
 
 

@@ -21,6 +21,10 @@ COMMAND = ["python", "-m", "bench", "run", "--seeds", "200-399"]
 VERDICTS = {0: "agrees", 1: "regressed", 3: "incomplete", 4: "inconclusive"}
 
 
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
 @dataclass
 class Commands:
     """Stands in for the commands that ``judge`` carries out, and notes them."""
@@ -159,6 +163,28 @@ def test_whatever_fails_is_seen(
     assert not (tmp_path / "nights" / "baseline").exists()
 
 
+def test_what_an_earlier_call_left_does_not_count(
+    tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that is killed, or whose check says nothing, does not end as the one before it."""
+    assert judge(tmp_path) == 0
+    commands.verdicts = {}
+    assert judge(tmp_path) == 70
+
+    def killed(*_: object, **__: object) -> int:
+        raise Killed
+
+    commands.write(0)
+    commands.verdicts = VERDICTS
+    assert judge(tmp_path) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(night, "run", killed)
+        with pytest.raises(Killed):
+            judge(tmp_path)
+    commands.write(0)  # as a check that was still running might
+    assert titles(tmp_path, monkeypatch) == ["incomplete"]
+
+
 @pytest.mark.parametrize("missing", [*frozen.TABLES])
 def test_a_freeze_that_is_not_whole(
     missing: str, tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
@@ -177,10 +203,6 @@ def test_a_freeze_that_is_not_whole(
     commands.tables = lambda folder: write_tables(folder, "new")
     assert judge(tmp_path, "--freeze") == 0
     assert text_of(tmp_path / "nights" / "baseline") == "new"
-
-
-class Killed(BaseException):
-    """Nothing catches it, as nothing catches a kill."""
 
 
 @pytest.mark.parametrize("steps", range(1, 8))
