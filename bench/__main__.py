@@ -11,14 +11,15 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bench import night, plan
-from bench.arguments import make_parser, seeds_joined
-from bench.files import write_whole
-from bench.grid import BACKENDS, NOTEBOOK
-from bench.plan import PROFILES, UsageError, parse_names
-from bench.records import FAILED
+from bench.commands import run as night
+from bench.commands.options import make_parser, seeds_joined
+from bench.plan import plan
+from bench.plan.grid import BACKENDS, NOTEBOOK
+from bench.plan.plan import PROFILES, UsageError, parse_names
 from bench.signals import Terminated, terminable
-from bench.store import THROUGHPUT, Store, StoreError
+from bench.store.files import write_whole
+from bench.store.records import FAILED
+from bench.store.store import THROUGHPUT, Store, StoreError
 from bench.text import one_line
 from hnrnn.corpus import CorpusError
 from hnrnn.program import INTERRUPTED, show
@@ -67,8 +68,8 @@ def throughput(options: argparse.Namespace) -> int:
     # Before torch is loaded: its memory profiler speaks of itself otherwise.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-    from bench.environment import find_device
-    from bench.throughput import Effort, measure, summary
+    from bench.execution.environment import find_device
+    from bench.timing.throughput import Effort, measure, summary
 
     measurement = measure(
         variants,
@@ -94,8 +95,8 @@ def engines(options: argparse.Namespace) -> int:
     """Carry out ``bench engines``."""
     variants = parse_names(options.variants)
     plan.find_squares(variants, [NOTEBOOK])  # whatever is wrong with a name is said at once
-    from bench.engine_timing import as_markdown, compare
-    from bench.environment import find_device
+    from bench.execution.environment import find_device
+    from bench.timing.engine_timing import as_markdown, compare
 
     timed = compare(
         variants,
@@ -126,8 +127,8 @@ def compact(options: argparse.Namespace) -> int:
 
 def list_grid(options: argparse.Namespace) -> int:
     """Carry out ``bench list``."""
-    from bench import listing
-    from bench.environment import find_device, read_environment
+    from bench.commands import listing
+    from bench.execution.environment import find_device, read_environment
 
     device = find_device(options.device)
     grid = listing.squares(device)

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from bench.backends import IMPLEMENTATIONS
-from bench.environment import find_device, reproducible_settings
-from bench.grid import BACKENDS
-from bench.parity import check
-from bench.roofline import synchronise
-from bench.timing import PHASES, Session
+from bench.execution.environment import find_device, reproducible_settings
+from bench.execution.parity import check
+from bench.plan.grid import BACKENDS
+from bench.timing.roofline import synchronise
+from bench.timing.session import PHASES, Session
 from hnrnn.variants import VARIANTS
 
 DEVICE = find_device("auto")

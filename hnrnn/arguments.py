@@ -1,7 +1,7 @@
 """Command lines whose errors are one line, and the types of their options.
 
 A type says what a value must be, and its ``str`` says so in the help (``%(type)s``). Only the
-standard library is imported: ``reports.night`` runs on a bare Python.
+standard library is imported: ``reports.ci`` runs on a bare Python.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 DEVICES = ("auto", "cpu", "cuda")
 """What ``--device`` takes; ``auto`` is a GPU where there is one."""
 STORE_FOLDERS = ("runs", "epochs", "throughput", "unreadable")
-"""The folders that a results folder consists of; ``bench.store`` alone writes into them."""
+"""The folders that a results folder consists of; ``bench.store.store`` alone writes into them."""
 ROOM_CHARACTERS, ROOM_OF_TEMPORARY = 120, 20
 """Of what a command writes into a folder, and of what a temporary file has in its name besides."""
 LONGEST_VALUE, LONGEST_LINE = 200, 1000

@@ -11,22 +11,24 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.files import write_whole
-from bench.store import Contents, Store, StoreError
+from bench.store.files import write_whole
+from bench.store.store import Contents, Store, StoreError
 from bench.text import one_line
 from hnrnn import published
 from hnrnn.program import show
-from reports import history, verdict, verdict_section
-from reports.arguments import make_parser
-from reports.comparison import compare
-from reports.completeness import Problem, find_problems
-from reports.findings import FindingsError, read_findings
-from reports.gates import LastNight
-from reports.judgement import Evidence, Judgement, judge
-from reports.past import Past, last_night, read_past
-from reports.ratios import latest, ratios
-from reports.reading import diverged_squares, read, read_baseline
-from reports.selection import Selection, epochs_started, select
+from reports.commands.options import make_parser
+from reports.history import nights as history
+from reports.history.past import Past, last_night, read_past
+from reports.pages import machine as verdict
+from reports.pages import verdict_section
+from reports.runs.comparison import compare
+from reports.runs.completeness import Problem, find_problems
+from reports.runs.ratios import latest, ratios
+from reports.runs.reading import diverged_squares, read, read_baseline
+from reports.runs.selection import Selection, epochs_started, select
+from reports.verdict.findings import FindingsError, read_findings
+from reports.verdict.gates import LastNight
+from reports.verdict.judgement import Evidence, Judgement, judge
 
 
 class UsageError(Exception):
@@ -135,7 +137,7 @@ def _remember(folder: Path, night: Selection, judgement: Judgement) -> None:
 
 def plan(options: argparse.Namespace) -> int:
     """Carry out ``reports power``."""
-    from reports.planning import as_text, plan_seeds
+    from reports.verdict.seeds import as_text, plan_seeds
 
     plans = plan_seeds(select(read(options.results)).grid, options.drop / 100, options.power)
     if not plans:
@@ -148,7 +150,8 @@ def plan(options: argparse.Namespace) -> int:
 
 def prove(options: argparse.Namespace) -> int:
     """Carry out ``reports prove``."""
-    from reports import proof, rates
+    from reports.verdict import calibration as proof
+    from reports.verdict import rates
 
     try:
         pool = proof.whole_seeds(read(options.results))
@@ -223,7 +226,11 @@ def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[P
 
     Raises OutputError where ``output`` cannot be written.
     """
-    from reports import html, markdown, pictures  # loads matplotlib
+    from reports.pages import (
+        html,
+        pictures,  # loads matplotlib
+    )
+    from reports.pages import report as markdown
 
     if output.exists() and not output.is_dir():
         raise OutputError(f"output folder {output} is a file: name a folder")

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import bench.__main__
-import bench.arguments
+import bench.commands.options
 import hnrnn.__main__
 import reports.__main__
-import reports.arguments
-import reports.night
+import reports.ci.__main__
+import reports.commands.options
 
 Main = Callable[[Sequence[str]], int]
 
@@ -40,9 +40,9 @@ class Option:
 
 PARSERS: tuple[tuple[Main, argparse.ArgumentParser], ...] = (
     (hnrnn.__main__.main, hnrnn.__main__.make_parser()),
-    (bench.__main__.main, bench.arguments.make_parser(None)),
-    (reports.__main__.main, reports.arguments.make_parser(None)),
-    (reports.night.main, reports.night._parser()),
+    (bench.__main__.main, bench.commands.options.make_parser(None)),
+    (reports.__main__.main, reports.commands.options.make_parser(None)),
+    (reports.ci.__main__.main, reports.ci.__main__._parser()),
 )
 
 

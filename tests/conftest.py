@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.records import Record, Run
-from bench.runner import execute
-from bench.store import Store
+from bench.execution.runner import execute
+from bench.store.records import Record, Run
+from bench.store.store import Store
 
 torch.set_num_threads(1)
 os.environ["COLUMNS"] = "200"

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from bench.backends import IMPLEMENTATIONS
-from bench.grid import BACKENDS
-from bench.records import Run
-from bench.runner import execute
+from bench.execution.runner import execute
+from bench.plan.grid import BACKENDS
+from bench.store.records import Run
 from hnrnn.variants import VARIANTS
 
 SEED = 3

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bench.store import Store
+from bench.store.store import Store
 from hnrnn.models import build_model
 from hnrnn.published import MEASURES
-from reports.ranks import holm
-from reports.selection import select
+from reports.runs.selection import select
+from reports.statistics.ranks import holm
 
 DATA = Path(__file__).parent / "data"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bench.files import seal
-from reports import frozen
+from bench.store.files import seal
+from reports.ci import frozen
 
 
 def parquet(text: str) -> bytes:

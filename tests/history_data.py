@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from reports.history import SCHEMA
+from reports.history.nights import SCHEMA
 
 FIRST = pd.Timestamp("2026-01-02 03:04", tz="UTC")
 ACCURACY, ACCURACY_SD = 0.8, 0.02

@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from bench.parquet import write_file
-from bench.records import FAILED, RUNS_SCHEMA
-from bench.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
+from bench.store.parquet import write_file
+from bench.store.records import FAILED, RUNS_SCHEMA
+from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
 from hnrnn.variants import VARIANTS
-from reports import history
-from reports.rules import KNOWN
+from reports.history import nights as history
+from reports.runs.rules import KNOWN
 from tests.history_data import made_up_history
 from tests.report_data import made_up_record, throughput_rows
 

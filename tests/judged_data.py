@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bench.records import LEARNER
+from bench.store.records import LEARNER
 from hnrnn.published import MEASURES, tables
 from hnrnn.variants import VARIANTS
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from bench.engines.ledger import Ledger
 from bench.engines.work import Finished
-from bench.records import Run
-from bench.store import Store
+from bench.store.records import Run
+from bench.store.store import Store
 from tests.trainers import ENVIRONMENT, PROVENANCE, FaultyTrainer, made_up_run
 
 RUNS = [made_up_run(seed) for seed in range(4)]

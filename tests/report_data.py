@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bench.records import (
+from bench.store.records import (
     LEARNER,
     OK,
     SKIPPED,

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bench import plan
-from bench.arguments import make_parser, seeds_joined
-from bench.parquet import write_file
-from bench.records import EPOCHS_SCHEMA, OK, RUNS_SCHEMA, Outcome, Run, recipe, run_id
-from bench.store import THROUGHPUT, Contents, Store
+from bench.commands.options import make_parser, seeds_joined
+from bench.plan import plan
+from bench.store.parquet import write_file
+from bench.store.records import EPOCHS_SCHEMA, OK, RUNS_SCHEMA, Outcome, Run, recipe, run_id
+from bench.store.store import THROUGHPUT, Contents, Store
 from hnrnn.published import MEASURES, tables
 from hnrnn.variants import VARIANTS
 from tests.report_data import ENVIRONMENT, PROVENANCE, START, throughput_rows
@@ -69,7 +69,7 @@ def time_backends(results: str) -> None:
     rows = pd.concat(frames, ignore_index=True)
     table = pa.Table.from_pandas(rows, preserve_index=False)
     table = pa.Table.from_pylist(table.to_pylist(), schema=table.schema)
-    from bench.records import THROUGHPUT_SCHEMA
+    from bench.store.records import THROUGHPUT_SCHEMA
 
     write_file(store.path(THROUGHPUT, "m"), table.cast(THROUGHPUT_SCHEMA))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from tests.places import ROOT
 from tests.repositories import git
 
-ROOT = Path(__file__).parent.parent
 FILES = (
     ".ci/run",
     "tox.ini",

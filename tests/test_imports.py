@@ -24,21 +24,21 @@ def modules_after(statement: str) -> set[str]:
         ("import hnrnn.training, hnrnn.facts, hnrnn.__main__", {"bench", "reports"}),
         ("import hnrnn.published, hnrnn.variants", {"torch", "fastai"}),
         (
-            "import bench.records, bench.store, bench.plan, bench.faults",
+            "import bench.store.records, bench.store.store, bench.plan.plan, bench.plan.faults",
             {"torch", "fastai", "reports"},
         ),
         (
-            "import bench.__main__, bench.night, bench.engines.local, bench.progress",
+            "import bench.__main__, bench.commands.run, bench.engines.local, bench.engines.progress",
             {"torch", "fastai", "reports", "ray"},
         ),
-        ("import bench.runner, bench.ensemble.training", {"reports"}),
+        ("import bench.execution.runner, bench.ensemble.training", {"reports"}),
         (
-            "import reports.envelope, reports.ranks, reports.permutation, reports.power",
+            "import reports.statistics.envelope, reports.statistics.ranks, reports.statistics.permutation, reports.statistics.power",
             {"torch", "fastai", "pandas", "bench", "matplotlib"},
         ),
         (
-            "import reports.__main__, reports.markdown, reports.figures",
-            {"torch", "fastai", "bench.runner", "bench.environment"},
+            "import reports.__main__, reports.pages.report, reports.figures.models",
+            {"torch", "fastai", "bench.execution.runner", "bench.execution.environment"},
         ),
     ],
 )

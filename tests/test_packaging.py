@@ -5,13 +5,13 @@ from __future__ import annotations
 import configparser
 import tomllib
 from importlib.metadata import EntryPoint
-from pathlib import Path
 
 import pytest
 
-from reports import findings, judgement, proof
+from reports.verdict import calibration as proof
+from reports.verdict import findings, judgement
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.engines.work import Trainer
-from bench.records import (
+from bench.store.records import (
     OK,
     Environment,
     Epoch,

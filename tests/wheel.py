@@ -16,7 +16,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
+
 PACKAGES = ("hnrnn", "bench", "reports")
 TRAINING = ("run", "--profile", "smoke", "--variants", "Model0", "Model5", "--seeds", "1")
 TIMING = ("throughput", "--profile", "smoke", "--variants", "Model5", "--backends", "nn")

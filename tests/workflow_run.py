@@ -20,7 +20,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
+
 WORKFLOWS = ROOT / ".github" / "workflows"
 SHELL = ["bash", "-e"]
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@example.invalid", "-c", "gc.auto=0")

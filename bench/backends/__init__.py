@@ -1,6 +1,6 @@
 """How a variant's recurrence is executed: one file a backend.
 
-What there is, without loading torch, stands in ``bench.grid``.
+What there is, without loading torch, stands in ``bench.plan.grid``.
 """
 
 from __future__ import annotations
@@ -32,4 +32,4 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
         )
     }
 )
-"""Implementation by the name of its backend; the names are those of ``bench.grid.BACKENDS``."""
+"""Implementation by the name of its backend; the names are those of ``bench.plan.grid.BACKENDS``."""

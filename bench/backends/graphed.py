@@ -13,9 +13,9 @@ import torch
 from fastai.callback.core import Callback, CancelBatchException
 from torch import Tensor, nn
 
+from bench.backends.cuda_graph import CudaGraph
 from bench.backends.custom_hoisted import CustomHoisted
 from bench.backends.nn import NN
-from bench.cuda_graph import CudaGraph
 from hnrnn.models import FullyConnected
 from hnrnn.training import BETAS, EPS, WEIGHT_DECAY
 from hnrnn.variants import Variant

@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
-from bench.plan import UsageError
-from bench.records import ENSEMBLE, LEARNER
+from bench.plan.plan import UsageError
+from bench.store.records import ENSEMBLE, LEARNER
 
 LOCAL = "local"
 

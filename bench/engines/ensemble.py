@@ -8,8 +8,8 @@ from dataclasses import replace
 from bench.engines import local
 from bench.engines.ledger import Ledger
 from bench.engines.work import Finished, Site, Task, Trainer, Watcher
-from bench.plan import expected_cost
-from bench.records import ENSEMBLE, Run
+from bench.plan.plan import expected_cost
+from bench.store.records import ENSEMBLE, Run
 
 MOST_SEEDS = {"cpu": 32, "cuda": 1024}
 """Of a task, by device: what is lost where a worker is, and what is waited for at the end."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from bench.engines.limits import Limits
 from bench.engines.work import Finished, Task
-from bench.records import (
+from bench.store.records import (
     DIVERGED,
     FAILED,
     SKIPPED,
@@ -23,7 +23,7 @@ from bench.records import (
     Run,
     run_id,
 )
-from bench.store import Store, StoreError
+from bench.store.store import Store, StoreError
 
 
 @dataclass

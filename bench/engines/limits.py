@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bench.plan import expected_cost
-from bench.records import Run
+from bench.plan.plan import expected_cost
+from bench.store.records import Run
 
 
 @dataclass(frozen=True)

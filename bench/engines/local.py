@@ -19,7 +19,7 @@ from bench.engines.ledger import Ledger
 from bench.engines.process import serve
 from bench.engines.schedule import Schedule
 from bench.engines.work import Finished, Lost, Message, Site, Task, Trainer, Watcher
-from bench.records import Run
+from bench.store.records import Run
 
 STOP_SECONDS = 5.0
 """How long a killed process is waited for: one that the system does not let go is left to it."""
@@ -27,7 +27,7 @@ STOP_SECONDS = 5.0
 
 def survey(device: str, plant: str | None) -> Site:
     """Return what there is on this machine; raise DeviceError where the device is not here."""
-    from bench.environment import find_device  # loads torch
+    from bench.execution.environment import find_device  # loads torch
 
     found = find_device(device)
     environment = Trainer().read_environment(found, plant)

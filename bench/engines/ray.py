@@ -38,8 +38,8 @@ from bench.engines.work import (
     Watcher,
     describe,
 )
-from bench.plan import UsageError
-from bench.records import Run
+from bench.plan.plan import UsageError
+from bench.store.records import Run
 from hnrnn.program import accept_warnings
 
 OBJECT_STORE_BYTES = 2**27

@@ -1,6 +1,6 @@
 """The loop that engines share: runs go to workers, records to the ledger, lost runs once more.
 
-An exception in a run's training is part of its record, which ``bench.runner`` makes: the same run
+An exception in a run's training is part of its record, which ``bench.execution.runner`` makes: the same run
 would fail again, so it is not tried again. Where a run's worker dies, is broken (a CUDA error can
 leave a process with a context that is good for nothing) or comes to no end, the run is lost. It is
 tried once more, in a worker that has done nothing yet: what ended the first may have been the
@@ -18,8 +18,8 @@ from typing import Protocol
 from bench.engines.clock import AwakeClock
 from bench.engines.ledger import Attempt, Ledger, differences
 from bench.engines.work import Finished, Halted, Message, Ready, Task, Trained, Watcher
-from bench.records import Environment, Record
 from bench.signals import held
+from bench.store.records import Environment, Record
 
 ATTEMPTS = 2
 FAILED_STARTS = 3

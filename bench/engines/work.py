@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from bench.records import ENSEMBLE, LEARNER, Environment, Provenance, Record, Run
+from bench.store.records import ENSEMBLE, LEARNER, Environment, Provenance, Record, Run
 
 Task = tuple[Run, ...]
 """Runs that a worker is given together: one, or those of an ensemble."""
@@ -59,7 +59,7 @@ class Trainer:
 
     def moved(self, device: str) -> Self:
         """Return the trainer as it is on this machine, which is not the one that it was made on."""
-        from bench.environment import machine_facts
+        from bench.execution.environment import machine_facts
 
         if self.provenance is None:
             return self
@@ -67,7 +67,7 @@ class Trainer:
 
     def read_environment(self, device: str, plant: str | None) -> Environment:
         """Return the environment of runs on ``device`` with ``plant`` as it is in this process."""
-        from bench.environment import (  # loads torch and fastai, in the worker only
+        from bench.execution.environment import (  # loads torch and fastai, in the worker only
             read_environment,
             reproducible_settings,
             threads_of,
@@ -79,14 +79,14 @@ class Trainer:
     def carry_out(self, task: Task) -> tuple[Record, ...]:
         """Train a task's runs. What is raised means that the process is good for nothing more."""
         if self.engine == ENSEMBLE:
-            from bench.runner import execute_many
+            from bench.execution.runner import execute_many
 
             return tuple(execute_many(task, self.provenance))
         return tuple(self.train(run) for run in task)
 
     def train(self, run: Run) -> Record:
         """Train one run in this process."""
-        from bench.runner import execute
+        from bench.execution.runner import execute
 
         return execute(run, self.provenance)
 

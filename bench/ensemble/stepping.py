@@ -8,7 +8,7 @@ from dataclasses import fields
 from torch import Tensor
 
 from bench.backends.compiled import triton_obstacle
-from bench.cuda_graph import CudaGraph
+from bench.backends.cuda_graph import CudaGraph
 from bench.ensemble.batches import Batch
 from bench.ensemble.models import EnsembleModel
 from bench.ensemble.optimizer import AdamW

@@ -1,0 +1,76 @@
+"""``bench list``: every variant, every backend, and what can run here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from bench.backends import IMPLEMENTATIONS
+from bench.plan.grid import BACKENDS
+from hnrnn.variants import VARIANTS
+
+
+@dataclass(frozen=True)
+class Square:
+    """One variant on one backend."""
+
+    variant: str
+    backend: str
+    notebook: bool
+    """Whether the notebook runs the variant on this backend."""
+    runs_here: bool
+    obstacle: str | None
+    """Why it cannot run here, and what it would need."""
+    kernel: str | None
+    """What would execute the recurrence."""
+
+
+def squares(device: str) -> list[Square]:
+    """Return the whole grid as it is on ``device``, ``cpu`` or ``cuda``, variant by variant."""
+    return [_square(variant, backend, device) for variant in VARIANTS for backend in BACKENDS]
+
+
+def _square(variant: str, backend: str, device: str) -> Square:
+    if not BACKENDS[backend].executes(VARIANTS[variant]):
+        obstacle: str | None = f"has no {VARIANTS[variant].recurrence} recurrence"
+    else:
+        implementation = IMPLEMENTATIONS[backend]
+        obstacle = implementation.obstacle(device) or implementation.switched_off()
+    return Square(
+        variant=variant,
+        backend=backend,
+        notebook=VARIANTS[variant].backend == backend,
+        runs_here=obstacle is None,
+        obstacle=obstacle,
+        kernel=None if obstacle else IMPLEMENTATIONS[backend].kernel(VARIANTS[variant], device),
+    )
+
+
+def as_json(grid: list[Square]) -> str:
+    """Return the grid as a JSON list of objects, for programs."""
+    return json.dumps([asdict(square) for square in grid], indent=2)
+
+
+def as_text(grid: list[Square], device_text: str) -> str:
+    """Return the grid as a table for people, with the reasons and descriptions below."""
+    width = max(map(len, BACKENDS))
+    lines = [f"On {device_text}:", "", " " * width + "  " + "  ".join(VARIANTS)]
+    for backend in BACKENDS:
+        row = {square.variant: square for square in grid if square.backend == backend}
+        cells = (f"{_mark(row[variant]):^{len(variant)}}" for variant in VARIANTS)
+        lines.append(f"{backend:{width}}  {'  '.join(cells)}".rstrip())
+    lines += ["", "* the notebook's own, + runs here, x cannot run here, . no such recurrence", ""]
+    for name, backend_row in BACKENDS.items():
+        lines.append(f"{name:{width}}  {backend_row.description}")
+        obstacle = next((s.obstacle for s in grid if s.backend == name and _mark(s) == "x"), None)
+        if obstacle:
+            lines.append(f"{'':{width}}  cannot run here: {obstacle}")
+    return "\n".join(lines)
+
+
+def _mark(square: Square) -> str:
+    if not BACKENDS[square.backend].executes(VARIANTS[square.variant]):
+        return "."
+    if not square.runs_here:
+        return "x"
+    return "*" if square.notebook else "+"

@@ -1,0 +1,177 @@
+"""``bench run``: a night, the runs of a plan that are not stored yet, trained and stored."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.engines import ENGINES
+from bench.engines.ledger import Ledger
+from bench.engines.work import Finished, Halted, Site, Trainer
+from bench.plan import plan
+from bench.plan.grid import NOTEBOOK
+from bench.plan.plan import PROFILES, UsageError, parse_names, parse_seeds
+from bench.store.records import DIVERGED, ENSEMBLE, FAILED, SKIPPED, Environment, Run, run_id
+from bench.store.store import Store
+from bench.text import one_line
+from hnrnn import corpus as corpora
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out ``bench run``.
+
+    Returns 1 where a run failed, where the night was ended early, or where nothing could be done
+    here at all. Raises UsageError and its like before anything is trained where the arguments are
+    wrong.
+    """
+    grid = _grid(options)
+    for line in _empty_squares(grid, options):
+        print(f"passed over: {line}", file=sys.stderr)
+    corpora.load(options.data)  # raises where a given copy is another text
+
+    # Threads spin while they wait: several, as a plant may have, on few cores spin for minutes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # From here on torch is loaded: only once the arguments have been found good.
+    engine, settings = ENGINES[options.engine].load(), _settings(options)
+    site: Site = engine.survey(options.device, options.plant, **settings)
+    runs = plan.make_plan(**grid, device=site.device)
+    store = Store(options.results)
+    store.prepare()
+    missing = _missing(runs, site.environment, store)
+    stored = f"{len(runs) - len(missing)} stored already in {one_line(options.results)}"
+    place = f"{site.device} ({site.environment.device_name})"
+    print(f"{len(runs)} runs: {stored}, {len(missing)} to do on {place}", file=sys.stderr)
+    if not missing:
+        return 0
+    from bench.engines.progress import ProgressDisplay
+    from bench.execution.environment import read_provenance
+
+    provenance = read_provenance(site.device)
+    with ProgressDisplay(missing) as display:
+        ended, halt = _train(
+            engine,
+            missing,
+            Trainer(provenance, ENGINES[options.engine].trained_by),
+            Ledger(store, site.environment, provenance, fail_fast=options.fail_fast),
+            jobs=options.jobs or site.jobs,
+            watch=display,
+            say=display.say,
+            **settings,
+        )
+    print(closing_line(ended, options.results), file=sys.stderr)
+    if halt:
+        left = len(missing) - len(ended)
+        print(
+            f"stopped: {halt}; {left} run{'' if left == 1 else 's'} not done: the same command "
+            "goes on from there",
+            file=sys.stderr,
+        )
+        return 1
+    if len(missing) == len(runs) and all(result.status == SKIPPED for result in ended):
+        return 1
+    return 1 if any(result.status == FAILED for result in ended) else 0
+
+
+def _grid(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what ``plan.make_plan`` takes, but for the device, checked as far as can be."""
+    profile = PROFILES[options.profile]
+    if options.plant is not None and options.profile == "nightly":
+        raise UsageError(
+            "--plant: the nightly profile is never trained wrongly; use --profile quick or smoke"
+        )
+    _settings(options)
+    backends, engine = options.backends, ENGINES[options.engine].trained_by
+    if engine == ENSEMBLE:
+        _check_ensemble(options)
+        backends = [NOTEBOOK]
+    grid = {
+        "variants": parse_names(options.variants),
+        "backends": list(profile.backends) if backends is None else parse_names(backends),
+        "seeds": range(profile.seeds) if options.seeds is None else parse_seeds(options.seeds),
+        "dtype": options.dtype,
+        "initialisation": options.initialisation,
+        "epochs": profile.epochs,
+        "plant": options.plant,
+        "engine": engine,
+    }
+    # With the device as it was given: whatever is wrong with a name is said before torch is loaded.
+    plan.make_plan(**grid, device=options.device)
+    return grid
+
+
+def _check_ensemble(options: argparse.Namespace) -> None:
+    """Raise UsageError for what only single runs can do."""
+    for option, asked in (("backends", options.backends), ("plant", options.plant)):
+        if asked not in (None, [NOTEBOOK]):
+            raise UsageError(
+                f"--{option}: an ensemble trains the recipes on the notebook's own backends: leave "
+                f"--{option} away, or use --engine local"
+            )
+
+
+def _empty_squares(grid: dict[str, Any], options: argparse.Namespace) -> list[str]:
+    """Return a line for every reason why something that was named is not in the plan."""
+    lines = []
+    if options.backends is not None:
+        lines += plan.empty_squares(grid["variants"], grid["backends"])
+    squares = plan.find_squares(grid["variants"], grid["backends"])
+    return lines + plan.unplantable(squares, options.plant)
+
+
+def _missing(runs: Sequence[Run], environment: Environment, store: Store) -> list[Run]:
+    """Return the runs that are not finished in the store."""
+    ids = {run: run_id(run, environment) for run in runs}
+    finished = store.finished(ids.values())
+    return [run for run in runs if ids[run] not in finished]
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the engine is told that the others are not.
+
+    Raises UsageError where an option is given that is another engine's.
+    """
+    settings = {}
+    for engine in ENGINES.values():
+        for name in engine.settings:
+            value = getattr(options, name)
+            if engine.name == options.engine:
+                settings[name] = value
+            elif value is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(
+                    f"{option} is of --engine {engine.name}, not {options.engine}: leave it away"
+                )
+    return settings
+
+
+def _train(
+    engine: Any, runs: Sequence[Run], trainer: Trainer, ledger: Ledger, **arguments: Any
+) -> tuple[list[Finished], str | None]:
+    """Have the engine train ``runs``; return how each ended, and why the night did too early."""
+    try:
+        return engine.run_all(runs, trainer, ledger, **arguments), None
+    except Halted as halt:
+        return halt.ended, str(halt)
+
+
+def closing_line(ended: Sequence[Finished], results: Path) -> str:
+    """Return what a person has to know at the end: counts, and every run that is not as it was."""
+    runs: dict[str, list[Run]] = {}
+    for result in ended:
+        runs.setdefault(result.status, []).append(result.run)
+    failed, skipped = runs.get(FAILED, []), runs.get(SKIPPED, [])
+    diverged = runs.get(DIVERGED, [])
+    stored = len(ended) - len(failed) - len(skipped)
+    line = f"{stored} run{'' if stored == 1 else 's'} stored in {one_line(results)}"
+    if diverged:
+        line += f", {len(diverged)} of them diverged: {', '.join(r.label for r in diverged)}"
+    if failed:
+        line += f"; {len(failed)} failed: {', '.join(r.label for r in failed)}"
+    reasons = dict.fromkeys(one_line(result.error) for result in ended if result.status == SKIPPED)
+    if skipped:
+        line += f"; {len(skipped)} skipped: {'; '.join(reasons)}"
+    return line

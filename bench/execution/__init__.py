@@ -1,0 +1,1 @@
+"""One run: variant, backend and seed in, record out."""

@@ -1,0 +1,170 @@
+"""The software, device and settings of a run: put in place, and read back for its record."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fastai
+import torch
+
+import hnrnn
+from bench.execution.fingerprint import instruction_set, numeric_fingerprint
+from bench.execution.sources import LEFT_OUT, TRAINING_MODULES, path_of, source_sha256
+from bench.plan.faults import FAULTS
+from bench.plan.plan import UsageError
+from bench.store.records import LEARNER, Environment, Provenance
+from hnrnn import corpus
+from hnrnn.settings import pinned_settings
+
+THREADS = 1
+
+
+class DeviceError(UsageError):
+    """The device that was asked for is not here."""
+
+
+def find_device(name: str) -> str:
+    """Return ``cpu`` or ``cuda`` for ``auto``, ``cpu`` or ``cuda``.
+
+    Raises DeviceError where ``cuda`` is asked for and torch sees no GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("--device cuda: torch sees no GPU here; use --device cpu or auto")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
+def device_works(device: str) -> bool:
+    """Return whether this process can still compute on the device.
+
+    Many a CUDA error (an illegal address, a failed assertion, a card that is gone) stays: every
+    later call in the process fails with it. Others, as that memory is full, leave no trace.
+    """
+    if device != "cuda":
+        return True
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
+
+
+def threads_of(plant: str | None) -> int:
+    """Return how many CPU threads a run with ``plant``, or with nothing planted, is given."""
+    threads = FAULTS[plant].threads if plant else None
+    return threads or THREADS
+
+
+@contextmanager
+def reproducible_settings(threads: int = THREADS) -> Iterator[None]:
+    """Compute under ``hnrnn.settings`` and with ``threads`` CPU threads.
+
+    Afterwards, also after an exception, all is as it was.
+    """
+    threads_before = torch.get_num_threads()
+    try:
+        with pinned_settings():
+            torch.set_num_threads(threads)
+            yield
+    finally:
+        torch.set_num_threads(threads_before)
+
+
+def read_environment(device: str, plant: str | None = None, engine: str = LEARNER) -> Environment:
+    """Return the environment as torch reports it now, for runs on ``device`` with ``plant``."""
+    cuda = device == "cuda"
+    products: Any = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)
+    cudnn = torch.backends.cudnn.version() if cuda else None  # type: ignore[no-untyped-call]
+    return Environment(
+        device_name=torch.cuda.get_device_name() if cuda else _processor_name(),
+        torch_version=str(torch.__version__),
+        fastai_version=fastai.__version__,
+        cuda_version=torch.version.cuda if cuda else None,
+        cudnn_version=None if cudnn is None else str(cudnn),
+        threads=torch.get_num_threads(),
+        deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
+        tf32=any(operation.fp32_precision == "tf32" for operation in products),
+        data_sha256=corpus.generate().sha256,
+        source_sha256=source_sha256(planted=plant is not None, engine=engine),
+        instruction_set=instruction_set(device),
+        numeric_fingerprint=numeric_fingerprint(device),
+    )
+
+
+def read_provenance(device: str) -> Provenance:
+    """Return where runs made now come from; what cannot be known is None."""
+    commit, dirty = read_commit()
+    return Provenance(
+        package_version=hnrnn.__version__, commit=commit, dirty=dirty, **machine_facts(device)
+    )
+
+
+def read_commit() -> tuple[str | None, bool | None]:
+    """Return the commit of the code that trains, and whether that code differs from it.
+
+    Only a git repository that tracks this package counts: not one that the package merely lies in,
+    as an installed one does, nor the one that the environment names. Files that no training
+    imports may differ. Both are None where there is no such repository, or no git.
+    """
+    if _command_output("git", "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None, None
+    commit = _command_output("git", "rev-parse", "HEAD")
+    modules = (*TRAINING_MODULES, *LEFT_OUT)
+    paths = [os.path.relpath(path_of(module), _folder()) for module in modules]
+    every_kind = ("--porcelain", "--untracked-files=all", "--ignored")
+    changed = _command_output("git", "--no-optional-locks", "status", *every_kind, "--", *paths)
+    return commit, None if commit is None or changed is None else bool(changed)
+
+
+def machine_facts(device: str) -> dict[str, Any]:
+    """Return what of a ``Provenance`` is the machine's, and not the code's."""
+    query = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return {
+        "python_version": platform.python_version(),
+        "platform": platform.platform(),
+        "driver_version": _command_output(*query) if device == "cuda" else None,
+    }
+
+
+def _command_output(*command: str) -> str | None:
+    """Return what a command prints, run where the package lies; None where it cannot be run."""
+    try:
+        result = subprocess.run(
+            command,
+            cwd=_folder(),
+            env={name: value for name, value in os.environ.items() if not _names_repository(name)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
+
+
+def _folder() -> Path:
+    """Return where the package lies."""
+    return Path(hnrnn.__file__).parent
+
+
+def _names_repository(variable: str) -> bool:
+    """Whether an environment variable tells git where to look, as inside a git hook."""
+    return variable.startswith("GIT_") and not variable.startswith("GIT_CONFIG_")
+
+
+def _processor_name() -> str:
+    """Return the CPU's model name; the architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

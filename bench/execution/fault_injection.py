@@ -1,0 +1,230 @@
+"""What a planted fault does: ``hnrnn.training.fit``, gone wrong as ``bench.plan.faults`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from fastai.callback.core import Callback, CancelFitException, TrainEvalCallback
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner
+from torch import Tensor, nn
+
+from bench.plan.faults import FAULTS
+from hnrnn import corpus
+from hnrnn.models import Model
+from hnrnn.stream import Batch, numericalized
+from hnrnn.training import (
+    DTYPES,
+    LOSSES,
+    EpochRecorder,
+    Training,
+    fit,
+    initial_model,
+    weights_sha256,
+)
+from hnrnn.variants import Variant
+
+Fit = Callable[..., Training]
+"""Takes what ``bench.execution.runner`` gives to ``hnrnn.training.fit``, and trains."""
+
+
+def with_recipe(change: Callable[[Variant], Variant]) -> Fit:
+    """Return a ``fit`` by another recipe than the variant's."""
+    return lambda variant, **options: fit(change(variant), **options)
+
+
+def with_callback(make: Callable[[], Callback]) -> Fit:
+    """Return a ``fit`` with one more callback."""
+
+    def planted(
+        variant: Variant, *, callbacks: Sequence[Callback] = (), **options: Any
+    ) -> Training:
+        return fit(variant, callbacks=[*callbacks, make()], **options)
+
+    return planted
+
+
+def with_seed_0(variant: Variant, **options: Any) -> Training:
+    """Train with seed 0, whatever seed is given."""
+    return fit(variant, **(options | {"seed": 0}))
+
+
+class WeightDecay(Callback):  # type: ignore[misc]  # fastai has no types
+    """Give the optimizer another weight decay."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def before_fit(self) -> None:
+        """Set it once: no schedule touches it."""
+        self.opt.set_hyper("wd", self.value)
+
+
+class FixedMomentum(Callback):  # type: ignore[misc]
+    """Undo the schedule of the momentum."""
+
+    order, run_valid = 61, False  # after the schedule, which sets both hyperparameters at 60
+
+    def before_batch(self) -> None:
+        """Set what it starts with."""
+        self.opt.set_hyper("mom", 0.95)
+
+
+class StateReset(Callback):  # type: ignore[misc]
+    """Set the kept hidden state to zero before every batch."""
+
+    def before_batch(self) -> None:
+        """Forget the batch before."""
+        forget(self.model)
+
+
+class PassReset(Callback):  # type: ignore[misc]
+    """Set a kept hidden state to zero where fastai v2's ``ModelResetter`` does."""
+
+    def before_train(self) -> None:
+        """Forget the validation before."""
+        forget(self.model)
+
+    def before_validate(self) -> None:
+        """Forget the training before."""
+        forget(self.model)
+
+
+def forget(model: nn.Module) -> None:
+    """Set the model's kept hidden state to zero, if it keeps one."""
+    h = getattr(model, "h", None)
+    if isinstance(h, Tensor):
+        model.h = torch.zeros_like(h)
+
+
+class LaterTargets(Callback):  # type: ignore[misc]
+    """Move y by one token more."""
+
+    def before_batch(self) -> None:
+        """Drop each row's first target, and add the first of the next batch."""
+        (y,) = self.learn.yb
+        _, next_y = self.dl.batch(self.iter + 1)
+        self.learn.yb = (torch.cat([y[:, 1:], next_y[:, :1]], dim=1),)
+
+
+class BatchNormEval(Callback):  # type: ignore[misc]
+    """Leave BatchNorm in eval mode: it normalises by its running statistics, which stay."""
+
+    def before_train(self) -> None:
+        """Undo what the start of the pass has set."""
+        for module in self.model.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.eval()
+
+
+class ReversedRows(Callback):  # type: ignore[misc]
+    """Reverse the rows of every batch; those of a kept state, zero at first, follow."""
+
+    def before_batch(self) -> None:
+        """Reverse both sides."""
+        self.learn.xb = tuple(x.flip(0) for x in self.learn.xb)
+        self.learn.yb = tuple(y.flip(0) for y in self.learn.yb)
+
+
+class StopAfter(Callback):  # type: ignore[misc]
+    """End the fit after so many epochs, as if it went on: the schedule stays."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def after_epoch(self) -> None:
+        """End, if it is time."""
+        if self.epoch + 1 == self.epochs:
+            raise CancelFitException
+
+
+class ReadyBatches(list[Batch]):
+    """The batches of a pass, as a loader that fastai's ``DataLoaders`` can move."""
+
+    def to(self, device: torch.device) -> None:
+        """Move them to ``device``."""
+        self[:] = [(x.to(device), y.to(device)) for x, y in self]
+
+
+def lm_batches(numbers: npt.NDArray[np.int64], bptt: int, bs: int) -> ReadyBatches:
+    """Return a pass of fastai v2's ``LMDataLoader`` over ``numbers``, shape (tokens,).
+
+    The rows of its last batch are shorter than ``bptt``.
+    """
+    from fastai.text.data import LMDataLoader  # slow to load
+
+    loader = LMDataLoader([torch.from_numpy(numbers)], bs=bs, seq_len=bptt)
+    return ReadyBatches((x.as_subclass(Tensor), y.as_subclass(Tensor)) for x, y in loader)
+
+
+def with_fastai_v2_defaults(
+    variant: Variant,
+    *,
+    seed: int,
+    dtype: str,
+    device: str,
+    initialisation: str,
+    epochs: int,
+    convert: Callable[[Model], nn.Module],
+    callbacks: Sequence[Callback] = (),
+) -> Training:
+    """Train with all that fastai v2 does where the recipe is silent.
+
+    These are ``LMDataLoader``'s stream, ``ModelResetter``'s resets, ``Adam`` with eps 1e-5 and no
+    decay of BatchNorm and biases, and ``fit_one_cycle`` with its pct_start of 0.25.
+    """
+    model = initial_model(variant, seed, initialisation=initialisation)
+    model = model.to(device=device, dtype=DTYPES[dtype])
+    initial_weights_sha256 = weights_sha256(model)
+    _, *splits = numericalized(corpus.generate())
+    loaders = [lm_batches(numbers, variant.bptt, model.batch_size) for numbers in splits]
+    recorder, executed = EpochRecorder(), convert(model)
+    learner = Learner(
+        DataLoaders(*loaders, device=torch.device(device)),
+        executed,
+        loss_func=LOSSES[variant.loss],
+        cbs=[TrainEvalCallback(), recorder, PassReset(), StopAfter(epochs), *callbacks],
+        default_cbs=False,
+    )
+    silent = variant.pct_start == Variant.pct_start
+    learner.fit_one_cycle(
+        variant.epochs,
+        variant.learning_rate,
+        **({} if silent else {"pct_start": variant.pct_start}),
+    )
+    train_tokens = sum(x.numel() for x, _ in loaders[0])
+    return Training(variant, seed, recorder.history, train_tokens, initial_weights_sha256, executed)
+
+
+PLANTED: Mapping[str, Fit] = MappingProxyType(
+    {
+        "lr_times_3": with_recipe(lambda v: replace(v, learning_rate=v.learning_rate * 3)),
+        "lr_over_3": with_recipe(lambda v: replace(v, learning_rate=v.learning_rate / 3)),
+        "weight_decay_0": with_callback(lambda: WeightDecay(0.0)),
+        "weight_decay_0.1": with_callback(lambda: WeightDecay(0.1)),
+        "state_reset": with_callback(StateReset),
+        "targets_off_by_one": with_callback(LaterTargets),
+        "bptt_70": with_recipe(lambda v: replace(v, bptt=70)),
+        "batchnorm_eval": with_callback(BatchNormEval),
+        "same_seed": with_seed_0,
+        "momentum_fixed": with_callback(FixedMomentum),
+        "fastai_v2_defaults": with_fastai_v2_defaults,
+        "threads_2": fit,  # ``bench.execution.environment`` sets the threads, and records them
+        "reordered_sum": with_callback(ReversedRows),
+    }
+)
+"""The ``fit`` by the name of its fault; the names are those of ``bench.plan.faults.FAULTS``."""
+
+
+def planted_fit(plant: str, variant: Variant, backend: str) -> Fit:
+    """Return the ``fit`` with a fault or control; raise ValueError where it does not apply."""
+    obstacle = FAULTS[plant].obstacle(variant, backend)
+    if obstacle:
+        raise ValueError(f"{plant} cannot be planted: {obstacle}")
+    return PLANTED[plant]

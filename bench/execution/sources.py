@@ -1,0 +1,171 @@
+"""The code that a run's numbers come from: which modules, and a hash of what they mean.
+
+``tests/bench/execution/test_sources.py`` holds the lists to what a training really imports.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+import hnrnn
+from bench.store.records import ENSEMBLE, LEARNER
+
+PACKAGES = ("bench", "hnrnn")
+LEARNER_MODULES: tuple[str, ...] = (
+    "bench.backends",
+    "bench.backends.cell",
+    "bench.backends.compiled",
+    "bench.backends.custom",
+    "bench.backends.custom_hoisted",
+    "bench.backends.graphed",
+    "bench.backends.implementation",
+    "bench.backends.nn",
+    "bench.backends.nn_no_cudnn",
+    "bench.backends.recurrence",
+    "bench.backends.cuda_graph",
+    "bench.execution.fitting",
+    "hnrnn.cells",
+    "hnrnn.models",
+    "hnrnn.settings",
+    "hnrnn.stream",
+    "hnrnn.training",
+    "hnrnn.variants",
+    "hnrnn.vocab",
+)
+"""They train every run."""
+PLANTED_MODULES = ("bench.execution.fault_injection",)
+"""They train a run with an injected fault."""
+ENSEMBLE_MODULES = (
+    "bench.ensemble",
+    "bench.ensemble.batches",
+    "bench.ensemble.chunks",
+    "bench.ensemble.cross_entropy",
+    "bench.ensemble.elman",
+    "bench.ensemble.gru",
+    "bench.ensemble.kernels",
+    "bench.ensemble.models",
+    "bench.ensemble.normalisation",
+    "bench.ensemble.optimizer",
+    "bench.ensemble.parameters",
+    "bench.ensemble.pointwise",
+    "bench.ensemble.projection",
+    "bench.ensemble.stepping",
+    "bench.ensemble.training",
+)
+"""They train the runs of an ensemble."""
+TRAINING_MODULES = (*LEARNER_MODULES, *PLANTED_MODULES, *ENSEMBLE_MODULES)
+
+LEFT_OUT: Mapping[str, str] = MappingProxyType(
+    {
+        "bench": "has a docstring and nothing else",
+        "bench.execution.environment": "reads what is recorded; the threads that it sets are part of the id",
+        "bench.plan.faults": "names and describes faults; what they do stands in bench.execution.fault_injection",
+        "bench.execution.fingerprint": "computes what is part of the id",
+        "bench.plan.grid": "names and describes backends",
+        "bench.execution.parity": "decides whether a backend may train, not what a training computes",
+        "bench.plan.plan": "makes runs, whose fields are part of the id",
+        "bench.store.records": "names and keeps what came out",
+        "bench.execution.runner": "takes time and status of bench.execution.fitting's trainings",
+        "bench.execution.sources": "makes the hash",
+        "hnrnn": "names what is public, and the version",
+        "hnrnn.archives": "unpacks a given copy of the text, which must equal the generated one",
+        "hnrnn.corpus": "its text is part of the id by its own hash",
+    }
+)
+"""Modules that are imported on the way to a training, and why they decide none of its numbers."""
+
+NO_MEANING = ("kind", "type_comment", "type_ignores")
+"""Fields of the syntax tree that do not change what code does."""
+
+
+@cache
+def source_sha256(*, planted: bool = False, engine: str = LEARNER) -> str:
+    """Return the digest of what the modules mean that train a run.
+
+    It is the same for code that differs in comments, docstrings, layout or line ends, in every
+    version of Python that runs it, and wherever in its package a module lies.
+    """
+    modules = LEARNER_MODULES
+    if planted:
+        modules += PLANTED_MODULES
+    if engine == ENSEMBLE:
+        modules += ENSEMBLE_MODULES
+    digest = hashlib.sha256()
+    for name, path in sorted((short_name(module), path_of(module)) for module in modules):
+        digest.update(f"{name} {meaning(path.read_bytes())}\n".encode())
+    return digest.hexdigest()
+
+
+def path_of(module: str) -> Path:
+    """Return the file of a module of this project, without importing it."""
+    path = Path(hnrnn.__file__).parent.parent.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def short_name(module: str) -> str:
+    """Return a module's package and own name: ``bench.cell``, whatever room it is in."""
+    return f"{module.partition('.')[0]}.{module.rpartition('.')[2]}"
+
+
+def meaning(source: bytes | str) -> str:
+    """Return the syntax tree of ``source`` as text, without what does not change what it does.
+
+    ``ast.dump`` would name fields that only newer versions of Python have (``type_params``), and
+    leave out others where they are empty: here every field that is empty or None is left out.
+    Strings that stand alone, such as docstrings, are left out too. Imports are sorted, and name
+    this project's modules by ``short_name``, so that a module can be moved to another folder.
+    """
+    return _of_node(ast.parse(source))
+
+
+def _of_node(node: ast.AST) -> str:
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 ends some of them with an empty string
+        parts = [part for part in node.values if _of_value(part) != "Constant(value='')"]
+        return f"JoinedStr({_of_value(parts)})"
+    fields = (
+        f"{name}={_of_value(value)}"
+        for name, value in ast.iter_fields(node)
+        if name not in NO_MEANING and value is not None and value != []
+    )
+    return f"{type(node).__name__}({', '.join(fields)})"
+
+
+def _of_value(value: object) -> str:
+    if isinstance(value, ast.AST):
+        return _of_node(value)
+    if isinstance(value, list):
+        return f"[{', '.join(_of_items(value))}]"
+    return repr(value)
+
+
+def _of_items(values: Iterable[object]) -> list[str]:
+    """Return the items of a list: the imports of a body in order, then the rest as it is."""
+    imports, others = [], []
+    for value in values:
+        if isinstance(value, ast.Import | ast.ImportFrom):
+            imports.append(_of_import(value))
+        elif not _stands_alone(value):
+            others.append(_of_value(value))
+    return sorted(imports) + others
+
+
+def _stands_alone(value: object) -> bool:
+    """Whether this is a statement that is nothing but a string."""
+    return (
+        isinstance(value, ast.Expr)
+        and isinstance(value.value, ast.Constant)
+        and isinstance(value.value.value, str)
+    )
+
+
+def _of_import(node: ast.Import | ast.ImportFrom) -> str:
+    source = node.module if isinstance(node, ast.ImportFrom) else None
+    if source and source.partition(".")[0] in PACKAGES:
+        source = short_name(source)
+    names = sorted(_of_node(alias) for alias in node.names)
+    return f"{type(node).__name__}({source!r}, {', '.join(names)})"

@@ -1,0 +1,1 @@
+"""What there is to train: variants, backends, injected faults, and the runs of a call."""

@@ -1,0 +1,74 @@
+"""Faults that are planted in a training to see that a verdict finds them, and controls.
+
+Needs no torch. What each does stands in ``bench.execution.fault_injection``, under its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from bench.plan.grid import BACKENDS
+from hnrnn.variants import Variant
+
+STATELESS = ("Model0", "Model1", "Model2")
+"""Variants that keep no hidden state from batch to batch."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to train that is not the recipe's."""
+
+    name: str
+    description: str
+    control: bool = False
+    """Whether the mathematics stays the same, so that no verdict may change."""
+    needs_state: bool = False
+    """Whether it needs a model that keeps its hidden state."""
+    replaces_bptt: int | None = None
+    """The only bptt that it is another one for; None where it leaves bptt alone."""
+    threads: int | None = None
+    """CPU threads, where it changes them."""
+
+    def obstacle(self, variant: Variant, backend: str) -> str | None:
+        """Return why it cannot be planted in a variant on a backend; None if it can."""
+        if BACKENDS[backend].graphed:
+            return f"{backend} captures the training step that it would change"
+        if self.needs_state and variant.name in STATELESS:
+            return f"{variant.name} keeps no hidden state"
+        if self.replaces_bptt not in (None, variant.bptt):
+            return f"{variant.name} has bptt {variant.bptt}, not {self.replaces_bptt}"
+        return None
+
+
+_TABLE = (
+    Fault("lr_times_3", "The learning rate is three times the recipe's at every step."),
+    Fault("lr_over_3", "The learning rate is a third of the recipe's at every step."),
+    Fault("weight_decay_0", "Nothing is decayed, where the recipe's weight decay is 0.01."),
+    Fault("weight_decay_0.1", "The weight decay is 0.1, where the recipe's is 0.01."),
+    Fault(
+        "state_reset",
+        "The hidden state is set to zero before every batch, in training and validation.",
+        needs_state=True,
+    ),
+    Fault("targets_off_by_one", "Every target is one token later than it should be."),
+    Fault("bptt_70", "A row of a batch has 70 tokens, where the recipe has 20.", replaces_bptt=20),
+    Fault("batchnorm_eval", "BatchNorm stays in eval mode while the model is trained."),
+    Fault("same_seed", "Every run is trained with seed 0, whatever seed was asked for."),
+    Fault("momentum_fixed", "The momentum is 0.95 at every step, not in a cycle down to 0.85."),
+    Fault(
+        "fastai_v2_defaults",
+        "fastai v2's data loader, Adam, one-cycle schedule and resets of the hidden state.",
+    ),
+    Fault("threads_2", "Two CPU threads compute, where one does.", control=True, threads=2),
+    Fault(
+        "reordered_sum",
+        "The rows of every batch are reversed, so that all sums over them, the loss's too, "
+        "are taken in another order.",
+        control=True,
+    ),
+)
+
+FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _TABLE})
+"""Fault or control by name."""

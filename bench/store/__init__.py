@@ -1,0 +1,1 @@
+"""Records, and the parquet files that keep them."""

@@ -1,0 +1,214 @@
+"""A parquet file of rows in one of the schemas, written whole and sealed, read only where sound.
+
+How the bytes are kept whole is in ``bench.store.files``.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bench.store.files import is_changed, list_names, read_regular, seal, write_whole
+from bench.store.records import ADDED_COLUMNS, VERSION_KEY
+
+LARGEST_FILE_BYTES = 256 * 2**20
+"""Of a file that is read. A thousand seeds of every configuration are some 20 MiB."""
+LARGEST_DECODED_BYTES = 2**30
+"""Of a file's rows in memory."""
+VALUE_BYTES = 8
+"""Of a number or time, and of where a text begins and ends."""
+EARLIEST, LATEST = (
+    int(time.timestamp()) * 10**6
+    for time in (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
+)
+"""The times that Python can hold in every time zone, in microseconds of the epoch."""
+
+
+class UnreadableError(Exception):
+    """A file is not whole, or of another schema."""
+
+
+class NewerSchemaError(UnreadableError):
+    """A file is whole, and of a schema version that is not known here."""
+
+
+def as_table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    """Return a frame in ``schema``, with every value that is no finite number as it is.
+
+    pandas has one NaN for what is no number and for what is not there. A column that takes nulls
+    is null there; in one that takes none it stays NaN. Raises ValueError or an ArrowException for
+    values that the schema cannot hold.
+    """
+    if frame.empty:
+        return schema.empty_table()
+    columns = [
+        pa.array(frame[field.name], field.type, from_pandas=True)
+        if field.nullable or not pa.types.is_floating(field.type)
+        else pa.array(frame[field.name].to_numpy(), field.type, from_pandas=False)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def write_file(path: Path, rows: pa.Table) -> None:
+    """Write a parquet file; a reader sees it whole or not at all.
+
+    The folder must be there. Raises OSError where it cannot be written to; ``path`` is then as it
+    was.
+    """
+    content = pa.BufferOutputStream()
+    pq.write_table(rows, content, compression="zstd", write_page_checksum=True)
+    write_whole(path, seal(content.getvalue().to_pybytes()), beside=True)
+
+
+def read_file(path: Path, schema: pa.Schema) -> pa.Table:
+    """Return a file's rows in ``schema``, of which the file may be an older version.
+
+    Raises UnreadableError where it is not whole, too large, or of a newer or another schema.
+    """
+    try:
+        content = read_regular(path, LARGEST_FILE_BYTES)
+        if is_changed(content):
+            raise UnreadableError("its checksum differs: it was changed after it was written")
+        parquet = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        version = _schema_version(parquet.schema_arrow, newest=int(schema.metadata[VERSION_KEY]))
+        _check_columns(parquet.schema_arrow, schema)
+        _check_size(content, parquet)
+        # A file is small: handing it to other threads would take longer than reading it.
+        rows = _migrate(parquet.read(use_threads=False), version, schema)
+        rows = rows if rows.schema.equals(schema) else rows.cast(schema)
+        rows = rows.replace_schema_metadata(schema.metadata)  # they are of this version now
+        rows.validate(full=True)  # text that is no UTF-8 would be found much later
+        _check_times(rows)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UnreadableError(" ".join(str(error).split()) or type(error).__name__) from error
+    return rows
+
+
+def parquet_names(folder: Path) -> list[str]:
+    """Return the names of a folder's parquet files, sorted, without the hidden ones.
+
+    Raises OSError where the folder cannot be read.
+    """
+    names = list_names(folder)
+    return [name for name in names if name.endswith(".parquet") and not name.startswith(".")]
+
+
+def upgrade_folder(folder: Path, schema: pa.Schema) -> int:
+    """Rewrite a folder's files of an older schema in ``schema``, and return how many there were.
+
+    Each is replaced whole: a reader sees the old file or the new one. What cannot be read stays as
+    it is. Raises NewerSchemaError for a file of a newer schema, and OSError where one cannot be
+    written.
+    """
+    count = 0
+    for path in (folder / name for name in parquet_names(folder)):
+        try:
+            before = path.stat()
+            if not _has_columns(path, schema):
+                rows = read_file(path, schema)
+                # Not over what another process has just put there: it has the columns already.
+                if os.path.samestat(before, path.stat()):
+                    write_file(path, rows)
+                    count += 1
+        except NewerSchemaError as error:
+            raise NewerSchemaError(f"{path}: {error}") from error
+        except (UnreadableError, FileNotFoundError):
+            continue
+    return count
+
+
+def _has_columns(path: Path, schema: pa.Schema) -> bool:
+    """Say whether a file has the columns of ``schema``, so that any reader takes both as one table.
+
+    Raises UnreadableError where it cannot be read.
+    """
+    try:
+        content = pa.BufferReader(read_regular(path, LARGEST_FILE_BYTES))
+        found = pq.ParquetFile(content).schema_arrow
+        _schema_version(found, newest=int(schema.metadata[VERSION_KEY]))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UnreadableError(str(error)) from error
+    return bool(found.equals(schema, check_metadata=False))
+
+
+def _schema_version(schema: pa.Schema, newest: int) -> int:
+    """Return the version that a file's schema names, ``newest`` being the newest known."""
+    text = (schema.metadata or {}).get(VERSION_KEY, b"")
+    if not text.isdigit():
+        raise UnreadableError("it names no schema version")
+    if int(text) > newest:
+        raise NewerSchemaError(
+            f"schema version {int(text)} is newer than {newest}, the newest that is known "
+            "here: read it with the hnrnn that wrote it"
+        )
+    return int(text)
+
+
+def _check_columns(found: pa.Schema, schema: pa.Schema) -> None:
+    """Raise UnreadableError for a column that is none of ours: it could hold anything."""
+    if found.equals(schema):
+        return
+    known = set(schema.names)
+    for field in found:
+        plain = pa.types.is_primitive(field.type) or _is_text(field.type)
+        if field.name not in known or not plain:
+            raise UnreadableError(f"it has a column {field.name} of {field.type}, as no record has")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _check_size(content: bytes, parquet: pq.ParquetFile) -> None:
+    """Raise UnreadableError where the rows would take too much memory, before they are decoded."""
+    metadata = parquet.metadata
+    packed = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
+    values = metadata.num_rows * metadata.num_columns * VALUE_BYTES
+    size = max(packed, values)
+    if size <= LARGEST_DECODED_BYTES < metadata.num_rows * packed:
+        # A text that stands once in the file may stand in every row: count what they would take.
+        size = values + sum(
+            _text_bytes(content, field.name)
+            for field in parquet.schema_arrow
+            if _is_text(field.type)
+        )
+    if size > LARGEST_DECODED_BYTES:
+        raise UnreadableError(
+            f"it unpacks to {size / 2**20:.1f} MiB or more, and "
+            f"{LARGEST_DECODED_BYTES / 2**20:g} MiB are the most that is read"
+        )
+
+
+def _text_bytes(content: bytes, name: str) -> int:
+    """Return the bytes of a column of text, each distinct text being unpacked only once."""
+    parquet = pq.ParquetFile(pa.BufferReader(content), read_dictionary=[name])
+    chunks = parquet.read([name], use_threads=False)[name].chunks
+    lengths = (pc.take(pc.binary_length(chunk.dictionary), chunk.indices) for chunk in chunks)
+    return sum(pc.sum(pc.cast(each, pa.int64())).as_py() or 0 for each in lengths)
+
+
+def _check_times(rows: pa.Table) -> None:
+    """Raise UnreadableError for a time that neither Python nor pandas can hold."""
+    for field in rows.schema:
+        if pa.types.is_timestamp(field.type):
+            ends = pc.min_max(rows[field.name].cast(pa.int64())).as_py()
+            if ends["min"] is not None and not EARLIEST <= ends["min"] <= ends["max"] <= LATEST:
+                raise UnreadableError(f"it has a time in {field.name} beyond the years 1 to 9999")
+
+
+def _migrate(rows: pa.Table, version: int, schema: pa.Schema) -> pa.Table:
+    """Return the rows with the columns that a file of ``version`` lacks."""
+    for since, columns in ADDED_COLUMNS.items():
+        for name, value in columns.items():
+            if version < since and name in schema.names:
+                field = schema.field(name)
+                values = pa.array([value] * len(rows), field.type)
+                rows = rows.add_column(schema.get_field_index(name), field, values)
+    return rows

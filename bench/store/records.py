@@ -1,0 +1,295 @@
+"""What the store keeps of runs, epochs and throughput; needs neither torch nor fastai."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, get_type_hints
+
+import pyarrow as pa
+
+from hnrnn.variants import VARIANTS
+
+SCHEMA_VERSION = 4
+VERSION_KEY = b"schema_version"
+"""Where a file's metadata says which schema it is of."""
+LEARNER = "learner"
+"""What trains a run that goes through ``bench.execution.runner.execute``: fastai's ``Learner``."""
+ENSEMBLE = "ensemble"
+"""What trains runs that go through ``bench.execution.runner.execute_many``: all their seeds at once."""
+ADDED_COLUMNS: dict[int, dict[str, str | None]] = {
+    2: {"plant": None, "gates": None},
+    3: {"engine": LEARNER},
+    4: {"instruction_set": None, "numeric_fingerprint": None},
+}
+"""Columns by the schema version that brought them, with the value that older files are given;
+``gates`` is one of the history of nights."""
+ID_VERSION = 2
+"""Of what an id is made from."""
+
+OK = "ok"
+DIVERGED = "diverged"
+"""A run that went to its end with a loss that is no finite number: a result too."""
+FAILED = "failed"
+SKIPPED = "skipped"
+"""A run whose backend cannot run where it was asked for; ``error`` says why."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of one variant on one backend with one seed: what is asked for."""
+
+    variant: str
+    backend: str
+    seed: int
+    dtype: str
+    initialisation: str
+    device: str
+    epochs: int
+    plant: str | None = None
+    """The fault or control that is planted, of ``bench.plan.faults``; None: the recipe as it is."""
+    engine: str = LEARNER
+    """What trains it: not where, but by which code."""
+
+    @property
+    def label(self) -> str:
+        """The run in a few words, for people."""
+        planted = "" if self.plant is None else f" with {self.plant}"
+        return f"{self.variant} {self.backend} seed {self.seed}{planted}"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The software, device and settings that a run's result depends on."""
+
+    device_name: str
+    torch_version: str
+    fastai_version: str
+    cuda_version: str | None
+    cudnn_version: str | None
+    threads: int
+    deterministic_algorithms: bool
+    tf32: bool
+    data_sha256: str
+    source_sha256: str
+    instruction_set: str | None = None
+    """What torch's own kernels are made for, as ``AVX2``; None in records of an older schema."""
+    numeric_fingerprint: str | None = None
+    """A hash of the bits that fixed operations give there; None in records of an older schema."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a run came from, beyond what its result depends on."""
+
+    package_version: str
+    commit: str | None
+    dirty: bool | None
+    python_version: str
+    platform: str
+    driver_version: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended; what a failed or skipped run does not have is None."""
+
+    status: str
+    kernel: str | None
+    """What executed the recurrence; None where the run did not go to its end."""
+    started_at: datetime
+    ended_at: datetime
+    total_seconds: float
+    error: str | None = None
+    train_seconds: float | None = None
+    valid_seconds: float | None = None
+    train_tokens_per_second: float | None = None
+    initial_weights_sha256: str | None = None
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of a run; the losses are mean cross-entropies in nats a token."""
+
+    run_id: str
+    variant: str
+    backend: str
+    seed: int
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    accuracy: float
+    train_seconds: float
+    valid_seconds: float
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What was timed: one phase of a training on one square of the grid, and what it takes once.
+
+    A square that could not be timed has no phase; ``error`` says why.
+    """
+
+    variant: str
+    backend: str
+    twin: bool
+    """Whether this is the reference backend once more, timed beside itself: the A/A comparison."""
+    dtype: str
+    device: str
+    status: str
+    error: str | None
+    kernel: str | None
+    phase: str | None = None
+    first_call_seconds: float | None = None
+    compile_seconds: float | None = None
+    """Of ``torch.compile``: the first call's time beyond that of a later one."""
+    capture_seconds: float | None = None
+    """Of a CUDA graph."""
+    peak_memory_bytes: int | None = None
+    """The most that a training step holds beyond weights, optimizer state and batch."""
+    parity_float64: float | None = None
+    """Largest difference from the reference; see ``bench.execution.parity``."""
+    parity_float32: float | None = None
+    parity_tf32: float | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One block of steps between two synchronisations."""
+
+    round: int
+    position: int
+    """The block's place in its round; the order is another in each."""
+    steps: int
+    tokens: int
+    wall_seconds: float
+    device_seconds: float | None
+    """Between CUDA events; None on a CPU."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One call of ``bench throughput``: everything that was timed side by side."""
+
+    measurement_id: str
+    started_at: datetime
+    environment: Environment
+    provenance: Provenance
+    samples: tuple[tuple[Timed, Sample | None], ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the ``throughput`` table: one a sample, one a square without any."""
+        shared = {"measurement_id": self.measurement_id, "started_at": self.started_at}
+        shared |= asdict(self.environment) | asdict(self.provenance)
+        nothing = {field.name: None for field in fields(Sample)}
+        return [
+            shared | asdict(timed) | (asdict(sample) if sample else nothing)
+            for timed, sample in self.samples
+        ]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run with its epochs, as the store keeps it."""
+
+    run_id: str
+    run: Run
+    environment: Environment
+    provenance: Provenance
+    outcome: Outcome
+    epochs: tuple[Epoch, ...]
+
+    def run_row(self) -> dict[str, Any]:
+        """Return the run's row of the ``runs`` table."""
+        parts = (self.run, self.environment, self.provenance, self.outcome)
+        row: dict[str, Any] = {"run_id": self.run_id}
+        for part in parts:
+            row |= asdict(part)
+        return row | recipe(self.run.variant) | {"epoch_rows": len(self.epochs)}
+
+    def epoch_rows(self) -> list[dict[str, Any]]:
+        """Return the run's rows of the ``epochs`` table."""
+        return [asdict(epoch) for epoch in self.epochs]
+
+
+def recipe(variant: str) -> dict[str, Any]:
+    """Return the recipe of a variant as columns: what its result depends on beside the code."""
+    found = VARIANTS[variant]
+    return {
+        "bptt": found.bptt,
+        "recipe_epochs": found.epochs,
+        "learning_rate": found.learning_rate,
+        "pct_start": found.pct_start,
+        "loss": found.loss,
+        "metric": found.metric,
+    }
+
+
+def run_id(run: Run, environment: Environment) -> str:
+    """Return the id of a run: a hash of everything that determines its result.
+
+    Equal content gives an equal id on every machine, so that a finished run is recognised.
+    """
+    content = asdict(run) | asdict(environment) | recipe(run.variant)
+    # A run as most are has the id that it has without these fields.
+    if run.plant is None:
+        del content["plant"]
+    if run.engine == LEARNER:
+        del content["engine"]
+    text = json.dumps(content | {"schema_version": ID_VERSION}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+_ARROW_TYPES = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    datetime: pa.timestamp("us", tz="UTC"),
+}
+
+
+def _schema_fields(record_type: type, *, nullable: bool = False) -> list[pa.Field]:
+    hints = get_type_hints(record_type)
+    result = []
+    for field in fields(record_type):
+        options = getattr(hints[field.name], "__args__", (hints[field.name],))
+        optional = nullable or type(None) in options
+        (kind,) = (option for option in options if option is not type(None))
+        result.append(pa.field(field.name, _ARROW_TYPES[kind], nullable=optional))
+    return result
+
+
+_METADATA = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
+RUNS_SCHEMA = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        *_schema_fields(Run),
+        *_schema_fields(Environment),
+        *_schema_fields(Provenance),
+        *_schema_fields(Outcome),
+        pa.field("bptt", pa.int64(), nullable=False),
+        pa.field("recipe_epochs", pa.int64(), nullable=False),
+        pa.field("learning_rate", pa.float64(), nullable=False),
+        pa.field("pct_start", pa.float64(), nullable=False),
+        pa.field("loss", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("epoch_rows", pa.int64(), nullable=False),
+    ],
+    metadata=_METADATA,
+)
+EPOCHS_SCHEMA = pa.schema(_schema_fields(Epoch), metadata=_METADATA)
+THROUGHPUT_SCHEMA = pa.schema(
+    [
+        pa.field("measurement_id", pa.string(), nullable=False),
+        pa.field("started_at", _ARROW_TYPES[datetime], nullable=False),
+        *_schema_fields(Timed),
+        *_schema_fields(Sample, nullable=True),
+        *_schema_fields(Environment),
+        *_schema_fields(Provenance),
+    ],
+    metadata=_METADATA,
+)

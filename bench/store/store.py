@@ -1,0 +1,299 @@
+"""The parquet store: one immutable file per run in ``runs`` and ``epochs``, and per measurement.
+
+The folders are plain parquet data sets: ``pandas.read_parquet("results/runs")`` reads all runs.
+How a file is written and read is in ``bench.store.parquet``. The epochs are written first: the file in
+``runs`` is what makes a run finished. What ``bench throughput`` measured together is one file in
+``throughput``. There are no locks: two writers of one run do the same work twice, and the record of
+one is kept. Nothing depends on a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from bench.store.files import PROBE, list_names, remove_leftovers, say_once
+from bench.store.pairing import pair
+from bench.store.parquet import (
+    NewerSchemaError,
+    UnreadableError,
+    as_table,
+    parquet_names,
+    read_file,
+    upgrade_folder,
+    write_file,
+)
+from bench.store.records import (
+    EPOCHS_SCHEMA,
+    FAILED,
+    RUNS_SCHEMA,
+    SKIPPED,
+    THROUGHPUT_SCHEMA,
+    Measurement,
+    Record,
+)
+
+RUNS, EPOCHS, THROUGHPUT, UNREADABLE = "runs", "epochs", "throughput", "unreadable"
+RUN_ORDER = ["variant", "backend", "seed", "run_id"]
+ORDERS = {
+    RUNS: RUN_ORDER,
+    EPOCHS: [*RUN_ORDER, "epoch"],
+    THROUGHPUT: ["started_at", "measurement_id"],
+}
+"""The order of the rows in a compacted store; samples keep their own within a measurement."""
+SCHEMAS = {RUNS: RUNS_SCHEMA, EPOCHS: EPOCHS_SCHEMA, THROUGHPUT: THROUGHPUT_SCHEMA}
+
+
+class StoreError(Exception):
+    """The results folder cannot be used, with what would be right."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a store holds: the rows that can be read, and the files that cannot, with the reason."""
+
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    throughput: pd.DataFrame
+    unreadable: dict[str, str]
+
+
+class Store:
+    """A results folder, for writing and for resuming."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def prepare(self, tables: Collection[str] = (RUNS, EPOCHS)) -> None:
+        """Make the tables' folders, see that they take files, and bring older files up to date.
+
+        What killed writers left there a day ago is removed. Raises StoreError where the folders
+        cannot be made or written into, where they hold files of a newer schema, and for runs in a
+        compacted store: its runs would not be found there, and be done again.
+        """
+        try:
+            if self.folder.exists() and not self.folder.is_dir():
+                raise StoreError(f"results folder {self.folder} is a file: name a folder")
+            if RUNS in tables and self.path(RUNS, RUNS).exists():
+                raise StoreError(f"results folder {self.folder} is a compacted copy: name another")
+            for table in tables:
+                folder = self.folder / table
+                folder.mkdir(parents=True, exist_ok=True)
+                # As a record is written: what does not work here is said before training.
+                write_file(folder / PROBE, SCHEMAS[table].empty_table())
+                (folder / PROBE).unlink(missing_ok=True)
+                remove_leftovers(folder)
+            self._upgrade()
+        except OSError as error:
+            raise self._not_writable(error) from error
+
+    def _upgrade(self) -> None:
+        """Give older files the columns that have come since, so that every folder is one table."""
+        try:
+            count = sum(upgrade_folder(self.folder / table, SCHEMAS[table]) for table in SCHEMAS)
+        except NewerSchemaError as error:
+            raise StoreError(f"{error}, or name another results folder") from error
+        if count:
+            say_once(f"{self.folder}: files of an older schema brought up to date: {count}")
+
+    def path(self, table: str, run_id: str) -> Path:
+        """Return where a run's file of a table is, or would be."""
+        return self.folder / table / f"{run_id}.parquet"
+
+    def write(self, record: Record) -> None:
+        """Write a run's two files; a reader sees each whole or not at all.
+
+        A run that is finished already stays as it is. Raises OSError where a file cannot be
+        written; the run is then not finished.
+        """
+        if self.finished([record.run_id]):
+            return
+        epochs = pa.Table.from_pylist(record.epoch_rows(), schema=EPOCHS_SCHEMA)
+        runs = pa.Table.from_pylist([record.run_row()], schema=RUNS_SCHEMA)
+        if len(epochs):
+            write_file(self.path(EPOCHS, record.run_id), epochs)
+        write_file(self.path(RUNS, record.run_id), runs)
+
+    def write_measurement(self, measurement: Measurement) -> None:
+        """Write a measurement's file; a reader sees it whole or not at all.
+
+        Raises StoreError where it cannot be written.
+        """
+        rows = pa.Table.from_pylist(measurement.rows(), schema=THROUGHPUT_SCHEMA)
+        try:
+            write_file(self.path(THROUGHPUT, measurement.measurement_id), rows)
+        except OSError as error:
+            raise self._not_writable(error) from error
+
+    def finished(self, run_ids: Iterable[str]) -> set[str]:
+        """Return those of ``run_ids`` that are stored whole, and neither failed nor skipped.
+
+        Every file is read before it is believed. One that cannot be read is put aside into the
+        ``unreadable`` folder, so that its run is done again and nothing is lost. Raises StoreError
+        where that cannot be done, or a file is whole and of a newer schema.
+        """
+        done = set()
+        for run_id in run_ids:
+            row = self._sound_rows(RUNS, run_id, row_count=1)
+            if row is None or row["status"][0].as_py() in (FAILED, SKIPPED):
+                continue
+            count = row["epoch_rows"][0].as_py()
+            if self._sound_rows(EPOCHS, run_id, row_count=count) is None:
+                self._put_aside(self.path(RUNS, run_id))
+            else:
+                done.add(run_id)
+        return done
+
+    def _sound_rows(self, table: str, run_id: str, row_count: int) -> pa.Table | None:
+        """Return the rows of a run's file; None where it is missing, or unsound and put aside."""
+        path = self.path(table, run_id)
+        if not path.exists():
+            return None
+        try:
+            rows = read_file(path, SCHEMAS[table])
+        except NewerSchemaError as error:
+            raise StoreError(f"{path}: {error}, or name another results folder") from error
+        except UnreadableError:
+            rows = None
+        if rows is None or rows["run_id"].to_pylist() != [run_id] * row_count:
+            self._put_aside(path)
+            return None
+        return rows
+
+    def _put_aside(self, path: Path) -> None:
+        aside = self.folder / UNREADABLE
+        target = aside / f"{path.parent.name}-{path.name}"
+        attempt = 1
+        try:
+            aside.mkdir(exist_ok=True)
+            while target.exists():
+                attempt += 1
+                target = aside / f"{path.parent.name}-{path.stem}-{attempt}{path.suffix}"
+            path.replace(target)
+        except FileNotFoundError:
+            pass  # another process has put it aside
+        except OSError as error:
+            raise self._not_writable(error) from error
+
+    def _not_writable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"cannot write to results folder {self.folder} ({error.strerror}): "
+            "name one that you may write to"
+        )
+
+    def read(self) -> Contents:
+        """Return everything that can be read, and name what cannot.
+
+        Epochs that no run's row claims, left by a run that was cut short between its two files, are
+        not read. Raises StoreError where there is no such folder, it cannot be read, or it holds
+        neither runs nor measurements.
+        """
+        tables, unreadable = self._read()
+        frames = {table: rows.to_pandas() for table, rows in tables.items()}
+        return Contents(frames[RUNS], frames[EPOCHS], frames[THROUGHPUT], unreadable)
+
+    def _read(self) -> tuple[dict[str, pa.Table], dict[str, str]]:
+        """Return the tables, and what cannot be read; otherwise as ``read``."""
+        try:
+            return self._read_tables(list_names(self.folder))
+        except OSError as error:
+            raise StoreError(
+                f"cannot read results folder {self.folder} ({error.strerror}): "
+                "name one that you may read"
+            ) from error
+
+    def _read_tables(self, names: list[str]) -> tuple[dict[str, pa.Table], dict[str, str]]:
+        if not names and not self.folder.is_dir():
+            raise StoreError(
+                f"no results folder {self.folder}: `python -m bench run --results {self.folder}` "
+                "makes one"
+            )
+        if RUNS not in names and THROUGHPUT not in names:
+            raise StoreError(
+                f"{self.folder} holds no runs folder: name a folder that `python -m bench run` made"
+            )
+        unreadable: dict[str, str] = {}
+        for name in list_names(self.folder / UNREADABLE):
+            if name.endswith(".parquet"):
+                unreadable[f"{UNREADABLE}/{name}"] = "put aside: delete it when you have seen it"
+        tables = {table: self._read_table(table, unreadable) for table in SCHEMAS}
+        tables[RUNS], tables[EPOCHS], cut = pair(tables[RUNS], tables[EPOCHS])
+        for run_id in cut:
+            unreadable.setdefault(f"{EPOCHS}/{run_id}.parquet", "missing or cut short")
+        if self.path(EPOCHS, EPOCHS).exists() and not self.path(RUNS, RUNS).exists():
+            unreadable[f"{RUNS}/{RUNS}.parquet"] = "missing: the store was not written to its end"
+        return tables, unreadable
+
+    def compact(self, folder: str | Path) -> Path:
+        """Write everything that can be read as one compressed file a table into a new store.
+
+        Returns the store's folder; this one stays as it is. Raises StoreError where a file cannot
+        be read, or the new store is not empty.
+        """
+        tables, unreadable = self._read()
+        if unreadable:
+            raise StoreError(f"cannot be read, and would be lost: {', '.join(unreadable)}")
+        target = Store(folder)
+        target._write_tables(tables)
+        return target.folder
+
+    def write_contents(self, contents: Contents) -> None:
+        """Write everything as ``compact`` does, with the same errors."""
+        frames = {RUNS: contents.runs, EPOCHS: contents.epochs, THROUGHPUT: contents.throughput}
+        self._write_tables({name: as_table(frames[name], SCHEMAS[name]) for name in frames})
+
+    def _write_tables(self, tables: Mapping[str, pa.Table]) -> None:
+        """Write each table as one file, in an order of its own, and the runs last.
+
+        A store without runs was cut short. Raises StoreError where this store is not empty, or
+        cannot be written.
+        """
+        if any(parquet_names(self.folder / table) for table in SCHEMAS):
+            raise StoreError(f"{self.folder} holds a store already: name a new folder")
+        written = [EPOCHS, *([THROUGHPUT] if len(tables[THROUGHPUT]) else []), RUNS]
+        self.prepare(written)
+        for table in written:
+            order = [(column, "ascending") for column in ORDERS[table]]
+            rows = tables[table].sort_by(order)  # stable
+            try:
+                write_file(self.path(table, table), rows)
+            except OSError as error:
+                raise self._not_writable(error) from error
+
+    def _read_table(self, table: str, unreadable: dict[str, str]) -> pa.Table:
+        """Return a table's sound rows; add the other files to ``unreadable``."""
+        files, not_read = read_folder(self.folder / table, SCHEMAS[table])
+        for name, rows in list(files.items()):
+            stem = name.removesuffix(".parquet")
+            # The first column is the id after which a file is named, unless it is compacted.
+            if stem != table and set(rows[0].to_pylist()) != {stem}:
+                not_read[name] = "it holds something else than its name says"
+                del files[name]
+        unreadable |= {f"{table}/{name}": reason for name, reason in not_read.items()}
+        rows = pa.concat_tables([SCHEMAS[table].empty_table(), *files.values()])
+        return rows.combine_chunks()  # one of many pieces is slow to filter
+
+
+def read_folder(folder: Path, schema: pa.Schema) -> tuple[dict[str, pa.Table], dict[str, str]]:
+    """Return the rows of every parquet file by its name, and why the others cannot be read.
+
+    No folder is one without files. Raises StoreError where the folder itself cannot be read.
+    """
+    files: dict[str, pa.Table] = {}
+    unreadable: dict[str, str] = {}
+    try:
+        names = parquet_names(folder)
+    except OSError as error:
+        raise StoreError(
+            f"cannot read folder {folder} ({error.strerror}): name one that you may read"
+        ) from error
+    for name in names:
+        try:
+            files[name] = read_file(folder / name, schema)
+        except UnreadableError as error:
+            unreadable[name] = str(error)
+    return files, unreadable

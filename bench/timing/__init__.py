@@ -1,0 +1,1 @@
+"""How long a step, a training and a whole engine take."""

@@ -1,0 +1,1 @@
+"""What a nightly CI does around the training: judge, keep, tell."""

@@ -1,0 +1,158 @@
+"""``tell``: an issue for a night that failed.
+
+What is said of the night comes from another machine: it is shown as text, and an issue is opened
+for whatever cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+from bench.text import one_line
+from reports.ci import foreign
+from reports.ci.processes import output, run
+
+VERDICT, NIGHT, SUMMARY = "verdict.json", "night.json", "summary.md"
+NO_VERDICT, INCOMPLETE = "no verdict", "incomplete"
+SILENT = ("agrees", "inconclusive")
+"""Verdicts that open no issue: nothing is wrong, or too little was run to say so."""
+KNOWN = (*SILENT, "regressed", "differs", INCOMPLETE)
+LABEL = "nightly"
+LONGEST_BODY = 60_000
+"""Characters: GitHub takes an issue of 65536."""
+MOST_PROBLEMS = 20
+
+MARKUP = re.compile(r"(\||\*\*|^#{1,6} )")
+"""What a foreign page may format: tables, bold, headings."""
+LIVE = re.compile(r"://|www\.|[@#]|\bGH-", re.IGNORECASE)
+"""What GitHub makes a link or a mention of, markup or not."""
+WORD_JOINER = "\u2060"
+"""Has no width: it keeps apart what GitHub would make a mention or a link of."""
+SPECIAL = re.compile(r"[^\w .,;:()+\-=%/'\"!?@#]|_")
+
+
+def tell(options: argparse.Namespace) -> int:
+    """Open an issue for a night that failed, or comment on the one that is open."""
+    verdict, problems = _tonight(options)
+    if verdict in SILENT:
+        print(f"{verdict}: no issue", file=sys.stderr)
+        return 0
+    body = _body(verdict, problems, options)
+    text = ("--body-file", "-")  # no file: the disk may be full
+    number = _open_issue()
+    if number is not None:
+        run(["gh", "issue", "comment", str(number), *text], check=True, text=body)
+        return 0
+    run(["gh", "label", "create", LABEL, "--force", "--color", "D55E00"])
+    title = ["--title", f"The nightly run failed: {verdict}", "--label", LABEL]
+    run(["gh", "issue", "create", *title, *text], check=True, text=body)
+    return 0
+
+
+def repeat(profile: str, seeds: str, device: str, engine: str, commit: str) -> list[str]:
+    """Return the commands that repeat a night, to be pasted into a clone."""
+    same = ["--profile", profile, "--device", device]
+    named = [f"--seeds={seeds}"] if seeds else []
+    commands = [
+        ["git", "switch", "--detach", commit],
+        ["git", "worktree", "add", "--detach", "nights", "origin/nights"],
+        ["tox", "-e", "nightly", "--", *same, "--engine", engine, *named],
+        ["tox", "-e", "throughput", "--", *same],
+        ["tox", "-e", "night", "--", "judge", "--device", device],
+    ]
+    return [shlex.join(command) for command in commands]
+
+
+def neutral(markdown: str) -> str:
+    """Return a foreign page as markdown that keeps its tables, bold and headings, and no more.
+
+    It has no link, image, mention, reference, HTML or code: what the page has of these is shown as
+    it is written. GitHub looks for mentions in the text that a page comes to, so that its
+    entities are read first.
+    """
+    return "\n".join(map(_neutral_line, markdown.splitlines()))
+
+
+def _neutral_line(line: str) -> str:
+    return "".join(
+        part if MARKUP.fullmatch(part) else _as_text(part) for part in MARKUP.split(line.strip())
+    )
+
+
+def _as_text(markdown: str) -> str:
+    text = html.unescape(markdown).replace(WORD_JOINER, "")
+    text = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.splitlines()))
+    text = LIVE.sub(lambda m: f"{m[0][0]}{WORD_JOINER}{m[0][1:]}{WORD_JOINER}", text)
+    return SPECIAL.sub(lambda m: f"&#{ord(m[0])};", text)
+
+
+def _tonight(options: argparse.Namespace) -> tuple[str, list[str]]:
+    """Return the night's verdict, and what else went wrong: then no verdict is silent."""
+    judged = foreign.read_json(options.report / VERDICT)
+    night = foreign.read_json(options.report / NIGHT)
+    verdict = judged.get("verdict")
+    if verdict not in KNOWN:
+        verdict = NO_VERDICT
+    problems = [
+        f"the step that {does} ended as {outcome!r}"
+        for does, outcome in (("trains", options.trained), ("times", options.timed))
+        if outcome != "success"
+    ]
+    told = night.get("problems")
+    if not isinstance(told, list) or night.get("verdict") != judged.get("verdict"):
+        problems.append("`judge` did not come to its end: it was killed, or its files are damaged")
+    else:
+        problems += map(str, told)
+    if verdict in SILENT and problems:
+        verdict = INCOMPLETE
+    return verdict, problems
+
+
+def _open_issue() -> int | None:
+    """Return the number of the open issue on a failed night; None where none is found."""
+    words = ["gh", "issue", "list", "--label", LABEL, "--state", "open", "--json", "number"]
+    try:
+        numbers = [int(issue["number"]) for issue in json.loads(output(words))]
+    except (subprocess.CalledProcessError, ValueError, LookupError, TypeError) as error:
+        print(f"open issues cannot be listed: {one_line(error)}", file=sys.stderr)
+        return None
+    return max(numbers, default=None)
+
+
+def _body(verdict: str, problems: Sequence[str], options: argparse.Namespace) -> str:
+    commit = os.environ.get("GITHUB_SHA", "HEAD")
+    commands = repeat(options.profile, options.seeds, options.device, options.engine, commit)
+    parts = [f"The verdict of tonight: **{verdict}**.", _where(os.environ)]
+    parts += ["\n".join(f"- {neutral(one_line(each))}" for each in problems[:MOST_PROBLEMS])]
+    parts += ["To repeat the night:", _fenced("\n".join(commands))]
+    try:
+        summary = foreign.read(options.report / SUMMARY).decode("utf-8", errors="replace")
+    except OSError as error:
+        parts.append(f"There is no summary: {neutral(one_line(error))}")
+    else:
+        parts.append(neutral(summary))
+    text = "\n\n".join(part for part in parts if part)
+    cut = text.rfind("\n", 0, LONGEST_BODY)
+    return text if len(text) <= LONGEST_BODY else f"{text[:cut]}\n\nCut: the job's page has all."
+
+
+def _fenced(text: str) -> str:
+    """Return text as a block of code, which it cannot leave."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _where(environment: Mapping[str, str]) -> str:
+    """Return where the run can be seen; nothing outside GitHub."""
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, number = (environment.get(name, "") for name in names)
+    return f"{server}/{repository}/actions/runs/{number}" if number else ""

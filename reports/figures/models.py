@@ -1,0 +1,286 @@
+"""The PNG figures. Equal data gives equal bytes: nothing random, no date in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+# First: it imports matplotlib.
+from reports.figures.drawing import own_settings
+
+# isort: split
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.patheffects import Normal, Stroke
+
+from bench.store.files import write_whole
+from hnrnn.published import MEASURES
+from hnrnn.variants import VARIANTS
+from reports.runs.curves import curves as run_curves
+from reports.runs.ratios import Ratio
+from reports.statistics.envelope import global_envelope
+
+# Okabe and Ito's colours, which colour-blind people tell apart.
+OURS = "#0072B2"
+NOTEBOOK = "#D55E00"
+FIELD = "#555555"
+UNIFORM = "#E69F00"
+TITLES = {"train_loss": "Training loss", "valid_loss": "Validation loss", "accuracy": "Accuracy"}
+DOTS_PER_INCH = 110
+GOLDEN_RATIO = (1 + 5**0.5) / 2
+PHASE_MARKS = {
+    "train_step": (-0.22, "o", True),
+    "forward": (0.02, "s", False),
+    "validation": (0.24, "^", False),
+}
+"""Offset from a backend's line, marker, and whether it is filled."""
+INK = 30
+"""Of all seeds' curves together, in curves of full strength: where there are more, each is fainter,
+so that what is drawn behind and among them stays visible."""
+MOST_INK, LEAST_INK = 0.5, 0.03
+"""Of a curve."""
+CROWD = 200
+"""Dots of a variant; where there are more, all are smaller and fainter."""
+EDGE = [Stroke(linewidth=4.5, foreground="white"), Normal()]
+"""Sets a line off from what it is drawn over."""
+
+
+@own_settings()
+def curves(
+    variant: str, epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame
+) -> Figure:
+    """Draw one variant: a panel a measure, with our seeds' curves and the notebook's, by epoch.
+
+    Behind them the 95% global envelope of all three panels together: the notebook's curve leaves
+    it where the whole-table test rejects it at 5%, before Holm's correction. ``field`` are other
+    people's published runs.
+    """
+    ours = epochs[epochs["variant"] == variant]
+    notebook = published[published["model"] == variant].set_index("epoch")
+    others = run_curves(field, variant, key="run")
+    seed_count = ours["seed"].nunique()
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    figure.suptitle(
+        f"{variant}: {VARIANTS[variant].description} "
+        f"({seed_count} seed{'' if seed_count == 1 else 's'})",
+        fontsize=14,
+    )
+    bounds = _envelope(variant, ours, published)
+    for axes, measure in zip(figure.subplots(1, 3), MEASURES, strict=True):
+        if measure in bounds:
+            low, high = bounds[measure]
+            axes.fill_between(range(len(low)), low, high, color=OURS, alpha=0.2, lw=0, zorder=2)
+        if len(others):
+            theirs = others[measure].to_numpy().T
+            axes.plot(theirs, color=FIELD, lw=0.9, ls=(0, (3, 1.5)), alpha=0.8, zorder=3)
+        _draw_curves(axes, ours, measure)
+        axes.plot(notebook.index, notebook[measure], "o-", color=NOTEBOOK, lw=2, ms=4.5, zorder=5)
+        axes.set_title(TITLES[measure], fontsize=12)
+        axes.set_xlabel("epoch")
+        axes.set_xlim(-0.3, VARIANTS[variant].epochs - 0.7)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.25)
+    handles = [
+        Line2D([], [], color=NOTEBOOK, marker="o", lw=2, ms=4.5, label="notebook"),
+        Line2D([], [], color=OURS, lw=2, label="our median"),
+        Line2D([], [], color=OURS, lw=0.6, alpha=0.6, label="each seed"),
+    ]
+    if bounds:
+        handles.append(Patch(color=OURS, alpha=0.2, lw=0, label="95% global envelope"))  # type: ignore[arg-type]
+    if len(others):
+        label = f"{len(others)} runs that others published"
+        handles.append(Line2D([], [], color=FIELD, lw=0.9, ls=(0, (3, 1.5)), label=label))
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=11)
+    return figure
+
+
+def _envelope(
+    variant: str, ours: pd.DataFrame, published: pd.DataFrame
+) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Return low and high by measure; nothing where there are no whole runs."""
+    table = run_curves(ours, variant)
+    if table.empty:
+        return {}
+    notebook = run_curves(published, variant, key="model")
+    bounds = global_envelope(table.to_numpy(), observed=notebook.to_numpy()[0])
+    low, high = (np.where(np.isfinite(bound), bound, np.nan) for bound in bounds)
+    epochs = VARIANTS[variant].epochs
+    return {
+        measure: (low[place * epochs :][:epochs], high[place * epochs :][:epochs])
+        for place, measure in enumerate(MEASURES)
+    }
+
+
+def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
+    table = ours.pivot_table(index="epoch", columns="seed", values=measure)
+    if table.empty:
+        axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="grey")
+        return
+    alpha = min(MOST_INK, max(LEAST_INK, INK / table.shape[1]))
+    axes.plot(table.index, table.to_numpy(), color=OURS, lw=0.6, alpha=alpha, zorder=1)
+    marker = "o" if len(table) == 1 else "none"
+    median = table.median(axis=1)
+    axes.plot(median, marker=marker, color=OURS, lw=2, zorder=4, path_effects=EDGE)
+
+
+@own_settings()
+def overview(epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame) -> Figure:
+    """Draw the final accuracy of every variant: a dot a seed, the notebook's and other people's."""
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    axes = figure.subplots()
+    names = list(VARIANTS)
+    most_seeds = epochs.groupby("variant")["seed"].nunique().max() if len(epochs) else 1
+    room = min(1.0, (CROWD / most_seeds) ** 0.4)
+    for position, name in enumerate(names):
+        last = VARIANTS[name].epochs - 1
+        ours = epochs[(epochs["variant"] == name) & (epochs["epoch"] == last)]
+        accuracy = np.sort(ours["accuracy"].to_numpy())
+        axes.scatter(
+            accuracy,
+            [position + offset for offset in _spread(len(accuracy))],
+            s=14 * room,
+            color=OURS,
+            alpha=0.55 * room,
+            lw=0,
+            zorder=2,
+        )
+        if len(accuracy):
+            middle = float(np.median(accuracy))
+            height = [position - 0.36, position + 0.36]
+            axes.plot([middle, middle], height, color=OURS, lw=2.5, path_effects=EDGE)
+        theirs = field[(field["model"] == name) & (field["epoch"] == last)]["accuracy"]
+        axes.plot(theirs, [position + 0.42] * len(theirs), "|", color=FIELD, ms=9, mew=1.4)
+        row = published[(published["model"] == name) & (published["epoch"] == last)]
+        axes.plot(
+            row["accuracy"], [position], "D", color=NOTEBOOK, ms=9, mec="white", mew=1.2, zorder=5
+        )
+    axes.set_yticks(range(len(names)), [f"{n}\n{VARIANTS[n].description}" for n in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel("validation accuracy after the last epoch", fontsize=11)
+    axes.grid(axis="x", alpha=0.25)
+    axes.set_title("Final accuracy: the notebook's one run among our seeds", fontsize=13)
+    figure.legend(
+        handles=[
+            Line2D([], [], color=NOTEBOOK, marker="D", ms=8, lw=0, label="notebook"),
+            Line2D([], [], color=OURS, marker="o", ms=4, lw=0, label="our seeds"),
+            Line2D([], [], color=OURS, lw=2.5, label="our median"),
+            Line2D([], [], color=FIELD, marker="|", ms=9, mew=1.4, lw=0, label="others' runs"),
+        ],
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+        fontsize=11,
+    )
+    return figure
+
+
+@own_settings()
+def eras(ones: pd.DataFrame, uniform: pd.DataFrame, field: pd.DataFrame) -> Figure:
+    """Draw final training loss and accuracy, a panel a variant: both starts of BatchNorm.
+
+    ``ones`` and ``uniform`` are epochs of our seeds whose BatchNorm weights start at 1, or are
+    drawn; ``field`` are other people's runs, which fall to one or the other.
+    """
+    figure = Figure(figsize=(13, 6.6), layout="constrained")
+    for name, axes in zip(VARIANTS, figure.subplots(2, 4).flat, strict=True):
+        for epochs, column, style in (
+            (ones, "variant", {"marker": "o", "color": OURS, "ms": 4, "alpha": 0.5}),
+            (uniform, "variant", {"marker": "s", "color": UNIFORM, "ms": 4, "alpha": 0.6}),
+            (field, "model", {"marker": "x", "color": "black", "ms": 6, "mew": 1.3}),
+        ):
+            final = epochs[
+                (epochs[column] == name) & (epochs["epoch"] == VARIANTS[name].epochs - 1)
+            ]
+            axes.plot(final["train_loss"], final["accuracy"], lw=0, mec=style["color"], **style)
+        axes.set_title(name, fontsize=12)
+        axes.grid(alpha=0.25)
+    for axes in figure.axes[4:]:
+        axes.set_xlabel("training loss after the last epoch")
+    for axes in figure.axes[::4]:
+        axes.set_ylabel("accuracy")
+    figure.legend(
+        handles=[
+            Line2D([], [], color=OURS, marker="o", ms=5, lw=0, label="ours, BatchNorm starts at 1"),
+            Line2D([], [], color=UNIFORM, marker="s", ms=5, lw=0, label="ours, drawn from U(0, 1)"),
+            Line2D([], [], color="black", marker="x", ms=6, lw=0, label="runs others published"),
+        ],
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=11,
+    )
+    return figure
+
+
+@own_settings()
+def backends(found: Sequence[Ratio]) -> Figure:
+    """Draw every backend's tokens per second as a ratio to the reference, a panel a variant.
+
+    The training step is the filled dot with its interval; forward and validation are hollow.
+    """
+    names = [name for name in VARIANTS if any(ratio.variant == name for ratio in found)]
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(3.6 * columns + 1.4, 2.9 * rows + 1.1), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, squeeze=False).flat
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    for name, axes in zip(names, panels, strict=False):
+        ratios = [ratio for ratio in found if ratio.variant == name]
+        labels = list(dict.fromkeys(_backend_label(ratio) for ratio in ratios))
+        axes.axvline(1, color="#888888", lw=1, zorder=1)
+        for ratio in ratios:
+            offset, marker, filled = PHASE_MARKS[ratio.phase]
+            y = labels.index(_backend_label(ratio)) + offset
+            color = OURS if ratio.phase == "train_step" else "#555555"
+            axes.plot([ratio.low, ratio.high], [y, y], color=color, lw=1.6, zorder=2)
+            face = color if filled else "white"
+            axes.plot(ratio.ratio, y, marker, color=color, mfc=face, ms=6.5, zorder=3)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set_ylim(len(labels) - 0.4, -0.6)
+        axes.set_title(f"{name} ({VARIANTS[name].recurrence})", fontsize=11.5)
+        axes.grid(axis="x", alpha=0.25)
+    figure.suptitle("Tokens a second, as a ratio to the reference backend", fontsize=13)
+    figure.legend(
+        handles=[
+            Line2D([], [], color=OURS, marker="o", ms=6.5, lw=1.6, label="training step, 95%"),
+            *(
+                Line2D([], [], color="#555555", marker=marker, mfc="white", lw=1.6, label=phase)
+                for phase, (_, marker, filled) in PHASE_MARKS.items()
+                if not filled
+            ),
+        ],
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=11,
+    )
+    return figure
+
+
+def _backend_label(ratio: Ratio) -> str:
+    return f"{ratio.backend} again" if ratio.twin else ratio.backend
+
+
+def _spread(count: int, height: float = 0.64) -> list[float]:
+    """Return offsets about 0 that keep ``count`` dots apart, the same ones every time.
+
+    The multiples of the golden ratio fill an interval evenly, in any number.
+    """
+    return [height * ((0.5 + dot * GOLDEN_RATIO) % 1 - 0.5) for dot in range(count)]
+
+
+@own_settings()
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all, without a date or a version in it."""
+    FigureCanvasAgg(figure)
+    png = BytesIO()
+    figure.savefig(png, dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+    write_whole(path, png.getvalue())

@@ -1,0 +1,231 @@
+"""The trend figures: one a variant, final accuracy and throughput of every backend by night."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+# First: it imports matplotlib.
+from reports.figures.drawing import own_settings
+
+# isort: split
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bench.plan.grid import reference_backend
+from hnrnn.variants import VARIANTS
+from reports.history.drift import Drift
+from reports.history.nights import Change, changes
+
+# Okabe and Ito's colours, their yellow, which is faint on white, replaced by a grey.
+BACKEND_STYLES = {
+    "nn": ("#0072B2", "o"),
+    "nn_no_cudnn": ("#000000", "P"),
+    "cell": ("#E69F00", "s"),
+    "custom": ("#009E73", "^"),
+    "custom_hoisted": ("#CC79A7", "D"),
+    "compiled": ("#D55E00", "v"),
+    "graphed": ("#56B4E9", "X"),
+    "graphed_loop": ("#888888", "p"),
+}
+"""Colour and marker."""
+MARK = "#555555"
+LABELLED = [
+    "device_name", "driver_version", "cuda_version", "cudnn_version", "torch_version",
+    "fastai_version",
+]  # fmt: skip
+"""Changes that get a line with a label; one of the training code alone gets a tick."""
+FEW_POINTS = 90
+"""Up to so many nights times backends, each point has its marker and error bar; more have a band
+and some markers, each backend's on other nights, so that lines that coincide stay visible."""
+MARKERS = 16
+"""About so many a line where there are many nights."""
+DATES = 9
+"""At most so many dates on the axis."""
+LABEL_ROWS = 3
+CHARACTER = 0.0078
+"""About the width of a character of a label, as a share of the panel's."""
+
+
+@own_settings()
+def trend(
+    variant: str,
+    history: pd.DataFrame,
+    drifts: Sequence[Drift] = (),
+    baseline: pd.DataFrame | None = None,
+) -> Figure:
+    """Draw a variant's nights: mean final accuracy above, throughput ratio, if timed, below.
+
+    ``history`` is as ``reports.history.nights.read`` returns it, ``drifts`` those of ``find_drifts``, and
+    ``baseline`` the ``moments`` of its grid. The nights stand side by side, however long the time
+    between them.
+    """
+    nights = list(history["night"].drop_duplicates().sort_values())
+    place = {night: number for number, night in enumerate(nights)}
+    own = history[history["variant"] == variant].sort_values("night")
+    own = own.assign(place=own["night"].map(place), se=own["accuracy_sd"] / np.sqrt(own["seeds"]))
+    own = own.assign(low=own["accuracy_mean"] - own["se"], high=own["accuracy_mean"] + own["se"])
+    figure, above, below = _panels(timed=bool(own["throughput_ratio"].notna().any()))
+    figure.suptitle(f"{variant}: {VARIANTS[variant].description}, night by night", fontsize=14)
+    backends = [name for name in BACKEND_STYLES if name in set(own["backend"])]
+    few = len(nights) * len(backends) <= FEW_POINTS
+    handles: list[Line2D | Patch] = []
+    for number, backend in enumerate(backends):
+        rows = own[own["backend"] == backend]
+        rank = (number, len(backends))
+        # Accuracies that coincide are seen as one line within the other.
+        width = 1.6 if few else 1.2 + 0.9 * (len(backends) - 1 - number)
+        _draw_line(above, rows, ("accuracy_mean", "low", "high"), rank, width, few=few)
+        if below is not None:
+            ratio = ("throughput_ratio", "throughput_ratio_low", "throughput_ratio_high")
+            _draw_line(below, rows, ratio, rank, width=1.6, few=few)
+        color, marker = BACKEND_STYLES[backend]
+        handles.append(Line2D([], [], color=color, marker=marker, lw=1.8, ms=6.5, label=backend))
+    handles += _draw_band(above, variant, own, baseline)
+    handles += _mark_drifts(above, [d for d in drifts if d.variant == variant], place)
+    panels = [above] if below is None else [above, below]
+    handles += _mark_changes(panels, history, place)
+    above.set_ylabel("final accuracy,\nmean ± standard error", fontsize=11)
+    if own["accuracy_mean"].isna().all():
+        above.text(0.5, 0.5, "no results", transform=above.transAxes, ha="center", color="grey")
+    if below is not None:
+        reference = reference_backend(VARIANTS[variant])
+        below.axhline(1, color="#888888", lw=1, zorder=1)
+        below.set_ylabel(f"throughput of a training\nstep, ratio to {reference}", fontsize=11)
+    for axes in panels:
+        axes.grid(alpha=0.25)
+    _label_nights(panels[-1], nights)
+    if handles:
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=11
+        )
+    return figure
+
+
+def _panels(*, timed: bool) -> tuple[Figure, Axes, Axes | None]:
+    """Return a figure with its panel of accuracies and, where something is timed, one below."""
+    figure = Figure(figsize=(12, 7 if timed else 4.6), layout="constrained")
+    if not timed:
+        return figure, figure.subplots(), None
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    return figure, above, below
+
+
+def _draw_line(
+    axes: Axes,
+    rows: pd.DataFrame,
+    columns: tuple[str, str, str],
+    rank: tuple[int, int],
+    width: float,
+    *,
+    few: bool,
+) -> None:
+    """Draw one backend: value, low and high by night; ``rank`` is its number among so many."""
+    value, low, high = columns
+    rows = rows.dropna(subset=[value])
+    if rows.empty:
+        return
+    number, count = rank
+    color, marker = BACKEND_STYLES[str(rows["backend"].iloc[0])]
+    # Markers stand beside one another: within a night, or on nights of their own.
+    x = rows["place"].to_numpy() + (few * (number - (count - 1) / 2) * min(0.12, 0.8 / count))
+    step = 1 if few else max(count, len(rows) // MARKERS)
+    start = 0 if few else number * step // count
+    axes.plot(x, rows[value], color=color, lw=width, zorder=3, solid_capstyle="round")
+    axes.plot(
+        x, rows[value], marker, color=color, ms=6, mec="white", mew=0.8, zorder=5,
+        markevery=(min(start, len(rows) - 1), step),
+    )  # fmt: skip
+    if few:
+        axes.vlines(x, rows[low], rows[high], color=color, lw=1.4, zorder=4)
+    else:
+        alpha = max(0.06, 0.25 / count)  # bands that coincide add up
+        axes.fill_between(x, rows[low], rows[high], color=color, alpha=alpha, lw=0, zorder=2)
+
+
+def _draw_band(
+    axes: Axes, variant: str, own: pd.DataFrame, baseline: pd.DataFrame | None
+) -> list[Patch]:
+    """Draw where 95% of the nights' means lie if nothing has changed, on the notebook's backend."""
+    backend = VARIANTS[variant].backend
+    if baseline is None or own.empty:
+        return []
+    rows = baseline[(baseline["variant"] == variant) & (baseline["backend"] == backend)]
+    seeds = own.loc[(own["backend"] == backend) & (own["seeds"] > 0), "seeds"]
+    if rows.empty or seeds.empty or np.isnan(rows["accuracy_sd"].iloc[0]):
+        return []
+    row = rows.iloc[0]
+    half = 1.96 * row["accuracy_sd"] * np.sqrt(1 / seeds.median() + 1 / row["seeds"])
+    mean = row["accuracy_mean"]
+    axes.axhspan(mean - half, mean + half, color="#888888", alpha=0.16, lw=0, zorder=0)
+    axes.axhline(mean, color="#888888", lw=1, zorder=1)
+    return [Patch(color="#888888", alpha=0.3, lw=0, label=f"baseline, 95% ({backend})")]
+
+
+def _mark_drifts(
+    axes: Axes, drifts: Sequence[Drift], place: Mapping[pd.Timestamp, int]
+) -> list[Line2D]:
+    """Put a mark below every night on which a drift is flagged, a row a backend."""
+    backends = [name for name in BACKEND_STYLES if name in {drift.backend for drift in drifts}]
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - (high - low) * 0.07 * len(backends), high)
+    for drift in drifts:
+        color, _ = BACKEND_STYLES[drift.backend]
+        y = 0.04 + 0.06 * backends.index(drift.backend)
+        axes.plot(
+            [place[night] for night in drift.flagged], [y] * len(drift.flagged), "|", color=color,
+            ms=12, mew=3.5, transform=axes.get_xaxis_transform(), zorder=6,
+        )  # fmt: skip
+    if not drifts:
+        return []
+    return [Line2D([], [], color=MARK, marker="|", ms=12, mew=3.5, lw=0, label="drift flagged")]
+
+
+def _mark_changes(
+    panels: Sequence[Axes], history: pd.DataFrame, place: Mapping[pd.Timestamp, int]
+) -> list[Line2D]:
+    """Mark changes of software and device: a line with its label, a tick for the training code."""
+    found = changes(history, LABELLED)
+    for axes in panels:
+        for change in found:
+            axes.axvline(place[change.night] - 0.5, color=MARK, lw=1.1, ls=(0, (4, 3)), zorder=1)
+    _label_changes(panels[0], found, place)
+    code = [place[change.night] - 0.5 for change in changes(history, ["source_sha256"])]
+    if code:
+        panels[-1].plot(
+            code, [1] * len(code), "|", color=MARK, ms=9, mew=1.1, zorder=6,
+            transform=panels[-1].get_xaxis_transform(), clip_on=False,
+        )  # fmt: skip
+    dashed = Line2D([], [], color=MARK, lw=1.1, ls=(0, (4, 3)), label="software or device")
+    tick = Line2D([], [], color=MARK, marker="|", ms=9, mew=1.1, lw=0, label="training code")
+    return [*([dashed] if found else []), *([tick] if code else [])]
+
+
+def _label_changes(axes: Axes, found: Sequence[Change], place: Mapping[pd.Timestamp, int]) -> None:
+    """Write the labels above the panel, in the lowest row where each has room, or not at all."""
+    taken = [-CHARACTER] * LABEL_ROWS
+    for change in found:
+        share = place[change.night] / len(place)
+        width = CHARACTER * len(change.label)
+        turned = share + width > 1
+        left = share - width if turned else share
+        row = next((row for row in range(LABEL_ROWS) if taken[row] < left), None)
+        if row is not None:
+            taken[row] = left + width + CHARACTER
+            axes.annotate(
+                change.label, (share, 1), xycoords="axes fraction", xytext=(0, 4 + 13 * row),
+                textcoords="offset points", fontsize=9.5, color=MARK, va="bottom",
+                ha="right" if turned else "left", parse_math=False,
+            )  # fmt: skip
+
+
+def _label_nights(axes: Axes, nights: Sequence[pd.Timestamp]) -> None:
+    """Date the nights, as many as have room."""
+    count = len(nights)
+    axes.set_xlim(-0.5, max(count, 1) - 0.5)
+    step = max(1, -(-count // DATES))
+    axes.set_xticks(range(0, count, step), [f"{night:%Y-%m-%d}" for night in nights[::step]])
+    axes.set_xlabel("night (UTC)", fontsize=11)

@@ -1,0 +1,1 @@
+"""Many nights: their summaries, and what has drifted in them."""

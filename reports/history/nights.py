@@ -1,0 +1,238 @@
+"""The history of nights: one immutable parquet file a night, with a row a square of the grid.
+
+A night's file is named after its start and a hash of its content, so that appending the same night
+twice adds nothing. ``pandas.read_parquet(folder)`` reads them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from bench.store.files import remove_leftovers
+from bench.store.parquet import as_table, write_file
+from bench.store.records import VERSION_KEY
+from bench.store.store import StoreError, read_folder
+from hnrnn.variants import VARIANTS
+from reports.runs.completeness import Square, ranges
+from reports.runs.ratios import latest, ratios
+from reports.runs.rules import number_breaches
+from reports.runs.selection import Selection
+from reports.verdict.gates import NOT_RUN
+from reports.verdict.judgement import INCOMPLETE, Judgement
+from reports.verdict.notebook import INCONCLUSIVE
+
+HISTORY_VERSION = 2
+SQUARE = ["variant", "backend"]
+MOMENTS = ["accuracy_mean", "accuracy_sd", "valid_loss_mean", "valid_loss_sd"]
+RATIO = ["throughput_ratio", "throughput_ratio_low", "throughput_ratio_high"]
+PROVENANCE = {
+    "device_name": "device",
+    "driver_version": "driver",
+    "cuda_version": "CUDA",
+    "cudnn_version": "cuDNN",
+    "torch_version": "torch",
+    "fastai_version": "fastai",
+    "source_sha256": "training code",
+    "commit": "commit",
+}
+"""What is kept of a night's software and device, and what to call it."""
+GATES, BETWEEN_GATES = "gates", "; "
+OPEN = (INCONCLUSIVE, INCOMPLETE)
+"""Verdicts that a later one on the same night replaces."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field("night", pa.timestamp("us", tz="UTC"), nullable=False),
+        *(pa.field(name, pa.string(), nullable=False) for name in SQUARE),
+        pa.field("seeds", pa.int64(), nullable=False),
+        pa.field("seed_ranges", pa.string(), nullable=False),
+        pa.field("diverged", pa.int64(), nullable=False),
+        *(pa.field(name, pa.float64()) for name in (*MOMENTS, *RATIO)),
+        pa.field("verdict", pa.string(), nullable=False),
+        *(pa.field(name, pa.string()) for name in PROVENANCE),
+        pa.field(GATES, pa.string()),
+    ],
+    metadata={VERSION_KEY: str(HISTORY_VERSION).encode()},
+)
+"""A row a square and night. ``night`` is the start of the earliest run; ``seeds`` counts the runs
+of the full recipe that ended with finite values, ``seed_ranges`` names them (``0-19, 23``), and
+``diverged`` counts the others. Means and standard deviations are over ``seeds``, of the accuracy
+(0 to 1) and of the validation loss (nats a token) after the last epoch. ``throughput_ratio`` is of
+the training step, to the reference backend, with its 95% interval. ``gates`` names the gates that
+ran, joined by ``; ``. Null: there is none."""
+
+
+def moments(grid: pd.DataFrame) -> pd.DataFrame:
+    """Return ``night`` to ``valid_loss_sd`` of ``SCHEMA``, a row a square that has runs.
+
+    ``grid`` is that of a ``Selection``. A standard deviation is that of a sample (n - 1), NaN for
+    a single seed.
+    """
+    rows = []
+    for (variant, backend), runs in grid.groupby(SQUARE):
+        finite = runs[np.isfinite(runs[["accuracy", "valid_loss"]]).all(axis=1)]
+        row = {
+            "night": grid["started_at"].min(),
+            "variant": str(variant),
+            "backend": str(backend),
+            "seeds": len(finite),
+            "seed_ranges": ranges(sorted(int(seed) for seed in finite["seed"])),
+            "diverged": len(runs) - len(finite),
+        }
+        for measure in ("accuracy", "valid_loss"):
+            row[f"{measure}_mean"] = finite[measure].mean()
+            row[f"{measure}_sd"] = finite[measure].std()
+        rows.append(row)
+    return pd.DataFrame(rows, columns=SCHEMA.names[: SCHEMA.names.index(MOMENTS[-1]) + 1])
+
+
+def summarise(selection: Selection, judgement: Judgement) -> pd.DataFrame:
+    """Return a night's rows, in the columns and types of ``SCHEMA``.
+
+    A row for every square that has a run, a failed or short one too, or a timed training step; no
+    rows where every run failed and nothing was timed. Only throughput of the runs' own device and
+    dtype is taken. Where the runs differ in their provenance, the values are joined by ``; ``.
+    """
+    columns = ["started_at", "dtype", *PROVENANCE]
+    trained = [runs[columns] for runs in (selection.runs, selection.grid) if len(runs)]
+    timed = latest(selection.throughput)
+    for name in ("device_name", "dtype") if trained else ():
+        timed = timed[timed[name].isin(trained[0][name])]
+    sources = pd.concat(trained or [timed[columns]])
+    speeds = {
+        (ratio.variant, ratio.backend): ratio
+        for ratio in ratios(timed)
+        if ratio.phase == "train_step" and not ratio.twin
+    }
+    known = {(row["variant"], row["backend"]): row for row in _rows(moments(selection.grid))}
+    squares = sorted({*judgement.squares, *known, *speeds}) if len(sources) else []
+    night: dict[str, Any] = {"verdict": judgement.verdict}
+    night[GATES] = BETWEEN_GATES.join(g.name for g in judgement.gates if g.state != NOT_RUN)
+    night |= {name: _joined(sources[name]) for name in PROVENANCE}
+    rows = []
+    for square in squares:
+        nothing = {"seeds": 0, "seed_ranges": "", "diverged": 0}
+        row = dict(zip(SQUARE, square, strict=True)) | nothing | known.get(square, {})
+        speed = speeds.get(square)
+        values = (speed.ratio, speed.low, speed.high) if speed else (None,) * 3
+        row |= dict(zip(RATIO, values, strict=True)) | night
+        rows.append(row | {"night": sources["started_at"].min()})
+    frame = pd.DataFrame(rows, columns=SCHEMA.names)
+    return as_table(frame, SCHEMA).to_pandas()  # type: ignore[no-any-return]
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:
+    return frame.to_dict(orient="records")
+
+
+def _joined(values: pd.Series[Any]) -> str | None:
+    return "; ".join(sorted(values.dropna().astype(str).unique())) or None
+
+
+def append(folder: Path, summary: pd.DataFrame) -> Path:
+    """Store a night's summary and return its file; the same night twice is one file.
+
+    Makes the folder where there is none. Raises ValueError for a summary without rows or of
+    several nights, StoreError where the folder cannot be written to.
+    """
+    nights = summary["night"].unique()
+    if len(nights) != 1:
+        raise ValueError(f"a summary is of one night, not of {len(nights)}")
+    table = as_table(summary.sort_values(SQUARE, kind="stable"), SCHEMA)
+    text = json.dumps([HISTORY_VERSION, table.to_pylist()], sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:20]
+    path = folder / f"{nights[0]:%Y%m%dT%H%M%SZ}-{digest}.parquet"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        write_file(path, table)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to history folder {folder} ({error.strerror}): "
+            "name one that you may write to"
+        ) from error
+    return path
+
+
+def read(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return all nights' rows, oldest first, and by name why the other files cannot be read.
+
+    Of several summaries of one night the one of the most seeds is taken, and among these one whose
+    verdict is not open: a night may be completed, and what is suspected be confirmed or cleared. No
+    folder is a history without nights.
+    """
+    files, unreadable = read_folder(folder, SCHEMA)
+    for name, table in [*files.items()]:
+        reason = _breach(table)
+        if reason:
+            unreadable[name] = reason
+            del files[name]
+    named = [
+        table.append_column("file", pa.array([name] * len(table), pa.string()))
+        for name, table in files.items()
+    ]
+    empty = SCHEMA.empty_table().append_column("file", pa.array([], pa.string()))
+    history: pd.DataFrame = pa.concat_tables([empty, *named]).to_pandas()
+    about = history.groupby("file").agg(
+        night=("night", "first"), seeds=("seeds", "sum"), verdict=("verdict", "first")
+    )
+    about["decided"] = ~about["verdict"].isin(OPEN)
+    ordered = about.sort_values(["night", "seeds", "decided"], kind="stable")
+    chosen = ordered.drop_duplicates("night", keep="last").index
+    history = history[history["file"].isin(chosen)].drop(columns="file")
+    return history.sort_values(["night", *SQUARE], ignore_index=True), unreadable
+
+
+def _breach(table: pa.Table) -> str | None:
+    """Return what no night can have and this one has; None where there is nothing such."""
+    nullable = {field.name for field in SCHEMA if field.nullable}
+    for breach in number_breaches(table.to_pandas(), nullable, datetime.now(UTC)):
+        if breach.rows.any():
+            return f"it has {breach.what} ({breach.reason})"
+    return None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A night before which software or device changed: to what, by column of ``PROVENANCE``."""
+
+    night: pd.Timestamp
+    values: dict[str, str]
+
+    @property
+    def label(self) -> str:
+        """What has changed, in a few words; of hashes the first digits."""
+        words = []
+        for column, value in self.values.items():
+            short = value[:7] if column in ("source_sha256", "commit") else value
+            words.append(f"{PROVENANCE[column]} {short}")
+        return ", ".join(words)
+
+
+def changes(history: pd.DataFrame, columns: Sequence[str] = tuple(PROVENANCE)) -> list[Change]:
+    """Return the nights on which one of ``columns`` differs from the night before, oldest first."""
+    nights = history.drop_duplicates("night").sort_values("night")
+    values = nights[list(columns)].fillna("none").astype(str)
+    other = (values != values.shift()) & (np.arange(len(values)) > 0)[:, None]
+    return [
+        Change(night, {column: row[column] for column in columns if changed[column]})
+        for night, row, changed in zip(nights["night"], _rows(values), _rows(other), strict=True)
+        if any(changed.values())
+    ]
+
+
+def squares(history: pd.DataFrame) -> list[Square]:
+    """Return the squares of a history in the notebook's order of variants, then by backend."""
+    pairs = {(str(row["variant"]), str(row["backend"])) for row in _rows(history[SQUARE])}
+    order = {name: place for place, name in enumerate(VARIANTS)}
+    return sorted(pairs, key=lambda pair: (order.get(pair[0], len(order)), pair))

@@ -1,0 +1,65 @@
+"""What a report shows of earlier nights: read from the history folder, and tested for drift."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bench.store.store import Contents
+from hnrnn.variants import VARIANTS
+from reports.history import nights as history
+from reports.history.drift import DriftTest, find_drifts
+from reports.history.nights import BETWEEN_GATES, GATES
+from reports.runs.completeness import squares_of
+from reports.runs.selection import select
+from reports.verdict.gates import LastNight
+from reports.verdict.judgement import INCOMPLETE
+
+
+@dataclass(frozen=True)
+class Past:
+    """The nights of a history folder, oldest first, and what has drifted in them.
+
+    ``unreadable`` names the files that cannot be read, with the reason; ``baseline`` has the
+    moments of the baseline's squares, None without one.
+    """
+
+    nights: pd.DataFrame
+    unreadable: Mapping[str, str]
+    test: DriftTest
+    baseline: pd.DataFrame | None
+
+    @property
+    def pictures(self) -> dict[str, str]:
+        """The name of the trend figure of each variant that has nights."""
+        there = set(self.nights["variant"])
+        return {name: f"trend-{name}.png" for name in VARIANTS if name in there}
+
+
+def last_night(nights: pd.DataFrame, before: pd.Timestamp) -> LastNight | None:
+    """Return the latest night before ``before`` whose data were complete; None if there is none.
+
+    ``nights`` are as ``reports.history.nights.read`` returns them. An incomplete night is passed over:
+    what it lacked has not become usual by being missing once.
+    """
+    earlier = nights[(nights["night"] < before) & (nights["verdict"] != INCOMPLETE)]
+    if earlier.empty:
+        return None
+    rows = earlier[earlier["night"] == earlier["night"].max()]
+    gates = str(rows[GATES].iloc[0]).split(BETWEEN_GATES) if rows[GATES].notna().all() else []
+    trained = rows[rows["seeds"] + rows["diverged"] > 0]
+    return LastNight(
+        night=f"{rows['night'].iloc[0]:%Y-%m-%d}",
+        gates=frozenset(gates),
+        squares=frozenset(squares_of(trained)),
+    )
+
+
+def read_past(folder: Path, baseline: Contents | None) -> Past:
+    """Return the nights of a history folder; StoreError where it is none."""
+    nights, unreadable = history.read(folder)
+    moments = None if baseline is None else history.moments(select(baseline).grid)
+    return Past(nights, unreadable, find_drifts(nights, moments), moments)

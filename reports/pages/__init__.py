@@ -1,0 +1,1 @@
+"""The pages and files that a verdict and a report are written into."""

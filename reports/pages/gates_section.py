@@ -1,0 +1,24 @@
+"""The gates of a night in words: a table for the verdict, a line for the first screen."""
+
+from __future__ import annotations
+
+from reports.pages.tables import escape, table
+from reports.verdict.gates import NOT_RUN
+from reports.verdict.judgement import Judgement
+
+
+def gates_table(judgement: Judgement) -> str:
+    """Return every test that could have failed the night: whether it ran, and what it found."""
+    rows = [[gate.name, gate.state, gate.reason] for gate in judgement.gates]
+    text = "A gate that did not run has shown nothing."
+    return "\n\n".join(["### Gates", text, table(["gate", "result", "reason"], rows, left=3)])
+
+
+def gates_line(judgement: Judgement) -> str:
+    """Say in a paragraph which gates passed, failed, and did not run, each reason once."""
+    named: dict[str, list[str]] = {}
+    for gate in judgement.gates:
+        why = f" ({escape(gate.reason)})" if gate.state == NOT_RUN else ""
+        named.setdefault(f"{gate.state}{why}", []).append(gate.name)
+    parts = [f"{state}: {', '.join(names)}" for state, names in named.items()]
+    return f"Gates {'; '.join(parts)}."

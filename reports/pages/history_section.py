@@ -1,0 +1,136 @@
+"""The report's section on history: the last nights, what has drifted, and the trend figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from bench.text import counted
+from reports.history.drift import CONFIDENCE, FIRST_NIGHTS, Drift, DriftTest
+from reports.history.nights import PROVENANCE, changes
+from reports.pages.tables import NO_VALUE, escape, table
+from reports.statistics.cusum import REFERENCE_VALUE
+
+HEADING = "## History"
+NIGHTS_SHOWN = 14
+MARKED = [column for column in PROVENANCE if column != "commit"]
+"""What is named where it changes: a commit that changes nothing else stands in its own column."""
+MEASURE_NAMES = {"accuracy": "accuracy", "valid_loss": "validation loss"}
+DAY = "%Y-%m-%d"
+
+
+def history_section(
+    history: pd.DataFrame,
+    unreadable: Mapping[str, str],
+    test: DriftTest,
+    pictures: Mapping[str, str],
+) -> str:
+    """Return the section as markdown.
+
+    ``history`` and ``unreadable`` are what ``reports.history.nights.read`` returns, ``test`` what
+    ``reports.history.drift.find_drifts`` does; ``pictures`` names the trend figure of each variant that has
+    one, from where the report lies.
+    """
+    parts = [HEADING]
+    if unreadable:
+        lines = [f"- {escape(name)}: {escape(reason)}" for name, reason in unreadable.items()]
+        parts.append("Not read, and missing below:\n\n" + "\n".join(lines))
+    if history.empty:
+        return "\n\n".join([*parts, "No night is kept yet."])
+    nights = history["night"].nunique()
+    first, last = (f"{night:{DAY}}" for night in (history["night"].min(), history["night"].max()))
+    span = f"from {first} to {last}" if nights > 1 else f"of {first}"
+    shown = f"; the last {NIGHTS_SHOWN}:" if nights > NIGHTS_SHOWN else ":"
+    parts += [
+        f"{counted(nights, 'night')} {span}{shown}",
+        _nights(history),
+        _findings(test),
+        *([_method(test)] if test.columns else []),
+        *(f"![{escape(name)}: trend by night]({path})" for name, path in pictures.items()),
+    ]
+    return "\n\n".join(parts)
+
+
+def _nights(history: pd.DataFrame) -> str:
+    """Return the table of the last nights, the newest first."""
+    changed = {change.night: change.label for change in changes(history, MARKED)}
+    rows = []
+    for night in sorted(history["night"].unique(), reverse=True)[:NIGHTS_SHOWN]:
+        squares = history[history["night"] == night]
+        seeds = squares.loc[squares["seeds"] > 0, "seeds"]
+        row = squares.iloc[0]
+        rows.append(
+            [
+                f"{night:%Y-%m-%d %H:%M}",
+                str(row["verdict"]),
+                _text(row["device_name"]),
+                _text(row["torch_version"]),
+                _text(row["commit"], digits=7),
+                _range(seeds),
+                str(int(squares["diverged"].sum())),
+                changed.get(night, ""),
+            ]
+        )
+    header = [
+        "night (UTC)", "verdict", "device", "torch", "commit", "seeds", "diverged", "changed",
+    ]  # fmt: skip
+    return table(header, rows, left=5)
+
+
+def _text(value: object, digits: int | None = None) -> str:
+    return NO_VALUE if pd.isna(value) else str(value)[:digits]  # type: ignore[call-overload]
+
+
+def _range(seeds: pd.Series[int]) -> str:
+    if seeds.empty:
+        return "0"
+    fewest, most = int(seeds.min()), int(seeds.max())
+    return str(most) if fewest == most else f"{fewest} to {most}"
+
+
+def _findings(test: DriftTest) -> str:
+    """Say what has drifted, in the numbers of the test."""
+    if not test.columns:
+        wanted = (
+            "a night of two seeds or more that is later than the baseline"
+            if test.with_baseline
+            else f"more than {FIRST_NIGHTS} nights of two seeds or more"
+        )
+        return f"**No test for drift yet:** it needs {wanted}."
+    tested = (
+        f"{counted(test.columns, 'mean')} (every backend's final accuracy and validation loss) "
+        f"over {counted(test.nights, 'night')}"
+    )
+    if not test.drifts:
+        return f"**No drift** is found in {tested}."
+    lines = "\n".join(f"- {_sentence(drift)}" for drift in test.drifts)
+    return f"**Drift** is found in {tested}:\n\n{lines}"
+
+
+def _sentence(drift: Drift) -> str:
+    way = "fallen" if drift.mean < drift.reference_mean else "risen"
+    until = "" if drift.standing else f" until {drift.flagged[-1]:{DAY}}"
+    last = "and still is on the last night" if drift.standing else "and no longer is"
+    return (
+        f"{escape(drift.variant)} {escape(drift.backend)}: {MEASURE_NAMES[drift.measure]} has "
+        f"{way}, from {drift.reference_mean:.4f} to {drift.mean:.4f} on average since "
+        f"{drift.since:{DAY}}{until} ({'worse' if drift.worse else 'better'}, by "
+        f"{abs(drift.standard_errors):.1f} standard errors of a night's mean). It was flagged "
+        f"first on {drift.flagged[0]:{DAY}}, {last}."
+    )
+
+
+def _method(test: DriftTest) -> str:
+    reference = f"that of its first {FIRST_NIGHTS} nights"
+    if test.with_baseline:
+        reference = f"the baseline's or, where the baseline has none, {reference}"
+    return (
+        "How drift is tested: each of these means, held "
+        f"against {reference}, is summed over the nights in two CUSUM charts (Page 1954; reference "
+        f"value {REFERENCE_VALUE:g} standard errors of a night's mean, threshold "
+        f"{test.threshold:.2f}). The threshold is simulated for one false alarm, anywhere in the "
+        f"grid, in {test.false_alarm_nights} nights. The luck of the reference, and that of seeds "
+        f"that are run again, is allowed for at {CONFIDENCE:.0%} confidence: a drift within it is "
+        "not seen."
+    )

@@ -1,0 +1,78 @@
+"""The report's last section: everything that is needed to repeat a night."""
+
+from __future__ import annotations
+
+import shlex
+
+import pandas as pd
+
+from bench.store.records import ENSEMBLE
+from bench.text import one_line
+from hnrnn.variants import VARIANTS
+from reports.pages.tables import NO_VALUE, table
+from reports.runs.completeness import ranges
+
+PROVENANCE = {
+    "device_name": "device",
+    "engine": "trained by",
+    "kernel": "kernel of the recurrence",
+    "dtype": "dtype",
+    "initialisation": "BatchNorm weights start",
+    "threads": "CPU threads a run",
+    "instruction_set": "instruction set",
+    "numeric_fingerprint": "numeric fingerprint",
+    "deterministic_algorithms": "deterministic algorithms",
+    "tf32": "TF32",
+    "torch_version": "torch",
+    "fastai_version": "fastai",
+    "cuda_version": "CUDA",
+    "cudnn_version": "cuDNN",
+    "driver_version": "driver",
+    "python_version": "Python",
+    "platform": "platform",
+    "package_version": "hnrnn",
+    "commit": "commit",
+    "dirty": "uncommitted changes",
+    "data_sha256": "SHA-256 of the data",
+    "source_sha256": "SHA-256 of the training code",
+}
+
+
+def section(runs: pd.DataFrame) -> str:
+    """Return the section: the commands that repeat the runs, and what they were made with."""
+    parts = ["## Provenance"]
+    if len(runs):
+        parts.append(f"To repeat it, at this commit:\n\n```\n{commands(runs)}\n```")
+    rows = []
+    for column, label in PROVENANCE.items():
+        values = sorted(runs[column].dropna().astype(str).unique())
+        rows.append([label, "; ".join(values) or NO_VALUE])
+    if len(runs):
+        rows.append(["first run started", f"{runs['started_at'].min():%Y-%m-%d %H:%M} UTC"])
+        rows.append(["last run ended", f"{runs['ended_at'].max():%Y-%m-%d %H:%M} UTC"])
+    return "\n\n".join([*parts, table(["what", "value"], rows, left=2)])
+
+
+def commands(runs: pd.DataFrame) -> str:
+    """Return the commands that train what is shown, a line for all variants with the same seeds.
+
+    Where runs differ in an option, it is the first's.
+    """
+    first = runs.iloc[0]
+    variants_of: dict[str, list[str]] = {}
+    for name in VARIANTS:
+        seeds = sorted(runs.loc[runs["variant"] == name, "seed"].unique())
+        if seeds:
+            variants_of.setdefault(ranges(seeds).replace(" ", ""), []).append(name)
+    options = ["--backends", "notebook"]
+    for option in ("device", "dtype", "initialisation"):
+        options += [f"--{option}", str(first[option])]
+    if first["engine"] == ENSEMBLE:
+        options += ["--engine", ENSEMBLE]
+    short = (runs["epochs"] < runs["recipe_epochs"]).all()
+    profile = ["--profile", "smoke"] if short else []
+    command = ["python", "-m", "bench", "run", *profile, "--variants"]
+    return "\n".join(
+        shlex.join(map(one_line, [*command, *names, "--seeds", seeds, *options]))
+        for seeds, names in variants_of.items()
+    )

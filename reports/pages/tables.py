@@ -1,0 +1,82 @@
+"""Pieces of markdown that every section is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from bench.text import one_line
+from reports.runs.comparison import Comparison
+
+NO_VALUE = "-"
+WORD_JOINER = "&#8288;"
+"""Has no width: it keeps apart what GitHub would make a mention or a link of, markup or not."""
+SPECIAL = re.compile(
+    r"@(?! )|#|://|www\."  # mentions, references, links
+    r"|(?<![^\W_])_|_(?![^\W_])"  # an underscore within a word is no markup
+    r"|^[-+=](?=\D)|^\d+[.)](?= )"  # lists, rules
+    r"|[^\w .,;:()+\-=%/'\"!?@]",
+    re.IGNORECASE,
+)
+NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+class Markup(str):
+    """Markdown that is meant: a cell that ``table`` takes as it is."""
+
+    __slots__ = ()
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 0) -> str:
+    """Return a GitHub table; the first ``left`` columns are set left, the others right.
+
+    Cells are text, and no markup but ``Markup`` is read in them.
+    """
+    rule = [Markup(":--" if column < left else "--:") for column in range(len(header))]
+    return "\n".join(f"| {' | '.join(map(_cell, cells))} |" for cells in (header, rule, *rows))
+
+
+def _cell(text: str) -> str:
+    return text if isinstance(text, Markup) else escape(text)
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Return a value with so many decimals; a dash for NaN."""
+    return NO_VALUE if np.isnan(value) else f"{value:.{digits}f}"
+
+
+def escape(text: object) -> str:
+    """Return data as markdown that shows it in a line and means nothing else.
+
+    What is stored in a results folder, the names of its files too, is data: it may neither make
+    markup, HTML, links or mentions, nor break a table.
+    """
+    return SPECIAL.sub(_entities, one_line(text))
+
+
+def _entities(match: re.Match[str]) -> str:
+    found = match[0]
+    if found == "://" or len(found) == len("www."):
+        return f"{found[:-2]}{WORD_JOINER}{found[-2:]}"
+    joiner = WORD_JOINER if found in "@#" else ""
+    return "".join(_entity(character) for character in found) + joiner
+
+
+def _entity(character: str) -> str:
+    return character if character.isdigit() else NAMED.get(character, f"&#{ord(character)};")
+
+
+def interval(comparison: Comparison) -> str:
+    """Return the central 95% of our seeds; a dash where there are none."""
+    if np.isnan(comparison.low):
+        return NO_VALUE
+    return f"{comparison.low:.4f} to {comparison.high:.4f}"
+
+
+def rank(comparison: Comparison) -> str:
+    """Return the notebook's place among our seeds; a dash where there are none."""
+    if np.isnan(comparison.rank):
+        return NO_VALUE
+    return f"{comparison.rank:g} of {comparison.seeds + 1}"

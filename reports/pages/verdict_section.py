@@ -1,0 +1,283 @@
+"""A judgement in words and tables: for the report, and for a job's summary."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+
+from bench.text import counted
+from reports.pages.gates_section import gates_table
+from reports.pages.tables import NO_VALUE, escape, number, table
+from reports.statistics.ranks import clopper_pearson
+from reports.verdict import baseline as baselines
+from reports.verdict import confirmation
+from reports.verdict import throughput as speed
+from reports.verdict.findings import Finding
+from reports.verdict.judgement import Judgement
+from reports.verdict.notebook import DIFFERS, Agreement, Certificate
+from reports.verdict.rates import Calibration, false_alarms, rates_by_fault
+from reports.verdict.third_party import Explained
+
+SHOWN_AT_MOST = 20
+SENTENCES = {
+    "agrees": "**Agrees.**",
+    "regressed": "**Regressed.**",
+    "differs": "**Differs from the notebook.**",
+    "incomplete": "**Cannot be judged: the data are incomplete or corrupt.**",
+    "inconclusive": "**Inconclusive.**",
+}
+
+
+def as_markdown(judgement: Judgement) -> str:
+    """Return the verdict as a block of markdown for a report or a job's summary."""
+    return "\n\n".join(["## Verdict", opening(judgement), *evidence(judgement)]) + "\n"
+
+
+def opening(judgement: Judgement) -> str:
+    """Return the verdict with its reasons, and what to do."""
+    text = _sentence(judgement)
+    if judgement.confirmation_seeds:
+        text += (
+            "\n\nTo confirm or clear it: train the suspected squares with fresh seeds, and check "
+            f"again with them.\n\n```\n{confirmation_command(judgement)}\n```"
+        )
+    return text
+
+
+def changes_since(judgement: Judgement) -> str:
+    """Say in a line what changed since the baseline; nothing without one."""
+    comparison = judgement.comparison
+    if comparison is None:
+        return ""
+    named = {
+        "other weights": comparison.changed,
+        "worse": dict.fromkeys(d.square for d in comparison.first.worse),
+        "better": dict.fromkeys(d.square for d in comparison.first.better),
+        "slower": dict.fromkeys((c.variant, c.backend) for c in judgement.changes if c.slower),
+        "faster": dict.fromkeys((c.variant, c.backend) for c in judgement.changes if c.faster),
+    }
+    parts = [
+        f"{what}: {', '.join(escape(' '.join(square)) for square in squares) or 'none'}"
+        for what, squares in named.items()
+    ]
+    return f"Since the baseline: {'; '.join(parts)}."
+
+
+def evidence(judgement: Judgement) -> list[str]:
+    """Return what the verdict rests on, test by test."""
+    parts = [gates_table(judgement)]
+    if judgement.comparison:
+        parts.append(_comparison(judgement.comparison))
+    if judgement.changes:
+        parts.append(_changes(judgement.changes))
+    parts.append(_certificate("### Tonight's seeds against the notebook", judgement.notebook))
+    if judgement.certificate:
+        heading = "### The published seeds against the notebook: the same every night"
+        parts.append(_certificate(heading, judgement.certificate))
+    if judgement.findings:
+        parts.append(_findings(judgement.findings))
+    if judgement.field:
+        parts.append(_field(judgement.field))
+    if judgement.calibration:
+        parts.append(_calibration(judgement.calibration))
+    return parts
+
+
+def confirmation_command(judgement: Judgement) -> str:
+    """Return the command that trains what is suspected with fresh seeds, to be pasted."""
+    return shlex.join(confirmation_words(judgement))
+
+
+def confirmation_words(judgement: Judgement) -> list[str]:
+    """Return the words of that command, for programs; none where nothing is suspected."""
+    if judgement.comparison is None or judgement.confirmation_seeds is None:
+        return []
+    squares = list(dict.fromkeys(d.square for d in judgement.comparison.first.worse))
+    seeds, folder = judgement.confirmation_seeds, judgement.confirmation_folder
+    return confirmation.command_words(squares, seeds, folder, judgement.kind)
+
+
+def _sentence(judgement: Judgement) -> str:
+    reasons = [escape(reason) for reason in judgement.reasons]
+    if len(reasons) == 1:
+        return f"{SENTENCES[judgement.verdict]} {reasons[0][0].upper()}{reasons[0][1:]}."
+    lines = [f"- {reason}" for reason in reasons[:SHOWN_AT_MOST]]
+    if len(reasons) > SHOWN_AT_MOST:
+        lines.append(f"- and {len(reasons) - SHOWN_AT_MOST} more")
+    return f"{SENTENCES[judgement.verdict]}\n\n" + "\n".join(lines)
+
+
+def _comparison(comparison: baselines.Comparison) -> str:
+    first = comparison.first
+    same = (
+        f"Repeated tonight, of the baseline's runs: {comparison.same_runs}; weights compared: "
+        f"{comparison.held_runs}; ended with other weights: "
+        f"{sum(map(len, comparison.changed.values()))}."
+    )
+    tested = (
+        f"Max-T permutation test over {counted(len(first.differences), 'column')} (squares times "
+        f"measures), {'seed by seed' if first.paired else 'between independent seeds'}: rejected "
+        f"at {first.corrected:.4f}, so that against 95% of baselines a night without any change "
+        f"is suspected in at most {first.level:.0%} of nights."
+    )
+    notable = sorted(first.differences, key=lambda d: min(d.worse_p, d.better_p))[:8]
+    rows = [
+        [
+            d.variant,
+            d.backend,
+            d.measure,
+            f"{d.seeds}, {d.baseline_seeds}",
+            number(d.baseline_mean),
+            number(d.mean),
+            number(d.worse_p),
+            number(d.better_p),
+        ]
+        for d in notable
+    ]
+    header = ["model", "backend", "measure", "seeds", "baseline", "tonight", "p worse", "p better"]
+    heading = "### Against the baseline"
+    parts = [heading, same, tested, _visible(first.differences), table(header, rows, left=3)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _visible(differences: Sequence[baselines.Difference]) -> str:
+    """Say the smallest effect that would have been seen."""
+    drops = [d for d in differences if d.measure == "accuracy" and math.isfinite(d.visible)]
+    if not drops:
+        return ""
+    least, most = min(drops, key=lambda d: d.visible), max(drops, key=lambda d: d.visible)
+    return (
+        "With probability 0.9 it would have suspected a mean final accuracy lower by "
+        f"{100 * least.visible:.1f} points ({_square(least)}) to "
+        f"{100 * most.visible:.1f} points ({_square(most)})."
+    )
+
+
+def _square(difference: baselines.Difference) -> str:
+    return escape(" ".join(difference.square))
+
+
+def _changes(changes: Sequence[speed.Change]) -> str:
+    notable = sorted(changes, key=lambda c: c.change)
+    shown = [c for c in notable if c.slower or c.faster] or notable[:3]
+    rows = [
+        [c.variant, c.backend, c.phase, f"{c.baseline_ratio:.2f}", f"{c.ratio:.2f}",
+         f"{c.change:.2f} ({c.low:.2f} to {c.high:.2f})"]
+        for c in shown
+    ]  # fmt: skip
+    slower = sum(c.slower for c in changes)
+    text = (
+        f"{counted(len(changes), 'ratio')} to the reference backend beside the baseline's: "
+        f"{slower or 'none'} slower by more than {speed.MINIMUM_EFFECT:.0%}, the least effect that "
+        "is judged."
+    )
+    header = ["model", "backend", "phase", "baseline", "tonight", "change"]
+    return "\n\n".join(["### Throughput against the baseline", text, table(header, rows, left=3)])
+
+
+def _certificate(heading: str, certificate: Certificate) -> str:
+    rows = [_agreement(agreement) for agreement in certificate.agreements]
+    header = [
+        "model", "seeds", "table: p", "Holm", "accuracy: p", "Holm", "final accuracy: p", "Holm",
+        "as extreme", "share, 95%", "verdict",
+    ]  # fmt: skip
+    differing = [a.variant for a in certificate.agreements if a.verdict == DIFFERS]
+    rarest = min(
+        (a for a in certificate.agreements if a.seeds), key=lambda a: a.p.table, default=None
+    )
+    text = "No runs of full recipes."
+    if rarest is not None:
+        refuted = (
+            f"refuted at {certificate.level:.0%}: {', '.join(differing)}"
+            if differing
+            else f"none is refuted at {certificate.level:.0%}"
+        )
+        text = (
+            f"Of the eight tables, {refuted}. The rarest is {rarest.variant}'s: "
+            f"{rarest.as_extreme} of our {rarest.seeds} seeds are as extreme, p "
+            f"{rarest.p.table:.4f}, {rarest.holm.table:.4f} after Holm. All eight together: p "
+            f"{certificate.joint_p:.4f} (Fisher). With fewer than {certificate.seeds_needed} seeds "
+            "nothing could be refuted, and the verdict is inconclusive."
+        )
+    return "\n\n".join([heading, text, table(header, rows, left=1)])
+
+
+def _agreement(agreement: Agreement) -> list[str]:
+    cells = [agreement.variant, str(agreement.seeds)]
+    for name in ("table", "accuracy", "final_accuracy"):
+        cells += [number(getattr(agreement.p, name)), number(getattr(agreement.holm, name))]
+    if not agreement.seeds:
+        return [*cells, NO_VALUE, NO_VALUE, agreement.verdict]
+    share = f"{agreement.share_low:.4f} to {agreement.share_high:.4f}"
+    return [*cells, str(agreement.as_extreme), share, agreement.verdict]
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    lines = []
+    for finding in findings:
+        low, high = clopper_pearson(finding.as_extreme, finding.seeds)
+        lines.append(
+            f"- {finding.variant}: {finding.as_extreme} of {finding.seeds} seeds as extreme "
+            f"(p {finding.p_value:.4f}; the share is between {low:.4f} and {high:.4f}). "
+            f"{escape(finding.reason)}"
+        )
+    return "### Accepted findings\n\n" + "\n".join(lines)
+
+
+def _calibration(calibration: Calibration) -> str:
+    """Say how often this verdict itself is wrong, as measured."""
+    nulls = calibration.nulls
+    suspected, failed = false_alarms(nulls)
+    parts = [
+        "### How far this verdict can be trusted",
+        (
+            f"Nights without any change, made of real seeds, judged by this very check against "
+            f"{nulls['baseline'].nunique()} baselines: suspected {suspected}; failed, after "
+            f"confirmation on fresh seeds, {failed}. With 95% Clopper-Pearson intervals."
+        ),
+    ]
+    if calibration.faults is not None:
+        rows = [
+            [plant, variants, str(seeds), str(noticed), str(fails)]
+            for plant, variants, seeds, noticed, fails in rates_by_fault(calibration.faults)
+        ]
+        header = ["planted", "in", "seeds a night", "noticed", "failed the night"]
+        parts += [
+            (
+                "Faults that were planted in some variants and trained, and controls that change "
+                "nothing that matters: how many of the nights were noticed, and how many failed."
+            ),
+            table(header, rows, left=2),
+        ]
+    return "\n\n".join(parts)
+
+
+def _field(rows: Sequence[Explained]) -> str:
+    cells = [
+        [
+            row.variant,
+            str(row.runs),
+            str(row.by_ones),
+            str(row.by_uniform),
+            str(row.by_both),
+            str(row.by_neither),
+            f"{row.notebook_rank:g} of {row.runs + 1}",
+            number(row.notebook_accuracy_p),
+            number(row.notebook_table_p),
+        ]
+        for row in rows
+    ]
+    sums = [sum(getattr(row, name) for row in rows) for name in
+            ("runs", "by_ones", "by_uniform", "by_both", "by_neither")]  # fmt: skip
+    cells.append(["all", *map(str, sums), NO_VALUE, NO_VALUE, NO_VALUE])
+    header = [
+        "model", "published runs", "explained by ones", "by uniform", "by both", "by neither",
+        "notebook's rank among them", "its accuracy's p", "its table's p",
+    ]  # fmt: skip
+    text = (
+        "Runs of the same models that other people published, of unknown PyTorch: explained where "
+        "the whole-table test does not reject them at 5% among our published seeds with BatchNorm "
+        "weights that start at 1 (`ones`) or are drawn from U(0, 1) (`uniform`)."
+    )
+    return "\n\n".join(["### Other people's runs", text, table(header, cells, left=1)])

@@ -1,0 +1,166 @@
+"""Depth, backend or luck: what makes ``Model5``, ``Model6`` and ``Model7`` end apart.
+
+The notebook runs a two-layer GRU on ``nn.GRU``, a one-layer GRU on a ``GRUCell`` loop and one on a
+hand-written cell, once each: depth, backend and seed all differ. The grid runs every model on
+every backend under many seeds, which takes them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from bench.plan.grid import BACKENDS, NOTEBOOK_BACKENDS
+from hnrnn.variants import VARIANTS
+
+MODELS = ("Model5", "Model6", "Model7")
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean difference of final accuracies with its 95% t interval."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two of the models: how far apart the notebook's runs ended, and what that is made of.
+
+    ``depth`` and ``backend`` are differences of means; ``luck`` is what they leave of
+    ``notebook``. ``luck_deviation`` is the standard deviation of the difference between one run
+    of each model; ``share_as_far`` the share of all pairs of our runs, on the notebook's backends,
+    whose difference is at least as far from the mean difference as the notebook's.
+    """
+
+    first: str
+    second: str
+    notebook: float
+    depth: float
+    backend: float
+    luck: float
+    luck_deviation: float
+    share_as_far: float
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """The parts: ``depth`` on each backend, ``backend`` of each model and backend beside nn.
+
+    Depth is two layers beside one: ``Model5`` beside ``Model6`` and ``Model7`` together.
+    """
+
+    depth: Mapping[str, Estimate]
+    backend: Mapping[tuple[str, str], Estimate]
+    identical: Mapping[tuple[str, str], float]
+    """Share of seeds whose final accuracy is the very same on the backend as on nn."""
+    pairs: tuple[Pair, ...]
+    seeds: int
+
+
+def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | None:
+    """Return the parts; None where a square of the notebook's backends has less than two seeds.
+
+    ``final`` has a row a run with ``variant, backend, seed, accuracy`` (after the last epoch);
+    ``published`` is the notebook's table.
+    """
+    runs = {
+        (model, backend): final[(final["variant"] == model) & (final["backend"] == backend)]
+        .set_index("seed")["accuracy"]
+        .dropna()
+        for model in MODELS
+        for backend in BACKENDS
+    }
+    measured = [name for name in BACKENDS if all(len(runs[model, name]) > 1 for model in MODELS)]
+    if not set(NOTEBOOK_BACKENDS) <= set(measured):
+        return None
+    one_layer = {
+        backend: np.concatenate([runs[model, backend].to_numpy() for model in MODELS[1:]])
+        for backend in measured
+    }
+    depth = {
+        backend: _difference(runs["Model5", backend].to_numpy(), one_layer[backend])
+        for backend in measured
+    }
+    backends, identical = {}, {}
+    for model in MODELS:
+        for backend in measured[1:]:
+            both = pd.concat([runs[model, backend], runs[model, "nn"]], axis=1, join="inner")
+            differences = (both.iloc[:, 0] - both.iloc[:, 1]).to_numpy()
+            backends[model, backend] = _mean(differences)
+            identical[model, backend] = float((differences == 0).mean())
+    return Attribution(
+        depth=depth,
+        backend=backends,
+        identical=identical,
+        pairs=tuple(
+            _pair((first, second), runs, depth["nn"].mean, backends, published)
+            for first, second in combinations(MODELS, 2)
+        ),
+        seeds=min(len(runs[model, backend]) for model in MODELS for backend in NOTEBOOK_BACKENDS),
+    )
+
+
+def _pair(
+    models: tuple[str, str],
+    runs: Mapping[tuple[str, str], pd.Series],
+    depth: float,
+    backends: Mapping[tuple[str, str], Estimate],
+    published: pd.DataFrame,
+) -> Pair:
+    """Return the parts of a pair's difference, the first having as many layers or more."""
+    first, second = models
+    backend_of = {model: VARIANTS[model].backend for model in models}
+    notebook = _final(published, first) - _final(published, second)
+    if VARIANTS[first].num_layers == VARIANTS[second].num_layers:
+        depth = 0.0
+    # Each model's own step from nn to the notebook's backend, seed by seed.
+    steps = [
+        0.0 if backend_of[model] == "nn" else backends[model, backend_of[model]].mean
+        for model in models
+    ]
+    backend = steps[0] - steps[1]
+    ours = [runs[model, backend_of[model]].to_numpy() for model in models]
+    luck = notebook - depth - backend
+    differences = np.subtract.outer(*ours) - (ours[0].mean() - ours[1].mean())
+    return Pair(
+        first=first,
+        second=second,
+        notebook=notebook,
+        depth=depth,
+        backend=backend,
+        luck=luck,
+        luck_deviation=float(np.hypot(*(accuracy.std(ddof=1) for accuracy in ours))),
+        share_as_far=float((np.abs(differences) >= abs(luck)).mean()),
+    )
+
+
+def _final(published: pd.DataFrame, model: str) -> float:
+    rows = published[published["model"] == model]
+    return float(rows.sort_values("epoch")["accuracy"].iloc[-1])
+
+
+def _difference(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> Estimate:
+    """Return mean(a) - mean(b) with Welch's interval."""
+    interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval(LEVEL)
+    mean = float(a.mean() - b.mean())
+    return Estimate(mean, float(interval.low), float(interval.high), min(len(a), len(b)))
+
+
+def _mean(differences: npt.NDArray[np.float64]) -> Estimate:
+    """Return the mean of paired differences with Student's interval."""
+    mean = float(differences.mean())
+    if len(differences) < 2 or (differences == differences[0]).all():
+        return Estimate(mean, mean, mean, len(differences))
+    interval = stats.ttest_1samp(differences, 0).confidence_interval(LEVEL)
+    return Estimate(mean, float(interval.low), float(interval.high), len(differences))

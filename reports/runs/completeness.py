@@ -1,0 +1,219 @@
+"""What is wrong with a night's records: missing, failed, short, unreadable, or not of one kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.store.records import FAILED, SKIPPED
+from bench.store.store import Contents
+from bench.text import counted
+from hnrnn.variants import VARIANTS
+from reports.runs.selection import KIND, Selection, is_whole, of_shown_kind
+
+Square = tuple[str, str]
+"""A variant and a backend."""
+
+MAY_DIFFER = [*KIND, "plant"]
+"""Columns in which the runs of a store may differ on purpose."""
+PROVENANCE = [
+    "device_name",
+    "torch_version",
+    "fastai_version",
+    "cuda_version",
+    "cudnn_version",
+    "driver_version",
+    "python_version",
+    "threads",
+    "deterministic_algorithms",
+    "tf32",
+    "instruction_set",
+    "numeric_fingerprint",
+    "data_sha256",
+    "source_sha256",
+]
+"""Columns in which the runs of a night have to be alike."""
+SHORT_RUNS = "short runs"
+"""The kind of the problem that no run went through its full recipe, as those of a smoke test."""
+SHOWN_CHARACTERS = 24
+"""Of a value in one of them: the name of a device is short, and of a hash the first digits do."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that keeps a night from being judged; ``square`` is the square that it is about."""
+
+    kind: str
+    detail: str
+    square: Square | None = None
+
+    def __str__(self) -> str:
+        """Return the problem in a line."""
+        return f"{self.kind}: {self.detail}"
+
+
+def find_problems(contents: Contents, expected: Iterable[Square] = ()) -> list[Problem]:
+    """Return everything that is wrong with a store's contents.
+
+    Expected are the notebook's eight squares, those of ``expected``, and every one that has a whole
+    run, each with the seeds that at least half of the squares have. A run is whole when it went
+    through the full recipe to a result. What is missing is looked for among the runs of the kind
+    that ``select`` takes: another kind's make up for nothing.
+    """
+    problems = [
+        Problem("unreadable file", f"{name}: {reason}")
+        for name, reason in sorted(contents.unreadable.items())
+    ]
+    problems += failed_runs(contents.runs)
+    problems += _missing(of_shown_kind(contents.runs), expected)
+    return problems + _repeated(contents.runs) + _mixed(contents.runs)
+
+
+def failed_runs(runs: pd.DataFrame) -> list[Problem]:
+    """Return a problem for every failed run, with its error."""
+    failed = runs[runs["status"] == FAILED].sort_values(["variant", "backend", "seed"])
+    return [
+        Problem(
+            "failed run",
+            f"{row.variant} {row.backend} seed {row.seed}: {row.error}",
+            (str(row.variant), str(row.backend)),
+        )
+        for row in failed.itertuples()
+    ]
+
+
+def find_notes(contents: Contents, expected: Iterable[Square] = ()) -> list[str]:
+    """Return what a reader should know of a night although nothing is wrong with it.
+
+    That is: runs of several commits, which are alike as long as the training code is; and squares
+    that were skipped here, and that are not ``expected``.
+    """
+    notes = []
+    for _, alike in contents.runs.groupby(MAY_DIFFER, dropna=False):
+        commits = alike["commit"].fillna("no commit").str[:7].value_counts(sort=False)
+        if len(commits) > 1 and len(alike["source_sha256"].unique()) == 1:
+            counts = ", ".join(f"{commit} ({counted(n, 'run')})" for commit, n in commits.items())
+            notes.append(
+                f"The runs are of {len(commits)} commits with equal training code: {counts}."
+            )
+    runs = of_shown_kind(contents.runs)
+    present = squares_of(runs[is_whole(runs)])
+    for square, reason in _skipped(runs).items():
+        if square not in {*present, *notebook_squares(), *expected}:
+            notes.append(f"{' '.join(square)} was skipped: {reason}.")
+    return notes
+
+
+def notebook_squares() -> list[Square]:
+    """Return the eight squares that the notebook runs."""
+    return [(variant.name, variant.backend) for variant in VARIANTS.values()]
+
+
+def of_another_kind(night: Selection, other: Selection, name: str) -> list[Problem]:
+    """Return a problem where ``other`` has runs, and they are of another kind than the night's."""
+    tonight, there = night.kind, other.kind
+    differing = [key for key in tonight if key in there and tonight[key] != there[key]]
+    if not differing:
+        return []
+    here, elsewhere = (
+        ", ".join(f"{key} {kind[key]}" for key in differing) for kind in (tonight, there)
+    )
+    return [Problem("another kind of run", f"the {name} has {elsewhere}, tonight's runs {here}")]
+
+
+def squares_of(runs: pd.DataFrame) -> set[Square]:
+    """Return the squares that have a run."""
+    return {(str(v), str(b)) for v, b in zip(runs["variant"], runs["backend"], strict=True)}
+
+
+def _missing(runs: pd.DataFrame, expected: Iterable[Square]) -> list[Problem]:
+    """Name the squares and seeds that have no whole run; a failed run is named already."""
+    whole = is_whole(runs)
+    short = runs[~whole & ~runs["status"].isin([FAILED, SKIPPED])]
+    if len(short) and not whole.any():
+        return [Problem(SHORT_RUNS, f"no run went through the full recipe: {_passes(short)}")]
+    seeds_of: dict[Square, set[int]] = {}
+    for row in runs.loc[whole, ["variant", "backend", "seed"]].to_dict(orient="records"):
+        seeds_of.setdefault((row["variant"], row["backend"]), set()).add(row["seed"])
+    counts = Counter(seed for seeds in seeds_of.values() for seed in seeds)
+    usual = {seed for seed, count in counts.items() if 2 * count >= len(seeds_of)}
+    skipped = _skipped(runs)
+    problems = []
+    for square in sorted({*seeds_of, *notebook_squares(), *expected}):
+        name, here = " ".join(square), _in_square(runs, square)
+        failed = set(here.loc[here["status"] == FAILED, "seed"])
+        lacking = usual - seeds_of.get(square, set()) - failed
+        if square not in seeds_of and not failed:
+            why = f"{name} has no runs"
+            if square in skipped:
+                why = f"{name} was skipped: {skipped[square]}"
+            elif len(cut := _in_square(short, square)):
+                why = f"{name} has no run of the full recipe: {_passes(cut)}"
+            problems.append(Problem("missing square", why, square))
+        elif lacking:
+            seeds = ranges(sorted(lacking))
+            problems.append(Problem("missing runs", f"{name} lacks seeds {seeds}", square))
+    return problems
+
+
+def _in_square(runs: pd.DataFrame, square: Square) -> pd.DataFrame:
+    return runs[(runs["variant"] == square[0]) & (runs["backend"] == square[1])]
+
+
+def _skipped(runs: pd.DataFrame) -> dict[Square, str]:
+    """Return why runs were skipped, by square."""
+    skipped = runs[runs["status"] == SKIPPED].drop_duplicates(["variant", "backend"])
+    return {(str(row.variant), str(row.backend)): str(row.error) for row in skipped.itertuples()}
+
+
+def _passes(short: pd.DataFrame) -> str:
+    """Say how far runs that were cut short have come."""
+    counts = short["epochs"].value_counts().sort_index()
+    return ", ".join(
+        f"{counted(int(count), 'run')} of {counted(int(str(epochs)), 'epoch')}"
+        for epochs, count in counts.items()
+    )
+
+
+def _repeated(runs: pd.DataFrame) -> list[Problem]:
+    """Name the squares in which runs of several seeds ended with the very same weights."""
+    hashed = runs.dropna(subset=["weights_sha256"])
+    problems = []
+    for square, rows in hashed.groupby(["variant", "backend"]):
+        seeds = rows.groupby("weights_sha256")["seed"].unique()
+        problems += [
+            Problem(
+                "repeated run",
+                f"{' '.join(map(str, square))}: the same weights from seeds {ranges(sorted(same))}",
+                (str(square[0]), str(square[1])),
+            )
+            for same in seeds
+            if len(same) > 1
+        ]
+    return problems
+
+
+def _mixed(runs: pd.DataFrame) -> list[Problem]:
+    """Name the columns in which runs of one kind differ, with how many have which value."""
+    problems: list[Problem] = []
+    for _, alike in runs.groupby(MAY_DIFFER, dropna=False):
+        for column in PROVENANCE:
+            counts = Counter(str(value)[:SHOWN_CHARACTERS] for value in alike[column])
+            if len(counts) > 1:
+                values = ", ".join(f"{value} ({count} runs)" for value, count in counts.items())
+                problems.append(Problem("mixed provenance", f"{column}: {values}"))
+    return problems
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Return sorted numbers as ``0-3, 7``."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    return ", ".join("-".join(map(str, part)) for part in parts)

@@ -1,0 +1,283 @@
+"""What can be: the table of rules that every record is held against when it is read.
+
+A rule is of one column, or of what several columns or rows have to do with one another. Nothing
+here says what is good: only what no run, epoch or measurement of this project can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bench.plan.grid import BACKENDS, reference_backend
+from bench.store.records import (
+    DIVERGED,
+    FAILED,
+    OK,
+    SKIPPED,
+    Environment,
+    Provenance,
+    recipe,
+)
+from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT
+from hnrnn.variants import LARGEST_SEED, VARIANTS
+
+Rows = npt.NDArray[np.bool_]
+"""Which rows of a frame break a rule, shape (rows,)."""
+
+KNOWN: Mapping[str, Collection[str]] = {
+    "variant": VARIANTS,
+    "backend": BACKENDS,
+    "status": (OK, DIVERGED, FAILED, SKIPPED),
+    "phase": ("train_step", "forward", "validation"),
+}
+"""What may stand in a column of text, beside nothing at all."""
+
+MOST_COUNT = 2**53
+"""The integers that a float holds exactly."""
+MOST_SECONDS = 10.0**9
+"""Some thirty years."""
+MOST_LOSS = float(np.finfo(np.float32).max)
+MOST_RATE = 10.0**15
+"""Tokens a second."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a number may be: from ``least`` to ``most``, both included."""
+
+    least: float
+    most: float
+    may_be_no_number: bool = False
+    """Whether NaN and plus infinity are results too; ``RECORD_RULES`` says when."""
+
+    def __str__(self) -> str:
+        return f"outside {self.least:g} to {self.most:g}"
+
+
+_COUNT, _AT_LEAST_ONE = Bounds(0, MOST_COUNT), Bounds(1, MOST_COUNT)
+_SECONDS = Bounds(0, MOST_SECONDS)
+_SHARE = Bounds(0, 1)
+_LOSS = Bounds(0, MOST_LOSS, may_be_no_number=True)
+_DIFFERENCE = Bounds(0, np.inf, may_be_no_number=True)
+
+NUMBERS: Mapping[str, Bounds] = {
+    "seed": Bounds(0, LARGEST_SEED),
+    "threads": _AT_LEAST_ONE,
+    # Runs and epochs.
+    "epochs": _AT_LEAST_ONE,
+    "epoch": _COUNT,
+    "epoch_rows": _COUNT,
+    "train_loss": _LOSS,
+    "valid_loss": _LOSS,
+    "accuracy": _SHARE,
+    "total_seconds": _SECONDS,
+    "train_seconds": _SECONDS,
+    "valid_seconds": _SECONDS,
+    "train_tokens_per_second": Bounds(0, MOST_RATE),
+    # Throughput.
+    "first_call_seconds": _SECONDS,
+    "compile_seconds": _SECONDS,
+    "capture_seconds": _SECONDS,
+    "wall_seconds": Bounds(1e-9, MOST_SECONDS),
+    "device_seconds": _SECONDS,
+    "peak_memory_bytes": _COUNT,
+    "parity_float64": _DIFFERENCE,
+    "parity_float32": _DIFFERENCE,
+    "parity_tf32": _DIFFERENCE,
+    "round": _COUNT,
+    "position": _COUNT,
+    "steps": _AT_LEAST_ONE,
+    "tokens": _AT_LEAST_ONE,
+    # A night of the history.
+    "seeds": _COUNT,
+    "diverged": _COUNT,
+    "accuracy_mean": _SHARE,
+    "accuracy_sd": _SHARE,
+    "valid_loss_mean": Bounds(0, MOST_LOSS),
+    "valid_loss_sd": Bounds(0, MOST_LOSS),
+    "throughput_ratio": Bounds(1e-9, MOST_RATE),
+    "throughput_ratio_low": Bounds(0, MOST_RATE),
+    "throughput_ratio_high": Bounds(1e-9, MOST_RATE),
+}
+"""What may stand in a column of numbers."""
+
+TIMES = ("started_at", "ended_at", "night")
+"""Columns of times. That one lies before the other is no rule: a clock may be set back."""
+EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+"""Nothing of this project is older."""
+CLOCKS_APART = timedelta(days=1)
+"""How far another machine's clock may be ahead of this one's."""
+
+RECIPE = [*recipe(next(iter(VARIANTS)))]
+MEASURED = ["phase", "round", "position", "steps", "tokens", "wall_seconds"]
+"""What every timed block has, and nothing else has."""
+OF_A_MEASUREMENT = [
+    "started_at",
+    *("dtype", "device"),
+    *(field.name for part in (Environment, Provenance) for field in fields(part)),
+]
+"""What is the same in all rows of a measurement."""
+
+
+@dataclass(frozen=True)
+class Breach:
+    """Rows that cannot be: what they are called, why not, and which."""
+
+    what: str
+    reason: str
+    rows: Rows
+
+
+def text_breaches(rows: pd.DataFrame) -> Iterator[Breach]:
+    """Yield the values that no column of text has, one by one."""
+    for column, values in KNOWN.items():
+        if column in rows:
+            foreign = (rows[column].notna() & ~rows[column].isin([*values])).to_numpy()
+            for value in rows.loc[foreign, column].unique():
+                same = foreign & (rows[column] == value).to_numpy()
+                yield Breach(f"{column} {value}", "there is none such", same)
+
+
+def number_breaches(
+    rows: pd.DataFrame, nullable: Collection[str], now: datetime
+) -> Iterator[Breach]:
+    """Yield what no column of numbers or times has; those of ``nullable`` may have nothing."""
+    for column, bounds in NUMBERS.items():
+        if column in rows:
+            values = rows[column].to_numpy(dtype=np.float64, na_value=np.nan)
+            possible = (values >= bounds.least) & (values <= bounds.most)
+            if bounds.may_be_no_number:
+                possible |= np.isnan(values) | np.isposinf(values)
+            elif column in nullable:
+                possible |= np.isnan(values)
+            yield Breach(f"{column} {bounds}", _example(rows[column], ~possible), ~possible)
+    latest = now + CLOCKS_APART
+    for column in TIMES:
+        if column in rows:
+            early, late = (rows[column] < EARLIEST).to_numpy(), (rows[column] > latest).to_numpy()
+            yield Breach(f"{column} before 2020", _example(rows[column], early), early)
+            yield Breach(f"{column} after this machine's clock", _example(rows[column], late), late)
+
+
+def run_breaches(runs: pd.DataFrame, epochs: pd.DataFrame) -> Iterator[Breach]:
+    """Yield what breaks the rules of a run and its epochs, as rows of ``runs``.
+
+    Every epoch is one of a run's.
+    """
+    for what, rule in RUN_RULES.items():
+        yield Breach(what, "", rule(runs))
+    first = np.flatnonzero(~runs["run_id"].duplicated())
+    owner = first[pd.Index(runs["run_id"].iloc[first]).get_indexer(epochs["run_id"])]
+    owned = runs.take(owner)
+    for what, epoch_rule in EPOCH_RULES.items():
+        broken = np.zeros(len(runs), dtype=bool)
+        broken[owner[epoch_rule(epochs, owned)]] = True
+        yield Breach(what, "", broken)
+    trained = runs["status"].isin([OK, DIVERGED]).to_numpy()
+    counts = np.bincount(owner, minlength=len(runs))
+    yield Breach(
+        "epochs that are not as many as were trained",
+        "",
+        trained & (counts != runs["epochs"].to_numpy()),
+    )
+
+
+def _other_recipe(runs: pd.DataFrame) -> Rows:
+    recipes = pd.DataFrame({name: recipe(name) for name in VARIANTS}).T
+    own = recipes.loc[runs["variant"], RECIPE].reset_index(drop=True)
+    return (runs[RECIPE].reset_index(drop=True) != own).any(axis=1).to_numpy()
+
+
+def _not_executable(rows: pd.DataFrame) -> Rows:
+    grid = {(v, b) for v in VARIANTS for b in BACKENDS if BACKENDS[b].executes(VARIANTS[v])}
+    return ~pd.MultiIndex.from_frame(rows[["variant", "backend"]]).isin([*grid])
+
+
+RUN_RULES: Mapping[str, Callable[[pd.DataFrame], Rows]] = {
+    "a run_id of several rows": lambda runs: runs["run_id"].duplicated(keep=False).to_numpy(),
+    "a recipe that is not the variant's": _other_recipe,
+    "more epochs than the recipe's": lambda runs: (
+        runs["epochs"] > runs["recipe_epochs"]
+    ).to_numpy(),
+    "a backend that cannot execute the variant": _not_executable,
+}
+
+EPOCH_RULES: Mapping[str, Callable[[pd.DataFrame, pd.DataFrame], Rows]] = {
+    "epochs of another variant, backend or seed": lambda epochs, runs: np.any(
+        [epochs[c].to_numpy() != runs[c].to_numpy() for c in ("variant", "backend", "seed")], axis=0
+    ),
+    "an epoch that is not one of its epochs": lambda epochs, runs: (
+        epochs["epoch"].to_numpy() >= runs["epochs"].to_numpy()
+    ),
+    "an epoch that is there twice": lambda epochs, _: epochs.duplicated(
+        ["run_id", "epoch"]
+    ).to_numpy(),
+    "a loss that is no finite number, and another status than diverged": lambda epochs, runs: (
+        ~np.isfinite(epochs[["train_loss", "valid_loss"]].to_numpy()).all(axis=1)
+        & (runs["status"] != DIVERGED).to_numpy()
+    ),
+}
+"""Rules of an epoch and its run: both frames have the same length, row by row."""
+
+
+def _half_measured(rows: pd.DataFrame) -> Rows:
+    there = rows[MEASURED].notna()
+    timed = (rows["status"] == OK).to_numpy()
+    return np.where(timed, ~there.all(axis=1), there.any(axis=1))
+
+
+def _other_tokens(rows: pd.DataFrame) -> Rows:
+    each = rows["tokens"] / rows["steps"]
+    usual = each.groupby([rows[c] for c in ("measurement_id", "variant", "phase")]).transform(
+        "median"
+    )
+    return (each.notna() & (each != usual)).to_numpy()
+
+
+def _changing(rows: pd.DataFrame) -> Rows:
+    first = rows.groupby("measurement_id")[OF_A_MEASUREMENT].transform("first")
+    shared = rows[OF_A_MEASUREMENT]
+    other = ((shared != first) & ~(shared.isna() & first.isna())).any(axis=1)
+    return other.groupby(rows["measurement_id"]).transform("any").to_numpy()
+
+
+def _false_twin(rows: pd.DataFrame) -> Rows:
+    reference = rows["variant"].map({name: reference_backend(v) for name, v in VARIANTS.items()})
+    return (rows["twin"].astype(bool) & (rows["backend"] != reference)).to_numpy()
+
+
+THROUGHPUT_RULES: Mapping[str, Callable[[pd.DataFrame], Rows]] = {
+    "a backend that cannot execute the variant": _not_executable,
+    "a block that is timed by halves, or not ok": _half_measured,
+    "another number of tokens a step": _other_tokens,
+    "a measurement of several times, devices or programs": _changing,
+    "a twin of another backend than the reference": _false_twin,
+    "a round that is there twice": lambda rows: (
+        rows["round"].notna().to_numpy()
+        & rows.duplicated(
+            ["measurement_id", "variant", "backend", "twin", "phase", "round"], keep=False
+        ).to_numpy()
+    ),
+}
+
+
+def measurement_breaches(rows: pd.DataFrame) -> Iterator[Breach]:
+    """Yield what breaks the rules of a measurement's rows."""
+    for what, rule in THROUGHPUT_RULES.items():
+        yield Breach(what, "", rule(rows))
+
+
+def _example(values: pd.Series, chosen: Rows) -> str:
+    return f"such as {values[chosen].iloc[0]}" if chosen.any() else ""
+
+
+NULLABLE: Mapping[str, Collection[str]] = {
+    table: {field.name for field in SCHEMAS[table] if field.nullable}
+    for table in (RUNS, EPOCHS, THROUGHPUT)
+}

@@ -1,0 +1,1 @@
+"""What is to be said of a night: each gate, and the one verdict."""

@@ -1,0 +1,117 @@
+"""Fresh seeds that are to confirm or clear a suspicion: whether they can, and how to train them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from itertools import pairwise
+
+import pandas as pd
+
+from bench.store.records import ENSEMBLE
+from bench.store.store import Contents
+from bench.text import one_line
+from hnrnn.variants import LARGEST_SEED
+from reports.runs.completeness import (
+    PROVENANCE,
+    SHOWN_CHARACTERS,
+    Problem,
+    Square,
+    failed_runs,
+    ranges,
+)
+from reports.runs.selection import Selection, is_whole
+
+LIKE = ["dtype", "initialisation", "engine", "plant", *PROVENANCE]
+"""Columns in which fresh runs have to be like the night's."""
+
+
+def find_unlike(
+    fresh: Contents, suspects: Collection[Square], night: Selection, baseline: Selection
+) -> list[Problem]:
+    """Return every reason why runs of fresh seeds cannot decide on the ``suspects``.
+
+    They have to be as complete, as whole and as like as the night itself: the same seeds of the
+    full recipe in every suspected square, none of them a seed of the night or of the baseline,
+    trained by the same code in the same environment.
+    """
+    problems = [
+        Problem("confirmation", f"unreadable file: {name}: {reason}")
+        for name, reason in sorted(fresh.unreadable.items())
+    ]
+    keys = pd.MultiIndex.from_frame(fresh.runs[["variant", "backend"]])
+    runs = fresh.runs[keys.isin(list(suspects))]
+    problems += [Problem("confirmation", str(p), p.square) for p in failed_runs(runs)]
+    whole = runs[is_whole(runs)]
+    seeds = {int(seed) for seed in whole["seed"]}
+    for square in sorted(suspects):
+        name = " ".join(square)
+        here = whole[(whole["variant"] == square[0]) & (whole["backend"] == square[1])]
+        lacking = seeds - {int(seed) for seed in here["seed"]}
+        if here.empty:
+            problems.append(
+                Problem("confirmation", f"{name} has no run of the full recipe", square)
+            )
+        elif lacking:
+            detail = f"{name} has no run of the full recipe of seeds {ranges(sorted(lacking))}"
+            problems.append(Problem("confirmation", detail, square))
+    used = {int(seed) for seed in [*night.grid["seed"], *baseline.grid["seed"]]}
+    if seeds & used:
+        known = ranges(sorted(seeds & used))
+        problems.append(
+            Problem(
+                "confirmation", f"seeds {known} are not fresh: the night or the baseline has them"
+            )
+        )
+    return problems + _of_another_environment(whole, night.grid)
+
+
+def _of_another_environment(fresh: pd.DataFrame, night: pd.DataFrame) -> list[Problem]:
+    """Name the columns in which fresh runs have values that the night's runs do not have."""
+    problems = []
+    for column in LIKE:
+        tonight, there = (
+            {value[:SHOWN_CHARACTERS] for value in runs[column].fillna("none").astype(str)}
+            for runs in (night, fresh)
+        )
+        if tonight and there - tonight:
+            values = (", ".join(sorted(each)) for each in (there - tonight, tonight))
+            detail = "{} is {}, tonight's {}".format(column, *values)
+            problems.append(Problem("confirmation", detail))
+    return problems
+
+
+def fresh_seeds(used: Collection[int], night: Selection) -> str:
+    """Return a range of as many seeds as the night's that are not among those ``used``.
+
+    It lies above all of them; where no so large seeds are left, in the first gap between them.
+    """
+    count, taken = int(night.runs["seed"].nunique()), sorted(map(int, used))
+    start = taken[-1] + 1
+    if start + count - 1 > LARGEST_SEED:
+        start = next(a + 1 for a, b in pairwise([-1, *taken]) if b - a > count)
+    return f"{start}-{start + count - 1}"
+
+
+def command_words(
+    squares: Collection[Square], seeds: str, folder: str, kind: Mapping[str, str]
+) -> list[str]:
+    """Return the words of the command that trains ``squares`` with fresh ``seeds``.
+
+    ``kind`` is that of the night, as ``Judgement.kind`` has it: what is trained is like its runs.
+    """
+    variants, backends = (
+        one_line(",".join(dict.fromkeys(names))) for names in zip(*squares, strict=True)
+    )
+    # An ensemble has no other backends than the notebook's.
+    of_ensemble = kind.get("engine") == ENSEMBLE
+    trained = ["--engine", ENSEMBLE] if of_ensemble else ["--backends", backends]
+    options = [
+        word
+        for name in ("dtype", "initialisation", "device", "plant")
+        if name in kind
+        for word in (f"--{name}", one_line(kind[name]))
+    ]
+    return [
+        *("python", "-m", "bench", "run", "--variants", variants, *trained),
+        *("--seeds", seeds, *options, "--results", folder),
+    ]

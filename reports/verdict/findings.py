@@ -1,0 +1,102 @@
+"""Findings against the notebook that are accepted: written down once, and then watched.
+
+A variant whose table differs from the notebook's, or that is rare, need not fail every night: a
+finding says which, by how much and why it is accepted. Only a change in it fails a night.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.store.files import read_regular
+from bench.text import one_line
+from hnrnn.variants import LARGEST_SEED, VARIANTS
+from reports.statistics.ranks import clopper_pearson
+from reports.verdict.notebook import DIFFERS, Agreement, Certificate
+
+ACCEPTED_FILE = Path(__file__).parents[1] / "findings.toml"
+LARGEST_FILE_BYTES = 4 * 2**20
+MOST_SEEDS = LARGEST_SEED + 1
+NAMED_AT_MOST = 5
+LONGEST_REASON = 200_000
+"""Characters."""
+
+
+class FindingsError(Exception):
+    """A file of findings that cannot be read, with what would be right."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An accepted finding: of ``seeds`` seeds, ``as_extreme`` had a table as extreme."""
+
+    variant: str
+    as_extreme: int
+    seeds: int
+    reason: str
+
+    def __post_init__(self) -> None:
+        """Raise TypeError or ValueError for what is no finding: it is read from a file."""
+        if not (isinstance(self.variant, str) and isinstance(self.reason, str)):
+            raise TypeError("variant and reason must be text")
+        # type(), since True is an int too.
+        if not (type(self.as_extreme) is int and type(self.seeds) is int):
+            raise TypeError("as_extreme and seeds must be whole numbers")
+        if self.seeds > MOST_SEEDS:
+            raise ValueError(f"seeds must be at most {MOST_SEEDS}")
+        if len(self.reason) > LONGEST_REASON:
+            raise ValueError(f"a reason must have at most {LONGEST_REASON} characters")
+        if not 0 <= self.as_extreme <= self.seeds or not self.seeds:
+            raise ValueError(f"{self.as_extreme} of {self.seeds} seeds is no share")
+
+    @property
+    def p_value(self) -> float:
+        """The whole-table p-value that was measured."""
+        return (self.as_extreme + 1) / (self.seeds + 1)
+
+
+def read_findings(path: Path = ACCEPTED_FILE) -> list[Finding]:
+    """Return the accepted findings; raise FindingsError where the file cannot be understood."""
+    try:
+        text = read_regular(path, LARGEST_FILE_BYTES).decode("utf-8")
+        rows = tomllib.loads(text).get("finding", [])
+        findings = [Finding(**row) for row in rows]
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise FindingsError(
+            f"cannot read findings from {path} ({one_line(error)}): it needs a [[finding]] with "
+            "variant, as_extreme, seeds and reason for each"
+        ) from error
+    counts = Counter(finding.variant for finding in findings)
+    unknown = [variant for variant in counts if variant not in VARIANTS]
+    if unknown:
+        names = one_line(", ".join(unknown[:NAMED_AT_MOST]))
+        raise FindingsError(f"{path}: no variant {names}: there are {[*VARIANTS]}")
+    twice = [variant for variant, count in counts.items() if count > 1]
+    if twice:
+        raise FindingsError(f"{path}: more than one finding on {', '.join(twice)}: leave one each")
+    return findings
+
+
+def changed(findings: Sequence[Finding], agreement: Agreement) -> bool:
+    """Return whether a variant is other than its finding says, or differs without one.
+
+    It is, where the 99% intervals of the probability of a run as extreme as the notebook's, from
+    the finding's seeds and from these, have nothing in common.
+    """
+    for finding in findings:
+        if finding.variant == agreement.variant:
+            if not agreement.seeds:
+                return False
+            low, high = clopper_pearson(finding.as_extreme, finding.seeds, 0.99)
+            low_now, high_now = clopper_pearson(agreement.as_extreme, agreement.seeds, 0.99)
+            return high < low_now or high_now < low
+    return agreement.verdict == DIFFERS
+
+
+def unexpected(findings: Sequence[Finding], certificate: Certificate) -> list[Agreement]:
+    """Return the agreements that are other than the findings say."""
+    return [agreement for agreement in certificate.agreements if changed(findings, agreement)]

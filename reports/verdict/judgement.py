@@ -1,0 +1,303 @@
+"""Everything that is to be said of a night, and the one verdict on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from bench.store.records import LEARNER
+from bench.store.store import Contents
+from hnrnn import published
+from hnrnn.variants import VARIANTS
+from reports.runs.completeness import (
+    SHORT_RUNS,
+    Problem,
+    Square,
+    find_notes,
+    find_problems,
+    of_another_kind,
+    ranges,
+    squares_of,
+)
+from reports.runs.reading import read
+from reports.runs.selection import Selection, epochs_started, is_whole, of_shown_kind, select
+from reports.verdict import baseline as baselines
+from reports.verdict import gates
+from reports.verdict import throughput as speed
+from reports.verdict.confirmation import find_unlike, fresh_seeds
+from reports.verdict.findings import Finding, unexpected
+from reports.verdict.gates import Gate, LastNight
+from reports.verdict.notebook import (
+    AGREES,
+    DIFFERS,
+    INCONCLUSIVE,
+    Certificate,
+    hold_against_notebook,
+)
+from reports.verdict.rates import Calibration, published_calibration
+from reports.verdict.third_party import STARTS, Explained, explained, field_runs
+
+REGRESSED, INCOMPLETE = "regressed", "incomplete"
+EXIT_CODES = {AGREES: 0, REGRESSED: 1, DIFFERS: 1, INCOMPLETE: 3, INCONCLUSIVE: 4}
+PUBLISHED_RUNS = Path(__file__).parents[1] / "published" / "cpu"
+"""The published set of seeds that the notebook is certified by."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A night, judged.
+
+    ``notebook`` holds tonight's seeds against the notebook, ``certificate`` the published ones,
+    the same every night. ``comparison`` and ``changes`` are None and empty without a baseline.
+    """
+
+    verdict: str
+    reasons: tuple[str, ...]
+    gates: tuple[Gate, ...]
+    """Every test that could have failed the night, and whether it ran."""
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    """What a reader should know although nothing is wrong with it."""
+    notebook: Certificate
+    certificate: Certificate | None
+    findings: tuple[Finding, ...]
+    field: tuple[Explained, ...]
+    calibration: Calibration | None
+    """How often this judgement errs, as measured; None where that is not installed."""
+    comparison: baselines.Comparison | None
+    changes: tuple[speed.Change, ...]
+    squares: tuple[Square, ...]
+    """Every square that has runs of the judged kind tonight."""
+    run_seconds: Mapping[Square, float]
+    """How long those runs took, by square."""
+    kind: Mapping[str, str]
+    """What the judged runs have in the columns ``dtype``, ``initialisation``, ``engine``,
+    ``device`` and, where the fault of that name was injected, ``plant``."""
+    confirmation_seeds: str | None
+    """Fresh seeds for what is suspected; None where nothing is."""
+    confirmation_folder: str
+    """Where their runs are looked for."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 agrees, 1 regressed or differs, 3 incomplete or corrupt data, 4 inconclusive."""
+        return EXIT_CODES[self.verdict]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a night is judged by."""
+
+    night: Contents
+    baseline: Contents | None = None
+    confirmation: Contents | None = None
+    confirmation_folder: str = "results/confirmation"
+    """Where ``confirmation`` was read, or is to be."""
+    findings: tuple[Finding, ...] = ()
+    strict: bool = False
+    """Whether an improvement fails a night too."""
+    last: LastNight | None = None
+    """The night before, where a history knows one: what ran then must run tonight."""
+
+
+def judge(evidence: Evidence) -> Judgement:
+    """Return what is to be said of a night, and the verdict."""
+    night = select(evidence.night)
+    notebook = hold_against_notebook(night.epochs, published.tables())
+    expected: set[Square] = set(evidence.last.squares) if evidence.last else set()
+    held = _Held()
+    if evidence.baseline is not None:
+        before = select(evidence.baseline, engine=night.kind.get("engine", LEARNER))
+        expected |= squares_of(before.grid)
+        held = _hold(evidence, night, before)
+    problems = find_problems(evidence.night, expected) + held.problems
+    runs = of_shown_kind(evidence.night.runs)
+    surprises = len(unexpected(evidence.findings, notebook))
+    decides = evidence.baseline is None
+    found = [
+        gates.gate_of_notebook(notebook, decides=decides, unexpected=surprises),
+        *gates.gates_of_comparison(held.comparison, held.why_none_held),
+        gates.gate_of_throughput(held.changes, held.why_not_timed),
+    ]
+    problems += gates.lost_gates(found, evidence.last) if evidence.last else []
+    whole = runs[is_whole(runs)]
+    data = gates.gate_of_data(problems, len(squares_of(whole)), len(whole))
+    certificate, field_rows = published_facts()
+    verdict, reasons = _decide(evidence, problems, notebook, held.comparison, held.changes)
+    comparison = held.comparison
+    used = set(evidence.night.runs["seed"])
+    used |= set(evidence.baseline.runs["seed"]) if evidence.baseline else set()
+    suspected = comparison is not None and comparison.verdict == baselines.SUSPECTED
+    return Judgement(
+        verdict=verdict,
+        reasons=tuple(reasons),
+        gates=(data, *found),
+        problems=tuple(problems),
+        notes=tuple(find_notes(evidence.night, expected)),
+        notebook=notebook,
+        certificate=certificate,
+        findings=evidence.findings,
+        field=tuple(field_rows),
+        calibration=published_calibration(),
+        comparison=comparison,
+        changes=tuple(held.changes),
+        squares=tuple(sorted(squares_of(runs))),
+        run_seconds=_run_seconds(runs),
+        kind=_kind(night),
+        confirmation_seeds=fresh_seeds(used, night) if suspected else None,
+        confirmation_folder=evidence.confirmation_folder,
+    )
+
+
+@dataclass
+class _Held:
+    """A night held against a baseline, with what kept it from being held."""
+
+    comparison: baselines.Comparison | None = None
+    changes: list[speed.Change] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    why_none_held: str = gates.NO_BASELINE
+    why_not_timed: str = gates.NO_BASELINE
+
+
+def _hold(evidence: Evidence, night: Selection, before: Selection) -> _Held:
+    """Hold a night against a baseline; fresh seeds confirm only where they are sound."""
+    held = _Held(problems=of_another_kind(night, before, "baseline"))
+    held.comparison = baselines.hold_against_baseline(night.grid, before.grid)
+    if evidence.confirmation is not None:
+        fresh = select(evidence.confirmation, engine=night.kind.get("engine", LEARNER))
+        unsound = of_another_kind(night, fresh, "confirmation")
+        suspects = {difference.square for difference in held.comparison.first.worse}
+        if suspects and not unsound:
+            unsound = find_unlike(evidence.confirmation, suspects, night, before)
+        if not unsound:
+            held.comparison = baselines.confirm(held.comparison, fresh.grid, before.grid)
+        held.problems += unsound
+    held.changes = speed.changes(night.throughput, before.throughput)
+    trained_on = night.runs["device_name"].unique()
+    untimed = speed.not_measured(night.throughput, before.throughput, trained_on)
+    held.problems += [
+        Problem("missing timing", f"{' '.join(square)} has no {', '.join(phases)}", square)
+        for square, phases in untimed.items()
+    ]
+    held.why_none_held = baselines.why_none_held(night.grid, before.grid)
+    held.why_not_timed = speed.why_not_compared(night.throughput, before.throughput)
+    return held
+
+
+def _kind(night: Selection) -> dict[str, str]:
+    """Return what the runs of a night have in common, as in ``Judgement.kind``."""
+    first = night.runs[["device", "plant"]].head(1).to_dict(orient="records")
+    found = {str(name): value for row in first for name, value in row.items()}
+    return night.kind | {name: str(value) for name, value in found.items() if pd.notna(value)}
+
+
+def _run_seconds(runs: pd.DataFrame) -> dict[Square, float]:
+    seconds: dict[Square, float] = {}
+    for row in runs[["variant", "backend", "total_seconds"]].to_dict(orient="records"):
+        square = (str(row["variant"]), str(row["backend"]))
+        seconds[square] = seconds.get(square, 0.0) + float(row["total_seconds"])
+    return seconds
+
+
+@cache
+def published_facts(folder: Path = PUBLISHED_RUNS) -> tuple[Certificate | None, list[Explained]]:
+    """Return the certificate by the published seeds, and what they say of other people's runs.
+
+    None and nothing where the published runs are not there, as in an installed wheel.
+    """
+    if not folder.is_dir():
+        return None, []
+    contents = read(folder)
+    tables, field = published.tables(), published.field_runs()
+    ones, uniform = (epochs_started(contents, start) for start in STARTS)
+    runs = field_runs(field, ones, uniform)
+    return hold_against_notebook(ones, tables), explained(runs, field, tables)
+
+
+def _decide(
+    evidence: Evidence,
+    problems: list[Problem],
+    notebook: Certificate,
+    comparison: baselines.Comparison | None,
+    changes: list[speed.Change],
+) -> tuple[str, list[str]]:
+    """Return the verdict with its reasons: what cannot be judged, then what failed."""
+    if problems:
+        # A smoke test is no night. It is one that lacks everything where an earlier one is known.
+        known = evidence.baseline is not None or evidence.last is not None
+        smoke = not known and {problem.kind for problem in problems} == {SHORT_RUNS}
+        verdict = INCONCLUSIVE if smoke else INCOMPLETE
+        return verdict, [str(problem) for problem in problems]
+    if comparison is None:
+        return _decide_by_notebook(evidence, notebook)
+    failed = [
+        f"{' '.join(square)}: other weights than in the baseline with seeds {ranges(seeds)}"
+        for square, seeds in comparison.changed.items()
+    ]
+    if comparison.verdict == baselines.REGRESSED and comparison.confirmation:
+        failed += [
+            f"{d.variant} {d.backend}: {d.measure} is worse, {d.mean:.4f} after "
+            f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}), confirmed on fresh seeds"
+            for d in comparison.confirmation.worse
+        ]
+    failed += [
+        f"{c.variant} {c.backend}: {c.phase} at {c.change:.2f} of the baseline's throughput "
+        f"({c.low:.2f} to {c.high:.2f})"
+        for c in changes
+        if c.slower
+    ]
+    if evidence.strict:
+        failed += [
+            f"{d.variant} {d.backend}: {d.measure} is better, {d.mean:.4f} after "
+            f"{d.baseline_mean:.4f} (p {d.better_p:.4f}), and improvements are to fail"
+            for d in comparison.first.better
+        ]
+    if failed:
+        return REGRESSED, failed
+    if comparison.verdict == baselines.SUSPECTED:
+        return INCONCLUSIVE, [
+            f"{d.variant} {d.backend}: {d.measure} is suspected to be worse, {d.mean:.4f} after "
+            f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}); fresh seeds have to confirm it"
+            for d in comparison.first.worse
+        ]
+    if comparison.verdict == baselines.INCONCLUSIVE:
+        return INCONCLUSIVE, ["too few seeds to reject anything against the baseline"]
+    return AGREES, ["nothing is worse than in the baseline"]
+
+
+def _decide_by_notebook(evidence: Evidence, notebook: Certificate) -> tuple[str, list[str]]:
+    accepted = {finding.variant: finding for finding in evidence.findings}
+    surprises = unexpected(evidence.findings, notebook)
+    if surprises:
+        return DIFFERS, [
+            f"{a.variant}: {a.as_extreme} of {a.seeds} seeds have a table as extreme as the "
+            f"notebook's (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm), and no accepted "
+            "finding says so"
+            if a.variant not in accepted
+            else f"{a.variant}: {a.as_extreme} of {a.seeds} seeds have a table as extreme as the "
+            f"notebook's, where {accepted[a.variant].as_extreme} of "
+            f"{accepted[a.variant].seeds} are accepted"
+            for a in surprises
+        ]
+    few = [
+        a.variant
+        for a in notebook.agreements
+        if a.verdict == INCONCLUSIVE and a.variant not in accepted
+    ]
+    if few:
+        which = "any of the tables" if len(few) == len(VARIANTS) else f"those of {', '.join(few)}"
+        return INCONCLUSIVE, [
+            f"too few seeds to reject {which}: {notebook.seeds_needed} a model are needed"
+        ]
+    known = [
+        f"{a.variant} (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm)"
+        for a in notebook.agreements
+        if a.verdict == DIFFERS
+    ]
+    but = f", but for what is accepted: {', '.join(known)}" if known else ""
+    return AGREES, [f"the notebook's tables are like those of our seeds{but}"]

@@ -1,0 +1,134 @@
+"""Does the notebook reproduce? Its tables held against our seeds, by exact rank tests.
+
+Were the notebook's run just one more seed, its rank among ours would be uniform, whatever the
+distribution. Three tests a variant, from the most that was printed to the least: the whole table
+at once and the accuracy column at once, by the global envelope test, and the final accuracy by its
+two-sided rank. The verdict is the first's, after Holm's correction for the number of variants;
+the other two are shown beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+import pandas as pd
+
+from hnrnn.variants import VARIANTS
+from reports.runs.curves import curves
+from reports.statistics.envelope import envelope_p_value, smallest_p_value
+from reports.statistics.ranks import (
+    clopper_pearson,
+    holm,
+    joint_p_value,
+    rank_p_value,
+    seeds_needed,
+)
+
+AGREES, DIFFERS, INCONCLUSIVE = "agrees", "differs", "inconclusive"
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class PValues:
+    """Of the three tests of a variant: NaN where there are no seeds."""
+
+    table: float
+    accuracy: float
+    final_accuracy: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One variant's table in the notebook held against our seeds.
+
+    ``p`` are its own p-values, ``holm`` the same adjusted for the number of variants.
+    ``as_extreme`` counts our seeds whose whole table is at least as extreme as the notebook's;
+    ``share_low`` and ``share_high`` bound the probability of such a run (Clopper-Pearson, 95%).
+    """
+
+    variant: str
+    seeds: int
+    p: PValues
+    holm: PValues
+    as_extreme: int
+    share_low: float
+    share_high: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """All variants' agreements, and what they say together.
+
+    ``joint_p`` is Fisher's, of the eight whole-table p-values.
+    """
+
+    agreements: tuple[Agreement, ...]
+    joint_p: float
+    verdict: str
+    level: float
+    seeds_needed: int
+    """Seeds a variant from which the whole-table test could reject at all."""
+
+
+def hold_against_notebook(
+    epochs: pd.DataFrame, tables: pd.DataFrame, level: float = LEVEL
+) -> Certificate:
+    """Hold every variant's published table against our seeds.
+
+    ``epochs`` has a row a run and epoch, of runs on the notebook's backends; ``tables`` is the
+    notebook's. Runs that did not go through their full recipe are left out.
+    """
+    tested = {variant: _p_values(variant, epochs, tables) for variant in VARIANTS}
+    adjusted = holm_of_columns([p for _, p in tested.values()])
+    needed = seeds_needed(
+        max(sum(seeds > 0 for seeds, _ in tested.values()), 1), level, smallest_p_value
+    )
+    agreements = []
+    for (variant, (seeds, p)), holm_p in zip(tested.items(), adjusted, strict=True):
+        as_extreme = round(p.table * (seeds + 1)) - 1 if seeds else 0
+        share_low, share_high = clopper_pearson(as_extreme, seeds)
+        agreements.append(
+            Agreement(
+                variant=variant,
+                seeds=seeds,
+                p=p,
+                holm=holm_p,
+                as_extreme=as_extreme,
+                share_low=share_low,
+                share_high=share_high,
+                verdict=_verdict(holm_p.table, level, enough=seeds >= needed),
+            )
+        )
+    verdicts = [agreement.verdict for agreement in agreements]
+    overall = next((v for v in (DIFFERS, INCONCLUSIVE) if v in verdicts), AGREES)
+    joint_p = joint_p_value([agreement.p.table for agreement in agreements])
+    return Certificate(tuple(agreements), joint_p, overall, level, needed)
+
+
+def holm_of_columns(p_values: Sequence[PValues]) -> list[PValues]:
+    """Return each variant's p-values adjusted for the number of variants, test by test."""
+    columns = np.array([astuple(p) for p in p_values]).T
+    return [PValues(*map(float, row)) for row in np.array([holm(column) for column in columns]).T]
+
+
+def _verdict(p_value: float, level: float, *, enough: bool) -> str:
+    if p_value <= level:
+        return DIFFERS
+    return AGREES if enough else INCONCLUSIVE
+
+
+def _p_values(variant: str, epochs: pd.DataFrame, tables: pd.DataFrame) -> tuple[int, PValues]:
+    """Return how many seeds there are, and the p-values of the three tests."""
+    ours = curves(epochs, variant)
+    if ours.empty:
+        return 0, PValues(np.nan, np.nan, np.nan)
+    notebook = curves(tables, variant, key="model").iloc[0]
+    accuracy = notebook["accuracy"].to_numpy(), ours["accuracy"].to_numpy()
+    return len(ours), PValues(
+        envelope_p_value(notebook.to_numpy(), ours.to_numpy()),
+        envelope_p_value(*accuracy),
+        rank_p_value(accuracy[0][-1], accuracy[1][:, -1]),
+    )

@@ -1,0 +1,117 @@
+"""Other people's published runs: which start of the BatchNorm weights explains each of them.
+
+Before PyTorch 1.2 a BatchNorm layer's weight was drawn from U(0, 1), since then it starts at 1;
+which PyTorch a published run had is mostly unrecorded. A run is explained by a start where the
+global envelope test of its whole table does not reject it among our seeds with that start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from hnrnn.variants import VARIANTS
+from reports.runs.comparison import rank
+from reports.runs.curves import curves
+from reports.statistics.envelope import envelope_p_value, p_values_of_each
+from reports.statistics.ranks import rank_p_value
+
+LEVEL = 0.05
+STARTS = ("ones", "uniform")
+
+
+@dataclass(frozen=True)
+class FieldRun:
+    """A published run with its whole-table p-value among our seeds of each start, or NaN."""
+
+    variant: str
+    run: int
+    repository: str
+    final_accuracy: float
+    ones_p: float
+    uniform_p: float
+
+
+@dataclass(frozen=True)
+class Explained:
+    """How many published runs of a variant each start explains, at the 5% level.
+
+    ``notebook_table_p`` and ``notebook_accuracy_p`` are the notebook's own run among the published
+    ones, by its whole table and by its final accuracy; ``notebook_rank`` of ``runs`` + 1 is where
+    its final accuracy stands, 1 being the lowest.
+    """
+
+    variant: str
+    runs: int
+    by_ones: int
+    by_uniform: int
+    by_both: int
+    by_neither: int
+    notebook_rank: float
+    notebook_table_p: float
+    notebook_accuracy_p: float
+
+
+def field_runs(
+    published: pd.DataFrame, ones: pd.DataFrame, uniform: pd.DataFrame
+) -> list[FieldRun]:
+    """Hold every published run against our seeds of both starts.
+
+    ``published`` is ``hnrnn.published.field_runs()``; ``ones`` and ``uniform`` have a row a run
+    and epoch, on the notebook's backends.
+    """
+    found = []
+    for variant in VARIANTS:
+        theirs = curves(published, variant, key="run")
+        p_values = [_p_values(theirs, curves(ours, variant)) for ours in (ones, uniform)]
+        about = published[published["model"] == variant].groupby("run").first()
+        found += [
+            FieldRun(
+                variant=variant,
+                run=int(run),
+                repository=str(about.loc[run, "repository"]),
+                final_accuracy=float(theirs["accuracy"].loc[run].iloc[-1]),
+                ones_p=float(p_values[0][position]),
+                uniform_p=float(p_values[1][position]),
+            )
+            for position, run in enumerate(theirs.index)
+        ]
+    return found
+
+
+def explained(
+    runs: list[FieldRun], published: pd.DataFrame, tables: pd.DataFrame
+) -> list[Explained]:
+    """Count the published runs that each start explains, a row a variant that has any."""
+    rows = []
+    for variant in VARIANTS:
+        own = [run for run in runs if run.variant == variant]
+        if not own:
+            continue
+        by = np.array([[run.ones_p > LEVEL, run.uniform_p > LEVEL] for run in own])
+        notebook = curves(tables, variant, key="model").iloc[0]
+        theirs = curves(published, variant, key="run")
+        final = float(notebook["accuracy"].iloc[-1])
+        finals = theirs["accuracy"].to_numpy()[:, -1]
+        rows.append(
+            Explained(
+                variant=variant,
+                runs=len(own),
+                by_ones=int(by[:, 0].sum()),
+                by_uniform=int(by[:, 1].sum()),
+                by_both=int(by.all(axis=1).sum()),
+                by_neither=int((~by).all(axis=1).sum()),
+                notebook_rank=rank(final, finals),
+                notebook_table_p=envelope_p_value(notebook.to_numpy(), theirs.to_numpy()),
+                notebook_accuracy_p=rank_p_value(final, finals),
+            )
+        )
+    return rows
+
+
+def _p_values(theirs: pd.DataFrame, ours: pd.DataFrame) -> np.ndarray:
+    if ours.empty:
+        return np.full(len(theirs), np.nan)
+    return p_values_of_each(theirs.to_numpy(), ours.to_numpy())

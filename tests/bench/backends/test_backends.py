@@ -1,0 +1,386 @@
+"""Every backend computes the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.backends import IMPLEMENTATIONS
+from bench.backends.compiled import SWITCHES, Compiled, triton_obstacle
+from bench.backends.cuda_graph import CudaGraph
+from bench.backends.custom_hoisted import HoistedFullyConnected, elman_layer, gru_layer
+from bench.backends.graphed import Graphed, GraphedTraining
+from bench.backends.recurrence import (
+    ConvertedModel,
+    canonical_parameters,
+    load_weights,
+    model_weights,
+)
+from bench.commands import listing
+from bench.ensemble.stepping import kernel_of
+from bench.execution.parity import (
+    Sizes,
+    float32_differences,
+    float64_differences,
+    model_quantities,
+    recurrence_quantities,
+)
+from bench.execution.runner import execute
+from bench.plan.grid import BACKENDS
+from bench.store.records import FAILED
+from bench.timing.throughput import _gate
+from hnrnn.training import fit, initial_model
+from hnrnn.variants import VARIANTS, Recurrence
+from tests.conftest import small_run
+
+NN, CUSTOM = IMPLEMENTATIONS["nn"], IMPLEMENTATIONS["custom"]
+# What a graph is captured of is tried without one: the code is the same.
+EAGER = [name for name in BACKENDS if name not in ("nn", "compiled")]
+RECURRENT = [name for name, variant in VARIANTS.items() if variant.recurrence != "relu"]
+FULLY_CONNECTED = [name for name in VARIANTS if name not in RECURRENT]
+COMPILER_OBSTACLE = IMPLEMENTATIONS["compiled"].obstacle("cpu")
+needs_compiler = pytest.mark.skipif(COMPILER_OBSTACLE is not None, reason=f"{COMPILER_OBSTACLE}")
+
+
+def failures(
+    kind: Recurrence, backend: str, sizes: Sizes, seed: int, *, float32: bool = True
+) -> list[str]:
+    """Return what the gate finds wrong with a backend, in float64 and, if asked, in float32."""
+    quantities = partial(recurrence_quantities, kind, sizes=sizes, device="cpu", seed=seed)
+    implementation = IMPLEMENTATIONS[backend]
+    reference = quantities(implementation=NN, dtype=torch.float64)
+    with implementation.settings():
+        double = quantities(implementation=implementation, dtype=torch.float64)
+    differences = float64_differences(reference, double)
+    if float32:
+        rounded = quantities(implementation=NN, dtype=torch.float32)
+        with implementation.settings():
+            single = quantities(implementation=implementation, dtype=torch.float32)
+        differences += float32_differences(reference, rounded, single)
+    return [repr(difference) for difference in differences if not difference.passed]
+
+
+@pytest.mark.parametrize("backend", EAGER)
+@pytest.mark.parametrize("kind", ["tanh", "gru"])
+@settings(max_examples=15, deadline=None)
+@given(
+    sizes=st.builds(
+        Sizes,
+        batch=st.integers(1, 9),
+        time=st.integers(1, 12),
+        inputs=st.integers(1, 9),
+        hidden=st.integers(1, 9),
+        layers=st.integers(1, 3),
+    ),
+    seed=st.integers(0, 1000),
+)
+def test_parity_at_random_sizes(kind: Recurrence, backend: str, sizes: Sizes, seed: int) -> None:
+    """Outputs, final state and every gradient equal nn's, whatever the sizes.
+
+    In float64: of a quantity with a value or two, nn's own float32 error, by which the gate
+    measures, is now and then small by luck.
+    """
+    assert failures(kind, backend, sizes, seed, float32=False) == []
+
+
+@pytest.mark.parametrize("backend", EAGER)
+@pytest.mark.parametrize("kind", ["tanh", "gru"])
+@pytest.mark.parametrize("sizes", [Sizes(), Sizes(layers=2), Sizes(batch=1, time=1), Sizes(time=1)])
+def test_parity_at_the_notebooks_sizes(kind: Recurrence, backend: str, sizes: Sizes) -> None:
+    """The notebook's sizes, and the smallest batch and length, in both dtypes."""
+    assert failures(kind, backend, sizes, seed=0) == []
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [("tanh", Sizes(batch=3, time=3, hidden=5)), ("gru", Sizes(batch=3, time=2, layers=2))],
+)
+def test_parity_of_compiled(kind: Recurrence, sizes: Sizes) -> None:
+    """The compiled loop is held to the same; a few steps, for it is unrolled and slow to make."""
+    assert failures(kind, "compiled", sizes, seed=0) == []
+
+
+@pytest.mark.parametrize("backend", ["custom_hoisted", "graphed", "graphed_loop"])
+@pytest.mark.parametrize("variant", FULLY_CONNECTED)
+def test_parity_of_fully_connected_models(variant: str, backend: str) -> None:
+    """Model0 to Model3 score alike, keep the same state and statistics; equal gradients."""
+    quantities = partial(model_quantities, VARIANTS[variant], dtype=torch.float64, device="cpu")
+    found = quantities(IMPLEMENTATIONS[backend])
+    differences = float64_differences(quantities(CUSTOM), found)
+    assert [repr(d) for d in differences if not d.passed] == []
+    assert ("h" in found) == (variant == "Model3")
+
+
+@needs_compiler
+def test_parity_of_a_compiled_model() -> None:
+    """A whole forward with batch normalisation inside the loop is compiled to the same."""
+    implementation = IMPLEMENTATIONS["compiled"]
+    quantities = partial(
+        model_quantities, VARIANTS["Model1"], dtype=torch.float64, device="cpu", batch_size=4
+    )
+    with implementation.settings():
+        found = quantities(implementation)
+    assert [repr(d) for d in float64_differences(quantities(CUSTOM), found) if not d.passed] == []
+
+
+@pytest.mark.parametrize("time", [1, 2, 5])
+@pytest.mark.parametrize("layer", ["gru", "tanh", "relu"])
+def test_own_backward_is_the_derivative(layer: str, time: int) -> None:
+    """The gradcheck of torch accepts the hand-written backward passes, for every argument."""
+    generator = torch.Generator().manual_seed(time)
+    rows = 12 if layer == "gru" else 4
+    shapes = [(3, time, 2), (3, 4), (rows, 2), (rows, 4), (rows,), (rows,)]
+    inputs = [
+        torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+        for shape in shapes
+    ]
+    if layer == "gru":
+        assert torch.autograd.gradcheck(gru_layer, inputs)
+    else:
+        assert torch.autograd.gradcheck(
+            lambda *tensors: elman_layer(*tensors, layer == "relu"), inputs
+        )
+
+
+def test_own_backward_without_gradient_of_the_input() -> None:
+    """An input that needs no gradient gets none, and the weights theirs."""
+    recurrence = IMPLEMENTATIONS["custom_hoisted"].recurrence("gru", (2, 3, 1))
+    outputs, _ = recurrence(torch.ones(2, 4, 2), torch.zeros(1, 2, 3))
+    outputs.sum().backward()
+    assert all(parameter.grad is not None for parameter in recurrence.parameters())
+
+
+@pytest.mark.parametrize("backend", [*EAGER, "nn", "compiled"])
+@pytest.mark.parametrize("name", RECURRENT)
+def test_same_seed_same_weights(name: str, backend: str) -> None:
+    """Every backend starts from the very weights that the variant's own model has."""
+    variant, model = VARIANTS[name], initial_model(name, 7)
+    weights = {key: weight.detach().clone() for key, weight in model_weights(model).items()}
+    converted = IMPLEMENTATIONS[backend].convert(variant, model)
+    if backend == variant.backend:
+        assert converted is model
+        return
+    assert isinstance(converted, ConvertedModel)
+    found = canonical_parameters(converted.rnn)
+    assert list(found) == list(weights)
+    assert all(torch.equal(found[key], weights[key]) for key in weights)
+    layers = variant.num_layers
+    assert len(found) == 4 * layers
+    assert converted.h.shape == (layers, 64, 64)
+
+
+def test_converted_models_have_no_unused_parameters() -> None:
+    """Every parameter of a converted model, and of a hoisted one, takes part in the training."""
+    for name, variant in VARIANTS.items():
+        model = IMPLEMENTATIONS["custom_hoisted"].convert(variant, initial_model(name, 0))
+        model(torch.zeros(64, variant.bptt, dtype=torch.long)).sum().backward()
+        assert all(parameter.grad is not None for parameter in model.parameters()), name
+
+
+def test_kept_state_refuses_another_batch_size() -> None:
+    """A batch of another number of rows is one clear line on converted models too."""
+    for name in ("Model3", "Model5"):
+        model = IMPLEMENTATIONS["custom_hoisted"].convert(VARIANTS[name], initial_model(name, 0))
+        with pytest.raises(ValueError, match="x has 3 rows, the kept hidden state 64"):
+            model(torch.zeros(3, 20, dtype=torch.long))
+
+
+def test_weights_that_do_not_fit() -> None:
+    """Weights of another layout are refused, not broadcast."""
+    recurrence = IMPLEMENTATIONS["custom"].recurrence("gru", (2, 3, 1))
+    with pytest.raises(ValueError, match="do not fit a recurrence of"):
+        load_weights(recurrence, {"weight_ih_l0": torch.zeros(9, 3)})
+    with pytest.raises(TypeError, match="has no canonical weight"):
+        canonical_parameters(torch.nn.Linear(2, 3))
+    with pytest.raises(TypeError, match="Model1 has no recurrent module"):
+        model_weights(initial_model("Model1", 0))
+
+
+def curves(name: str, backend: str, epochs: int, dtype: str = "float64") -> np.ndarray:
+    """Return losses and accuracy, epoch by epoch, of a variant trained on a backend."""
+    implementation, variant = IMPLEMENTATIONS[backend], VARIANTS[name]
+    with implementation.settings():
+        training = fit(
+            variant,
+            seed=0,
+            epochs=epochs,
+            dtype=dtype,
+            convert=partial(implementation.convert, variant),
+            callbacks=[GraphedTraining()] if implementation.graphed else [],
+        )
+    return training.history[["train_loss", "valid_loss", "accuracy"]].to_numpy()
+
+
+@pytest.mark.parametrize("backend", ["cell", "custom", "custom_hoisted", "graphed", "graphed_loop"])
+def test_same_training_curve(backend: str) -> None:
+    """Model5 trains to the same curve on every backend over its first epochs, in float64."""
+    np.testing.assert_allclose(curves("Model5", backend, 2), curves("Model5", "nn", 2), atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["Model1", "Model3"])
+def test_same_training_curve_by_the_graphed_step(name: str) -> None:
+    """The step that a graph captures trains as the Learner's own, kept state and statistics too."""
+    np.testing.assert_allclose(curves(name, "graphed", 1), curves(name, "custom", 1), atol=1e-7)
+
+
+def test_converted_model_trains_to_the_same_bits() -> None:
+    """Model5 converted to the very module that it has trains to the same float32 figures."""
+    assert np.array_equal(
+        curves("Model5", "nn_no_cudnn", 1, "float32"), curves("Model5", "nn", 1, "float32")
+    )
+
+
+def test_no_cudnn_is_restored_after_an_exception() -> None:
+    """Inside cuDNN is off, outside as it was, whatever happened; no other flag is touched."""
+    flags = torch.backends.cudnn
+
+    def state() -> tuple[bool, ...]:
+        return (flags.enabled, flags.benchmark, flags.deterministic, flags.allow_tf32)
+
+    @contextmanager
+    def unusual() -> Iterator[None]:
+        with flags.flags(enabled=True, benchmark=True, deterministic=True, allow_tf32=False):
+            yield
+
+    def fails() -> None:
+        with IMPLEMENTATIONS["nn_no_cudnn"].settings():
+            assert state() == (False, True, True, False)
+            raise KeyError
+
+    with unusual():
+        with pytest.raises(KeyError):
+            fails()
+        assert state() == (True, True, True, False)
+
+
+def test_obstacles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot run says what it needs."""
+    for name in ("nn_no_cudnn", "graphed", "graphed_loop"):
+        assert "needs a GPU" in str(IMPLEMENTATIONS[name].obstacle("cpu"))
+        assert IMPLEMENTATIONS[name].obstacle("cuda") is None
+    for name in ("nn", "cell", "custom", "custom_hoisted"):
+        assert IMPLEMENTATIONS[name].obstacle("cpu") is None
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert "needs the C++ compiler no-such-compiler" in str(
+        IMPLEMENTATIONS["compiled"].obstacle("cpu")
+    )
+
+
+def test_what_triton_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a package, a C compiler or Python's headers the first kernel would fail."""
+    found: dict[str, object] = {"triton": object(), "gcc": "/usr/bin/gcc", "INCLUDEPY": tmp_path}
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr("bench.backends.compiled.find_spec", found.get)
+    monkeypatch.setattr("bench.backends.compiled.shutil.which", found.get)
+    monkeypatch.setattr("bench.backends.compiled.sysconfig.get_config_var", found.get)
+    assert "headers" in str(triton_obstacle())
+    (tmp_path / "Python.h").touch()
+    assert triton_obstacle() is None
+    assert kernel_of("cuda") == "CUDA graph over ATen and Triton over all seeds, own backward"
+    del found["gcc"]
+    assert "C compiler" in str(triton_obstacle())
+    assert kernel_of("cuda") == "CUDA graph over ATen over all seeds, own backward"
+    monkeypatch.setenv("CC", "icx")
+    assert triton_obstacle() is None
+    del found["triton"]
+    assert "pip install triton" in str(IMPLEMENTATIONS["compiled"].obstacle("cuda"))
+    assert kernel_of("cpu") == "ATen over all seeds, own backward"
+
+
+def test_nn_has_no_fully_connected_models() -> None:
+    """A square that does not exist cannot be built by accident."""
+    with pytest.raises(NotImplementedError, match="nn does not execute Model0"):
+        NN.convert(VARIANTS["Model0"], initial_model("Model0", 0))
+
+
+def test_hoisted_model0_takes_short_and_long_rows() -> None:
+    """As Model0, it looks at up to three tokens."""
+    model = initial_model("Model0", 0).eval()
+    hoisted = IMPLEMENTATIONS["custom_hoisted"].convert(VARIANTS["Model0"], model).eval()
+    assert isinstance(hoisted, HoistedFullyConnected)
+    for length in (1, 2, 3, 5):
+        rows = torch.arange(2 * length).reshape(2, length)
+        torch.testing.assert_close(hoisted(rows), model(rows))
+
+
+@pytest.mark.parametrize(
+    ("backend", "variant", "device", "kernel"),
+    [
+        ("nn", "Model4", "cpu", "ATen"),
+        ("nn", "Model4", "cuda", "cuDNN"),
+        ("nn_no_cudnn", "Model4", "cuda", "ATen"),
+        ("cell", "Model4", "cuda", "Python loop over ATen"),
+        ("compiled", "Model4", "cpu", "Inductor C++"),
+        ("compiled", "Model4", "cuda", "Inductor Triton"),
+        ("graphed", "Model4", "cuda", "CUDA graph over cuDNN"),
+        ("graphed", "Model3", "cuda", "CUDA graph over ATen"),
+        ("graphed_loop", "Model4", "cuda", "CUDA graph over ATen"),
+    ],
+)
+def test_kernel(backend: str, variant: str, device: str, kernel: str) -> None:
+    """The kernel is called what it is: nn.GRU on a CPU is not cuDNN."""
+    assert IMPLEMENTATIONS[backend].kernel(VARIANTS[variant], device) == kernel
+
+
+def test_compiled_fails_where_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With torch.compile switched off a run fails, names no kernel, and is not timed."""
+    monkeypatch.setattr(Compiled, "obstacle", lambda *_: None)
+    for name in SWITCHES:
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "1")
+            message = f"NotCompiledError: {name}=1 switches torch.compile off: unset it"
+            outcome = execute(small_run("Model1", backend="compiled")).outcome
+            assert (outcome.status, outcome.kernel, outcome.error) == (FAILED, None, message)
+            timed = _gate(VARIANTS["Model1"], "compiled", "cpu", "float32")
+            assert (timed.status, timed.kernel, timed.error) == (FAILED, None, message)
+            found = {square.backend: square for square in listing.squares("cpu")}["compiled"]
+            assert (found.runs_here, found.kernel) == (False, None)
+            assert found.obstacle == message.removeprefix("NotCompiledError: ")
+    with torch._dynamo.config.patch(disable=True):
+        outcome = execute(small_run("Model1", backend="compiled")).outcome
+    assert outcome.error == (
+        "NotCompiledError: torch._dynamo.config.disable switches torch.compile off"
+    )
+
+
+@pytest.mark.parametrize("variant", ["Model1", "Model6"])
+def test_compiled_sees_that_nothing_is_compiled(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the reason: what torch.compile leaves as it was does not run."""
+    monkeypatch.setattr("bench.backends.compiled.SWITCHES", ())
+    monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
+    monkeypatch.setattr(Compiled, "obstacle", lambda *_: None)
+    outcome = execute(small_run(variant, backend="compiled")).outcome
+    assert outcome.status == FAILED
+    assert str(outcome.error).startswith("NotCompiledError: torch.compile has left ")
+
+
+@needs_compiler
+def test_compiled_ignores_the_callers_stance() -> None:
+    """A caller who has torch run everything as it is changes nothing in a compiled run."""
+    run = small_run("Model1", backend="compiled")
+    with torch.compiler.set_stance("force_eager"):
+        outcome = execute(run).outcome
+    assert (outcome.error, outcome.kernel) == (None, "Inductor C++")
+    assert outcome.weights_sha256 == execute(run).outcome.weights_sha256
+    assert outcome.weights_sha256 != execute(small_run("Model1")).outcome.weights_sha256
+
+
+def test_graphed_fails_where_nothing_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training whose steps were all launched one by one is not recorded as a graph's."""
+    monkeypatch.setattr(Graphed, "obstacle", lambda *_: None)
+    assert execute(small_run(backend="graphed")).outcome.error is None  # a CPU has no graphs
+    monkeypatch.setattr(CudaGraph, "missing", property(lambda _: True))
+    outcome = execute(small_run(backend="graphed")).outcome
+    assert (outcome.status, outcome.kernel) == (FAILED, None)
+    assert outcome.error == "NotCapturedError: no CUDA graph was captured in 40 training steps"

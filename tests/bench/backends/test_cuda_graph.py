@@ -1,0 +1,124 @@
+"""When a function is called, captured and replayed, with a stand-in for a GPU's graphs."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.backends.cuda_graph import WARM_UP_CALLS, CudaGraph
+
+
+class StandInGraph:
+    """Notes what is done to a graph."""
+
+    itself: StandInGraph
+
+    def __init__(self) -> None:
+        self.replays = 0
+
+    def replay(self) -> None:
+        """Count."""
+        self.replays += 1
+
+
+class StandInStream:
+    """A stream that is never waited for long."""
+
+    made = 0
+
+    def __init__(self, _: torch.device | None = None) -> None:
+        type(self).made += 1
+
+    def wait_stream(self, _: StandInStream) -> None:
+        """Wait for nothing."""
+
+
+@pytest.fixture
+def captures(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Stand in for CUDA; return of each capture whether garbage was collected meanwhile."""
+    found: list[bool] = []
+
+    @contextmanager
+    def capture(_: StandInGraph, stream: StandInStream) -> Iterator[None]:
+        assert isinstance(stream, StandInStream)
+        found.append(gc.isenabled())
+        yield
+
+    current = StandInStream()
+    monkeypatch.setattr(StandInStream, "made", 0)
+    monkeypatch.setattr(torch.cuda, "Stream", StandInStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: current)
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", StandInGraph)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    return found
+
+
+def test_one_capture_then_replays(captures: list[bool]) -> None:
+    """The function runs while it warms up and is captured; after that it is only replayed."""
+    graph, calls = CudaGraph(torch.device("cuda")), []
+
+    def compute() -> Tensor:
+        calls.append(len(calls))
+        return torch.tensor(float(len(calls)))
+
+    results = [graph.call(compute) for _ in range(WARM_UP_CALLS + 4)]
+    assert len(calls) == WARM_UP_CALLS + 1
+    assert len(captures) == 1
+    assert isinstance(graph.graph, StandInGraph)
+    assert graph.graph.replays == 4
+    assert graph.capture_seconds is not None
+    assert results[-1] is not results[-2]  # the graph writes into one tensor again and again
+    assert results[-1] is not graph.result
+
+
+def test_no_garbage_is_collected_during_a_capture(captures: list[bool]) -> None:
+    """A graph that is destroyed while another is captured breaks it; later all is as before."""
+    assert gc.isenabled()
+    graph = CudaGraph(torch.device("cuda"))
+    for _ in range(WARM_UP_CALLS):
+        graph.call(lambda: torch.zeros(()))
+    with pytest.raises(ZeroDivisionError):
+        graph.call(lambda: torch.zeros(1 // 0))
+    assert captures == [False]
+    assert gc.isenabled()
+
+
+@pytest.mark.usefixtures("captures")
+def test_earlier_graphs_are_gone_before_a_capture() -> None:
+    """What only the garbage collector can destroy is destroyed before, not some time during it."""
+    graph = CudaGraph(torch.device("cuda"))
+    for _ in range(WARM_UP_CALLS):
+        graph.call(lambda: torch.zeros(()))
+    earlier = StandInGraph()
+    earlier.itself = earlier
+    there = weakref.ref(earlier)
+    del earlier
+    found: list[object] = []
+    graph.call(lambda: found.append(there()) or torch.zeros(()))  # type: ignore[func-returns-value]
+    assert found == [None]
+
+
+@pytest.mark.usefixtures("captures")
+def test_one_stream_for_all_warm_up_calls() -> None:
+    """CuBLAS keeps a workspace for every stream that it has been called on."""
+    graph = CudaGraph(torch.device("cuda"))
+    for _ in range(WARM_UP_CALLS + 1):
+        graph.call(lambda: torch.zeros(()))
+    assert StandInStream.made == 1
+
+
+def test_on_a_cpu_every_call_is_made() -> None:
+    """There is nothing to capture there."""
+    graph, calls = CudaGraph(torch.device("cpu")), []
+    for _ in range(WARM_UP_CALLS + 2):
+        graph.call(lambda: calls.append(0) or torch.zeros(()))  # type: ignore[func-returns-value]
+    assert len(calls) == WARM_UP_CALLS + 2
+    assert graph.capture_seconds is None

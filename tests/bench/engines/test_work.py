@@ -1,0 +1,40 @@
+"""What a worker does, whatever the engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bench.engines.work import Trainer, describe
+from bench.execution.environment import read_provenance
+from bench.store.records import OK
+from tests.conftest import small_run
+from tests.trainers import PROVENANCE
+
+
+def test_moved_trainer() -> None:
+    """On another machine a record names that machine, and the code that was sent to it."""
+    here = read_provenance("cpu")
+    sent = replace(PROVENANCE, python_version="3.0", platform="elsewhere", driver_version="1.0")
+    moved = Trainer(sent).moved("cpu").provenance
+    assert moved == replace(
+        sent, python_version=here.python_version, platform=here.platform, driver_version=None
+    )
+    assert Trainer().moved("cpu") == Trainer()
+
+
+def test_environment_is_that_of_the_runs() -> None:
+    """What a worker says of itself is what its records will say, a plant's threads included."""
+    trainer = Trainer(PROVENANCE)
+    record = trainer.train(small_run())
+    assert record.outcome.status == OK
+    assert record.provenance == PROVENANCE
+    assert trainer.read_environment("cpu", None) == record.environment
+    assert trainer.read_environment("cpu", "threads_2").threads == 2
+
+
+def test_describe() -> None:
+    """An exception is its kind and the first line of what it says."""
+    assert describe(RuntimeError("CUDA error: it broke\nSearch for it")) == (
+        "RuntimeError: CUDA error: it broke"
+    )
+    assert describe(MemoryError()) == "MemoryError"

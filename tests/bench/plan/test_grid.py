@@ -1,0 +1,22 @@
+"""The table of backends."""
+
+from __future__ import annotations
+
+from bench.backends import IMPLEMENTATIONS
+from bench.plan.grid import BACKENDS, NOTEBOOK_BACKENDS
+from hnrnn.variants import VARIANTS
+
+
+def test_every_backend_is_implemented() -> None:
+    """The table that needs no torch names what is implemented, in the same order."""
+    assert list(BACKENDS) == list(IMPLEMENTATIONS)
+    for name, backend in BACKENDS.items():
+        assert backend.graphed == IMPLEMENTATIONS[name].graphed
+
+
+def test_notebooks_own_squares_are_in_the_grid() -> None:
+    """Every variant runs on its own backend, and the three recurrent ones on all three."""
+    for variant in VARIANTS.values():
+        assert BACKENDS[variant.backend].executes(variant)
+        recurrent = variant.recurrence != "relu"
+        assert all(BACKENDS[name].executes(variant) for name in NOTEBOOK_BACKENDS) == recurrent

@@ -1,0 +1,195 @@
+"""What a call of ``bench run`` asks for."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.plan.grid import BACKENDS
+from bench.plan.plan import (
+    PROFILES,
+    RELATIVE_BACKEND_SECONDS,
+    RELATIVE_SECONDS,
+    PlanError,
+    empty_squares,
+    expected_cost,
+    find_squares,
+    make_plan,
+    parse_names,
+    parse_seeds,
+    unplantable,
+)
+from bench.store.records import Run
+from hnrnn.variants import VARIANTS
+
+
+def plan(**changes: object) -> list[Run]:
+    """Return the plan of a small grid with some of its arguments changed."""
+    arguments: dict[str, object] = {
+        "variants": ["Model0", "Model5"],
+        "backends": ["notebook"],
+        "seeds": [0, 1],
+        "dtype": "float32",
+        "initialisation": "ones",
+        "device": "cpu",
+        "epochs": None,
+    }
+    return make_plan(**(arguments | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("5", [0, 1, 2, 3, 4]),
+        ("0-4", [0, 1, 2, 3, 4]),
+        ("3-3", [3]),
+        ("1,3,9", [1, 3, 9]),
+        ("0-2, 7", [0, 1, 2, 7]),
+    ],
+)
+def test_parse_seeds(text: str, seeds: list[int]) -> None:
+    """A number, a range, a list and a mixture are understood."""
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "4-2", "1,,2", "a", "1-", "-3-5", "1.5", "٣x"])
+def test_parse_seeds_errors(text: str) -> None:
+    """What names no seeds is one line that says what would."""
+    with pytest.raises(PlanError, match=r"give a number of seeds \(5\), a range") as caught:
+        parse_seeds(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["4294967296", "1,4294967296", "0-99999999999", "9" * 5000, "7,1-" + "9" * 20]
+)
+def test_parse_seeds_too_large(text: str) -> None:
+    """A seed that torch would take for another one is refused, before any list is made."""
+    with pytest.raises(PlanError, match="a seed is at most 4294967295"):
+        parse_seeds(text)
+    assert parse_seeds("4294967295,0") == [4294967295, 0]
+
+
+@pytest.mark.parametrize("text", ["100001", "5-100005", "1-60000,60001-100002"])
+def test_parse_too_many_seeds(text: str) -> None:
+    """So many in a call would be a mistake."""
+    with pytest.raises(PlanError, match="more than 100,000 seeds"):
+        parse_seeds(text)
+
+
+def test_parse_seeds_twice() -> None:
+    """A seed that is named twice is a slip."""
+    with pytest.raises(PlanError, match="names a seed twice"):
+        parse_seeds("1-3,2")
+
+
+@given(st.lists(st.integers(0, 500), min_size=2, max_size=20, unique=True))
+def test_parse_seeds_lists(seeds: list[int]) -> None:
+    """Any list of two or more different seeds is read as it stands."""
+    assert parse_seeds(",".join(map(str, seeds))) == seeds
+
+
+def test_parse_names() -> None:
+    """Spaces and commas both separate, and a name counts once."""
+    assert parse_names(["Model0,Model5", "Model0", " Model6 ,"]) == ["Model0", "Model5", "Model6"]
+
+
+def test_plan_is_balanced_by_seed() -> None:
+    """All variants of a seed come before the next seed, the longest first."""
+    runs = plan(seeds=[4, 1])
+    assert [(run.variant, run.seed) for run in runs] == [
+        ("Model5", 4), ("Model0", 4), ("Model5", 1), ("Model0", 1),
+    ]  # fmt: skip
+    assert [run.backend for run in runs[:2]] == ["nn", "custom"]
+    assert {run.epochs for run in runs} == {6, 10}
+
+
+def test_plan_can_stop_early() -> None:
+    """A profile's epochs bound every variant's own."""
+    assert {run.epochs for run in plan(epochs=1)} == {1}
+    assert {run.epochs for run in plan(epochs=8)} == {6, 8}
+    assert expected_cost(plan(epochs=1)[0]) < expected_cost(plan()[0])
+
+
+def test_backends_are_a_dimension() -> None:
+    """Every named backend is run on every variant that it executes, and each square once."""
+    runs = plan(variants=["Model0", "Model6"], backends=["notebook", "nn", "cell"], seeds=[0])
+    assert {(run.variant, run.backend) for run in runs} == {
+        ("Model0", "custom"),
+        ("Model6", "cell"),
+        ("Model6", "nn"),
+    }
+    assert len(runs) == 3
+
+
+def test_empty_squares_are_named() -> None:
+    """A variant that a named backend does not execute is named, with the backends that it has."""
+    lines = empty_squares(["Model0", "Model6"], ["notebook", "nn", "custom"])
+    assert lines == [
+        "Model0 has no nn: its backends are custom, custom_hoisted, compiled, graphed, graphed_loop"
+    ]
+
+
+def test_plant_is_in_every_run() -> None:
+    """What is planted is planted in every run that it applies to, and there are no others."""
+    assert {run.plant for run in plan()} == {None}
+    assert {(run.variant, run.plant) for run in plan(plant="lr_times_3")} == {
+        ("Model0", "lr_times_3"),
+        ("Model5", "lr_times_3"),
+    }
+    assert {(run.variant, run.plant) for run in plan(plant="bptt_70")} == {("Model5", "bptt_70")}
+
+
+def test_unplantable_squares_are_named() -> None:
+    """Why a plant does not apply is said once a reason; of an unplanted call, nothing."""
+    squares = find_squares(["Model0", "Model5"], ["notebook", "nn", "graphed"])
+    assert unplantable(squares, "state_reset") == [
+        "state_reset cannot be planted: Model0 keeps no hidden state",
+        "state_reset cannot be planted: graphed captures the training step that it would change",
+    ]
+    assert unplantable(squares, None) == []
+
+
+def test_cost_depends_on_the_backend() -> None:
+    """A variant costs on its own backend what the table says, and on a slower one more."""
+    own, slower = plan(variants=["Model5"], backends=["nn", "custom"], seeds=[0])
+    assert {own.backend, slower.backend} == {"nn", "custom"}
+    costs = {run.backend: expected_cost(run) for run in (own, slower)}
+    assert costs["custom"] > costs["nn"] == RELATIVE_SECONDS["Model5"]
+    assert set(RELATIVE_BACKEND_SECONDS) == set(BACKENDS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"variants": ["Model8"]}, "unknown variant 'Model8': choose from Model0"),
+        ({"variants": []}, "no variant is named: choose from Model0"),
+        (
+            {"backends": ["cuda"]},
+            "unknown backend 'cuda': choose from notebook, nn, nn_no_cudnn, cell",
+        ),
+        ({"backends": []}, "no backend is named: choose from notebook, nn"),
+        (
+            {"variants": ["Model0"], "backends": ["nn", "cell"]},
+            "Model0 has no nn, cell: its backends are custom",
+        ),
+        ({"plant": "lr"}, "unknown plant 'lr': choose from lr_times_3"),
+        (
+            {"variants": ["Model0"], "plant": "bptt_70"},
+            "bptt_70 cannot be planted: Model0 has bptt 3, not 20",
+        ),
+    ],
+)
+def test_errors(changes: dict[str, object], message: str) -> None:
+    """A part of the grid that does not exist is named with what would be right."""
+    with pytest.raises(PlanError, match=message):
+        plan(**changes)
+
+
+def test_profiles() -> None:
+    """The three profiles are there; quick runs five seeds to the end."""
+    assert set(PROFILES) == {"smoke", "quick", "nightly"}
+    assert (PROFILES["quick"].seeds, PROFILES["quick"].epochs) == (5, None)
+    # The envelope test over eight models needs its smallest p, 1 / (N + 1), below 0.05 / 8.
+    assert 1 / (PROFILES["nightly"].seeds + 1) < 0.05 / len(VARIANTS)

@@ -1,0 +1,93 @@
+"""Records and run ids."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from bench.store.records import EPOCHS_SCHEMA, RUNS_SCHEMA, Environment, Record, Run, run_id
+from tests.conftest import small_run
+
+ENVIRONMENT = Environment(
+    device_name="cpu",
+    torch_version="2.13.0",
+    fastai_version="2.8.12",
+    cuda_version=None,
+    cudnn_version=None,
+    threads=1,
+    deterministic_algorithms=True,
+    tf32=False,
+    data_sha256="d",
+    source_sha256="s",
+    instruction_set="AVX2",
+    numeric_fingerprint="f",
+)
+
+
+def other(value: Any) -> Any:
+    """Return another value of the same kind."""
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int) else f"{value}x"
+
+
+def test_id_is_of_the_content() -> None:
+    """Equal content gives an equal id, in whatever order and on whatever machine."""
+    assert run_id(small_run(), ENVIRONMENT) == run_id(small_run(), ENVIRONMENT)
+    assert run_id(small_run(), ENVIRONMENT) == "5a05f20e168efd800bf7"
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Run) if f.name != "variant"])
+def test_id_depends_on_the_run(name: str) -> None:
+    """Every field of a run is part of its id."""
+    changed = dataclasses.replace(small_run(), **{name: other(getattr(small_run(), name))})
+    assert run_id(changed, ENVIRONMENT) != run_id(small_run(), ENVIRONMENT)
+
+
+def test_id_of_a_planted_run() -> None:
+    """A run with nothing planted has the id of a run without the field; each plant has its own."""
+    plants = (None, "lr_times_3", "lr_over_3")
+    ids = [run_id(small_run(plant=plant), ENVIRONMENT) for plant in plants]
+    assert ids[0] == "5a05f20e168efd800bf7"
+    assert len(set(ids)) == 3
+
+
+def test_id_of_another_engine() -> None:
+    """A run that the learner trains has the id of a run without the field; others their own."""
+    assert run_id(small_run(engine="learner"), ENVIRONMENT) == "5a05f20e168efd800bf7"
+    assert run_id(small_run(engine="ensemble"), ENVIRONMENT) != "5a05f20e168efd800bf7"
+
+
+def test_label_names_the_plant() -> None:
+    """What is planted is said of a run, and nothing where there is nothing."""
+    assert small_run().label == "Model4 nn seed 0"
+    assert small_run(plant="state_reset").label == "Model4 nn seed 0 with state_reset"
+
+
+def test_id_depends_on_the_variant() -> None:
+    """Two variants have two ids, whatever else is alike."""
+    assert run_id(small_run("Model5", epochs=1), ENVIRONMENT) != run_id(small_run(), ENVIRONMENT)
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Environment)])
+def test_id_depends_on_the_environment(name: str) -> None:
+    """Every field of the environment is part of the id."""
+    changed = dataclasses.replace(ENVIRONMENT, **{name: other(getattr(ENVIRONMENT, name))})
+    assert run_id(small_run(), changed) != run_id(small_run(), ENVIRONMENT)
+
+
+def test_rows_have_the_schema(records: list[Record]) -> None:
+    """A record's rows have exactly the columns of the tables."""
+    record = records[0]
+    assert list(record.run_row()) == RUNS_SCHEMA.names
+    assert record.run_row()["plant"] is None
+    assert RUNS_SCHEMA.field("plant").nullable
+    assert record.run_row()["engine"] == "learner"
+    assert not RUNS_SCHEMA.field("engine").nullable
+    assert [list(row) for row in record.epoch_rows()] == [EPOCHS_SCHEMA.names]
+    assert EPOCHS_SCHEMA.names == [
+        "run_id", "variant", "backend", "seed", "epoch",
+        "train_loss", "valid_loss", "accuracy", "train_seconds", "valid_seconds",
+    ]  # fmt: skip

@@ -1,0 +1,187 @@
+"""Files of a store that were cut at any length, or in which any byte was changed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bench.store.files import SEAL, is_changed, seal
+from bench.store.parquet import UnreadableError, read_file
+from bench.store.records import SKIPPED
+from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, UNREADABLE, Store
+from tests.report_data import made_up_record
+from tests.victims import measurement
+
+RECORD = made_up_record("Model4", 0)
+TABLES = [RUNS, EPOCHS, THROUGHPUT]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store of one run and one measurement."""
+    store = Store(tmp_path / "results")
+    store.prepare(TABLES)
+    store.write(RECORD)
+    store.write_measurement(measurement())
+    return store
+
+
+def path_of(store: Store, table: str) -> Path:
+    """Return the only file of a table."""
+    (path,) = (store.folder / table).iterdir()
+    return path
+
+
+def without_seal(content: bytes) -> bytes:
+    """Return a file as it was written before there were seals."""
+    place = content.index(SEAL)
+    return content[:place] + content[place + len(SEAL) + 32 :]
+
+
+@pytest.mark.parametrize("table", [RUNS, EPOCHS])
+def test_cut_at_any_length(store: Store, table: str) -> None:
+    """A run's file of any length but its own is put aside, and its run is to be done again."""
+    path = path_of(store, table)
+    whole = path.read_bytes()
+    # The row is put aside too where it is the epochs that are cut: without them it is none.
+    put_aside = [RUNS] if table == RUNS else [EPOCHS, RUNS]
+    for length in reversed(range(len(whole))):
+        os.truncate(path, length)
+        assert store.finished([RECORD.run_id]) == set(), length
+        for name in put_aside:
+            aside = store.folder / UNREADABLE / f"{name}-{path.name}"
+            aside.rename(store.path(name, RECORD.run_id))
+        assert path.stat().st_size == length
+    path.write_bytes(whole)
+    assert store.finished([RECORD.run_id]) == {RECORD.run_id}
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("sealed", [True, False])
+def test_reading_a_cut_file(store: Store, table: str, *, sealed: bool) -> None:
+    """A reader believes a file at no length but its own, with a seal or from before there were."""
+    path = path_of(store, table)
+    whole = path.read_bytes() if sealed else without_seal(path.read_bytes())
+    path.write_bytes(whole)
+    for length in reversed(range(len(whole))):
+        os.truncate(path, length)
+        with pytest.raises(UnreadableError):
+            read_file(path, SCHEMAS[table])
+    path.write_bytes(whole)
+    assert len(read_file(path, SCHEMAS[table])) > 0
+    path.write_bytes(whole[:-1])
+    assert list(store.read().unreadable) == [f"{table}/{path.name}"]
+
+
+@pytest.mark.parametrize("table", [*TABLES, "compacted runs", "compacted epochs"])
+def test_any_changed_byte_is_noticed(store: Store, tmp_path: Path, table: str) -> None:
+    """A flipped bit in any byte is noticed; but in the seal's own mark it leaves the rows."""
+    if table.startswith("compacted"):
+        store = Store(store.compact(tmp_path / "compacted"))
+        table = table.removeprefix("compacted ")
+    path = path_of(store, table)
+    whole = path.read_bytes()
+    expected = read_file(path, SCHEMAS[table])
+    unnoticed = []
+    # In place: a file that is written anew is flushed by some file systems, at a cost.
+    with path.open("r+b", buffering=0) as file:
+        for position, byte in enumerate(whole):
+            file.seek(position)
+            file.write(bytes([byte ^ 1 << position % 8]))
+            try:
+                rows = read_file(path, SCHEMAS[table])
+            except UnreadableError:
+                pass
+            else:
+                unnoticed.append(position)
+                assert rows.equals(expected, check_metadata=True)
+            file.seek(position)
+            file.write(bytes([byte]))
+    assert path.read_bytes() == whole
+    path.write_bytes(b"p" + whole[1:])
+    assert f"{table}/{path.name}" in store.read().unreadable
+    start = whole.index(SEAL)
+    assert unnoticed == list(range(start, start + len(SEAL)))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_changed_values_without_a_seal(store: Store, table: str) -> None:
+    """In a file from before there were seals, a flipped bit in any page's values is noticed."""
+    path = path_of(store, table)
+    whole = without_seal(path.read_bytes())
+    columns = pq.ParquetFile(pa.BufferReader(whole)).metadata.row_group(0)
+    for index in range(columns.num_columns):
+        column = columns.column(index)
+        start = column.dictionary_page_offset or column.data_page_offset
+        ends = [start + column.total_compressed_size]
+        if column.dictionary_page_offset:
+            ends.append(column.data_page_offset)
+        for end in ends:  # the last byte of a page is one of its values
+            changed = bytearray(whole)
+            changed[end - 1] ^= 1
+            path.write_bytes(changed)
+            with pytest.raises(UnreadableError):
+                read_file(path, SCHEMAS[table])
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_lost_sectors(store: Store, table: str) -> None:
+    """A stretch of zeros, as a disk leaves it, and bytes behind the end are noticed."""
+    path = path_of(store, table)
+    whole = path.read_bytes()
+    for start in range(0, len(whole), 512):
+        zeros = bytes(len(whole[start : start + 512]))
+        path.write_bytes(whole[:start] + zeros + whole[start + 512 :])
+        with pytest.raises(UnreadableError):
+            read_file(path, SCHEMAS[table])
+    for more in (b"\0", b"PAR1", whole):
+        path.write_bytes(whole + more)
+        with pytest.raises(UnreadableError):
+            read_file(path, SCHEMAS[table])
+
+
+def test_sealed_file_is_plain_parquet(store: Store) -> None:
+    """A seal changes nothing for a reader who knows of none."""
+    path = path_of(store, EPOCHS)
+    content = path.read_bytes()
+    bare = without_seal(content)
+    assert seal(bare) == content
+    tables = [pq.ParquetFile(pa.BufferReader(data)).read() for data in (content, bare)]
+    assert tables[0].equals(tables[1], check_metadata=True)
+    assert not is_changed(content)
+    assert not is_changed(bare)
+
+
+def test_file_without_a_row(store: Store) -> None:
+    """A file of no rows is not taken for a run that is not there."""
+    path = path_of(store, RUNS)
+    pq.write_table(SCHEMAS[RUNS].empty_table(), path)
+    reason = "it holds something else than its name says"
+    assert store.read().unreadable == {f"{RUNS}/{path.name}": reason}
+    assert store.finished([RECORD.run_id]) == set()
+
+
+@pytest.mark.parametrize("table", [RUNS, EPOCHS])
+def test_file_of_another_run(store: Store, table: str) -> None:
+    """A copy of a run's file under another name is not counted as another run."""
+    path = path_of(store, table)
+    copy = path.with_name(f"{'0' * 20}.parquet")
+    copy.write_bytes(path.read_bytes())
+    contents = store.read()
+    assert list(contents.unreadable) == [f"{table}/{copy.name}"]
+    assert list(contents.runs["run_id"]) == [RECORD.run_id]
+    assert len(contents.epochs) == len(RECORD.epochs)
+
+
+def test_folder_in_the_place_of_a_file(store: Store) -> None:
+    """What is no file is named, and nothing else is lost."""
+    (store.folder / RUNS / "folder.parquet").mkdir()
+    (store.folder / RUNS / "nowhere.parquet").symlink_to("nowhere")
+    contents = store.read()
+    assert list(contents.unreadable) == [f"{RUNS}/folder.parquet", f"{RUNS}/nowhere.parquet"]
+    assert len(contents.runs) == 1
+    assert SKIPPED in set(contents.throughput["status"])

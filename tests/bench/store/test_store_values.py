@@ -1,0 +1,133 @@
+"""Numbers that are none, and nulls: each comes back as it was written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.__main__ import main as bench
+from bench.store.parquet import as_table, read_file, write_file
+from bench.store.records import DIVERGED, Record
+from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Store
+from reports.__main__ import main as reports
+from reports.history import nights as history
+from tests.history_data import made_up_history
+from tests.report_data import made_up_record, throughput_rows, with_outcome
+
+SPECIAL = [math.nan, math.inf, -math.inf, -0.0, 5e-324]
+FLOATS = {
+    table: [field for field in schema if pa.types.is_floating(field.type)]
+    for table, schema in {**SCHEMAS, "history": history.SCHEMA}.items()
+}
+COLUMNS = [(table, field.name) for table, fields in FLOATS.items() for field in fields]
+
+
+def sample_rows(table: str) -> pa.Table:
+    """Return some rows of a table, of one run or measurement."""
+    record = made_up_record("Model4", 0)
+    if table == RUNS:
+        return pa.Table.from_pylist([record.run_row()], schema=SCHEMAS[RUNS])
+    if table == EPOCHS:
+        return pa.Table.from_pylist(record.epoch_rows(), schema=SCHEMAS[EPOCHS])
+    if table == THROUGHPUT:
+        return as_table(throughput_rows({"nn": 1.0}), SCHEMAS[THROUGHPUT])
+    return as_table(made_up_history(2), history.SCHEMA)
+
+
+def bits(rows: pa.Table, column: str) -> list[Any]:
+    """Return a column's values so that NaN equals NaN, and minus zero is not zero."""
+    return [repr(value) for value in rows[column].to_pylist()]
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS)
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_every_float_comes_back(table: str, column: str, data: st.DataObject) -> None:
+    """A file keeps every float of every table, and a null is a null where there may be one."""
+    rows = sample_rows(table)
+    schema = SCHEMAS.get(table, history.SCHEMA)
+    field = schema.field(column)
+    value = st.one_of(st.sampled_from(SPECIAL), st.floats())
+    value = st.one_of(value, st.none()) if field.nullable else value
+    values = data.draw(st.lists(value, min_size=len(rows), max_size=len(rows)))
+    place = schema.get_field_index(column)
+    rows = rows.set_column(place, field, pa.array(values, field.type, from_pandas=False))
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "table", f"{table}.parquet")
+        path.parent.mkdir()
+        write_file(path, rows)
+        assert bits(read_file(path, schema), column) == bits(rows, column)
+        if table in (RUNS, EPOCHS, THROUGHPUT):
+            compacted = compact_with(Path(folder), table, rows)
+            assert sorted(bits(compacted, column)) == sorted(bits(rows, column))
+
+
+def compact_with(folder: Path, table: str, rows: pa.Table) -> pa.Table:
+    """Return a table of a compacted store in which it has these rows."""
+    store = Store(folder / "store")
+    store.prepare(SCHEMAS)
+    for name in {RUNS, EPOCHS} | {table}:
+        written = rows if name == table else sample_rows(name)
+        write_file(store.path(name, written[0][0].as_py()), written)
+    copy = Store(store.compact(folder / "copy"))
+    return read_file(copy.path(table, table), SCHEMAS[table])
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS)
+def test_frames_keep_what_is_no_number(table: str, column: str) -> None:
+    """From pandas, NaN stays NaN in a column that takes no nulls, and is null in one that does."""
+    schema = SCHEMAS.get(table, history.SCHEMA)
+    frame = sample_rows(table).to_pandas()
+    for value in SPECIAL:
+        frame[column] = value
+        found = as_table(frame, schema)[column].to_pylist()
+        null = schema.field(column).nullable and math.isnan(value)
+        assert [repr(each) for each in found] == [repr(None if null else value)] * len(frame)
+
+
+@pytest.fixture(scope="module")
+def night() -> list[Record]:
+    """A night of 20 seeds of every variant: 160 runs, one of which has diverged."""
+    records = [made_up_record(f"Model{n}", seed) for n in range(8) for seed in range(20)]
+    lost = with_outcome(records[-1], DIVERGED)
+    rows = [replace(epoch, train_loss=math.nan, valid_loss=math.inf) for epoch in lost.epochs]
+    return [*records[:-1], replace(lost, epochs=tuple(rows))]
+
+
+@pytest.mark.parametrize("command", ["compact", "freeze"])
+def test_a_diverged_run_is_kept(command: str, night: list[Record], tmp_path: Path) -> None:
+    """A night with a run that diverged can be compacted and frozen, and its losses come back."""
+    store = Store(tmp_path / "results")
+    store.write_contents(contents_of(night))
+    arguments = ["--results", str(store.folder), "--output", str(tmp_path / "copy")]
+    if command == "compact":
+        assert bench(["compact", *arguments]) == 0
+    else:
+        assert reports(["baseline", "freeze", *arguments]) == 0
+    contents = Store(tmp_path / "copy").read()
+    lost = contents.epochs[contents.epochs["run_id"] == night[-1].run_id]
+    assert len(contents.runs) == 160
+    assert np.isnan(lost["train_loss"]).all()
+    assert np.isposinf(lost["valid_loss"]).all()
+    assert np.isfinite(contents.epochs["valid_loss"]).sum() == len(contents.epochs) - len(lost)
+    plain = pd.read_parquet(tmp_path / "copy" / EPOCHS)
+    assert np.isnan(plain["train_loss"]).sum() == len(lost)
+
+
+def contents_of(records: list[Record]) -> Any:
+    """Return records as a store's contents, as pandas has them."""
+    from bench.store.store import Contents
+
+    runs = pd.DataFrame([record.run_row() for record in records])
+    epochs = pd.DataFrame([row for record in records for row in record.epoch_rows()])
+    return Contents(runs, epochs, throughput_rows({"nn": 1.0}), {})

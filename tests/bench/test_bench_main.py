@@ -1,0 +1,296 @@
+"""``python -m bench``, as a person or a nightly calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from bench.__main__ import main
+from bench.engines import local
+from bench.engines.ledger import Ledger
+from bench.engines.work import Finished, Halted, Trainer
+from bench.execution.environment import read_environment, reproducible_settings
+from bench.plan.faults import FAULTS
+from bench.plan.grid import BACKENDS
+from bench.store.records import Run, run_id
+from bench.store.store import Store
+from hnrnn.variants import VARIANTS
+from tests.command_line import exit_code
+from tests.nights import are_gone, processes_below
+
+# A job in the background inherits that SIGINT is ignored; then there would be no Ctrl-C to test.
+WITH_SIGINT = """
+import signal, sys
+from bench.__main__ import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+
+NOTEBOOK = ["--backends", "notebook"]
+SMOKE = ["run", "--profile", "smoke", "--variants", "Model4,Model6", *NOTEBOOK]
+
+
+def test_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A call stores its runs; the same call again runs nothing, and a larger one only the rest."""
+    results = ["--results", str(tmp_path / "results")]
+    assert main([*SMOKE, *results]) == 0
+    assert "4 runs stored" in capsys.readouterr().err
+    files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")}
+    assert len(files) == 8
+    assert main([*SMOKE, *results]) == 0
+    assert "4 stored already" in capsys.readouterr().err
+    assert main([*SMOKE, *results, "--seeds", "1-2"]) == 0
+    assert "2 stored already" in capsys.readouterr().err
+    assert {p: p.stat().st_mtime_ns for p in files} == files
+    epochs = pd.read_parquet(tmp_path / "results" / "epochs")
+    assert sorted(map(tuple, epochs[["variant", "seed"]].to_numpy())) == [
+        (name, seed) for name in ("Model4", "Model6") for seed in (0, 1, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "right"),
+    [
+        (["--variants", "Model9"], "choose from Model0, Model1"),
+        (["--backends", "cudnn"], "choose from notebook, nn, nn_no_cudnn"),
+        (
+            ["--variants", "Model0", "--backends", "cell"],
+            "Model0 has no cell: its backends are custom",
+        ),
+        (["--backends", ","], "no backend is named: choose from notebook, nn"),
+        (["--seeds", "-1"], "seeds from 0"),
+        (["--seeds", "-1,2"], "seeds from 0"),
+        (["--seeds", "4-2"], "range 4-2 is empty"),
+        (["--engine", "ensemble", "--backends", "cell"], "leave --backends away, or use --engine"),
+        (["--engine", "ensemble", "--plant", "same_seed"], "leave --plant away, or use --engine"),
+        (["--profile", "huge"], "choose from"),
+        (["--dtype", "float16"], "choose from"),
+        (["--initialisation", "zeros"], "choose from"),
+        (["--engine", "slurm"], "choose from"),
+        (["--gpus-per-run", "0.5"], "--gpus-per-run is of --engine ray, not local"),
+        (["--ray-address", "auto"], "--ray-address is of --engine ray, not local"),
+        (["--jobs", "0"], "--jobs must be a whole number from 1 to 1,024, not 0"),
+        (["--data", "/nowhere"], "give the human_numbers folder or archive"),
+        (["--device", "cuda"], "use --device cpu or auto"),
+        (["--plant", "lr"], "unknown plant 'lr': choose from lr_times_3, lr_over_3"),
+        (["--plant", "lr_times_3", "--profile", "nightly"], "use --profile quick or smoke"),
+        (
+            ["--plant", "state_reset", "--variants", "Model0,Model1"],
+            "state_reset cannot be planted: Model0 keeps no hidden state; state_reset cannot",
+        ),
+    ],
+)
+def test_bad_input(
+    arguments: list[str], right: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bad input is one line that says what would be right, exit code 2, and nothing is written."""
+    results = tmp_path / "results"
+    assert exit_code(main, ["run", "--results", str(results), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert right in error
+    assert not results.exists()
+
+
+def test_failed_and_diverged_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A failed run makes the exit code 1 and is named; a diverged one is named, and a result."""
+
+    def ends(statuses: list[str]) -> int:
+        def run_all(runs: list[Run], *_: object, **__: object) -> list[Finished]:
+            return [Finished(r, status) for r, status in zip(runs, statuses, strict=True)]
+
+        monkeypatch.setattr(local, "run_all", run_all)
+        command = ["run", "--variants", "Model4", *NOTEBOOK, "--seeds", "2"]
+        return main([*command, "--results", str(tmp_path / "results")])
+
+    assert ends(["ok", "failed"]) == 1
+    assert "1 run stored in" in capsys.readouterr().err
+    assert ends(["failed", "failed"]) == 1
+    assert "2 failed: Model4 nn seed 0, Model4 nn seed 1" in capsys.readouterr().err
+    assert ends(["ok", "diverged"]) == 0
+    assert "1 of them diverged: Model4 nn seed 1" in capsys.readouterr().err
+
+
+def test_results_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A results folder that is a file is one line, and the file stays as it was."""
+    file = tmp_path / "results"
+    file.write_text("mine")
+    assert exit_code(main, [*SMOKE, "--results", str(file)]) == 2
+    assert f"--results must name a folder: {file} is a file" in capsys.readouterr().err
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_leaves_a_readable_store(tmp_path: Path, number: int, code: int) -> None:
+    """After Ctrl-C or SIGTERM what was finished is there, no process is, and a line says so.
+
+    Ctrl-C goes to the workers too, as from a terminal; SIGTERM to the process that was started.
+    """
+    results = tmp_path / "results"
+    arguments = ["run", "--variants", "Model4", *NOTEBOOK, "--seeds", "30", "--jobs", "2"]
+    arguments += ["--results", str(results)]
+    with subprocess.Popen(
+        [sys.executable, "-c", WITH_SIGINT, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("1/30"):
+                break
+        below = processes_below(process.pid)
+        assert len(below) == 2
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+        rest = process.stderr.read()
+    assert process.returncode == code
+    assert "the same command goes on from there" in rest
+    assert "Traceback" not in rest
+    assert are_gone(below)
+    contents = Store(results).read()
+    assert contents.unreadable == {}
+    assert list(results.rglob("*.part")) == []
+    assert 1 <= len(contents.runs) < 30
+    assert len(contents.epochs) == 20 * len(contents.runs)
+
+
+def test_halted_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A night that is ended early says in one line why, how much is left, and exits with 1."""
+
+    def run_all(runs: list[Run], _: Trainer, ledger: Ledger, **__: object) -> list[Finished]:
+        assert ledger.fail_fast
+        raise Halted("--fail-fast, and a run failed", [Finished(runs[0], "failed")])
+
+    monkeypatch.setattr(local, "run_all", run_all)
+    command = ["run", "--variants", "Model4", *NOTEBOOK, "--seeds", "3", "--fail-fast"]
+    assert main([*command, "--results", str(tmp_path / "results")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2].endswith("1 failed: Model4 nn seed 0")
+    assert lines[-1] == (
+        "stopped: --fail-fast, and a run failed; 2 runs not done: "
+        "the same command goes on from there"
+    )
+
+
+def test_skipped_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot run here is recorded with the reason; a square that does not exist is named."""
+    results = tmp_path / "results"
+    command = ["run", "--profile", "smoke", "--seeds", "1", "--results", str(results)]
+    command += ["--device", "cpu", "--variants", "Model0,Model6"]
+    assert main([*command, "--backends", "custom,nn_no_cudnn"]) == 0
+    error = capsys.readouterr().err
+    assert "passed over: Model0 has no nn_no_cudnn: its backends are custom" in error
+    assert "2 runs stored in" in error
+    assert "1 skipped: nn_no_cudnn needs a GPU; on a CPU nn is ATen already: use nn" in error
+    runs = pd.read_parquet(results / "runs").set_index(["variant", "backend"])
+    assert dict(runs["status"]) == {
+        ("Model0", "custom"): "ok",
+        ("Model6", "custom"): "ok",
+        ("Model6", "nn_no_cudnn"): "skipped",
+    }
+    assert "needs a GPU" in runs.loc[("Model6", "nn_no_cudnn"), "error"]
+    assert runs["epoch_rows"].to_list().count(0) == 1
+    # What is skipped is tried again each time; a call that could do nothing at all is no success.
+    assert main([*command, "--backends", "custom,nn_no_cudnn"]) == 0
+    assert "2 stored already" in capsys.readouterr().err
+    assert main([*command, "--backends", "graphed"]) == 1
+
+
+def test_plant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A planted run is stored as such, beside the real one; where it cannot be, a line says so."""
+    results = tmp_path / "results"
+    command = ["run", "--profile", "smoke", "--seeds", "1", "--results", str(results), *NOTEBOOK]
+    assert main([*command, "--variants", "Model4"]) == 0
+    command += ["--variants", "Model0,Model4", "--plant", "state_reset"]
+    capsys.readouterr()
+    assert main(command) == 0
+    error = capsys.readouterr().err
+    assert error.startswith(
+        "passed over: state_reset cannot be planted: Model0 keeps no hidden state\n1 runs: 0 stored"
+    )
+    assert "Model4 nn seed 0 with state_reset" in error
+    runs = Store(results).read().runs.sort_values("plant", na_position="first")
+    assert list(runs["variant"]) == ["Model4", "Model4"]
+    assert list(runs["plant"].isna()) == [True, False]
+    assert runs["plant"].iloc[1] == "state_reset"
+    assert runs["weights_sha256"].nunique() == 2
+    assert main(command) == 0
+    assert "1 runs: 1 stored already" in capsys.readouterr().err
+
+
+def test_threads_of_a_plant_are_part_of_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the call takes for a planted run's id is what its worker stores."""
+    planned: list[Run] = []
+
+    def run_all(runs: list[Run], *_: object, **__: object) -> list[Finished]:
+        planned.extend(runs)
+        return [Finished(run, "ok") for run in runs]
+
+    seen = []
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setattr(local, "run_all", run_all)
+    monkeypatch.setattr(Store, "finished", lambda _, ids: seen.extend(ids) or set())
+    command = ["run", "--profile", "smoke", "--seeds", "1", "--variants", "Model4", *NOTEBOOK]
+    assert main([*command, "--plant", "threads_2", "--results", str(tmp_path / "results")]) == 0
+    with reproducible_settings(threads=2):
+        environment = read_environment("cuda" if torch.cuda.is_available() else "cpu", "threads_2")
+    assert seen == [run_id(run, environment) for run in planned]
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"
+
+
+def test_help_lists_the_plants(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help names every fault and control."""
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    text = capsys.readouterr().out
+    assert all(name in text for name in FAULTS)
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    """The grid is printed for people, and for programs as JSON."""
+    assert main(["list", "--device", "cpu"]) == 0
+    text = capsys.readouterr().out
+    assert "cannot run here: needs a GPU: a CPU has no CUDA graphs" in text
+    assert main(["list", "--device", "cpu", "--json"]) == 0
+    grid = json.loads(capsys.readouterr().out)
+    assert len(grid) == len(VARIANTS) * len(BACKENDS)
+    squares = {(square["variant"], square["backend"]): square for square in grid}
+    assert squares["Model5", "nn"]["notebook"]
+    assert squares["Model5", "nn"]["kernel"] == "ATen"
+    assert not squares["Model0", "nn"]["runs_here"]
+    assert squares["Model0", "nn"]["obstacle"] == "has no relu recurrence"
+    assert "needs a GPU" in squares["Model0", "graphed"]["obstacle"]
+    assert {s["variant"] for s in grid if s["notebook"]} == set(VARIANTS)
+
+
+def test_list_needs_the_device(capsys: pytest.CaptureFixture[str]) -> None:
+    """A GPU that is not there is one line and exit code 2."""
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert main(["list", "--device", "cuda"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device")
+def test_a_log_that_is_full_ends_nothing(tmp_path: Path) -> None:
+    """Where nothing can be said, everything is trained, and the exit code says that it was."""
+    command = [sys.executable, "-m", "bench", *SMOKE, "--seeds", "1"]
+    command += ["--results", str(tmp_path / "results")]
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(command, check=False, stdout=full, stderr=full).returncode == 0
+    assert len(Store(tmp_path / "results").read().runs) == 2

@@ -1,0 +1,173 @@
+"""Measurements: interleaved rounds, the A/A twin, and what cannot be timed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.__main__ import main
+from bench.execution.parity import Parity, check
+from bench.store.records import OK, THROUGHPUT_SCHEMA, Measurement, Timed
+from bench.store.store import Store, StoreError
+from bench.timing import throughput
+from bench.timing.session import PHASES, Session
+from bench.timing.throughput import Effort, measure, summary
+from tests.command_line import exit_code
+from tests.trainers import ENVIRONMENT, PROVENANCE
+
+EFFORT = Effort(rounds=3, block_seconds=0.001)
+
+
+def measured(
+    *backends: str, effort: Effort = EFFORT
+) -> tuple[Measurement, pd.DataFrame, list[str]]:
+    """Return a small measurement of Model4, its rows, and the lines that were watched."""
+    lines: list[str] = []
+    measurement = measure(["Model4"], backends, effort, device="cpu", watch=lines.append)
+    return measurement, pd.DataFrame(measurement.rows()), lines
+
+
+def test_measure() -> None:
+    """Every backend is timed in every round and phase, the reference twice; orders are shuffled."""
+    measurement, rows, _ = measured("custom", effort=replace(EFFORT, rounds=8))
+    assert list(rows.columns) == [
+        "measurement_id",
+        "started_at",
+        *[name for name in rows.columns if name not in ("measurement_id", "started_at")],
+    ]
+    assert set(rows.columns) == set(THROUGHPUT_SCHEMA.names)
+    squares = rows.groupby(["phase", "backend", "twin"]).size()
+    assert dict(squares) == {
+        (phase, backend, twin): 8
+        for phase in PHASES
+        for backend, twin in (("nn", False), ("nn", True), ("custom", False))
+    }
+    orders = rows.sort_values(["phase", "round", "position"]).groupby(["phase", "round"])
+    assert all(list(group["position"]) == [0, 1, 2] for _, group in orders)
+    assert len({tuple(group["backend"] + group["twin"].astype(str)) for _, group in orders}) > 2
+    assert (rows["tokens"] == rows["steps"] * 64 * 20).all()
+    assert (rows["wall_seconds"] > 0).all()
+    steps = rows[rows["phase"] == "train_step"]
+    assert (steps["peak_memory_bytes"] > 0).all()
+    assert (rows["parity_float64"] < 1e-12).all()
+    assert summary(measurement).count("ms a step: nn ") == 3
+
+
+def test_reference_is_always_timed() -> None:
+    """A ratio needs its denominator, asked for or not."""
+    _, rows, _ = measured("custom")
+    assert set(rows["backend"]) == {"nn", "custom"}
+
+
+def test_notebook_is_a_backend() -> None:
+    """The word stands for each variant's own backend."""
+    _, rows, _ = measured("notebook")
+    assert set(rows["backend"]) == {"nn"}
+
+
+def test_skipped() -> None:
+    """What cannot run here is one row with the reason, without a sample."""
+    _, rows, lines = measured("graphed")
+    (skipped,) = rows[rows["backend"] == "graphed"].to_dict(orient="records")
+    assert skipped["status"] == "skipped"
+    assert "needs a GPU" in skipped["error"]
+    assert pd.isna(skipped["round"])
+    assert any("graphed: skipped" in line for line in lines)
+
+
+def test_unequal_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend that the parity gate refuses has failed, and no sample of it is kept."""
+
+    def shut(variant: object, backend: str, device: str) -> Parity:
+        found = check(variant, backend, device)  # type: ignore[arg-type]
+        return replace(found, failures=("outputs are wrong",) if backend == "custom" else ())
+
+    monkeypatch.setattr(throughput, "check", shut)
+    _, rows, _ = measured("custom")
+    (failed,) = rows[rows["backend"] == "custom"].to_dict(orient="records")
+    assert (failed["status"], failed["error"]) == ("failed", "outputs are wrong")
+    assert len(rows[rows["backend"] == "nn"]) == 2 * 3 * 3
+
+
+@pytest.mark.parametrize("where", ["check", "Session"])
+def test_a_broken_backend_costs_itself_only(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception, in the gate or in the first call, is recorded; the others are timed."""
+    real = {"check": check, "Session": Session}[where]
+
+    def broken(*arguments: object) -> object:
+        if "custom" in arguments:
+            raise RuntimeError("no compiler")
+        return real(*arguments)  # type: ignore[operator]
+
+    monkeypatch.setattr(throughput, where, broken)
+    _, rows, _ = measured("custom", "cell")
+    assert set(rows[rows["status"] == "ok"]["backend"]) == {"nn", "cell"}
+    (failed,) = rows[rows["backend"] == "custom"].to_dict(orient="records")
+    assert (failed["status"], failed["error"]) == ("failed", "RuntimeError: no compiler")
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A call stores one file that the store reads back, and prints milliseconds a step."""
+    command = ["throughput", "--profile", "smoke", "--variants", "Model4", "--device", "cpu"]
+    assert main([*command, "--backends", "cell", "--results", str(tmp_path)]) == 0
+    output = capsys.readouterr()
+    assert "Model4 train_step, ms a step: nn " in output.out
+    assert "18 rows stored in" in output.err
+    contents = Store(tmp_path).read()
+    assert len(contents.throughput) == 18
+    assert contents.unreadable == {}
+    (path,) = (tmp_path / "throughput").glob("*.parquet")
+    Store(tmp_path).compact(tmp_path / "compact")
+    compacted = Store(tmp_path / "compact").read().throughput
+    pd.testing.assert_frame_equal(compacted, contents.throughput)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert list(Store(tmp_path).read().unreadable) == [f"throughput/{path.name}"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "right"),
+    [
+        (["--rounds", "0"], "--rounds must be a whole number from 1 to 10,000, not 0"),
+        (["--threads", "1025"], "--threads must be a whole number from 1 to 1,024, not 1025"),
+        (["--backends", "cudnn"], "choose from notebook, nn"),
+        (["--variants", "Model0", "--backends", "nn"], "Model0 has no nn: its backends are"),
+    ],
+)
+def test_bad_input(
+    arguments: list[str], right: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bad input is one line that says what would be right, exit code 2, and nothing is written."""
+    command = ["throughput", "--results", str(tmp_path / "results"), *arguments]
+    assert exit_code(main, command) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert right in error
+    assert not (tmp_path / "results").exists()
+
+
+def test_stored_before_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A measurement that cannot be printed is stored; one that cannot be stored is printed."""
+    printed: list[int] = []
+
+    def print_late(_: Measurement) -> str:
+        printed.append(len(list((tmp_path / "throughput").glob("*.parquet"))))
+        return "what was measured"
+
+    now = datetime.now(UTC)
+    timed = Timed("Model4", "nn", False, "float32", "cpu", OK, None, None)  # noqa: FBT003
+    measurement = Measurement("m" * 20, now, ENVIRONMENT, PROVENANCE, ((timed, None),))
+    monkeypatch.setattr(throughput, "measure", lambda *_, **__: measurement)
+    monkeypatch.setattr(throughput, "summary", print_late)
+    assert main(["throughput", "--results", str(tmp_path)]) == 0
+    assert printed == [1]
+
+    def refuse(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Store, "write_measurement", refuse)
+    assert main(["throughput", "--results", str(tmp_path)]) == 2
+    assert printed == [1, 1]

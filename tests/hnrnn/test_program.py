@@ -1,0 +1,152 @@
+"""How the programs start and end, whatever their streams."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hnrnn import program
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="file descriptors")
+
+TEXT = "ü \udcff"
+PROGRAM = f"""
+import sys
+from hnrnn.program import begin, show
+begin("prog")
+end = sys.argv[1]
+if end == "interrupted":
+    raise KeyboardInterrupt
+if end == "error":
+    raise ValueError("a\\nb")
+if end == "shows":
+    sys.exit(show({TEXT!a}))
+for number in range(20_000):
+    print(number)
+    print(number, file=sys.stderr)
+sys.exit(3)
+"""
+
+
+def run(end: str, redirections: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the program with a shell's redirections; return its exit code and what it said."""
+    command = ["sh", "-c", f'"$@" {redirections}', "sh", sys.executable, "-c", PROGRAM, end]
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, env=os.environ | environment
+    )
+
+
+@pytest.mark.parametrize(
+    "redirections", ["2>/dev/full", "1>/dev/full", "1>/dev/full 2>&1", "2>&-", "0<&- 1>&- 2>&-"]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written(redirections: str, unbuffered: str) -> None:
+    """A full disk and a stream that is closed leave the exit code what it is."""
+    assert run("prints", redirections, PYTHONUNBUFFERED=unbuffered).returncode == 3
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone(unbuffered: str) -> None:
+    """After ``2>&1 | head -1`` a program goes on to its own end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "prints"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait() == 3
+
+
+def test_a_terminal_that_was_closed() -> None:
+    """A program whose terminal is no more goes on to its own end."""
+    ours, its = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "prints"], stdout=its, stderr=its, start_new_session=True
+    ) as process:
+        os.close(its)
+        os.read(ours, 1)
+        os.close(ours)
+        assert process.wait() == 3
+
+
+def test_a_pipe_that_does_not_block() -> None:
+    """A pipe that is full, and says so instead of blocking, is waited for: nothing is lost."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, "prints"], stdout=writing) as process:
+        os.close(writing)
+        with os.fdopen(reading) as file:
+            assert file.read().split() == [str(number) for number in range(20_000)]
+    assert process.returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("environment", "shown"),
+    [
+        ({"PYTHONIOENCODING": "ascii"}, r"\xfc \udcff"),
+        ({"PYTHONIOENCODING": "latin-1:strict", "PYTHONUNBUFFERED": "1"}, "\xfc \\udcff"),
+        ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, r"\xfc \udcff"),
+        ({"PYTHONUTF8": "1"}, r"ü \udcff"),
+    ],
+)
+def test_every_text_can_be_encoded(environment: dict[str, str], shown: str) -> None:
+    """What the terminal's encoding lacks, and a name that is no UTF-8, is shown as its escape."""
+    command = [sys.executable, "-c", PROGRAM, "shows"]
+    output = subprocess.check_output(command, env=os.environ | environment)
+    encoding = "latin-1" if "latin" in str(environment) else "utf-8"
+    assert output.decode(encoding).strip() == shown
+
+
+def test_lost_output_is_reported() -> None:
+    """Standard output that is lost is said, and is a failure where it was all that was asked."""
+    line = "prog: standard output cannot be written: No space left on device"
+    done = run("shows", "1>/dev/full")
+    assert (done.returncode, done.stderr.splitlines()) == (program.UNWRITTEN, [line])
+    assert run("prints", "1>/dev/full").stderr.splitlines()[-1] == line
+    assert run("shows", "1>&-").returncode == 0
+
+
+def test_ends() -> None:
+    """Ctrl-C is one line; an error that nobody expected has its traceback and a code of its own."""
+    done = run("interrupted")
+    assert (done.returncode, done.stderr) == (program.INTERRUPTED, "\nprog: stopped\n")
+    done = run("error")
+    lines = done.stderr.splitlines()
+    assert done.returncode == program.INTERNAL_ERROR
+    assert lines[0].startswith("Traceback")
+    assert lines[-1] == "prog: internal error: ValueError: a b; its traceback is above"
+    assert run("error", "2>/dev/full").returncode == program.INTERNAL_ERROR
+
+
+@pytest.mark.parametrize("name", ["bench", "reports", "reports.ci", "hnrnn"])
+def test_every_program_begins_so(name: str) -> None:
+    """Ctrl-C while a program's modules are imported, or later, is one line."""
+    module = name if "." in name else f"{name}.__main__"
+    heavy = {"bench": "bench.commands.run", "reports": "bench.store.store", "reports.ci": "shutil"}
+    code = f"""
+import runpy, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == {heavy.get(name, "hnrnn.arguments")!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+sys.modules.pop("shutil", None)
+runpy.run_module({module!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, f"\npython -m {name}: stopped\n")
+
+
+def test_warnings_as_errors(tmp_path: Path) -> None:
+    """Where every warning is an error, runs are trained all the same, here and in workers."""
+    command = [sys.executable, "-m", "bench", "run", "--profile", "smoke", "--variants", "Model1"]
+    command += ["--backends", "notebook", "--seeds", "1", "--results", str(tmp_path / "results")]
+    environment = os.environ | {"PYTHONWARNINGS": "error"}
+    assert subprocess.run(command, check=False, env=environment).returncode == 0

@@ -1,0 +1,30 @@
+"""What the pictures look like, as far as numbers say it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hnrnn import published
+from reports.figures import models as figures
+from tests.report_data import made_up_record
+
+
+def test_many_seeds_are_drawn_fainter() -> None:
+    """A thousand curves and dots leave what is behind and among them to be seen."""
+    first = made_up_record("Model1", 0)
+    epochs, table = pd.DataFrame(first.epoch_rows()), published.tables()
+    none = published.field_runs().iloc[:0]
+    darkness = []
+    for count in (20, 1000):
+        many = pd.concat([epochs.assign(seed=seed) for seed in range(count)], ignore_index=True)
+        many[list(published.MEASURES)] += np.linspace(-0.1, 0.1, len(many))[:, None]
+        axes = figures.curves("Model1", many, table, none).axes[0]
+        (alpha,) = {line.get_alpha() for line in axes.lines if line.get_linewidth() == 0.6}
+        dots = figures.overview(many, table, none).axes[0].collections[1]
+        darkness.append((count * alpha, dots.get_sizes()[0] * dots.get_alpha()))
+    (few, large), (crowd, small) = darkness
+    assert few == 10
+    assert crowd == pytest.approx(30)
+    assert small < large / 2

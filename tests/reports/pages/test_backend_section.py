@@ -1,0 +1,120 @@
+"""The report's section on backends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from bench.store.records import Record
+from bench.store.store import Contents, Store
+from hnrnn import published
+from reports.__main__ import main
+from reports.figures import models as figures
+from reports.pages import backend_section
+from reports.runs.ratios import ratios
+from reports.runs.selection import select
+from tests.report_data import made_up_record, throughput_rows
+
+
+def section(tmp_path: Path, records: list[Record], samples: pd.DataFrame) -> str:
+    """Return the section on these records and samples."""
+    store = Store(tmp_path)
+    store.prepare()
+    for record in records:
+        store.write(record)
+    contents = store.read()
+    selection = select(Contents(contents.runs, contents.epochs, samples, {}))
+    return backend_section.section(selection, published.tables())
+
+
+def on_backend(record: Record, backend: str, moved: float) -> Record:
+    """Return the record as of another backend, its accuracies moved."""
+    run_id = f"{record.run_id}{backend}"
+    epochs = tuple(
+        replace(epoch, run_id=run_id, backend=backend, accuracy=epoch.accuracy + moved)
+        for epoch in record.epochs
+    )
+    run = replace(record.run, backend=backend)
+    return replace(record, run_id=run_id, run=run, epochs=epochs)
+
+
+def test_nothing_measured(tmp_path: Path) -> None:
+    """Without a measurement the section says how to make one."""
+    text = section(tmp_path, [], throughput_rows({"nn": 1.0}).iloc[:0])
+    assert "`python -m bench throughput` does it" in text
+    assert "Not yet measured on a GPU" in text
+    assert "two seeds or more" in text
+    assert "backends.png" not in text
+
+
+def test_table(tmp_path: Path) -> None:
+    """Each square has its line, with what was measured; what was skipped is named with why."""
+    samples = throughput_rows({"nn": 2.0, "custom": 4.0, "compiled": 1.0})
+    text = section(tmp_path, [], samples)
+    lines = [line for line in text.splitlines() if line.startswith("| Model4")]
+    assert [line.split(" | ")[1] for line in lines] == ["nn", "nn again", "custom", "compiled"]
+    cells = lines[3].strip("| ").split(" | ")
+    assert cells[2:5] == ["ATen", "1e-15", "2e-06"]
+    assert cells[5:7] == ["3.00", "426,667"]
+    assert cells[7:10] == ["2.00 (2.00 to 2.00)"] * 3
+    assert cells[10:] == ["15.0", "3.0"]  # the step's compilation and the validation's
+    assert "- graphed (Model4): skipped, graphed needs a GPU: a CPU has no CUDA graphs" in text
+
+
+def test_gpu(tmp_path: Path) -> None:
+    """Each device has its own part; where a GPU was measured, TF32's effect is said."""
+    here = throughput_rows({"nn": 2.0})
+    gpu = throughput_rows({"nn": 0.2}, device="cuda", device_name="a <GPU>", measurement_id="g")
+    gpu["parity_tf32"] = 3e-4
+    text = section(tmp_path, [], pd.concat([here, gpu], ignore_index=True))
+    assert "### On a processor" in text
+    assert "### On a &lt;GPU&gt;" in text
+    assert "With TF32 allowed" in text
+    assert "up to 3.0e-04 apart" in text
+    assert "Not yet measured on a GPU" not in text
+
+
+@pytest.mark.parametrize(("moved", "words"), [(0.0, "none has"), (-0.1, "Model5 on custom")])
+def test_attribution(tmp_path: Path, moved: float, words: str) -> None:
+    """The answer follows the numbers: a backend that is worse is named, equal ones are not."""
+    records = [
+        on_backend(made_up_record(model, seed), backend, moved if backend == "custom" else 0.0)
+        for model in ("Model5", "Model6", "Model7")
+        for seed in range(3)
+        for backend in ("nn", "cell", "custom")
+    ]
+    text = section(tmp_path, records, throughput_rows({"nn": 1.0}))
+    assert "A second layer makes a difference that" in text
+    assert words in text
+    assert f"| Model7: custom - nn | {100 * moved:+.2f} |" in text
+    assert "| Model5 - Model6 | +6.01 |" in text
+
+
+def test_figure(tmp_path: Path) -> None:
+    """A picture with a panel a variant; render writes it where there is a measurement."""
+    both = [
+        throughput_rows({"nn": 2.0, "custom": 3.0}, variant=name) for name in ("Model4", "Model6")
+    ]
+    samples = pd.concat(both, ignore_index=True)
+    figure = figures.backends(ratios(samples))
+    assert [axes.get_title() for axes in figure.axes] == ["Model4 (tanh)", "Model6 (gru)"]
+    figures.save(figure, tmp_path / "picture.png")
+    with Image.open(tmp_path / "picture.png") as picture:
+        assert min(picture.size) > 300
+
+
+def test_rendered(tmp_path: Path) -> None:
+    """A results folder that holds a measurement and no runs is rendered, picture and all."""
+    arguments = ["--profile", "smoke", "--variants", "Model4", "--device", "cpu"]
+    from bench.__main__ import main as bench_main
+
+    folder = ["--results", str(tmp_path)]
+    assert bench_main(["throughput", *arguments, "--backends", "custom", *folder]) == 0
+    assert main(["render", *folder]) == 0
+    report = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "![Throughput of the backends as ratios](backends.png)" in report
+    assert (tmp_path / "report" / "backends.png").exists()

@@ -1,0 +1,156 @@
+"""A verdict as JSON, JUnit XML and markdown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from bench.store.records import ENSEMBLE, FAILED
+from reports.pages.gates_section import gates_line
+from reports.pages.machine import as_json, as_junit
+from reports.pages.verdict_section import as_markdown, confirmation_command
+from reports.verdict.findings import Finding
+from reports.verdict.judgement import Evidence, Judgement, judge
+from tests.reports.verdict.test_judgement import night
+
+
+@pytest.fixture(scope="module")
+def suspected() -> Judgement:
+    """A night in which Model5 is suspected."""
+    return judge(Evidence(night(60, start=100, moved={"Model5": 0.3}), night(60)))
+
+
+@pytest.fixture(scope="module")
+def broken() -> Judgement:
+    """A night with a failed run whose error is hostile, and a missing square."""
+    contents = night(20)
+    runs = contents.runs[contents.runs["variant"] != "Model6"].copy()
+    error = "<script>alert(1)</script> | \x00\x1b"
+    runs.loc[runs.index[0], ["status", "error"]] = [FAILED, error]
+    return judge(Evidence(replace(contents, runs=runs)))
+
+
+def test_json(suspected: Judgement, broken: Judgement) -> None:
+    """The JSON has the verdict, its reasons and every number; what is not finite is null."""
+    content = json.loads(as_json(suspected))
+    assert (content["verdict"], content["exit_code"]) == ("inconclusive", 4)
+    assert content["confirmation_seeds"] == "160-219"
+    assert len(content["notebook"]["agreements"]) == 8
+    assert len(content["comparison"]["first"]["differences"]) == 16
+    assert "NaN" not in as_json(broken)
+    assert [p["kind"] for p in json.loads(as_json(broken))["problems"]] == [
+        "failed run",
+        "missing square",
+    ]
+
+
+def test_junit(suspected: Judgement, broken: Judgement) -> None:
+    """A case per square and gate, and one for the night: suspicions and problems are errors."""
+    suite = ET.fromstring(as_junit(suspected))  # noqa: S314  # our own
+    names = [case.get("name") for case in suite.iter("testcase")]
+    assert len(names) == 9 + 6
+    wrong = {case.get("name"): case[0].tag for case in suite if len(case)}
+    assert wrong == {
+        "Model5 nn": "error",
+        "night": "error",
+        "accuracy and loss": "error",
+        "notebook's tables": "skipped",
+        "equal weights": "skipped",
+        "confirmation": "skipped",
+        "throughput": "skipped",
+    }
+    counts = [suite.get(name) for name in ("tests", "failures", "errors", "skipped")]
+    assert counts == ["15", "0", "3", "4"]
+    suite = ET.fromstring(as_junit(broken))  # noqa: S314
+    wrong = {case.get("name"): case[0] for case in suite if len(case)}
+    failed = {name for name, outcome in wrong.items() if outcome.tag != "skipped"}
+    assert failed == {"Model0 custom", "Model6 cell", "complete data", "night"}
+    assert wrong["Model0 custom"].tag == "error"
+    assert "<script>alert(1)</script>" in str(wrong["Model0 custom"].get("message"))
+
+
+def test_junit_of_a_regression() -> None:
+    """A regression that is confirmed is a failure of its square and of the night."""
+    worse = {"Model5": 0.3}
+    evidence = Evidence(
+        night(60, start=100, moved=worse), night(60), night(60, start=300, moved=worse)
+    )
+    suite = ET.fromstring(as_junit(judge(evidence)))  # noqa: S314
+    failed = {case.get("name") for case in suite if case.find("failure") is not None}
+    assert failed == {"Model5 nn", "accuracy and loss", "confirmation", "night"}
+    assert suite.get("errors") == "0"
+    changed = ET.fromstring(  # noqa: S314
+        as_junit(judge(Evidence(night(20, hashes="x"), night(20))))
+    )
+    assert len([case for case in changed if case.find("failure") is not None]) == 8 + 1 + 1
+
+
+def test_junit_of_a_good_night() -> None:
+    """A night that agrees has no case that failed, and names the gates that did not run."""
+    suite = ET.fromstring(as_junit(judge(Evidence(night(20), night(20)))))  # noqa: S314
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("15", "0", "0")
+    skipped = [case.get("name") for case in suite if case.find("skipped") is not None]
+    assert skipped == ["notebook's tables", "confirmation", "throughput"]
+
+
+def test_junit_has_times() -> None:
+    """Every case has its seconds as a plain number: those of a square's runs, and their sum."""
+    suite = ET.fromstring(as_junit(judge(Evidence(night(20)))))  # noqa: S314
+    times = {case.get("name"): case.get("time") for case in suite}
+    assert times["Model0 custom"] == "60.000"
+    assert times["night"] == suite.get("time") == "480.000"
+    assert times["equal weights"] == "0.000"
+
+
+def test_markdown(suspected: Judgement, broken: Judgement) -> None:
+    """The block says the verdict, what to do, and shows the tables; data are no markup."""
+    text = as_markdown(suspected)
+    assert text.startswith("## Verdict\n\n**Inconclusive.**")
+    assert confirmation_command(suspected) in text
+    assert "--variants Model5 --backends nn --seeds 160-219" in text
+    assert "### Against the baseline" in text
+    assert "| Model5 | nn | accuracy | 60, 60 |" in text
+    assert text.count("| Model0 | 60 |") == 1
+    elsewhere = replace(suspected, confirmation_folder="night of/fresh")
+    assert confirmation_command(elsewhere).endswith("--results 'night of/fresh'")
+    of_ensemble = replace(suspected, kind={**suspected.kind, "engine": ENSEMBLE})
+    assert "--variants Model5 --engine ensemble --seeds 160-219" in as_markdown(of_ensemble)
+    other = {
+        "dtype": "float64",
+        "initialisation": "uniform",
+        "device": "cuda",
+        "plant": "same_seed",
+    }
+    assert (
+        "--dtype float64 --initialisation uniform --device cuda --plant same_seed --results"
+        in confirmation_command(replace(suspected, kind=other))
+    )
+    text = as_markdown(broken)
+    assert "**Cannot be judged: the data are incomplete or corrupt.**" in text
+    assert "<script>" not in text
+    assert "- missing square: Model6 cell has no runs" in text
+
+
+def test_gates_in_words(suspected: Judgement) -> None:
+    """Every gate is named, by what it came to; what did not run says why."""
+    assert gates_line(suspected) == (
+        "Gates passed: complete data; not run (the baseline decides; the tables are shown below): "
+        "notebook&#39;s tables; not run (no seed of the baseline was trained tonight): equal "
+        "weights; failed: accuracy and loss; not run (there are no sound runs of fresh seeds): "
+        "confirmation; not run (the baseline was not timed): throughput."
+    ).replace("&#39;", "'")
+    assert "| throughput | not run | the baseline was not timed |" in as_markdown(suspected)
+
+
+def test_markdown_says_how_rare() -> None:
+    """The rarest table is named with its count, p-value and interval, refuted or not."""
+    finding = Finding("Model2", 0, 1000, "A rare run of the notebook.")
+    text = as_markdown(judge(Evidence(night(170, moved={"Model2": 2.0}), findings=(finding,))))
+    assert "Of the eight tables, refuted at 5%: Model2." in text
+    assert "The rarest is Model2's: 0 of our 170 seeds are as extreme, p 0.0058" in text
+    assert "- Model2: 0 of 1000 seeds as extreme (p 0.0010; the share is between 0.0000" in text
+    assert "A rare run of the notebook." in text
+    assert text.startswith("## Verdict\n\n**Agrees.**")

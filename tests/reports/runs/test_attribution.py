@@ -1,0 +1,81 @@
+"""Depth, backend or luck."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hnrnn import published
+from reports.runs.attribution import attribute
+
+BACKENDS = ("nn", "cell", "custom")
+
+
+def grid(means: dict[str, float], spread: float = 0.01, seeds: int = 30) -> pd.DataFrame:
+    """Return runs of three models whose accuracies have these means, the same on all backends."""
+    generator = np.random.default_rng(3)
+    rows = []
+    for model, mean in means.items():
+        values = generator.standard_normal(seeds)
+        values = mean + spread * (values - values.mean()) / values.std(ddof=1)
+        rows += [
+            {"variant": model, "backend": backend, "seed": seed, "accuracy": value}
+            for backend in BACKENDS
+            for seed, value in enumerate(values)
+        ]
+    return pd.DataFrame(rows)
+
+
+def test_all_depth() -> None:
+    """Where one layer less costs 5 points on every backend, depth is 5 points and backend none."""
+    found = attribute(grid({"Model5": 0.80, "Model6": 0.75, "Model7": 0.75}), published.tables())
+    assert found is not None
+    assert found.seeds == 30
+    for estimate in found.depth.values():
+        assert estimate.mean == pytest.approx(0.05)
+        assert estimate.low < 0.05 < estimate.high
+        assert estimate.high - estimate.low < 0.02
+    assert all(estimate.mean == 0 for estimate in found.backend.values())
+    assert set(found.identical.values()) == {1.0}
+    by_models = {(pair.first, pair.second): pair for pair in found.pairs}
+    pair = by_models["Model5", "Model6"]
+    assert pair.notebook == pytest.approx(0.0601, abs=1e-4)
+    assert pair.depth == pytest.approx(0.05)
+    assert pair.luck == pytest.approx(pair.notebook - 0.05)
+    assert pair.luck_deviation == pytest.approx(0.01 * 2**0.5)
+    assert by_models["Model6", "Model7"].depth == 0
+
+
+def test_all_backend() -> None:
+    """A backend that costs 3 points is found in its own column, not in depth."""
+    runs = grid({"Model5": 0.8, "Model6": 0.8, "Model7": 0.8})
+    runs.loc[runs["backend"] == "custom", "accuracy"] -= 0.03
+    found = attribute(runs, published.tables())
+    assert found is not None
+    assert found.depth["nn"].mean == pytest.approx(0)
+    assert found.backend["Model7", "custom"].mean == pytest.approx(-0.03)
+    assert found.backend["Model7", "cell"].mean == 0
+    assert found.identical["Model7", "custom"] == 0
+    pair = found.pairs[1]
+    assert (pair.first, pair.second) == ("Model5", "Model7")
+    assert pair.backend == pytest.approx(0.03)
+    assert pair.luck == pytest.approx(pair.notebook - 0.03)
+
+
+def test_share_as_far() -> None:
+    """Luck far beyond our spread is shared by no pair; within a wide one by many."""
+    means = {"Model5": 0.8, "Model6": 0.9, "Model7": 0.8}
+    for spread, least, most in ((0.001, 0.0, 0.0), (1.0, 0.8, 1.0)):
+        found = attribute(grid(means, spread), published.tables())
+        assert found is not None
+        assert least <= found.pairs[0].share_as_far <= most
+
+
+def test_too_little() -> None:
+    """One seed of a square, or a square too few, and nothing is said."""
+    runs = grid({"Model5": 0.8, "Model6": 0.8, "Model7": 0.8}, seeds=2)
+    assert attribute(runs, published.tables()) is not None
+    assert attribute(runs[runs["seed"] == 0], published.tables()) is None
+    assert attribute(runs[runs["backend"] != "cell"], published.tables()) is None
+    assert attribute(runs.iloc[:0], published.tables()) is None

@@ -1,0 +1,197 @@
+"""What is wrong with a night's records."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.store.records import ENSEMBLE, FAILED, SKIPPED, Record
+from bench.store.store import Contents, Store
+from hnrnn.variants import VARIANTS
+from reports.runs.completeness import find_notes, find_problems, notebook_squares
+from tests.report_data import ENVIRONMENT, PROVENANCE, made_up_record, with_outcome
+
+
+def whole_night(seeds: int = 3) -> list[Record]:
+    """Return every variant on its own backend."""
+    return [made_up_record(name, seed) for name in VARIANTS for seed in range(seeds)]
+
+
+def contents(folder: Path, records: list[Record]) -> Contents:
+    """Store the records and read them."""
+    store = Store(folder)
+    store.prepare()
+    for record in records:
+        store.write(record)
+    return store.read()
+
+
+def found(folder: Path, records: list[Record]) -> list[str]:
+    """Return the problems of a night as lines."""
+    return [str(problem) for problem in find_problems(contents(folder, records))]
+
+
+def test_nothing_wrong(tmp_path: Path) -> None:
+    """A whole night has no problem."""
+    assert found(tmp_path, whole_night()) == []
+
+
+def test_missing_square_and_runs(tmp_path: Path) -> None:
+    """A square without runs is named, and the seeds that a square lacks."""
+    night = [r for r in whole_night(6) if r.run.variant != "Model6"]
+    night = [r for r in night if not (r.run.variant == "Model4" and r.run.seed in (1, 2, 5))]
+    assert found(tmp_path, night) == [
+        "missing runs: Model4 nn lacks seeds 1-2, 5",
+        "missing square: Model6 cell has no runs",
+    ]
+
+
+def test_expected_squares(tmp_path: Path) -> None:
+    """A square of the baseline that has no runs is missing too."""
+    (problem,) = find_problems(contents(tmp_path, whole_night()), {("Model4", "custom")})
+    assert str(problem) == "missing square: Model4 custom has no runs"
+    assert problem.square == ("Model4", "custom")
+
+
+def test_a_short_run_is_no_run(tmp_path: Path) -> None:
+    """A square with runs of one epoch alone is missing, and so are such seeds beside whole ones."""
+    night = [record for record in whole_night() if record.run.variant != "Model6"]
+    night += [made_up_record("Model6", seed, epochs=1) for seed in range(3)]
+    night = [r for r in night if (r.run.variant, r.run.seed) != ("Model4", 2)]
+    night.append(made_up_record("Model4", 2, epochs=19))
+    assert found(tmp_path, night) == [
+        "missing runs: Model4 nn lacks seeds 2",
+        "missing square: Model6 cell has no run of the full recipe: 3 runs of 1 epoch",
+    ]
+
+
+def test_short_runs_beside_whole_ones_are_no_problem(tmp_path: Path) -> None:
+    """What was tried for an epoch first, and then trained whole, is there."""
+    tried = [made_up_record(name, seed, epochs=1) for name in VARIANTS for seed in range(2)]
+    assert found(tmp_path, tried + whole_night()) == []
+
+
+def test_a_smoke_night_is_said_in_one_line(tmp_path: Path) -> None:
+    """Where no run is whole, that is the one problem."""
+    tried = [made_up_record(name, seed, epochs=1) for name in VARIANTS for seed in range(2)]
+    assert found(tmp_path, tried) == [
+        "short runs: no run went through the full recipe: 16 runs of 1 epoch"
+    ]
+
+
+def test_a_skipped_square_is_missing_where_it_is_expected(tmp_path: Path) -> None:
+    """A backend that cannot run here is a note, unless the baseline or the notebook has it."""
+    night = whole_night()
+    on_compiled = replace(made_up_record("Model5", 0).run, backend="compiled")
+    skipped = replace(
+        with_outcome(made_up_record("Model5", 0), SKIPPED, "compiled needs a C++ compiler"),
+        run=on_compiled, run_id="s" * 20, epochs=(),
+    )  # fmt: skip
+    kept = contents(tmp_path, [*night, skipped])
+    assert find_problems(kept) == []
+    assert find_notes(kept) == ["Model5 compiled was skipped: compiled needs a C++ compiler."]
+    expected = {("Model5", "compiled")}
+    assert [str(problem) for problem in find_problems(kept, expected)] == [
+        "missing square: Model5 compiled was skipped: compiled needs a C++ compiler"
+    ]
+    assert find_notes(kept, expected) == []
+
+
+def test_more_seeds_of_one_variant_are_no_problem(tmp_path: Path) -> None:
+    """The grid's seeds are those that half of the squares have."""
+    more = [made_up_record("Model2", seed) for seed in range(3, 9)]
+    assert found(tmp_path, whole_night() + more) == []
+
+
+def test_another_engine_makes_up_for_nothing(tmp_path: Path) -> None:
+    """Neither are its runs those that are missing, nor is anything missing beside them."""
+    ensemble = [made_up_record("Model0", seed, engine=ENSEMBLE) for seed in range(30)]
+    lines = found(tmp_path / "few", ensemble + whole_night(1))
+    assert lines == [
+        f"missing square: {variant.name} {variant.backend} has no runs"
+        for variant in VARIANTS.values()
+        if variant.name != "Model0"
+    ]
+    assert found(tmp_path / "whole", ensemble[:5] + whole_night()) == []
+
+
+def test_failed(tmp_path: Path) -> None:
+    """A failed run is named with its error, and is not missing as well."""
+    night = whole_night()
+    night[0] = with_outcome(night[0], FAILED, "RuntimeError: planted")
+    assert found(tmp_path, night) == ["failed run: Model0 custom seed 0: RuntimeError: planted"]
+
+
+def test_unreadable(tmp_path: Path) -> None:
+    """A file that cannot be read is named, and so is the run that is missing for it."""
+    night = whole_night()
+    contents(tmp_path, night)
+    path = Store(tmp_path).path("epochs", night[0].run_id)
+    path.write_bytes(path.read_bytes()[:-5])
+    lines = [str(problem) for problem in find_problems(Store(tmp_path).read())]
+    assert len(lines) == 2
+    assert lines[0].startswith(f"unreadable file: epochs/{night[0].run_id}.parquet: ")
+    assert lines[1] == "missing runs: Model0 custom lacks seeds 0"
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [("torch_version", "2.12.0 (1 runs)"), ("device_name", "another (1 runs)")],
+)
+def test_mixed_environment(column: str, values: str, tmp_path: Path) -> None:
+    """Runs with other software or on another device are named with their number."""
+    changed = replace(ENVIRONMENT, **{column: values.split(" (", maxsplit=1)[0]})
+    night = whole_night()
+    night[0] = made_up_record("Model0", 0, environment=changed)
+    (line,) = found(tmp_path, night)
+    assert line.startswith(f"mixed provenance: {column}: ")
+    assert values in line
+    assert "(23 runs)" in line
+
+
+def test_mixed_commits_are_a_note(tmp_path: Path) -> None:
+    """Runs of several commits, some with changes, are alike as long as the training code is."""
+    night = whole_night()
+    night[-1] = replace(night[-1], provenance=replace(PROVENANCE, commit="e" * 40, dirty=True))
+    mixed = contents(tmp_path / "mixed", night)
+    assert find_problems(mixed) == []
+    assert find_notes(mixed) == [
+        "The runs are of 2 commits with equal training code: ccccccc (23 runs), eeeeeee (1 run)."
+    ]
+    assert find_notes(contents(tmp_path / "one", whole_night())) == []
+
+
+def test_other_kinds_are_not_mixed(tmp_path: Path) -> None:
+    """Runs in float64 beside those in float32 are there on purpose."""
+    doubles = [made_up_record(name, seed, dtype="float64") for name in VARIANTS for seed in (0, 1)]
+    assert found(tmp_path, whole_night() + doubles) == []
+
+
+def test_engines_are_not_mixed(tmp_path: Path) -> None:
+    """Runs of another engine are there on purpose, though other code trained them."""
+    other = replace(ENVIRONMENT, source_sha256="e" * 64)
+    ensemble = [
+        made_up_record(name, seed, engine="ensemble", environment=other)
+        for name in VARIANTS
+        for seed in (0, 1)
+    ]
+    assert found(tmp_path, whole_night() + ensemble) == []
+
+
+def test_repeated_weights(tmp_path: Path) -> None:
+    """Seeds that ended with the very same weights are one seed under several names."""
+    night = whole_night(4)
+    hashes = ["a", "b", "a", "a"]
+    for seed, sha in enumerate(hashes):
+        night[seed] = replace(night[seed], outcome=replace(night[seed].outcome, weights_sha256=sha))
+    assert found(tmp_path, night) == [
+        "repeated run: Model0 custom: the same weights from seeds 0, 2-3"
+    ]
+
+
+def test_no_runs(tmp_path: Path) -> None:
+    """An empty store lacks all eight squares."""
+    assert len(found(tmp_path, [])) == 8
+    assert len(set(notebook_squares())) == 8

@@ -1,0 +1,89 @@
+"""Ratios of throughput."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.runs.ratios import latest, median_ratio, ratios
+from tests.report_data import throughput_rows
+
+SECONDS = st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=12)
+
+
+def test_median_ratio_by_hand() -> None:
+    """Rounds 2/1, 2/2 and 3/1: the median quotient is 2, between the smallest and the largest."""
+    middle, low, high = median_ratio(np.array([2.0, 2.0, 3.0]), np.array([1.0, 2.0, 1.0]))
+    assert middle == 2
+    assert (low, high) == (1, 3)
+
+
+def test_a_single_round_has_no_interval() -> None:
+    """One round gives a ratio and no interval."""
+    middle, low, high = median_ratio(np.array([3.0]), np.array([2.0]))
+    assert middle == 1.5
+    assert np.isnan([low, high]).all()
+
+
+@given(SECONDS)
+def test_same_times(seconds: list[float]) -> None:
+    """A backend beside itself is at 1, whatever the times."""
+    times = np.array(seconds)
+    assert median_ratio(times, times) == (1, 1, 1)
+
+
+@given(SECONDS, st.floats(0.1, 10))
+def test_slow_rounds_cancel(seconds: list[float], factor: float) -> None:
+    """A round that is slow for both moves nothing: the ratio is of times in one round."""
+    times = np.array(seconds)
+    assert median_ratio(times, times / factor) == pytest.approx([factor] * 3)
+
+
+def test_interval_covers() -> None:
+    """Of 200 measurements without a difference, about 95% have an interval with 1 in it."""
+    generator = np.random.default_rng(5)
+    covered = 0
+    for _ in range(200):
+        times = 1 + 0.05 * generator.standard_normal((2, 25))
+        _, low, high = median_ratio(*times)
+        covered += low <= 1 <= high
+    assert 180 <= covered <= 199
+
+
+def test_ratios() -> None:
+    """Each square and phase has its own ratio; the twin too; the skipped none."""
+    rows = throughput_rows({"nn": 2.0, "custom": 4.0, "compiled": 1.0})
+    found = {(r.backend, r.twin, r.phase): r for r in ratios(rows)}
+    assert found["custom", False, "train_step"].ratio == pytest.approx(0.5)
+    assert found["compiled", False, "forward"].ratio == pytest.approx(2.0)
+    assert found["nn", True, "train_step"].ratio == pytest.approx(1.0)
+    # Rounds of 1 to 5 times the step: the median is 3 times.
+    assert found["nn", False, "train_step"].milliseconds_per_step == pytest.approx(6.0)
+    assert found["nn", False, "train_step"].tokens_per_second == pytest.approx(1280 / 6e-3)
+    assert not any(backend == "graphed" for backend, _, _ in found)
+
+
+def test_without_the_reference() -> None:
+    """A measurement that lost its reference has times and no ratios."""
+    rows = throughput_rows({"nn": 2.0, "custom": 4.0})
+    found = ratios(rows[rows["backend"] != "nn"])
+    assert {r.backend for r in found} == {"custom"}
+    assert all(np.isnan(r.ratio) for r in found)
+
+
+def test_latest() -> None:
+    """Of two measurements of a variant on one device, the later counts; devices stay apart."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    old = throughput_rows({"nn": 1.0}, measurement_id="old", started_at=start)
+    new = throughput_rows({"nn": 2.0}, measurement_id="new", started_at=start + timedelta(days=1))
+    other = throughput_rows(
+        {"nn": 3.0}, measurement_id="gpu", started_at=start, device_name="a GPU"
+    )
+    chosen = latest(pd.concat([new, other, old], ignore_index=True))
+    assert set(chosen["measurement_id"]) == {"new", "gpu"}
+    assert latest(old.iloc[:0]).empty

@@ -1,0 +1,260 @@
+"""Max-T permutation tests of a night against a baseline."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from reports.statistics.permutation import PERMUTATIONS_AT_ONCE, MaxT, max_t_test, oriented
+
+Array = npt.NDArray[np.float64]
+NAN = float("nan")
+INF = float("inf")
+
+
+def column(*values: float) -> Array:
+    """Return a table of one column."""
+    return np.array(values, dtype=float)[:, np.newaxis]
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> tuple[Array, Array]:
+    """Return a night and a baseline of a few rows: ties, diverged and missing runs among them."""
+    n, m, k = draw(st.integers(0, 6)), draw(st.integers(0, 6)), draw(st.integers(0, 3))
+    generator = np.random.default_rng(draw(st.integers(0, 10**6)))
+    values = generator.integers(0, draw(st.integers(1, 6)), (n + m, k)).astype(float)
+    values[generator.random((n + m, k)) < draw(st.sampled_from([0, 0.2]))] = INF
+    values[generator.random((n + m, k)) < draw(st.sampled_from([0, 0.2]))] = NAN
+    return values[:n], values[n:]
+
+
+def quick(night: Array, baseline: Array, *, paired: bool = False) -> MaxT:
+    """Test with few permutations."""
+    return max_t_test(night, baseline, permutations=99, paired=paired)
+
+
+def test_oriented() -> None:
+    """Larger becomes worse, and NaN the worst, on either side."""
+    assert oriented([0.25, NAN], larger_is_better=True).tolist() == [-0.25, INF]
+    assert oriented([2.5, NAN], larger_is_better=False).tolist() == [2.5, INF]
+
+
+def test_by_hand() -> None:
+    """Ranks 3 and 4 of 4: sum 7, mean 5, variance 5/3; one labelling of the six reaches it."""
+    result = max_t_test(column(3, 4), column(1, 2), permutations=20000)
+    assert result.statistics == pytest.approx([2 / np.sqrt(5 / 3)])
+    assert result.p_values == pytest.approx([1 / 6], abs=0.01)
+    assert result.notes == ("",)
+
+
+@pytest.mark.parametrize("diverged", [0, 2])
+def test_one_column_is_wilcoxon(diverged: int) -> None:
+    """The statistic is scipy's, with its correction for ties, and p that of all labellings."""
+    generator = np.random.default_rng(0)
+    night, baseline = generator.integers(1, 8, 5) + 1.0, generator.integers(0, 8, 6) + 0.0
+    night[:diverged] = INF
+    result = max_t_test(column(*night), column(*baseline), permutations=20000)
+    asymptotic = stats.mannwhitneyu(
+        night, baseline, alternative="greater", method="asymptotic", use_continuity=False
+    )
+    assert stats.norm.sf(result.statistics[0]) == pytest.approx(asymptotic.pvalue)
+    midranks = stats.rankdata(np.concatenate([night, baseline]))
+    exact = stats.permutation_test(
+        (midranks[:5], midranks[5:]), lambda x, _, axis: x.sum(axis), vectorized=True,
+        alternative="greater", n_resamples=np.inf,
+    )  # fmt: skip
+    assert result.p_values[0] == pytest.approx(exact.pvalue, abs=0.01)
+
+
+def test_paired_by_hand() -> None:
+    """Three pairs, each worse: one of the eight sign patterns reaches it."""
+    night, baseline = column(2, 4, 6), column(1, 3, 5)
+    result = max_t_test(night, baseline, permutations=20000, paired=True)
+    assert result.statistics == pytest.approx([3 / np.sqrt(3)])
+    assert result.p_values == pytest.approx([1 / 8], abs=0.01)
+    missing = quick(
+        np.vstack([night, [[NAN]], [[9]]]), np.vstack([baseline, [[1]], [[NAN]]]), paired=True
+    )
+    assert missing.statistics == pytest.approx([3 / np.sqrt(3)])
+
+
+def test_paired_sees_what_seeds_hide() -> None:
+    """A shift much smaller than the spread over seeds is seen when seeds are compared in pairs."""
+    generator = np.random.default_rng(0)
+    baseline = generator.standard_normal((20, 2))
+    night = baseline + np.array([0.1, 0]) + 0.01 * generator.standard_normal((20, 2))
+    assert max_t_test(night, baseline, permutations=999, paired=True).p_values[0] == 0.001
+    assert max_t_test(night, baseline, permutations=999).p_values[0] > 0.2
+    same = max_t_test(baseline, baseline, permutations=999, paired=True)
+    assert same.p_values.tolist() == [1, 1]
+
+
+@given(grids(), st.booleans(), st.integers(0, 10**6))
+def test_properties(grid: tuple[Array, Array], paired: bool, seed: int) -> None:  # noqa: FBT001
+    """Results are p-values, repeatable, and know no order of the seeds, no unit and no sign."""
+    night, baseline = grid
+    if paired:
+        night, baseline = night[: len(baseline)], baseline[: len(night)]
+    result = quick(night, baseline, paired=paired)
+    assert ((result.p_values > 0) & (result.p_values <= 1)).all()
+    assert 0 < result.p_value <= 1
+    assert (result.statistics[[note != "" for note in result.notes]] == 0).all()
+    again = quick(night, baseline, paired=paired)
+    assert (again.p_values == result.p_values).all()
+
+    generator = np.random.default_rng(seed)
+    rows, other_rows = generator.permutation(len(night)), generator.permutation(len(baseline))
+    relabelled = quick(night[rows], baseline[rows if paired else other_rows], paired=paired)
+    assert relabelled.statistics == pytest.approx(result.statistics)
+    other_unit = quick(np.exp(night), np.exp(baseline), paired=paired)
+    assert (other_unit.p_values == result.p_values).all()
+    negated = quick(-night, -baseline, paired=paired)
+    assert negated.statistics == pytest.approx(-result.statistics)
+
+
+@given(grids(), st.floats(0, 9))
+def test_monotone(grid: tuple[Array, Array], shift: float) -> None:
+    """A night that is worse by a shift in its one column never looks better."""
+    night, baseline = (table[:, :1] for table in grid)
+    before, after = quick(night, baseline), quick(night + shift, baseline)
+    assert (after.statistics >= before.statistics - 1e-9).all()
+    pairs = min(len(night), len(baseline))
+    night, baseline = night[:pairs], baseline[:pairs]
+    before, after = (quick(night + s, baseline, paired=True) for s in (0, shift))
+    assert after.p_value <= before.p_value
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize(("n", "m"), [(0, 5), (1, 5), (5, 1), (1, 1), (0, 0)])
+def test_too_few_values(n: int, m: int, paired: bool) -> None:  # noqa: FBT001
+    """A column of fewer than two values on one side is p = 1 and says so; the others are tested."""
+    night, baseline = np.ones((6, 2)), np.arange(12.0).reshape(6, 2) - 12
+    night[n:, 0] = baseline[m:, 0] = NAN
+    if paired:
+        n = m = min(n, m)
+    result = quick(night, baseline, paired=paired)
+    assert (result.statistics[0], result.p_values[0]) == (0, 1)
+    assert result.notes == (f"{n} and {m} values in night and baseline: each needs at least 2", "")
+    alone = quick(night[:, 1:], baseline[:, 1:], paired=paired)
+    assert result.p_value == result.p_values[1] == alone.p_value < 0.1
+
+
+def test_empty_grid() -> None:
+    """Without columns, and without rows, nothing is worse."""
+    assert quick(np.empty((3, 0)), np.empty((4, 0))).p_value == 1
+    assert quick(np.empty((0, 2)), np.empty((4, 2))).p_values.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_constant_columns(paired: bool) -> None:  # noqa: FBT001
+    """Where all values are equal the statistic is 0 and p is 1, also where all runs diverged."""
+    constant = np.tile([1.0, INF, 0.0], (8, 1))
+    worse = constant + np.array([0, 0, 1])
+    result = quick(worse, constant, paired=paired)
+    assert result.statistics[:2].tolist() == [0, 0]
+    assert result.p_values[:2].tolist() == [1, 1]
+    assert result.p_values[2] < 0.05
+
+
+def test_diverged_runs_are_worse_than_any() -> None:
+    """Three of eight runs diverged is a regression; the baseline's own eight in twenty none."""
+    generator = np.random.default_rng(0)
+    night, baseline = generator.standard_normal((8, 1)), generator.standard_normal((200, 1))
+    night[:3] = INF
+    assert max_t_test(night, baseline, permutations=999).p_value < 0.05
+    assert max_t_test(-night, -baseline, permutations=999).p_value > 0.5
+    baseline[:80] = INF
+    assert max_t_test(night, baseline, permutations=999).p_value > 0.1
+
+
+def test_missing_runs_are_left_out() -> None:
+    """Rows of NaN, and columns that lack rows, change nothing in the statistic."""
+    generator = np.random.default_rng(0)
+    night, baseline = generator.standard_normal((6, 2)) + 1, generator.standard_normal((9, 2))
+    full = quick(night, baseline)
+    padded_night = np.vstack([night, np.full((3, 2), NAN)])
+    padded_night[6, 1] = NAN
+    assert quick(padded_night, baseline).statistics == pytest.approx(full.statistics)
+    night[0, 1] = NAN
+    partial = quick(night, baseline)
+    assert partial.statistics[0] == pytest.approx(full.statistics[0])
+    assert partial.statistics[1] == pytest.approx(
+        quick(night[1:, 1:], baseline[:, 1:]).statistics[0]
+    )
+
+
+def test_each_column_keeps_its_numbers_in_every_permutation() -> None:
+    """With 2 of 4 values in the night p is one of six labellings, whatever others have."""
+    night = np.array([[4, 1], [3, 2], [NAN, 3], [NAN, 4.0]])
+    baseline = np.array([[1, 5], [2, 6], [NAN, 7.0]])
+    result = max_t_test(night, baseline, permutations=20000)
+    alone = max_t_test(night[:, :1], baseline[:, :1], permutations=20000)
+    assert alone.p_value == pytest.approx(1 / 6, abs=0.01)
+    assert result.p_values[0] >= alone.p_value
+
+
+def test_identical_columns_cost_nothing() -> None:
+    """Columns that say the same are adjusted as one, which independent ones are not."""
+    generator = np.random.default_rng(1)
+    night, baseline = generator.standard_normal((10, 1)) + 0.8, generator.standard_normal((30, 1))
+    alone = max_t_test(night, baseline, permutations=1999)
+    copies = max_t_test(np.tile(night, 8), np.tile(baseline, 8), permutations=1999)
+    assert copies.p_values.tolist() == [alone.p_value] * 8
+    others = generator.standard_normal((40, 7))
+    independent = max_t_test(
+        np.hstack([night, others[:10]]), np.hstack([baseline, others[10:]]), permutations=1999
+    )
+    assert independent.p_values[0] > 3 * alone.p_value
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_batches(paired: bool) -> None:  # noqa: FBT001
+    """More permutations than are drawn at once are all drawn, and all counted."""
+    night, baseline = column(*range(10)) + 100, column(*range(10))
+    for permutations in (1, PERMUTATIONS_AT_ONCE, 2 * PERMUTATIONS_AT_ONCE + 1):
+        result = max_t_test(night, baseline, permutations=permutations, paired=paired)
+        assert result.p_value == pytest.approx(1 / (1 + permutations), abs=0.003)
+        assert result.p_value >= 1 / (1 + permutations)
+
+
+def null_p_values(*, paired: bool = False, missing: bool = False) -> Array:
+    """Return the overall p-values of 400 nights like their baseline, columns of a row alike."""
+    generator = np.random.default_rng(0)
+    ps = []
+    for _ in range(400):
+        pooled = generator.standard_normal((24, 4)) + generator.standard_normal((24, 1))
+        night, baseline = np.round(pooled[:8]), np.round(pooled[8:])
+        if paired:
+            baseline = np.round(0.5 * pooled[:8] + 0.5 * pooled[8:16])
+            night = np.round(0.5 * pooled[:8] + 0.5 * pooled[16:])
+        if missing:
+            night[3:, 1] = night[6:, 2] = baseline[4:, 3] = NAN
+        ps.append(quick(night, baseline, paired=paired).p_value)
+    return np.array(ps)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"paired": True}, {"missing": True}], ids=["rows", "paired", "missing"]
+)
+def test_null_nights(options: dict[str, bool]) -> None:
+    """The overall p-value is uniform on null nights, with ties and dependent columns."""
+    ps = null_p_values(**options)
+    for level in (0.05, 0.1, 0.3, 0.6):
+        share = np.mean(ps <= level)
+        assert share == pytest.approx(level, abs=3.3 * np.sqrt(level * (1 - level) / len(ps)))
+
+
+def test_errors() -> None:
+    """Tables that don't fit each other are refused, and so is a test without permutations."""
+    with pytest.raises(ValueError, match="same columns"):
+        max_t_test(np.ones((3, 2)), np.ones((3, 1)))
+    with pytest.raises(ValueError, match="same columns"):
+        max_t_test([1.0, 2.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match="can't be paired"):
+        max_t_test(np.ones((3, 1)), np.ones((4, 1)), paired=True)
+    with pytest.raises(ValueError, match="at least one permutation"):
+        max_t_test(np.ones((3, 1)), np.ones((4, 1)), permutations=0)

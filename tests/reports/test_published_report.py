@@ -1,0 +1,81 @@
+"""The report that is published for people to look at."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.store.records import ENSEMBLE, LEARNER
+from bench.timing.engine_timing import as_markdown
+from reports.__main__ import main
+from reports.runs.reading import read
+from tests.places import ROOT
+
+PUBLISHED = ROOT / "reports" / "published" / "cpu"
+TWO_AT_ONCE = ("first_of_two", "second_of_two")
+
+
+@pytest.mark.parametrize("name", ["cpu", "ensemble"])
+def test_report_is_what_its_records_give(tmp_path: Path, name: str) -> None:
+    """Rendering the published records again gives the published pages, word for word."""
+    folder = PUBLISHED.parent / name
+    assert main(["render", "--results", str(folder), "--output", str(tmp_path)]) == 0
+    for page in ("report.md", "summary.md"):
+        published = (folder / "report" / page).read_text(encoding="utf-8")
+        assert (tmp_path / page).read_text(encoding="utf-8") == published
+    pictures = {path.name for path in (folder / "report").glob("*.png")}
+    assert pictures == {path.name for path in tmp_path.glob("*.png")}
+
+
+def test_published_records() -> None:
+    """The published records can all be, and are the learner's."""
+    contents = read(PUBLISHED)
+    assert contents.unreadable == {}
+    assert len(contents.runs) > 1000
+    assert set(contents.runs["engine"]) == {LEARNER}
+
+
+def test_readme_shows_the_report() -> None:
+    """The README's table has the numbers of the published report."""
+    number = r"0\.\d{4}"
+    pattern = re.compile(
+        rf"^\| \[?(Model\d).*?\| ({number}) \| ({number}) \| ({number} to {number}) "
+        r"\| ([\d.]+ of \d+) \|",
+        re.MULTILINE,
+    )
+    report = (PUBLISHED / "report" / "report.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(pattern.findall(readme)) == 8
+    assert pattern.findall(readme) == pattern.findall(report)
+
+
+def test_engine_seconds_are_what_was_timed() -> None:
+    """The tables beside the ensemble's records are those of the seconds there; README's too."""
+    folder = PUBLISHED.parent / "ensemble" / "engines"
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert as_markdown(pd.read_csv(folder / "alone.csv")) in page
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    alone, *two = (_core_seconds(folder / f"{n}.csv") for n in ("alone", *TWO_AT_ONCE))
+    assert f"| {alone[LEARNER]:.1f} and {alone[ENSEMBLE]:.1f} core-seconds |" in readme
+    learner, ensemble = (sum(each[engine] for each in two) / 2 for engine in (LEARNER, ENSEMBLE))
+    an_hour = sum(3600 / each[ENSEMBLE] for each in two)
+    assert f"| {learner:.1f} and {ensemble:.1f} core-seconds; {an_hour:.0f} seeds" in readme
+
+
+def _core_seconds(path: Path) -> pd.Series:
+    """Return the median over rounds of a seed's seconds for all variants, by engine."""
+    timed = pd.read_csv(path)
+    seconds = timed["wall_seconds"] / timed["seeds"]
+    return seconds.groupby([timed["engine"], timed["round"]]).sum().groupby("engine").median()
+
+
+def test_the_ensemble_is_repeated_by_itself() -> None:
+    """The command under a report of an ensemble names its engine, and the other report's none."""
+    pages = [
+        (PUBLISHED.parent / name / "report" / "report.md").read_text(encoding="utf-8")
+        for name in ("cpu", "ensemble")
+    ]
+    assert [page.count(" --engine ensemble\n") for page in pages] == [0, 1]

@@ -1,0 +1,186 @@
+"""``python -m reports check`` and ``baseline freeze``: from a store to a verdict."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bench.store.records import FAILED
+from bench.store.store import Store
+from hnrnn.variants import VARIANTS
+from reports.__main__ import main
+from tests.command_line import exit_code
+from tests.report_data import made_up_record, with_outcome
+from tests.reports.verdict.test_judgement import night
+
+
+def whole_store(folder: Path, seeds: int = 3) -> Store:
+    """Return a store of every variant on its own backend."""
+    store = Store(folder)
+    store.prepare()
+    for name in VARIANTS:
+        for seed in range(seeds):
+            store.write(made_up_record(name, seed))
+    return store
+
+
+def test_check_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One truncated file, one missing square and one failed run: exit code 3, each is named."""
+    store = whole_store(tmp_path)
+    for seed in range(3):
+        for table in ("runs", "epochs"):
+            store.path(table, made_up_record("Model6", seed).run_id).unlink()
+    failed = with_outcome(made_up_record("Model0", 1), FAILED, "RuntimeError: planted")
+    store.path("epochs", failed.run_id).unlink()
+    store.write(failed)
+    cut = store.path("epochs", made_up_record("Model3", 2).run_id)
+    cut.write_bytes(cut.read_bytes()[:100])
+    assert main(["check", "--results", str(tmp_path)]) == 3
+    output = capsys.readouterr().out
+    assert output.startswith("incomplete:\n")
+    assert f"unreadable file: epochs/{cut.name}" in output
+    assert "failed run: Model0 custom seed 1: RuntimeError: planted" in output
+    assert "missing square: Model6 cell has no runs" in output
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {
+        "verdict.json",
+        "verdict.xml",
+        "verdict.md",
+    }
+
+
+def test_check_against_a_frozen_baseline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A night is frozen, and one that repeats it agrees with it; what is written says so."""
+    first = whole_store(tmp_path / "first", 20).read()
+    night, frozen = str(tmp_path / "night"), str(tmp_path / "frozen")
+    command = ["baseline", "freeze", "--results", str(tmp_path / "first"), "--output", frozen]
+    assert main(command) == 0
+    later = first.runs.assign(started_at=first.runs["started_at"] + pd.Timedelta(days=1))
+    Store(night).write_contents(replace(first, runs=later))
+    assert main(["check", "--results", night, "--baseline", frozen]) == 0
+    assert "agrees:\n  nothing is worse than in the baseline" in capsys.readouterr().out
+    text = (tmp_path / "night" / "report" / "verdict.md").read_text(encoding="utf-8")
+    assert (
+        "Repeated tonight, of the baseline's runs: 160; weights compared: 160; ended with other "
+        "weights: 0." in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"epochs": 1}, "short runs: no run went through the full recipe: 8 runs of 1 epoch"),
+        ({"plant": "lr_times_3"}, "injected fault: every run was trained with lr_times_3"),
+        ({"status": "diverged"}, "diverged: every run of Model0 custom diverged"),
+    ],
+)
+def test_what_cannot_be_a_baseline(
+    options: dict[str, Any], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A smoke night, one with a fault in every run, and one that diverged are refused."""
+    store = Store(tmp_path / "night")
+    store.prepare()
+    for name in VARIANTS:
+        store.write(made_up_record(name, 0, **options))
+    freeze = ["baseline", "freeze", "--results", str(tmp_path / "night")]
+    assert main([*freeze, "--output", str(tmp_path / "frozen")]) == 2
+    assert why in capsys.readouterr().err
+    assert not (tmp_path / "frozen").exists()
+
+
+def test_confirmation_folder_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs in the results folder's confirmation are read without being asked for."""
+    whole_store(tmp_path / "night")
+    (tmp_path / "night" / "confirmation").mkdir()
+    assert main(["check", "--results", str(tmp_path / "night")]) == 2
+    assert "confirmation holds no runs folder" in capsys.readouterr().err
+
+
+def test_confirmation_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command that is asked for puts fresh seeds where they are looked for."""
+    Store(tmp_path / "night").write_contents(night(60, start=100, moved={"Model5": 0.3}))
+    Store(tmp_path / "frozen").write_contents(night(60))
+    check = ["check", "--results", str(tmp_path / "night"), "--baseline", str(tmp_path / "frozen")]
+    assert main(check) == 4
+    (command,) = [x for x in capsys.readouterr().out.splitlines() if "bench run" in x]
+    fresh = str(tmp_path / "night" / "confirmation")
+    assert shlex.split(command)[-2:] == ["--results", fresh]
+    Store(fresh).write_contents(night(60, start=300))
+    assert main(check) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "right"),
+    [
+        (["check", "--results", "nowhere"], "`python -m bench run --results nowhere` makes one"),
+        (
+            ["check", "--baseline", "nowhere"],
+            "`python -m reports baseline freeze --output nowhere`",
+        ),
+        (["check", "--findings", "nowhere.toml"], "cannot read findings from nowhere.toml"),
+        (["check", "--output", "file"], "--output must name a folder: file is a file"),
+        (["baseline", "freeze", "--output", "frozen"], "complete it with `python -m bench run`"),
+    ],
+)
+def test_bad_input_to_check(
+    arguments: list[str],
+    right: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Bad input is one line that says what would be right, and exit code 2."""
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("mine")
+    store = whole_store(Path("results"), 1)
+    store.path("runs", made_up_record("Model6", 0).run_id).unlink()
+    assert exit_code(main, arguments) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert right in error
+    assert Path("file").read_text() == "mine"
+    assert not Path("frozen").exists()
+
+
+def test_unreadable_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A baseline with a broken file is no gate: it is wrong usage, by the file's name."""
+    whole_store(tmp_path / "night")
+    night, frozen = str(tmp_path / "night"), tmp_path / "frozen"
+    assert main(["baseline", "freeze", "--results", night, "--output", str(frozen)]) == 0
+    path = frozen / "epochs" / "epochs.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert main(["check", "--results", night, "--baseline", str(frozen)]) == 2
+    assert "cannot be read: epochs/epochs.parquet" in capsys.readouterr().err
+
+
+def test_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A check appends its night once, and render shows what is kept, with a picture a variant."""
+    whole_store(tmp_path / "night")
+    night, past = str(tmp_path / "night"), str(tmp_path / "history")
+    for _ in range(2):
+        main(["check", "--results", night, "--history", past])
+    assert "appended" in capsys.readouterr().err
+    assert len(list((tmp_path / "history").iterdir())) == 1
+    assert main(["render", "--results", night, "--history", past]) == 0
+    report = (tmp_path / "night" / "report" / "report.md").read_text(encoding="utf-8")
+    assert "## History" in report
+    names = re.findall(r"!\[.*?trend by night\]\((.*?)\)", report)
+    assert names == [f"trend-{name}.png" for name in VARIANTS]
+    assert all((tmp_path / "night" / "report" / name).exists() for name in names)
+
+
+def test_history_of_an_empty_night(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A night without a run cannot be appended: one line, and nothing is made."""
+    Store(tmp_path / "night").prepare()
+    past = tmp_path / "history"
+    command = ["check", "--results", str(tmp_path / "night"), "--history", str(past)]
+    assert main(command) == 2
+    assert "nothing to append to history" in capsys.readouterr().err
+    assert not past.exists()

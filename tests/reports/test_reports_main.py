@@ -1,0 +1,243 @@
+"""``python -m reports render``: from a store to a page and its pictures."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from bench.store.records import DIVERGED, ENSEMBLE, FAILED, Record
+from bench.store.store import Store
+from hnrnn import published
+from hnrnn.variants import VARIANTS
+from reports.__main__ import main
+from tests.command_line import exit_code
+from tests.report_data import made_up_record, with_outcome
+
+
+def render(folder: Path, records: Sequence[Record], output: Path | None = None) -> str:
+    """Store the records, render them, and return the report."""
+    store = Store(folder)
+    store.prepare()
+    for record in records:
+        store.write(record)
+    arguments = [] if output is None else ["--output", str(output)]
+    (folder / "findings.toml").touch()  # none: what is made up is not Model2's rare table
+    arguments += ["--findings", str(folder / "findings.toml")]
+    assert main(["render", "--results", str(folder), *arguments]) == 0
+    return ((output or folder / "report") / "report.md").read_text(encoding="utf-8")
+
+
+def tables_of(report: str, place: int = 0) -> dict[str, list[list[str]]]:
+    """Return the rows of the first (or a later) table under every heading, header rows left out."""
+    tables: dict[str, list[list[str]]] = {}
+    for section in re.split(r"^#+ ", report, flags=re.MULTILINE)[1:]:
+        heading, _, text = section.partition("\n")
+        found = re.findall(r"(?:^\| .*\n)+", text, flags=re.MULTILINE)
+        if len(found) > place:
+            lines = found[place].splitlines()[2:]
+            tables[heading] = [[c.strip() for c in line.strip("|").split(" | ")] for line in lines]
+    return tables
+
+
+@pytest.fixture(scope="module")
+def records() -> list[Record]:
+    """Five made-up seeds of all eight variants."""
+    return [made_up_record(name, seed) for name in VARIANTS for seed in range(5)]
+
+
+def test_every_number(tmp_path: Path, records: list[Record]) -> None:
+    """All 92 rows are there, and every number is what the store's epochs give."""
+    report = render(tmp_path, records)
+    epochs = pd.read_parquet(tmp_path / "epochs").round(6)  # as the notebook prints
+    tables, places = tables_of(report), tables_of(report, 1)
+    checked = 0
+    for row in published.tables().to_dict(orient="records"):
+        cells = tables[row["model"]][row["epoch"]]
+        assert cells[0] == str(row["epoch"])
+        for place, measure in enumerate(("train_loss", "valid_loss", "accuracy")):
+            ours = epochs.query("variant == @row['model'] and epoch == @row['epoch']")[measure]
+            low, high = np.percentile(ours, 2.5), np.percentile(ours, 97.5)
+            below = sum(value < row[measure] for value in ours)
+            assert cells[1 + 2 * place : 3 + 2 * place] == [
+                f"{row[measure]:.6f}",
+                f"{ours.median():.4f}",
+            ]
+            assert places[row["model"]][row["epoch"]][1 + 2 * place : 3 + 2 * place] == [
+                f"{low:.4f} to {high:.4f}",
+                f"{below + 1} of 6",
+            ]
+            checked += 1
+        assert cells[-2:] == [str(row["seconds"]), "0.38"]
+    assert checked == 276
+
+
+def test_first_screen(tmp_path: Path, records: list[Record]) -> None:
+    """The opening counts runs and values; the summary has the final rows; provenance is there."""
+    report = render(tmp_path, records)
+    verdict, gates, opening = report.split("\n\n")[1:4]
+    assert verdict.startswith("**Inconclusive.** Too few seeds to reject any of the tables")
+    assert gates.startswith("Gates passed: complete data; not run (it needs 159 seeds per model)")
+    assert opening.startswith("40 runs: 8 of the notebook's 8 models, 5 seeds each.")
+    out = int(re.search(r"held against, (\d+) lie outside", opening).group(1))  # type: ignore[union-attr]
+    epochs = pd.read_parquet(tmp_path / "epochs")
+    expected = 0
+    for row in published.tables().to_dict(orient="records"):
+        of_row = epochs[(epochs["variant"] == row["model"]) & (epochs["epoch"] == row["epoch"])]
+        for measure in published.MEASURES:
+            low, high = np.percentile(of_row[measure], [2.5, 97.5])
+            expected += not low <= row[measure] <= high
+    assert out == expected
+    summary = tables_of(report)["The human-numbers notebook, reproduced"]
+    assert [row[0] for row in summary] == [f"[{name}](#{name.lower()})" for name in VARIANTS]
+    assert summary[5][1:4:2] == ["inconclusive", "0.7947"]
+    provenance = dict(tables_of(report)["Provenance"])
+    assert provenance["commit"] == "c" * 40
+    assert provenance["first run started"] == "2026-01-02 03:04 UTC"
+
+
+def test_pictures(tmp_path: Path, records: list[Record]) -> None:
+    """Every picture that the report shows is there, light and not empty."""
+    report = render(tmp_path, records)
+    names = re.findall(r"!\[.*?\]\((.*?)\)", report)
+    assert sorted(names) == sorted(["overview.png", *(f"{name}.png" for name in VARIANTS)])
+    for name in names:
+        pixels = np.asarray(Image.open(tmp_path / "report" / name).convert("L"))
+        assert pixels.shape[1] > 1000
+        assert (pixels > 240).mean() > 0.5
+        assert (pixels < 200).mean() > 0.01
+
+
+def test_an_ensemble_says_whose_seconds_they_are(
+    tmp_path: Path, records: list[Record], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And which runs are left out, on the page, in the summary and where it is judged."""
+    said = "seconds of an epoch are one seed's share"
+    left_out = "40 runs of another configuration are left out: engine learner."
+    ensemble = [made_up_record(n, seed, engine=ENSEMBLE) for n in VARIANTS for seed in range(6)]
+    assert said not in render(tmp_path / "alone", records)
+    assert left_out not in (tmp_path / "alone" / "report" / "summary.md").read_text("utf-8")
+    report = render(tmp_path / "both", [*records, *ensemble])
+    assert said in report
+    assert left_out in report
+    assert left_out in (tmp_path / "both" / "report" / "summary.md").read_text("utf-8")
+    capsys.readouterr()
+    main(["check", "--results", str(tmp_path / "both")])
+    assert left_out in capsys.readouterr().err
+
+
+def test_same_data_same_bytes(tmp_path: Path, records: list[Record]) -> None:
+    """Rendering twice gives the same bytes, whatever the order in which files were written."""
+    render(tmp_path / "a", records, tmp_path / "first")
+    render(tmp_path / "b", records[::-1], tmp_path / "second")
+    first = sorted((tmp_path / "first").iterdir())
+    assert len(first) == 12
+    for path in first:
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+
+
+def test_both_starts(tmp_path: Path, records: list[Record]) -> None:
+    """Runs whose BatchNorm weights were drawn have a picture of their own, and no other place."""
+    drawn = [
+        replace(
+            record,
+            run_id=f"{record.run_id}u",
+            run=replace(record.run, initialisation="uniform"),
+            epochs=tuple(replace(epoch, run_id=f"{record.run_id}u") for epoch in record.epochs),
+        )
+        for record in records
+        if record.run.seed < 3
+    ]
+    report = render(tmp_path / "both", [*records, *drawn])
+    assert "3 seeds or more a model that start the old way" in report
+    assert (tmp_path / "both" / "report" / "eras.png").exists()
+    alone = render(tmp_path / "alone", records)
+    assert "Two eras" not in alone
+    assert tables_of(report)["Model5"] == tables_of(alone)["Model5"]
+
+
+def test_no_runs(tmp_path: Path) -> None:
+    """An empty store gives the notebook's tables and a word on how to make runs."""
+    report = render(tmp_path, [])
+    assert "There are no finished runs to show: `python -m bench run` makes some." in report
+    assert tables_of(report)["Model5"][9][1:3] == ["0.017021", "-"]
+    assert tables_of(report, 1)["Model5"][9] == ["9", *["-"] * 6]
+
+
+def test_one_seed_one_variant_one_epoch(tmp_path: Path) -> None:
+    """A smoke run gives what there is, and says what is not."""
+    report = render(tmp_path, [made_up_record("Model5", 0, epochs=1)])
+    assert "1 run: 1 of the notebook's 8 models, 1 seed each." in report
+    assert "No runs of Model0, Model1," in report
+    rows = tables_of(report)["Model5"]
+    assert rows[0][2] != "-"
+    assert rows[1][2] == "-"
+
+
+def test_failed_and_diverged(tmp_path: Path) -> None:
+    """A night with a failed and a diverged run is rendered, and both are named."""
+    diverged = with_outcome(made_up_record("Model5", 1), DIVERGED)
+    epochs = [*diverged.epochs]
+    last = epochs[-1]
+    epochs[-1] = type(last)(**{**last.__dict__, "valid_loss": float("nan")})
+    records = [
+        made_up_record("Model5", 0),
+        type(diverged)(**{**diverged.__dict__, "epochs": tuple(epochs)}),
+        with_outcome(made_up_record("Model5", 2), FAILED, "RuntimeError: <b>|planted|</b>"),
+    ]
+    report = render(tmp_path, records)
+    assert "Model5 nn seed 1 diverged" in report
+    assert "RuntimeError: &lt;b&gt;&#124;planted&#124;&lt;/b&gt;" in report
+    assert tables_of(report, 1)["Model5"][9][4].endswith("of 3")
+
+
+def test_no_link_leads_nowhere(tmp_path: Path) -> None:
+    """A job's page shows the summary alone: it links to no section of the report."""
+    render(tmp_path, [])
+    assert "](#model0)" in (tmp_path / "report" / "report.md").read_text("utf-8")
+    summary = (tmp_path / "report" / "summary.md").read_text("utf-8")
+    assert "| Model0 |" in summary
+    assert "](" not in summary
+
+
+def test_every_output_is_replaced_whole(tmp_path: Path) -> None:
+    """Nothing is written in place: what was there is whole until it is replaced, a FIFO too."""
+    render(tmp_path, [])
+    assert main(["check", "--results", str(tmp_path)]) == 3
+    report, before = tmp_path / "report", tmp_path / "before"
+    before.mkdir()
+    names = {path.name for path in report.iterdir()}
+    assert names >= {"verdict.json", "verdict.md", "verdict.xml", "summary.md", "overview.png"}
+    for name in names:
+        (report / name).write_text("old")
+        (before / name).hardlink_to(report / name)
+    (report / "verdict.md").unlink()
+    os.mkfifo(report / "verdict.md")
+    render(tmp_path, [])
+    assert main(["check", "--results", str(tmp_path)]) == 3
+    assert {path.name for path in report.iterdir()} == names
+    for name in names:
+        assert (before / name).read_text() == "old"
+        assert (report / name).is_file()
+        assert (report / name).read_bytes() != b"old"
+
+
+def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is no store, or an output that is a file, is one line and exit code 2."""
+    assert main(["render", "--results", str(tmp_path / "none")]) == 2
+    assert "python -m bench run" in capsys.readouterr().err
+    Store(tmp_path / "results").prepare()
+    file = tmp_path / "file"
+    file.touch()
+    command = ["render", "--results", str(tmp_path / "results"), "--output", str(file)]
+    assert exit_code(main, command) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert f"--output must name a folder: {file} is a file" in error

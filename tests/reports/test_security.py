@@ -1,0 +1,253 @@
+"""What a results folder says is data: shown, and never read as markup or as a command."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from PIL import Image
+
+from bench.text import one_line
+from hnrnn.variants import VARIANTS
+from reports.__main__ import main
+from reports.figures import models as figures
+from reports.figures.trends import trend
+from reports.pages import html, provenance
+from tests import hostile_data
+from tests.history_data import made_up_history
+from tests.hostile_data import VALUES
+from tests.reports.pages.test_html import CHROMIUM, run_chromium
+
+LINKS = re.compile(r"#model\d")
+PICTURES = re.compile(r"[\w-]+\.png")
+MENTIONS = re.compile(r"@\w|#\d|https?://|www\.\w", re.IGNORECASE)
+
+
+def tokens_of(markdown: str) -> Iterator[Token]:
+    """Return every token, HTML being read as GitHub does."""
+    for token in MarkdownIt("commonmark", {"html": True}).enable("table").parse(markdown):
+        yield token
+        yield from token.children or []
+
+
+def check_markdown(markdown: str) -> None:
+    """Fail on HTML, links, pictures or mentions that are not the report's, and broken tables."""
+    for token in tokens_of(markdown):
+        assert token.type not in ("html_block", "html_inline"), token.content
+        if token.type == "link_open":
+            assert LINKS.fullmatch(str(token.attrs["href"])), token.attrs
+        if token.type == "image":
+            assert PICTURES.fullmatch(str(token.attrs["src"])), token.attrs
+            assert "planted" not in str(token.attrs["src"])
+        if token.type == "text":
+            assert not MENTIONS.search(token.content), token.content
+        if token.type in ("code_block", "code_inline", "s_open"):
+            assert "planted" not in token.content
+        if token.type == "fence":
+            commands = token.content.splitlines()
+            assert 1 <= len(commands) <= len(VARIANTS)
+            assert all(shlex.split(c)[:4] == ["python", "-m", "bench", "run"] for c in commands)
+    headings = [line for line in markdown.splitlines() if line.startswith("#")]
+    assert len([h for h in headings if h.startswith("# ")]) <= 1
+    check_tables(markdown)
+
+
+def check_tables(markdown: str) -> None:
+    """Fail where a row of a table has not as many cells as its header."""
+    width = 0
+    for line in markdown.splitlines():
+        if not line.startswith("|"):
+            width = 0
+            continue
+        cells = line.count("|") - 1  # no cell has a bar of its own, escaped or not
+        width = width or cells
+        assert cells == width, line
+
+
+@dataclass
+class Page(HTMLParser):
+    """Reads a page, and keeps its scripts and attributes."""
+
+    scripts: list[str] = field(default_factory=list)
+    attributes: list[tuple[str, str, str]] = field(default_factory=list)
+    tags: set[str] = field(default_factory=set)
+    inside: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep a tag and its attributes."""
+        self.tags.add(tag)
+        self.inside = tag == "script"
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        """Keep a script's text."""
+        if self.inside:
+            self.scripts.append(data)
+        self.inside = False
+
+
+def check_html(text: str) -> None:
+    """Fail on a script or an address that is none of the page's own, and on event attributes."""
+    page = Page()
+    page.feed(text)
+    assert page.scripts == [html.SCRIPT]
+    assert not page.tags & {"svg", "a href", "iframe", "object", "form", "base"}
+    for tag, name, value in page.attributes:
+        assert not name.startswith("on"), (tag, name)
+        if name in ("href", "src"):
+            assert re.match(r"#model\d$|data:image/png;base64,", value), (tag, value)
+
+
+def check_terminal(text: str) -> None:
+    """Fail on what a terminal or GitHub's runner would obey."""
+    for line in text.splitlines():
+        assert line.isprintable(), line
+        assert not line.lstrip().startswith("::"), line
+        assert "##[" not in line
+
+
+@dataclass(frozen=True)
+class Night:
+    """A night that was checked and rendered: its folder, its pages, and what was printed."""
+
+    folder: Path
+    exit_code: int
+    printed: str
+
+    def text(self, name: str) -> str:
+        """Return a page."""
+        return (self.folder / "results" / "report" / name).read_text(encoding="utf-8")
+
+
+def show(folder: Path, first: int, capsys: pytest.CaptureFixture[str]) -> Night:
+    """Plant the values from number ``first`` on everywhere, then check and render the night."""
+    hostile_data.hostile_store(folder / "results", first)
+    hostile_data.hostile_files(folder / "results", first)
+    hostile_data.hostile_store(folder / "baseline", first + 1)
+    hostile_data.hostile_history(folder / "history", first)
+    findings = hostile_data.hostile_findings(folder / "findings.toml", first)
+    arguments = ["--results", str(folder / "results"), "--history", str(folder / "history")]
+    arguments += ["--findings", str(findings)]
+    code = main(["check", *arguments])
+    assert main(["render", *arguments]) == 0
+    assert main(["check", *arguments, "--baseline", str(folder / "baseline")]) == 2
+    output = capsys.readouterr()
+    return Night(folder, code, output.out + output.err)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing: each picture is a dot."""
+
+    def draw(_: object, path: Path) -> None:
+        Image.new("RGB", (1, 1)).save(path)
+
+    monkeypatch.setattr(figures, "save", draw)
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("first", range(len(VALUES)), ids=[*VALUES])
+def test_data_are_shown_as_data(
+    first: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a hostile value in every text column and file name, every output is what it would be."""
+    monkeypatch.chdir(tmp_path)
+    night = show(tmp_path, first, capsys)
+    assert night.exit_code == 3
+    for name in ("report.md", "summary.md", "verdict.md"):
+        check_markdown(night.text(name))
+    check_html(night.text("report.html"))
+    check_terminal(night.printed)
+    assert json.loads(night.text("verdict.json"))["verdict"] == "incomplete"
+    assert ET.fromstring(night.text("verdict.xml")).tag == "testsuite"  # noqa: S314  # our own
+    assert len(night.text("summary.md").encode()) < 2**20
+    assert not (tmp_path / "planted").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_labels_are_drawn_as_they_are(tmp_path: Path) -> None:
+    """A device's name is a label of the trend figure: a dollar in it is no formula."""
+    nights = made_up_history(2 * len(VALUES))
+    for number, value in enumerate(VALUES.values()):
+        nights.loc[nights.index[2 * number], "device_name"] = value
+    figures.save(trend("Model5", nights), tmp_path / "trend.png")
+    with Image.open(tmp_path / "trend.png") as picture:
+        assert picture.width > 1000
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
+@pytest.mark.usefixtures("no_pictures")
+def test_nothing_runs_in_a_browser(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a browser no planted script has run, even without the policy that would forbid it."""
+    for first in (0, 1):
+        report = show(tmp_path / str(first), first, capsys).folder / "results" / "report"
+        page = (report / "report.html").read_text(encoding="utf-8")
+        assert page.count(html.POLICY) == 1
+        (report / "report.html").write_text(page.replace(html.POLICY, ""), encoding="utf-8")
+        dom = run_chromium(report, "--dump-dom")
+        assert "<title>The human-numbers notebook, reproduced</title>" in dom
+        assert "<button>" in dom, "our own script has not run"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
+def test_policy_stops_what_got_in(tmp_path: Path) -> None:
+    """A script or an event in the page does not run: only the page's own script does."""
+    planted = f'<script>{hostile_data.RUN}</script><img src=x onerror="{hostile_data.RUN}">'
+    page = html.page("| a |\n| - |\n| b |", tmp_path).replace("<table>", f"{planted}<table>")
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    dom = run_chromium(tmp_path, "--dump-dom")
+    assert "<title>The human-numbers notebook, reproduced</title>" in dom
+    assert "<button>" in dom
+    (tmp_path / "report.html").write_text(page.replace(html.POLICY, ""), encoding="utf-8")
+    assert "<title>planted</title>" in run_chromium(tmp_path, "--dump-dom")
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=[*VALUES])
+def test_pasting_the_command_does_no_harm(value: str) -> None:
+    """What is to be pasted to repeat a night passes each value as one word."""
+    runs = hostile_data.sound_contents().runs
+    hostile = runs.assign(device=value, dtype=value, initialisation=value)
+    lines = provenance.commands(hostile).split("\n")
+    assert len(lines) <= len(VARIANTS)
+    shown = one_line(value)
+    for line in lines:
+        words = shlex.split(line)
+        assert line.isprintable()
+        assert words[words.index("--device") + 1 :] == [
+            *(shown, "--dtype", shown, "--initialisation", shown)
+        ]
+
+
+BAD_FINDINGS = {
+    "no text": 'variant = 1\nas_extreme = 1\nseeds = 2\nreason = ""',
+    "no number": 'variant = "Model2"\nas_extreme = "1"\nseeds = 2\nreason = ""',
+    "no whole number": 'variant = "Model2"\nas_extreme = 0.5\nseeds = 2\nreason = ""',
+    "no share": 'variant = "Model2"\nas_extreme = 3\nseeds = 2\nreason = ""',
+    "no seeds": 'variant = "Model2"\nas_extreme = 0\nseeds = 0\nreason = ""',
+    "no variant": 'variant = "\\u001b[31m\\n::error::x"\nas_extreme = 0\nseeds = 1\nreason = ""',
+    "no toml": "\x1b[31m\n::error::x",
+}
+
+
+@pytest.mark.parametrize("text", BAD_FINDINGS.values(), ids=[*BAD_FINDINGS])
+def test_bad_findings(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of findings that are none is one clear line and exit code 2."""
+    path = tmp_path / "findings.toml"
+    path.write_text(f"[[finding]]\n{text}\n", encoding="utf-8")
+    assert main(["check", "--findings", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert "findings.toml" in error
+    assert len(error.splitlines()) == 1
+    check_terminal(error)

@@ -1,0 +1,147 @@
+"""A night against a baseline."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.store.records import ENSEMBLE, LEARNER
+from reports.verdict.baseline import (
+    EQUAL,
+    INCONCLUSIVE,
+    REGRESSED,
+    SUSPECTED,
+    changed_runs,
+    hold_against_baseline,
+)
+from tests.judged_data import made_up_grid
+
+BASELINE = made_up_grid(60)
+WORSE = {("Model5", "nn"): 0.06}
+
+
+def test_the_same_night_again() -> None:
+    """The same seeds with the same weights are equal, pair by pair, and counted."""
+    found = hold_against_baseline(BASELINE, BASELINE)
+    assert (found.verdict, found.same_runs, found.changed) == (EQUAL, 480, {})
+    assert found.first.paired
+    assert all(d.worse_p == 1 and d.mean == d.baseline_mean for d in found.first.differences)
+
+
+def test_other_weights() -> None:
+    """A run that ended with other weights is named, and no luck."""
+    night = BASELINE.copy()
+    night.loc[(night["variant"] == "Model3") & (night["seed"] == 7), "weights_sha256"] = "other"
+    found = hold_against_baseline(night, BASELINE)
+    assert found.verdict == REGRESSED
+    assert found.changed == {("Model3", "custom"): (7,)}
+    assert changed_runs(night, BASELINE.iloc[:0]) == (0, {})
+
+
+@pytest.mark.parametrize(
+    ("engine", "device", "verdict"),
+    [(ENSEMBLE, "cuda", EQUAL), (ENSEMBLE, "cpu", REGRESSED), (LEARNER, "cuda", REGRESSED)],
+)
+def test_only_an_ensemble_on_a_gpu_may_round_otherwise(
+    engine: str, device: str, verdict: str
+) -> None:
+    """There the bits may depend on how many seeds were trained together; anywhere else not."""
+    night = BASELINE.assign(engine=engine, device=device)
+    found = hold_against_baseline(night.assign(weights_sha256="other"), night)
+    assert (found.verdict, found.same_runs) == (verdict, 480)
+
+
+def test_fresh_seeds_without_a_change() -> None:
+    """Other seeds of the same law are equal; the level is below 5% for the baseline's luck."""
+    found = hold_against_baseline(made_up_grid(60, start=1000), BASELINE)
+    assert found.verdict == EQUAL
+    assert not found.first.paired
+    assert found.same_runs == 0
+    assert 0 < found.first.corrected < found.first.level == 0.05
+    assert len(found.first.differences) == 16
+
+
+def test_a_regression_is_suspected_then_confirmed() -> None:
+    """A square that is worse is suspected, alone; fresh seeds that are worse too confirm it."""
+    night = made_up_grid(60, start=1000, moved=WORSE)
+    found = hold_against_baseline(night, BASELINE)
+    assert found.verdict == SUSPECTED
+    assert {d.square for d in found.first.worse} == {("Model5", "nn")}
+    worse = next(d for d in found.first.worse if d.measure == "accuracy")
+    assert worse.mean == pytest.approx(worse.baseline_mean - 0.06, abs=0.02)
+    confirmed = hold_against_baseline(night, BASELINE, made_up_grid(60, start=5000, moved=WORSE))
+    assert confirmed.verdict == REGRESSED
+    assert confirmed.confirmation is not None
+    assert {d.square for d in confirmed.confirmation.differences} == {("Model5", "nn")}
+
+
+def test_a_suspicion_is_cleared() -> None:
+    """Fresh seeds that are as good as the baseline's clear what was suspected."""
+    night = made_up_grid(60, start=1000, moved=WORSE)
+    found = hold_against_baseline(night, BASELINE, made_up_grid(60, start=5000))
+    assert found.verdict == EQUAL
+    assert found.confirmation is not None
+    assert not found.confirmation.worse
+
+
+def test_too_few_fresh_seeds_decide_nothing() -> None:
+    """One fresh seed, or a few, cannot clear a suspicion."""
+    night = made_up_grid(60, start=1000, moved=WORSE)
+    for seeds, verdict in ((1, INCONCLUSIVE), (20, INCONCLUSIVE), (30, EQUAL)):
+        found = hold_against_baseline(night, BASELINE, made_up_grid(seeds, start=5000))
+        assert found.verdict == verdict
+
+
+def test_too_few_seeds_are_inconclusive() -> None:
+    """A night that could reject nothing has shown nothing."""
+    found = hold_against_baseline(made_up_grid(1, start=1000), made_up_grid(3))
+    assert not found.first.enough
+    assert found.verdict == INCONCLUSIVE
+
+
+def test_an_improvement_is_no_suspicion() -> None:
+    """A square that is better is reported as such."""
+    better = {("Model5", "nn"): -0.06}
+    found = hold_against_baseline(made_up_grid(60, start=1000, moved=better), BASELINE)
+    assert found.verdict == EQUAL
+    assert {d.square for d in found.first.better} == {("Model5", "nn")}
+
+
+def test_pairs_see_small_changes() -> None:
+    """The same seeds moved by a little each are found by pairs, where strangers hide it."""
+    little = {("Model5", "nn"): 0.004}
+    paired = hold_against_baseline(made_up_grid(60, moved=little), BASELINE)
+    strangers = hold_against_baseline(made_up_grid(60, start=1000, moved=little), BASELINE)
+    assert paired.first.paired
+    assert paired.verdict == REGRESSED  # the weights differ too
+    assert {d.square for d in paired.first.worse} == {("Model5", "nn")}
+    assert strangers.verdict == EQUAL
+
+
+def test_diverged_runs_are_worse_than_any() -> None:
+    """A square half of whose runs diverged is suspected, whatever the other half."""
+    night = made_up_grid(60, start=1000)
+    half = (night["variant"] == "Model7") & (night["seed"] % 2 == 0)
+    night.loc[half, ["accuracy", "valid_loss"]] = np.nan
+    found = hold_against_baseline(night, BASELINE)
+    assert {d.square for d in found.first.worse} == {("Model7", "custom")}
+
+
+def test_seeds_that_are_partly_the_same() -> None:
+    """A few seeds in common are left out of the baseline's strangers; most in common are pairs."""
+    few = hold_against_baseline(made_up_grid(60, start=50), BASELINE)
+    assert not few.first.paired
+    assert {d.seeds for d in few.first.differences} == {50}
+    most = hold_against_baseline(made_up_grid(60, start=10), BASELINE)
+    assert most.first.paired
+    assert {d.seeds for d in most.first.differences} == {50}
+
+
+def test_nothing_in_common() -> None:
+    """Squares that the baseline lacks are not tested, and without any there is no verdict."""
+    other = pd.DataFrame(BASELINE[BASELINE["variant"] == "Model0"])
+    night = pd.DataFrame(BASELINE[BASELINE["variant"] == "Model1"])
+    found = hold_against_baseline(night, other)
+    assert found.verdict == INCONCLUSIVE
+    assert found.first.differences == ()

@@ -1,0 +1,310 @@
+"""Which gates of a night ran, what they found, and what is said of one that is lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.store.store import Contents, Store
+from reports.__main__ import main
+from reports.history.past import last_night
+from reports.runs.completeness import notebook_squares
+from reports.verdict.gates import LastNight
+from reports.verdict.judgement import Evidence, Judgement, judge
+from tests.history_data import FIRST, made_up_history
+from tests.report_data import throughput_rows
+from tests.reports.verdict.test_judgement import night
+
+TIMED = throughput_rows({"nn": 2.0, "custom": 3.0})
+EVERY_SQUARE = frozenset(notebook_squares())
+
+
+def states(judgement: Judgement) -> dict[str, str]:
+    """Return what each gate came to."""
+    return {gate.name: gate.state for gate in judgement.gates}
+
+
+def reason(judgement: Judgement, name: str) -> str:
+    """Return the reason of a gate."""
+    return next(gate.reason for gate in judgement.gates if gate.name == name)
+
+
+def elsewhere(contents: Contents, **values: str) -> Contents:
+    """Return runs of another environment: other values, and so other ids."""
+    runs = contents.runs.assign(run_id="x" + contents.runs["run_id"], **values)
+    epochs = contents.epochs.assign(run_id="x" + contents.epochs["run_id"])
+    return replace(contents, runs=runs, epochs=epochs)
+
+
+def test_a_whole_night() -> None:
+    """Against a baseline with throughput every gate runs but those that are not called for."""
+    judgement = judge(Evidence(night(20, samples=TIMED), night(20, samples=TIMED)))
+    assert judgement.verdict == "agrees"
+    assert [str(gate) for gate in judgement.gates] == [
+        "complete data: passed, 160 runs in 8 configurations",
+        "notebook's tables: not run, the baseline decides; the tables are shown below",
+        "equal weights: passed, 160 repeated runs have the same weights",
+        "accuracy and loss: passed, 16 columns compared seed by seed",
+        "confirmation: not run, nothing is suspected",
+        "throughput: passed, none of 3 ratios is lower",
+    ]
+
+
+def test_a_night_without_throughput() -> None:
+    """Where the baseline was timed, a night that timed nothing is incomplete, and says so."""
+    judgement = judge(Evidence(night(20), night(20, samples=TIMED)))
+    assert judgement.exit_code == 3
+    assert judgement.reasons == (
+        "missing timing: Model4 custom has no train_step, forward, validation",
+    )
+    assert states(judgement)["throughput"] == "not run"
+    assert reason(judgement, "throughput") == "nothing was timed tonight"
+
+
+def test_another_machines_baseline() -> None:
+    """Its weights and throughput cannot be compared: both gates say why, and the rest decides."""
+    before = elsewhere(
+        night(20, samples=TIMED.assign(device_name="a GPU")),
+        device_name="a GPU",
+        torch_version="2.12.0",
+        source_sha256="e" * 64,
+    )
+    judgement = judge(Evidence(night(20, samples=TIMED), before))
+    assert judgement.verdict == "agrees"
+    assert states(judgement) == {
+        "complete data": "passed",
+        "notebook's tables": "not run",
+        "equal weights": "not run",
+        "accuracy and loss": "passed",
+        "confirmation": "not run",
+        "throughput": "not run",
+    }
+    assert reason(judgement, "equal weights") == (
+        "no run was repeated: device_name is a processor, the baseline's a GPU; torch_version is "
+        "2.13.0, the baseline's 2.12.0; source_sha256 is ssssssssssssssssssssssss, the baseline's "
+        "eeeeeeeeeeeeeeeeeeeeeeee"
+    )
+    assert reason(judgement, "throughput") == (
+        "tonight's timings are of a processor, the baseline's of a GPU"
+    )
+    untimed = judge(Evidence(night(20), before))
+    assert (untimed.verdict, states(untimed)["throughput"]) == ("agrees", "not run")
+
+
+def test_a_night_without_a_baseline() -> None:
+    """The notebook decides; what needs a baseline says that there is none."""
+    judgement = judge(Evidence(night()))
+    assert states(judgement) == {
+        "complete data": "passed",
+        "notebook's tables": "passed",
+        "equal weights": "not run",
+        "accuracy and loss": "not run",
+        "confirmation": "not run",
+        "throughput": "not run",
+    }
+    assert reason(judgement, "equal weights") == "no baseline was given"
+    few = judge(Evidence(night(5)))
+    assert reason(few, "notebook's tables") == "it needs 159 seeds per model"
+    far = judge(Evidence(night(moved={"Model4": 2.0})))
+    assert states(far)["notebook's tables"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"start": 100}, "no seed of the baseline was trained tonight"),
+        ({}, "the records of the 160 repeated runs have no hash of their weights"),
+    ],
+)
+def test_why_no_weights_were_compared(changes: dict[str, int], expected: str) -> None:
+    """Fresh seeds repeat nothing, and runs without a hash have not been found equal."""
+    before = night(20)
+    before = replace(before, runs=before.runs.assign(weights_sha256=None))
+    judgement = judge(Evidence(night(20, **changes), before))  # type: ignore[arg-type]
+    assert states(judgement)["equal weights"] == "not run"
+    assert reason(judgement, "equal weights") == expected
+
+
+def test_suspicion_and_confirmation() -> None:
+    """A suspicion fails its gate; fresh seeds confirm it, clear it, or are too few."""
+    worse = {"Model5": 0.3}
+    evidence = Evidence(night(60, start=100, moved=worse), night(60))
+    suspected = judge(evidence)
+    assert reason(suspected, "accuracy and loss") == "Model5 nn suspected to be worse"
+    assert reason(suspected, "confirmation") == "there are no sound runs of fresh seeds"
+    confirmed = judge(replace(evidence, confirmation=night(60, start=200, moved=worse)))
+    assert states(confirmed)["confirmation"] == "failed"
+    cleared = judge(replace(evidence, confirmation=night(60, start=200)))
+    assert states(cleared)["confirmation"] == states(cleared)["accuracy and loss"] == "passed"
+    few = judge(replace(evidence, confirmation=night(20, start=200)))
+    assert (few.exit_code, states(few)["confirmation"]) == (4, "not run")
+
+
+def test_too_few_seeds_run_no_gate() -> None:
+    """A comparison that could reject nothing has not passed."""
+    judgement = judge(Evidence(night(3), night(3)))
+    assert judgement.verdict == "inconclusive"
+    assert reason(judgement, "accuracy and loss") == "too few seeds to reject anything"
+
+
+def test_a_gate_that_ran_last_night_is_missed() -> None:
+    """Equal weights, throughput or the baseline as a whole: what ran must run again."""
+    last = LastNight(
+        "2026-01-01", frozenset({"equal weights", "accuracy and loss", "throughput"}), EVERY_SQUARE
+    )
+    alone = judge(Evidence(night(), last=last))
+    assert alone.exit_code == 3
+    assert alone.reasons == (
+        "lost gate: equal weights ran on 2026-01-01 and not tonight: no baseline was given",
+        "lost gate: accuracy and loss ran on 2026-01-01 and not tonight: no baseline was given",
+        "lost gate: throughput ran on 2026-01-01 and not tonight: no baseline was given",
+    )
+    moved = judge(Evidence(night(20), elsewhere(night(20), torch_version="2.12.0"), last=last))
+    assert [problem.kind for problem in moved.problems] == ["lost gate", "lost gate"]
+    assert "torch_version is 2.13.0, the baseline's 2.12.0" in moved.reasons[0]
+    whole = judge(Evidence(night(20, samples=TIMED), night(20, samples=TIMED), last=last))
+    assert whole.verdict == "agrees"
+
+
+def test_a_configuration_that_ran_last_night_is_missed() -> None:
+    """Also where the baseline never had it."""
+    last = LastNight("2026-01-01", frozenset(), EVERY_SQUARE | {("Model5", "compiled")})
+    judgement = judge(Evidence(night(20), night(20), last=last))
+    assert judgement.reasons == ("missing square: Model5 compiled has no runs",)
+
+
+def fresh(seeds: int = 60, start: int = 200, **options: object) -> Contents:
+    """Return runs of fresh seeds in which Model5 is as bad as tonight."""
+    return night(seeds, start=start, moved={"Model5": 0.3}, **options)  # type: ignore[arg-type]
+
+
+def only(contents: Contents, variant: str, seeds: range) -> pd.Series:
+    """Say which runs are of a variant and these seeds."""
+    return (contents.runs["variant"] == variant) & contents.runs["seed"].isin(seeds)
+
+
+def half_failed() -> Contents:
+    """Return fresh runs of which every second seed failed."""
+    contents = fresh()
+    failed = only(contents, "Model5", range(200, 260, 2))
+    contents.runs.loc[failed, ["status", "error"]] = ["failed", "RuntimeError: injected"]
+    return contents
+
+
+def short() -> Contents:
+    """Return fresh runs of one epoch."""
+    contents = fresh()
+    return replace(contents, runs=contents.runs.assign(epochs=1))
+
+
+@pytest.mark.parametrize(
+    ("confirmation", "count", "expected"),
+    [
+        (half_failed(), 30, "confirmation: failed run: Model5 nn seed 200: RuntimeError: injected"),
+        (short(), 1, "confirmation: Model5 nn has no run of the full recipe"),
+        (
+            replace(fresh(), unreadable={"runs/x.parquet": "cut short"}),
+            1,
+            "confirmation: unreadable file: runs/x.parquet: cut short",
+        ),
+        (
+            elsewhere(fresh(), torch_version="2.12.0"),
+            1,
+            "confirmation: torch_version is 2.12.0, tonight's 2.13.0",
+        ),
+        (
+            elsewhere(fresh(), device_name="a GPU"),
+            1,
+            "confirmation: device_name is a GPU, tonight's a processor",
+        ),
+        (
+            elsewhere(fresh(), plant="lr_times_3"),
+            1,
+            "confirmation: plant is lr_times_3, tonight's none",
+        ),
+        (
+            night(60),
+            1,
+            "confirmation: seeds 0-59 are not fresh: the night or the baseline has them",
+        ),
+        (
+            night(60, start=100, moved={"Model5": 0.3}),
+            1,
+            "confirmation: seeds 100-159 are not fresh: the night or the baseline has them",
+        ),
+    ],
+    ids="failed short unreadable torch device fault baseline night".split(),
+)
+def test_fresh_seeds_are_examined(confirmation: Contents, count: int, expected: str) -> None:
+    """What cannot confirm is named, and neither clears a night nor leaves it merely open."""
+    evidence = Evidence(night(60, start=100, moved={"Model5": 0.3}), night(60), confirmation)
+    judgement = judge(evidence)
+    assert judgement.exit_code == 3
+    assert len(judgement.reasons) == count
+    assert judgement.reasons[0] == expected
+    assert states(judgement)["confirmation"] == "not run"
+    assert judgement.confirmation_seeds == "160-219"
+
+
+def test_fresh_seeds_that_one_suspect_lacks() -> None:
+    """Every suspected configuration needs the same fresh seeds."""
+    worse = {"Model5": 0.3, "Model6": 0.3}
+    confirmation = night(60, start=200, moved=worse)
+    lost = only(confirmation, "Model6", range(230, 260))
+    confirmation = replace(confirmation, runs=confirmation.runs[~lost])
+    judgement = judge(Evidence(night(60, start=100, moved=worse), night(60), confirmation))
+    assert judgement.reasons == (
+        "confirmation: Model6 cell has no run of the full recipe of seeds 230-259",
+    )
+
+
+def test_fresh_seeds_that_nothing_asks_for_are_not_examined() -> None:
+    """Where nothing is suspected, leftover runs of another environment change nothing."""
+    leftover = elsewhere(fresh(), torch_version="2.12.0")
+    assert judge(Evidence(night(60), night(60), leftover)).verdict == "agrees"
+
+
+def test_the_last_night_is_the_last_complete_one() -> None:
+    """An incomplete night is passed over, as is tonight itself; an older file names no gates."""
+    nights = made_up_history(3).assign(gates="complete data; throughput")
+    nights.loc[nights["night"] == FIRST + pd.Timedelta(days=2), "verdict"] = "incomplete"
+    last = last_night(nights, FIRST + pd.Timedelta(days=5))
+    assert last == LastNight(
+        "2026-01-03", frozenset({"complete data", "throughput"}), frozenset({("Model5", "nn")})
+    )
+    assert last_night(nights, FIRST) is None
+    before = last_night(nights.assign(gates=None), FIRST + pd.Timedelta(days=1))
+    assert before is not None
+    assert (before.night, before.gates) == ("2026-01-02", frozenset())
+
+
+def test_a_lost_baseline_is_noticed_by_the_history(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Night after night: what ran is missed until it runs again, or is left out on purpose."""
+    past = str(tmp_path / "history")
+
+    def check(number: int, *words: str) -> int:
+        contents = night(60)
+        later = contents.runs["started_at"] + pd.Timedelta(days=number)
+        folder = tmp_path / f"night{number}"
+        Store(folder).write_contents(
+            replace(contents, runs=contents.runs.assign(started_at=later, ended_at=later))
+        )
+        words = ("--history", past, "--findings", str(tmp_path / "none.toml"), *words)
+        return main(["check", "--results", str(folder), *words])
+
+    (tmp_path / "none.toml").touch()
+    Store(tmp_path / "frozen").write_contents(night(60))
+    assert check(1, "--baseline", str(tmp_path / "frozen")) == 0
+    for lost in (2, 3):
+        assert check(lost) == 3
+        assert "lost gate: equal weights ran on 2026-01-03 and not tonight" in (
+            capsys.readouterr().out
+        )
+    assert check(4, "--no-baseline") == 4  # too few seeds for the notebook, and nothing is missed
+    assert check(5) == 4
+    assert check(6, "--baseline", str(tmp_path / "frozen")) == 0

@@ -1,0 +1,239 @@
+"""The one verdict on a night."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.store.records import ENSEMBLE, EPOCHS_SCHEMA, FAILED, LEARNER, RUNS_SCHEMA
+from bench.store.store import Contents
+from hnrnn.variants import VARIANTS
+from reports.runs.completeness import notebook_squares
+from reports.verdict.findings import Finding
+from reports.verdict.judgement import Evidence, Judgement, judge, published_facts
+from tests.judged_data import made_up_epochs
+from tests.report_data import made_up_record, throughput_rows
+
+TEMPLATES = {name: made_up_record(name, 0) for name in VARIANTS}
+
+
+def night(
+    seeds: int = 160,
+    *,
+    start: int = 0,
+    moved: dict[str, float] | None = None,
+    hashes: str = "",
+    samples: pd.DataFrame | None = None,
+) -> Contents:
+    """Return a whole night of every variant on its own backend, as the store reads it."""
+    epochs = made_up_epochs(seeds, moved=moved, start=start)
+    epochs["run_id"] = epochs["variant"] + epochs["seed"].astype(str)
+    epochs["backend"] = epochs["variant"].map({v.name: v.backend for v in VARIANTS.values()})
+    epochs = epochs.assign(train_seconds=0.25, valid_seconds=0.125)
+    # What is moved has to stay what a run can have.
+    epochs[["train_loss", "valid_loss"]] = epochs[["train_loss", "valid_loss"]].abs()
+    epochs["accuracy"] = epochs["accuracy"].clip(0, 1)
+    rows = []
+    for variant in VARIANTS:
+        row = TEMPLATES[variant].run_row()
+        rows += [
+            row | {"run_id": f"{variant}{seed}", "seed": seed, "weights_sha256": f"{seed}{hashes}"}
+            for seed in range(start, start + seeds)
+        ]
+    runs = pd.DataFrame(rows)[RUNS_SCHEMA.names]
+    none = throughput_rows({"nn": 1.0}).iloc[:0]
+    return Contents(runs, epochs[EPOCHS_SCHEMA.names], none if samples is None else samples, {})
+
+
+def judged(evidence: Evidence) -> Judgement:
+    """Return the judgement, whose reasons are never empty."""
+    judgement = judge(evidence)
+    assert judgement.reasons
+    return judgement
+
+
+def test_agrees_with_the_notebook() -> None:
+    """A whole night like the notebook, with seeds enough, agrees."""
+    judgement = judged(Evidence(night()))
+    assert (judgement.verdict, judgement.exit_code) == ("agrees", 0)
+    assert judgement.squares == tuple(sorted(notebook_squares()))
+    assert judgement.comparison is None
+
+
+def test_differs_from_the_notebook() -> None:
+    """A variant that differs fails the night, unless a finding accepts it."""
+    contents = night(moved={"Model4": 2.0})
+    judgement = judged(Evidence(contents))
+    assert (judgement.verdict, judgement.exit_code) == ("differs", 1)
+    assert "Model4: 0 of 160 seeds" in judgement.reasons[0]
+    assert "no accepted finding says so" in judgement.reasons[0]
+    finding = Finding("Model4", 0, 200, "known")
+    accepted = judged(Evidence(contents, findings=(finding,)))
+    assert accepted.verdict == "agrees"
+    assert "but for what is accepted: Model4 (p 0.0062, 0.0497 after Holm)" in accepted.reasons[0]
+
+
+def test_a_change_in_a_finding_fails() -> None:
+    """A finding that no longer holds is a change, and is told as one."""
+    judgement = judged(Evidence(night(), findings=(Finding("Model4", 0, 1000, "known"),)))
+    assert judgement.verdict == "differs"
+    assert "where 0 of 1000 are accepted" in judgement.reasons[0]
+
+
+def test_too_few_seeds() -> None:
+    """A night of five seeds is inconclusive, and says how many are needed."""
+    judgement = judged(Evidence(night(5)))
+    assert (judgement.verdict, judgement.exit_code) == ("inconclusive", 4)
+    assert "159 a model are needed" in judgement.reasons[0]
+
+
+def test_a_smoke_test_is_no_night() -> None:
+    """Runs of one epoch alone say nothing; beside a baseline they leave out everything."""
+    contents = night(2)
+    short = replace(contents, runs=contents.runs.assign(epochs=1))
+    judgement = judged(Evidence(short))
+    reason = "short runs: no run went through the full recipe: 16 runs of 1 epoch"
+    assert (judgement.exit_code, judgement.reasons) == (4, (reason,))
+    assert judged(Evidence(short, night(20))).exit_code == 3
+
+
+def test_incomplete() -> None:
+    """A failed run, a missing square and an unreadable file: each is named, and none agrees."""
+    contents = night()
+    runs = contents.runs[contents.runs["variant"] != "Model6"].copy()
+    runs.loc[runs.index[0], ["status", "error"]] = [FAILED, "RuntimeError: planted"]
+    broken = replace(contents, runs=runs, unreadable={"runs/x.parquet": "cut short"})
+    judgement = judged(Evidence(broken))
+    assert (judgement.verdict, judgement.exit_code) == ("incomplete", 3)
+    kinds = [problem.kind for problem in judgement.problems]
+    assert kinds == ["unreadable file", "failed run", "missing square"]
+
+
+def test_baseline_is_the_gate() -> None:
+    """With a baseline, a night far from the notebook agrees where it was so before."""
+    far = {"Model4": 2.0}
+    evidence = Evidence(night(60, moved=far), night(60, moved=far))
+    assert judged(evidence).verdict == "agrees"
+    assert judged(replace(evidence, night=night(60, start=500, moved=far))).verdict == "agrees"
+
+
+def test_other_weights_regress() -> None:
+    """Runs that ended with other weights fail the night by name."""
+    judgement = judged(Evidence(night(20, hashes="x"), night(20)))
+    assert (judgement.verdict, judgement.exit_code) == ("regressed", 1)
+    assert "Model0 custom: other weights than in the baseline with seeds 0-19" in judgement.reasons
+
+
+def test_the_engine_is_that_of_the_runs() -> None:
+    """What trained the night is what has to confirm it; a night of nothing says nothing."""
+    contents = night(20)
+    usual = {"dtype": "float32", "initialisation": "ones", "engine": LEARNER, "device": "cpu"}
+    assert judged(Evidence(contents)).kind == usual
+    by_ensemble = replace(contents, runs=contents.runs.assign(engine=ENSEMBLE))
+    assert judged(Evidence(by_ensemble)).kind == usual | {"engine": ENSEMBLE}
+    nothing = replace(contents, runs=contents.runs.iloc[:0], epochs=contents.epochs.iloc[:0])
+    assert judged(Evidence(nothing)).kind == {}
+    planted = replace(contents, runs=contents.runs.assign(plant="lr_times_3"))
+    assert judged(Evidence(planted)).kind == usual | {"plant": "lr_times_3"}
+
+
+def test_another_engine_is_no_baseline() -> None:
+    """Nor may it confirm anything; beside runs of the night's own, it is passed over."""
+    contents = night(20)
+    other = replace(contents, runs=contents.runs.assign(engine=ENSEMBLE))
+    judgement = judged(Evidence(contents, other))
+    assert (judgement.verdict, judgement.reasons) == (
+        "incomplete",
+        ("another kind of run: the baseline has engine ensemble, tonight's runs engine learner",),
+    )
+    fresh = judged(Evidence(contents, contents, other))
+    assert "the confirmation has engine ensemble" in fresh.reasons[0]
+    more = night(40, start=100)
+    both = replace(
+        contents,
+        runs=pd.concat([contents.runs, more.runs.assign(engine=ENSEMBLE)], ignore_index=True),
+        epochs=pd.concat([contents.epochs, more.epochs], ignore_index=True),
+    )
+    assert judged(Evidence(contents, both)).verdict == "agrees"
+
+
+def test_suspicion_then_confirmation() -> None:
+    """What is suspected is inconclusive and says which seeds; confirmed, it is a regression."""
+    worse = {"Model5": 0.3}
+    evidence = Evidence(night(60, start=100, moved=worse), night(60))
+    judgement = judged(evidence)
+    assert (judgement.verdict, judgement.exit_code) == ("inconclusive", 4)
+    assert judgement.confirmation_seeds == "160-219"
+    assert all("Model5 nn" in reason for reason in judgement.reasons)
+    confirmed = judged(replace(evidence, confirmation=night(60, start=200, moved=worse)))
+    assert (confirmed.verdict, confirmed.exit_code) == ("regressed", 1)
+    assert confirmed.confirmation_seeds is None
+    cleared = judged(replace(evidence, confirmation=night(60, start=200)))
+    assert (cleared.verdict, cleared.exit_code) == ("agrees", 0)
+
+
+def test_fresh_seeds_below_the_largest() -> None:
+    """Where no seed is left above the night's, the fresh ones are those of the first gap."""
+    worse = night(60, start=2**32 - 60, moved={"Model5": 0.3})
+    assert judged(Evidence(worse, night(60))).confirmation_seeds == "60-119"
+
+
+def test_improvements() -> None:
+    """An improvement is no failure unless it is asked to be one."""
+    # Lower loss and higher accuracy: all measures moved alike would be worse in one.
+    better = night(60, start=100)
+    model5 = better.epochs["variant"] == "Model5"
+    better.epochs.loc[model5, "accuracy"] += 0.2
+    evidence = Evidence(better, night(60))
+    assert judged(evidence).verdict == "agrees"
+    strict = judged(replace(evidence, strict=True))
+    assert strict.verdict == "regressed"
+    assert "improvements are to fail" in strict.reasons[0]
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.5, "regressed"), (1.02, "agrees")])
+def test_throughput(factor: float, verdict: str) -> None:
+    """A backend that takes half as long again fails the night; two percent do not."""
+
+    def samples(custom: float, seed: int) -> pd.DataFrame:
+        rows = throughput_rows({"nn": 2.0, "custom": custom}, rounds=20)
+        noise = np.random.default_rng(seed).normal(1, 0.02, len(rows))
+        return rows.assign(wall_seconds=rows["wall_seconds"] * noise)
+
+    tonight = night(20, samples=samples(3.0 * factor, 1))
+    judgement = judged(Evidence(tonight, night(20, samples=samples(3.0, 2))))
+    assert judgement.verdict == verdict
+    assert ("of the baseline's throughput" in judgement.reasons[0]) == (verdict == "regressed")
+
+
+def test_published_facts() -> None:
+    """The certificate comes from the published seeds; without them there is none."""
+    certificate, field = published_facts()
+    assert certificate is not None
+    assert all(agreement.seeds >= 60 for agreement in certificate.agreements)
+    assert sum(row.runs for row in field) == 107
+
+
+def test_no_published_runs(tmp_path: pytest.TempPathFactory) -> None:
+    """An installation without the published runs has no certificate, and says nothing of it."""
+    assert published_facts(tmp_path / "nowhere") == (None, [])  # type: ignore[operator]
+
+
+def test_a_backend_that_is_no_longer_timed_is_named() -> None:
+    """A night cannot be judged that has timed some backends, and not one that the baseline has."""
+    before = night(samples=throughput_rows({"nn": 2.0, "custom": 3.0, "compiled": 1.0}))
+    tonight = night(samples=throughput_rows({"nn": 2.0, "custom": 3.0}))
+    judgement = judged(Evidence(tonight, baseline=before))
+    assert (judgement.verdict, judgement.exit_code) == ("incomplete", 3)
+    assert judgement.reasons == (
+        "missing timing: Model4 compiled has no train_step, forward, validation",
+    )
+    untimed = judged(Evidence(night(), baseline=before))
+    assert untimed.verdict == "incomplete"
+    assert untimed.reasons == tuple(
+        f"missing timing: Model4 {name} has no train_step, forward, validation"
+        for name in ("custom", "compiled")
+    )
