@@ -6,24 +6,19 @@ from hnrnn.program import begin, called_as
 
 begin(called_as("hnrnn-bench", "bench"))  # before the imports that take seconds
 
-import argparse
-import os
 import sys
 from collections.abc import Sequence
 
-from bench.commands import run as night
-from bench.commands.options import make_parser, seeds_joined
-from bench.plan import plan
-from bench.plan.grid import BACKENDS, NOTEBOOK
-from bench.plan.plan import PROFILES, UsageError, parse_names
+from bench.commands import compact, engine_comparison, listing, run, throughput
+from bench.commands.options import seeds_joined
+from bench.errors import StoreError, UsageError
 from bench.signals import Terminated, terminable
-from bench.store.files import write_whole
-from bench.store.records import FAILED
-from bench.store.store import THROUGHPUT, Store, StoreError
 from bench.text import one_line
+from hnrnn.arguments import Parser
 from hnrnn.corpus import CorpusError
-from hnrnn.program import INTERRUPTED, show
+from hnrnn.program import INTERRUPTED
 
+COMMANDS = (run, throughput, engine_comparison, listing, compact)
 TERMINATED = 143
 
 
@@ -34,12 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     of ``list`` cannot be written, 130 after Ctrl-C, 143 after SIGTERM. An error that nobody
     expected is raised; ``hnrnn.program`` makes 70 of it.
     """
-    parser = make_parser(__doc__)
+    parser = make_parser()
     options = parser.parse_args(seeds_joined(sys.argv[1:] if arguments is None else arguments))
     prog = f"{parser.prog} {options.command}"
     try:
         with terminable():
-            return COMMANDS[options.command](options)
+            return int(options.carry_out(options))
     except (UsageError, CorpusError, StoreError) as error:
         print(f"{prog}: {one_line(error)}", file=sys.stderr)
         return 2
@@ -54,96 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
 
 
-def throughput(options: argparse.Namespace) -> int:
-    """Carry out ``bench throughput``; returns 1 where a backend failed or its gate was shut."""
-    profile = PROFILES[options.profile]
-    variants = parse_names(options.variants)
-    backends = list(BACKENDS) if options.backends is None else parse_names(options.backends)
-    plan.find_squares(variants, backends)  # whatever is wrong with a name is said at once
-    if options.backends is not None:
-        for line in plan.empty_squares(variants, backends):
-            print(f"passed over: {line}", file=sys.stderr)
-    store = Store(options.results)
-    store.prepare([THROUGHPUT])
-    # Before torch is loaded: its memory profiler speaks of itself otherwise.
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-    from bench.execution.environment import find_device
-    from bench.timing.throughput import Effort, measure, summary
+def make_parser() -> Parser:
+    """Return the command line's parser."""
+    parser = Parser(prog=called_as("hnrnn-bench", "bench"), description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return parser
 
-    measurement = measure(
-        variants,
-        backends,
-        Effort(options.rounds or profile.rounds, profile.block_seconds),
-        device=find_device(options.device),
-        dtype=options.dtype,
-        threads=options.threads,
-        watch=lambda line: print(line, file=sys.stderr),
-    )
-    try:
-        store.write_measurement(measurement)
-        print(
-            f"{len(measurement.samples)} rows stored in {one_line(options.results)}",
-            file=sys.stderr,
-        )
-    finally:
-        print(summary(measurement))  # what took an hour is seen, though no disk holds it
-    return 1 if any(timed.status == FAILED for timed, _ in measurement.samples) else 0
-
-
-def engines(options: argparse.Namespace) -> int:
-    """Carry out ``bench engines``."""
-    variants = parse_names(options.variants)
-    plan.find_squares(variants, [NOTEBOOK])  # whatever is wrong with a name is said at once
-    from bench.execution.environment import find_device
-    from bench.timing.engine_timing import as_markdown, compare
-
-    timed = compare(
-        variants,
-        device=find_device(options.device),
-        rounds=options.rounds,
-        seeds=options.seeds,
-        epochs=options.epochs,
-        watch=lambda line: print(line, file=sys.stderr),
-    )
-    try:
-        if options.output:
-            write_whole(options.output, timed.to_csv(index=False).encode())
-    except OSError as error:
-        raise UsageError(
-            f"--output {options.output} cannot be written: {error.strerror}"
-        ) from error
-    finally:
-        print(as_markdown(timed))  # what took an hour is seen, though no disk holds it
-    return 0
-
-
-def compact(options: argparse.Namespace) -> int:
-    """Carry out ``bench compact``."""
-    written = Store(options.results).compact(options.output)
-    print(f"{one_line(written)} written", file=sys.stderr)
-    return 0
-
-
-def list_grid(options: argparse.Namespace) -> int:
-    """Carry out ``bench list``."""
-    from bench.commands import listing
-    from bench.execution.environment import find_device, read_environment
-
-    device = find_device(options.device)
-    grid = listing.squares(device)
-    if options.json:
-        return show(listing.as_json(grid))
-    return show(listing.as_text(grid, f"{device} ({read_environment(device).device_name})"))
-
-
-COMMANDS = {
-    "run": night.run,
-    "throughput": throughput,
-    "engines": engines,
-    "list": list_grid,
-    "compact": compact,
-}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -23,8 +23,9 @@ from functools import cache, partial
 from pathlib import Path
 from types import FrameType
 
+from bench.errors import StoreError
 from bench.store.records import FAILED, SKIPPED, Measurement, Record, Timed, run_id
-from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Store, StoreError
+from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Store
 from tests.report_data import ENVIRONMENT, PROVENANCE, START, made_up_record, with_outcome
 
 SYSTEM = ("posix", "_io", "io")

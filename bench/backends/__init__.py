@@ -32,4 +32,4 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
         )
     }
 )
-"""Implementation by the name of its backend; the names are those of ``bench.plan.grid.BACKENDS``."""
+"""Implementation by the name of its backend: those of ``bench.plan.grid.BACKENDS``."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import asdict, dataclass
 
-from bench.backends import IMPLEMENTATIONS
+from bench.commands.options import Commands, add_device
 from bench.plan.grid import BACKENDS
+from hnrnn.arguments import Parser
+from hnrnn.program import show
 from hnrnn.variants import VARIANTS
 
 
@@ -31,6 +34,8 @@ def squares(device: str) -> list[Square]:
 
 
 def _square(variant: str, backend: str, device: str) -> Square:
+    from bench.backends import IMPLEMENTATIONS  # loads torch
+
     if not BACKENDS[backend].executes(VARIANTS[variant]):
         obstacle: str | None = f"has no {VARIANTS[variant].recurrence} recurrence"
     else:
@@ -74,3 +79,26 @@ def _mark(square: Square) -> str:
     if not square.runs_here:
         return "x"
     return "*" if square.notebook else "+"
+
+
+def add_parser(commands: Commands[Parser]) -> None:
+    """Add the command to the parsers of ``python -m bench``."""
+    listing = commands.add_parser(
+        "list",
+        help="every variant and backend, and what can run here",
+        description="Print every variant and backend, whether it can run here, and if not, why.",
+    )
+    add_device(listing)
+    listing.add_argument("--json", action="store_true", help="for programs")
+    listing.set_defaults(carry_out=carry_out)
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Carry out ``bench list``."""
+    from bench.execution.environment import find_device, read_environment
+
+    device = find_device(options.device)
+    grid = squares(device)
+    if options.json:
+        return show(as_json(grid))
+    return show(as_text(grid, f"{device} ({read_environment(device).device_name})"))

@@ -9,19 +9,114 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.engines import ENGINES
+from bench.commands.options import Commands, add_device, add_dtype, add_results, add_variants
+from bench.engines import ENGINES, LOCAL
 from bench.engines.ledger import Ledger
 from bench.engines.work import Finished, Halted, Site, Trainer
+from bench.errors import UsageError
 from bench.plan import plan
+from bench.plan.faults import FAULTS
 from bench.plan.grid import NOTEBOOK
-from bench.plan.plan import PROFILES, UsageError, parse_names, parse_seeds
+from bench.plan.plan import PROFILES, parse_names, parse_seeds
 from bench.store.records import DIVERGED, ENSEMBLE, FAILED, SKIPPED, Environment, Run, run_id
 from bench.store.store import Store
 from bench.text import one_line
 from hnrnn import corpus as corpora
+from hnrnn.arguments import Number, Parser, WholeNumber, any_path, filled, output_folder
 
 
-def run(options: argparse.Namespace) -> int:
+def add_parser(commands: Commands[Parser]) -> None:
+    """Add the command to the parsers of ``python -m bench``."""
+    run = commands.add_parser(
+        "run",
+        help="train and store; runs that are stored already are passed over",
+        description="Train every named variant with every seed, in worker processes, and store "
+        "each run as parquet. Runs that are stored already are passed over.",
+    )
+    profiles = "; ".join(
+        f"{name}, {profile.seeds} seeds{'' if profile.epochs is None else ' of one epoch'}: "
+        f"{profile.description}"
+        for name, profile in PROFILES.items()
+    )
+    run.add_argument(
+        "--profile", choices=PROFILES, default="quick", help=f"how much to run ({profiles})"
+    )
+    add_variants(run)
+    run.add_argument(
+        "--backends",
+        nargs="+",
+        metavar="NAME",
+        help="see `bench list`; notebook is each variant's own; default: the profile's, which are "
+        "notebook, and nn, cell and custom on the recurrent variants; an ensemble's: notebook",
+    )
+    run.add_argument(
+        "--seeds",
+        metavar="SEEDS",
+        help="5 (seeds 0 to 4), 0-4 or 1,3,9; default: the profile's",
+    )
+    add_device(run)
+    add_dtype(run)
+    run.add_argument(
+        "--initialisation",
+        choices=("ones", "uniform"),
+        default="ones",
+        help="where BatchNorm weights start: at 1, or drawn from U(0, 1) as before PyTorch 1.2",
+    )
+    run.add_argument(
+        "--plant",
+        metavar="NAME",
+        help="train wrongly on purpose, to see that it is found: "
+        f"{_joined_names(control=False)}; or rightly in another way, to see that nothing is: "
+        f"{_joined_names(control=True)}; refused by --profile nightly",
+    )
+    _add_engine(run)
+    run.add_argument(
+        "--fail-fast",
+        action="store_true",
+        help="end at the first run that fails; what is finished is kept",
+    )
+    add_results(run, output_folder)
+    run.add_argument(
+        "--data",
+        type=any_path,
+        metavar="PATH",
+        help="a copy of fast.ai's human_numbers, folder or archive, that must prove equal to the "
+        "generated text",
+    )
+    run.set_defaults(carry_out=carry_out)
+
+
+def _add_engine(run: Parser) -> None:
+    engines = "; ".join(f"{engine.name}: {engine.description}" for engine in ENGINES.values())
+    run.add_argument(
+        "--engine", choices=ENGINES, default=LOCAL, help=f"what trains the runs ({engines})"
+    )
+    run.add_argument(
+        "--jobs",
+        type=WholeNumber(1, 1024),
+        metavar="N",
+        help="runs at a time, %(type)s; default: one per CPU core, one on a GPU; of Ray's, as many "
+        "as fit",
+    )
+    run.add_argument(
+        "--gpus-per-run",
+        type=Number(0.001, 1),
+        metavar="X",
+        help="of --engine ray: the part of a GPU that a run is given, %(type)s; default: 1",
+    )
+    run.add_argument(
+        "--ray-address",
+        type=filled,
+        metavar="ADDRESS",
+        help="of --engine ray: a running cluster's, or auto for this machine's; default: start one",
+    )
+
+
+def _joined_names(*, control: bool) -> str:
+    return ", ".join(fault.name for fault in FAULTS.values() if fault.control == control)
+
+
+def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``bench run``.
 
     Returns 1 where a run failed, where the night was ended early, or where nothing could be done

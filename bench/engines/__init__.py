@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any
 
-from bench.plan.plan import UsageError
+from bench.errors import UsageError
 from bench.store.records import ENSEMBLE, LEARNER
 
 LOCAL = "local"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from bench.engines.limits import Limits
 from bench.engines.work import Finished, Task
+from bench.errors import StoreError
 from bench.store.records import (
     DIVERGED,
     FAILED,
@@ -23,7 +24,7 @@ from bench.store.records import (
     Run,
     run_id,
 )
-from bench.store.store import Store, StoreError
+from bench.store.store import Store
 
 
 @dataclass

@@ -38,7 +38,7 @@ from bench.engines.work import (
     Watcher,
     describe,
 )
-from bench.plan.plan import UsageError
+from bench.errors import UsageError
 from bench.store.records import Run
 from hnrnn.program import accept_warnings
 

@@ -1,11 +1,11 @@
 """The loop that engines share: runs go to workers, records to the ledger, lost runs once more.
 
-An exception in a run's training is part of its record, which ``bench.execution.runner`` makes: the same run
-would fail again, so it is not tried again. Where a run's worker dies, is broken (a CUDA error can
-leave a process with a context that is good for nothing) or comes to no end, the run is lost. It is
-tried once more, in a worker that has done nothing yet: what ended the first may have been the
-memory that it had gathered, another process, or a card's fault. Lost again, it gets a record of
-status ``failed`` that says what happened each time.
+An exception in a run's training is part of its record, which ``bench.execution.runner`` makes: the
+same run would fail again, so it is not tried again. Where a run's worker dies, is broken (a CUDA
+error can leave a process with a context that is good for nothing) or comes to no end, the run is
+lost. It is tried once more, in a worker that has done nothing yet: what ended the first may have
+been the memory that it had gathered, another process, or a card's fault. Lost again, it gets a
+record of status ``failed`` that says what happened each time.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from bench.ensemble.batches import Batch
+from bench.ensemble.dispatch import pointwise_for
 from bench.ensemble.parameters import Parameters
-from bench.ensemble.pointwise import pointwise_for
 from bench.ensemble.projection import look_up, project, sum_by_token
 
 

@@ -1,4 +1,4 @@
-"""The steps between the products on a GPU: ``bench.ensemble.pointwise``, one Triton kernel each.
+"""The steps between the products on a GPU: ``bench.ensemble.in_place``, one Triton kernel each.
 
 Every value is read once and written once: alone, each operation of a step would pass through all of
 the memory again. With ``TRITON_INTERPRET=1`` in the environment they run on a CPU, slowly.
@@ -22,7 +22,7 @@ FP_FUSION = True
 
 
 def gru_forward(parts: Sequence[Tensor], previous: Tensor, state: Tensor) -> None:
-    """See ``pointwise.gru_forward``."""
+    """See ``in_place.gru_forward``."""
     gates, size = parts[0], state[0].numel()
     _gru_forward[len(state), triton.cdiv(size, BLOCK)](
         gates,
@@ -73,7 +73,7 @@ def gru_backward(
     d_parts: Sequence[Tensor],
     scratch: Tensor,  # noqa: ARG001
 ) -> None:
-    """See ``pointwise.gru_backward``; ``scratch`` is left as it is."""
+    """See ``in_place.gru_backward``; ``scratch`` is left as it is."""
     gates, d_gates, size = parts[0], d_parts[0], previous[0].numel()
     _gru_backward[len(previous), triton.cdiv(size, BLOCK)](
         gates,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bench.ensemble.dispatch import pointwise_for
 from bench.ensemble.parameters import Parameters
-from bench.ensemble.pointwise import pointwise_for
 from hnrnn.training import BETAS, WEIGHT_DECAY, one_cycle
 from hnrnn.variants import Variant
 

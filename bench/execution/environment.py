@@ -14,10 +14,10 @@ import fastai
 import torch
 
 import hnrnn
+from bench.errors import UsageError
 from bench.execution.fingerprint import instruction_set, numeric_fingerprint
 from bench.execution.sources import LEFT_OUT, TRAINING_MODULES, path_of, source_sha256
 from bench.plan.faults import FAULTS
-from bench.plan.plan import UsageError
 from bench.store.records import LEARNER, Environment, Provenance
 from hnrnn import corpus
 from hnrnn.settings import pinned_settings

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.errors import UsageError
 from bench.plan.faults import FAULTS
 from bench.plan.grid import BACKENDS, NOTEBOOK, NOTEBOOK_BACKENDS
 from bench.store.records import LEARNER, Run
 from hnrnn.variants import LARGEST_SEED, VARIANTS, Variant, find_variant
-
-
-class UsageError(ValueError):
-    """An argument that cannot be served, with what would be right."""
 
 
 class PlanError(UsageError):
@@ -193,8 +190,8 @@ def make_plan(
     """Return every run of the grid: seed by seed, so that a night cut short is balanced.
 
     Within a seed the longest runs come first, so that no worker is left alone with one at the end.
-    Where ``plant``, of ``bench.plan.faults``, does not apply, there is no run. Raises PlanError for an
-    unknown variant, backend or plant, and where no named backend executes any of the named
+    Where ``plant``, of ``bench.plan.faults``, does not apply, there is no run. Raises PlanError for
+    an unknown variant, backend or plant, and where no named backend executes any of the named
     variants, or ``plant`` applies to none.
     """
     named = find_squares(variants, backends)

@@ -18,7 +18,7 @@ VERSION_KEY = b"schema_version"
 LEARNER = "learner"
 """What trains a run that goes through ``bench.execution.runner.execute``: fastai's ``Learner``."""
 ENSEMBLE = "ensemble"
-"""What trains runs that go through ``bench.execution.runner.execute_many``: all their seeds at once."""
+"""What trains runs that go through ``execute_many``, beside it: all their seeds at once."""
 ADDED_COLUMNS: dict[int, dict[str, str | None]] = {
     2: {"plant": None, "gates": None},
     3: {"engine": LEARNER},

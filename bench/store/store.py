@@ -1,8 +1,8 @@
 """The parquet store: one immutable file per run in ``runs`` and ``epochs``, and per measurement.
 
 The folders are plain parquet data sets: ``pandas.read_parquet("results/runs")`` reads all runs.
-How a file is written and read is in ``bench.store.parquet``. The epochs are written first: the file in
-``runs`` is what makes a run finished. What ``bench throughput`` measured together is one file in
+How a file is written and read is in ``bench.store.parquet``. The epochs are written first: the file
+in ``runs`` is what makes a run finished. What ``bench throughput`` measured together is one file in
 ``throughput``. There are no locks: two writers of one run do the same work twice, and the record of
 one is kept. Nothing depends on a clock.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from bench.errors import StoreError
 from bench.store.files import PROBE, list_names, remove_leftovers, say_once
 from bench.store.pairing import pair
 from bench.store.parquet import (
@@ -46,10 +47,6 @@ ORDERS = {
 }
 """The order of the rows in a compacted store; samples keep their own within a measurement."""
 SCHEMAS = {RUNS: RUNS_SCHEMA, EPOCHS: EPOCHS_SCHEMA, THROUGHPUT: THROUGHPUT_SCHEMA}
-
-
-class StoreError(Exception):
-    """The results folder cannot be used, with what would be right."""
 
 
 @dataclass(frozen=True)

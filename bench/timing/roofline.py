@@ -19,10 +19,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.ensemble.batches import prepare
 from bench.ensemble.gru import GRULayer
+from bench.ensemble.in_place import IN_PLACE
 from bench.ensemble.models import EnsembleModel, EveryToken, ensemble_model
 from bench.ensemble.optimizer import AdamW, schedule
 from bench.ensemble.parameters import Parameters
-from bench.ensemble.pointwise import IN_PLACE, Pointwise
+from bench.ensemble.pointwise import Pointwise
 from hnrnn.stream import language_model_data
 from hnrnn.training import LOSSES, initial_model
 from hnrnn.variants import Variant

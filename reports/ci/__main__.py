@@ -116,10 +116,11 @@ def _measure(words: Sequence[str]) -> int:
     In this process, which so gets the signals that ``bench`` knows how to end on.
     """
     from bench.__main__ import main as bench
-    from bench.commands.options import make_parser, seeds_joined
+    from bench.__main__ import make_parser
+    from bench.commands.options import seeds_joined
     from reports.__main__ import main as reports
 
-    options = make_parser(None).parse_args(seeds_joined(words))
+    options = make_parser().parse_args(seeds_joined(words))
     code = bench(words)
     if code == USAGE or code >= SOFTWARE:
         return code

@@ -59,9 +59,9 @@ def trend(
 ) -> Figure:
     """Draw a variant's nights: mean final accuracy above, throughput ratio, if timed, below.
 
-    ``history`` is as ``reports.history.nights.read`` returns it, ``drifts`` those of ``find_drifts``, and
-    ``baseline`` the ``moments`` of its grid. The nights stand side by side, however long the time
-    between them.
+    ``history`` is as ``reports.history.nights.read`` returns it, ``drifts`` those of
+    ``find_drifts``, and ``baseline`` the ``moments`` of its grid. The nights stand side by side,
+    however long the time between them.
     """
     nights = list(history["night"].drop_duplicates().sort_values())
     place = {night: number for number, night in enumerate(nights)}

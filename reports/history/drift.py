@@ -108,9 +108,9 @@ def find_drifts(
     """Test every square and measure for a drift away from the baseline.
 
     ``history`` has the columns of ``reports.history.nights.SCHEMA``, and ``baseline`` is what
-    ``reports.history.nights.moments`` returns of its grid: the nights that are later than the baseline are
-    tested. Without a baseline, or for a square that it lacks, a square's first ``FIRST_NIGHTS``
-    nights are the reference, and those after them are tested.
+    ``reports.history.nights.moments`` returns of its grid: the nights that are later than the
+    baseline are tested. Without a baseline, or for a square that it lacks, a square's first
+    ``FIRST_NIGHTS`` nights are the reference, and those after them are tested.
     """
     known = history[:0] if baseline is None else baseline
     found = [

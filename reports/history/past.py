@@ -42,8 +42,8 @@ class Past:
 def last_night(nights: pd.DataFrame, before: pd.Timestamp) -> LastNight | None:
     """Return the latest night before ``before`` whose data were complete; None if there is none.
 
-    ``nights`` are as ``reports.history.nights.read`` returns them. An incomplete night is passed over:
-    what it lacked has not become usual by being missing once.
+    ``nights`` are as ``reports.history.nights.read`` returns them. An incomplete night is passed
+    over: what it lacked has not become usual by being missing once.
     """
     earlier = nights[(nights["night"] < before) & (nights["verdict"] != INCOMPLETE)]
     if earlier.empty:

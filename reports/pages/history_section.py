@@ -29,8 +29,8 @@ def history_section(
     """Return the section as markdown.
 
     ``history`` and ``unreadable`` are what ``reports.history.nights.read`` returns, ``test`` what
-    ``reports.history.drift.find_drifts`` does; ``pictures`` names the trend figure of each variant that has
-    one, from where the report lies.
+    ``reports.history.drift.find_drifts`` does; ``pictures`` names the trend figure of each variant
+    that has one, from where the report lies.
     """
     parts = [HEADING]
     if unreadable:

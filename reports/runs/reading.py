@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bench.errors import StoreError
 from bench.store.records import DIVERGED, OK
-from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Contents, Store, StoreError
+from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Contents, Store
 from reports.runs.rules import (
     NULLABLE,
     Breach,

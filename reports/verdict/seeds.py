@@ -1,4 +1,4 @@
-"""``python -m reports power``: how many seeds a model needs to see a fall of its accuracy."""
+"""How many seeds a model needs, for a night to see a fall of its accuracy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.pages.tables import NO_VALUE, table
 from reports.statistics.power import seeds_for_drop, smallest_visible_drop
 from reports.verdict.baseline import LEVEL
 
@@ -55,34 +54,3 @@ def plan_seeds(grid: pd.DataFrame, drop: float, power: float) -> list[SeedPlan]:
         deviation = float(accuracy.std(ddof=1))
         plans.append(SeedPlan(variant, backend, count, deviation, needed, with_baseline, visible))
     return plans
-
-
-def as_text(plans: list[SeedPlan], drop: float, power: float) -> str:
-    """Return the plans as a table with what they hold for."""
-    rows = [
-        [
-            plan.variant,
-            plan.backend,
-            str(plan.seeds),
-            f"{100 * plan.deviation:.2f}",
-            _count(plan.needed),
-            _count(plan.needed_with_baseline),
-            NO_VALUE if math.isinf(plan.visible_drop) else f"{100 * plan.visible_drop:.2f}",
-        ]
-        for plan in plans
-    ]
-    header = [
-        "model", "backend", "seeds at hand", "deviation, points",
-        f"seeds for {100 * drop:g} points", "against these seeds", "these see, points",
-    ]  # fmt: skip
-    return (
-        f"Seeds a night to see the mean final accuracy of a square fall by {100 * drop:g} points "
-        f"with probability {power:g}, suspected and then confirmed on as many fresh seeds. Each "
-        f"stage errs in at most {LEVEL:.0%} of nights over the whole grid, both together in about "
-        f"{LEVEL**2:.2%}: one false alarm in {1 / LEVEL**2:.0f} nights.\n\n"
-        + table(header, rows, left=2)
-    )
-
-
-def _count(seeds: int | None) -> str:
-    return "none suffices" if seeds is None else str(seeds)

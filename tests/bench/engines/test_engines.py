@@ -10,7 +10,7 @@ import pytest
 
 from bench import engines
 from bench.engines import ENGINES, Engine
-from bench.plan.plan import UsageError
+from bench.errors import UsageError
 from bench.store.records import ENSEMBLE, LEARNER
 from tests.places import ROOT
 from tests.test_imports import modules_after

@@ -23,8 +23,9 @@ from bench.engines import ray as engine
 from bench.engines.ledger import Ledger
 from bench.engines.limits import Limits
 from bench.engines.work import Finished, Trainer
+from bench.errors import UsageError
 from bench.execution.environment import read_provenance
-from bench.plan.plan import UsageError, make_plan
+from bench.plan.plan import make_plan
 from bench.store.records import FAILED, OK, Run, run_id
 from bench.store.store import Store
 from tests.nights import Night, are_gone, processes_below, wait_for

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bench.errors import StoreError
 from bench.store import parquet
 from bench.store.records import ADDED_COLUMNS, FAILED, LEARNER, SCHEMA_VERSION, Record
-from bench.store.store import EPOCHS, RUN_ORDER, RUNS, UNREADABLE, Store, StoreError
+from bench.store.store import EPOCHS, RUN_ORDER, RUNS, UNREADABLE, Store
 
 
 def ids(records: list[Record]) -> list[str]:

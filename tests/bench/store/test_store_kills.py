@@ -12,9 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.errors import StoreError
 from bench.store.files import LEFTOVER_SECONDS
 from bench.store.records import FAILED, Record
-from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Contents, Store, StoreError
+from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Contents, Store
 from tests.victims import make_template, sample
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and forks")

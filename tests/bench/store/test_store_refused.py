@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import main as bench
-from bench.store.store import EPOCHS, RUNS, THROUGHPUT, UNREADABLE, Contents, Store, StoreError
+from bench.errors import StoreError
+from bench.store.store import EPOCHS, RUNS, THROUGHPUT, UNREADABLE, Contents, Store
 from reports.__main__ import main as reports
 from tests.victims import make_template, measurement, sample
 

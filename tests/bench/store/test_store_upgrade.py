@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bench.errors import StoreError
 from bench.store import parquet
 from bench.store import store as store_module
 from bench.store.records import ADDED_COLUMNS, LEARNER, SCHEMA_VERSION, VERSION_KEY
-from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Store, StoreError
+from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Store
 from tests.bench.store.test_store import write_as_version
 from tests.places import ROOT
 from tests.victims import measurement, sample

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from bench.__main__ import main
+from bench.errors import StoreError
 from bench.execution.parity import Parity, check
 from bench.store.records import OK, THROUGHPUT_SCHEMA, Measurement, Timed
-from bench.store.store import Store, StoreError
+from bench.store.store import Store
 from bench.timing import throughput
 from bench.timing.session import PHASES, Session
 from bench.timing.throughput import Effort, measure, summary

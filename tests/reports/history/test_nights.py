@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bench.errors import StoreError
 from bench.store.parquet import write_file
 from bench.store.records import FAILED
-from bench.store.store import Contents, StoreError
+from bench.store.store import Contents
 from hnrnn.variants import VARIANTS
 from reports.history import nights as history
 from reports.history.nights import SCHEMA, append, changes, moments, read, summarise

@@ -1,0 +1,65 @@
+"""``reports check``: the verdict on a night, as files, lines and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.text import one_line
+from hnrnn.arguments import Parser
+from reports.commands.errors import UsageError
+from reports.commands.evidence import add_evidence, read_evidence
+from reports.commands.options import Commands, add_results
+from reports.commands.output import add_output, output_of, write_files
+from reports.history import nights
+from reports.pages import machine, verdict_section
+from reports.runs.selection import Selection, select
+from reports.verdict.judgement import Judgement, judge
+
+
+def add_parser(commands: Commands[Parser]) -> None:
+    """Add the command to the parsers of ``python -m reports``."""
+    check = commands.add_parser(
+        "check",
+        help="judge the stored runs; the exit code is the verdict",
+        description="Judge the stored runs: against the notebook, and against a baseline where "
+        "one is given. Exit codes: 0 agrees, 1 regressed or differs, 2 wrong usage, 3 incomplete "
+        "or corrupt data, 4 inconclusive. Writes verdict.json, verdict.xml (JUnit) and verdict.md.",
+    )
+    add_results(check)
+    add_evidence(check)
+    add_output(check)
+    check.set_defaults(carry_out=carry_out)
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Carry out ``reports check``; see ``main`` for what is returned."""
+    evidence = read_evidence(options)
+    night, judgement = select(evidence.night), judge(evidence)
+    if options.history is not None:
+        _remember(options.history, night, judgement)
+    output = output_of(options)
+    files = {
+        "verdict.json": machine.as_json(judgement),
+        "verdict.xml": machine.as_junit(judgement),
+        "verdict.md": verdict_section.as_markdown(judgement),
+    }
+    write_files(output, files)
+    reasons = "".join(f"\n  {one_line(reason)}" for reason in judgement.reasons)
+    print(f"{judgement.verdict}:{reasons}")
+    print("gates:" + "".join(f"\n  {one_line(gate)}" for gate in judgement.gates))
+    for note in (*night.left_out, *judgement.notes):
+        print(one_line(note), file=sys.stderr)
+    if judgement.confirmation_seeds:
+        print(f"to confirm or clear it:\n  {verdict_section.confirmation_command(judgement)}")
+    print(f"{one_line(output / 'verdict.md')} written", file=sys.stderr)
+    return judgement.exit_code
+
+
+def _remember(folder: Path, night: Selection, judgement: Judgement) -> None:
+    try:
+        path = nights.append(folder, nights.summarise(night, judgement))
+    except ValueError as error:
+        raise UsageError(f"nothing to append to history {folder}: {error}") from error
+    print(f"{one_line(path)} appended", file=sys.stderr)

@@ -1,0 +1,53 @@
+"""``reports baseline freeze``: a whole night is kept, to hold later ones against."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bench.store.store import Store
+from bench.text import one_line
+from hnrnn.arguments import Parser, output_folder
+from reports.commands.errors import UsageError
+from reports.commands.options import Commands, add_results
+from reports.runs.completeness import Problem, find_problems
+from reports.runs.reading import diverged_squares, read
+from reports.runs.selection import select
+
+
+def add_parser(commands: Commands[Parser]) -> None:
+    """Add the command to the parsers of ``python -m reports``."""
+    baseline = commands.add_parser("baseline", help="freeze a night, to be held against")
+    actions = baseline.add_subparsers(dest="action", required=True, parser_class=Parser)
+    freeze = actions.add_parser(
+        "freeze",
+        help="copy a complete night as the baseline of later ones",
+        description="Copy a complete and sound results folder, one file a table.",
+    )
+    add_results(freeze)
+    freeze.add_argument(
+        "--output", required=True, type=output_folder, metavar="DIR", help="a new folder"
+    )
+    freeze.set_defaults(carry_out=carry_out)
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Carry out ``reports baseline freeze``."""
+    contents = read(options.results)
+    problems = find_problems(contents)
+    problems += [
+        Problem("injected fault", f"every run was trained with {fault}")
+        for fault in select(contents).runs["plant"].dropna().unique()
+    ]
+    problems += [
+        Problem("diverged", f"every run of {square} diverged: nothing would be worse than that")
+        for square in diverged_squares(contents.runs)
+    ]
+    if problems:
+        raise UsageError(
+            f"{options.results} cannot be a baseline ({'; '.join(map(str, problems[:5]))}"
+            f"{'; ...' if len(problems) > 5 else ''}): complete it with `python -m bench run` first"
+        )
+    frozen = Store(options.results).compact(options.output)
+    print(f"{one_line(frozen)} frozen", file=sys.stderr)
+    return 0

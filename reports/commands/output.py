@@ -1,0 +1,44 @@
+"""Where a command writes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.store.files import write_whole
+from hnrnn.arguments import Parser, output_folder
+from reports.commands.errors import OutputError
+
+
+def add_output(parser: Parser) -> None:
+    """Add the option that names where to write."""
+    parser.add_argument(
+        "--output",
+        type=output_folder,
+        metavar="DIR",
+        help="where to write; default: report in the results folder",
+    )
+
+
+def output_of(options: argparse.Namespace) -> Path:
+    """Return the folder to write into."""
+    output: Path | None = options.output
+    return options.results / "report" if output is None else output
+
+
+def write_files(output: Path, files: Mapping[str, str]) -> None:
+    """Write each text whole under its name in ``output``, which is made.
+
+    Raises OutputError where that cannot be done.
+    """
+    try:
+        if output.exists() and not output.is_dir():
+            raise OutputError(f"output folder {output} is a file: name a folder")
+        output.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            write_whole(output / name, text.encode())
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {output} ({error.strerror}): name a folder that you may write to"
+        ) from error

@@ -1,0 +1,84 @@
+"""``reports power``: how many seeds a night needs to see a fall of the accuracy."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from hnrnn.arguments import Number, Parser
+from hnrnn.program import show
+from reports.commands.errors import UsageError
+from reports.commands.options import Commands, add_results
+from reports.pages.tables import NO_VALUE, table
+from reports.runs.reading import read
+from reports.runs.selection import select
+from reports.verdict.baseline import LEVEL
+from reports.verdict.seeds import SeedPlan, plan_seeds
+
+
+def add_parser(commands: Commands[Parser]) -> None:
+    """Add the command to the parsers of ``python -m reports``."""
+    power = commands.add_parser(
+        "power",
+        help="how many seeds a night needs to see a fall of the accuracy",
+        description="Say how many seeds each square needs to see its mean final accuracy fall, at "
+        "one false alarm a year, from the spread of the seeds at hand.",
+    )
+    add_results(power)
+    power.add_argument(
+        "--drop",
+        type=Number(0.01, 99),
+        default=1.0,
+        metavar="POINTS",
+        help="percentage points, %(type)s; default: 1",
+    )
+    power.add_argument(
+        "--power",
+        type=Number(0.25, 0.999),
+        default=0.9,
+        metavar="P",
+        help="probability to see it, %(type)s; default: 0.9",
+    )
+    power.set_defaults(carry_out=carry_out)
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Carry out ``reports power``."""
+    plans = plan_seeds(select(read(options.results)).grid, options.drop / 100, options.power)
+    if not plans:
+        raise UsageError(
+            f"{options.results} has no square with two runs of the full recipe: "
+            "`python -m bench run` makes some"
+        )
+    return show(as_text(plans, options.drop / 100, options.power))
+
+
+def as_text(plans: list[SeedPlan], drop: float, power: float) -> str:
+    """Return the plans as a table with what they hold for."""
+    rows = [
+        [
+            plan.variant,
+            plan.backend,
+            str(plan.seeds),
+            f"{100 * plan.deviation:.2f}",
+            _count(plan.needed),
+            _count(plan.needed_with_baseline),
+            NO_VALUE if math.isinf(plan.visible_drop) else f"{100 * plan.visible_drop:.2f}",
+        ]
+        for plan in plans
+    ]
+    header = [
+        "model", "backend", "seeds at hand", "deviation, points",
+        f"seeds for {100 * drop:g} points", "against these seeds", "these see, points",
+    ]  # fmt: skip
+    return (
+        f"Seeds a night to see the mean final accuracy of a square fall by {100 * drop:g} points "
+        f"with probability {power:g}, suspected and then confirmed on as many fresh seeds. Each "
+        f"stage errs in at most {LEVEL:.0%} of nights over the whole grid, both together in about "
+        f"{LEVEL**2:.2%}: one false alarm in {1 / LEVEL**2:.0f} nights.\n\n"
+        + table(header, rows, left=2)
+    )
+
+
+def _count(seeds: int | None) -> str:
+    return "none suffices" if seeds is None else str(seeds)

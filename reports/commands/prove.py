@@ -1,0 +1,76 @@
+"""``reports prove``: check itself is measured, its false alarms and the faults that it finds."""
+
+from __future__ import annotations
+
+import argparse
+
+from hnrnn.arguments import Parser, WholeNumber, folder, output_folder
+from reports.commands.errors import UsageError
+from reports.commands.options import Commands, add_results
+from reports.commands.output import write_files
+from reports.runs.reading import read
+from reports.verdict import calibration, rates
+
+NIGHTS, SEEDS = WholeNumber(1, 1000), WholeNumber(1, 10_000)
+
+
+def add_parser(commands: Commands[Parser]) -> None:
+    """Add the command to the parsers of ``python -m reports``."""
+    prove = commands.add_parser(
+        "prove",
+        help="measure check itself: false alarms, and planted faults found",
+        description="Judge simulated nights by `check`: nights without a change, made of seeds "
+        "of the results folder, and nights with the faults that `bench run --plant` trained. "
+        "Writes null_nights.csv and faults.csv, which every verdict then shows.",
+    )
+    add_results(prove)
+    prove.add_argument("--planted", type=folder, metavar="DIR", help="runs of `bench run --plant`")
+    for option, kind, default, what in (
+        ("--baselines", NIGHTS, 40, "simulated baselines"),
+        ("--nights", NIGHTS, 10, "simulated nights per baseline"),
+        ("--seeds", SEEDS, 20, "seeds per night"),
+        ("--baseline-seeds", SEEDS, 100, "seeds per baseline"),
+    ):
+        prove.add_argument(
+            option, type=kind, default=default, metavar="N",
+            help=f"{what}, %(type)s; default: {default}",
+        )  # fmt: skip
+    prove.add_argument(
+        "--output", required=True, type=output_folder, metavar="DIR", help="where to write"
+    )
+    prove.set_defaults(carry_out=carry_out)
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Carry out ``reports prove``."""
+    try:
+        pool = calibration.whole_seeds(read(options.results))
+    except ValueError as error:
+        raise UsageError(f"{options.results}: {error}: `python -m bench run` makes some") from error
+    nulls = calibration.null_nights(
+        pool,
+        baselines=options.baselines,
+        nights=options.nights,
+        baseline_seeds=options.baseline_seeds,
+        night_seeds=options.seeds,
+    )
+    files = {rates.NULLS: nulls.to_csv(index=False)}
+    for what, rate in zip(("suspected", "failed"), rates.false_alarms(nulls), strict=True):
+        print(f"nights without a change that were {what}: {rate}")
+    if options.planted is not None:
+        planted = read(options.planted)
+        most = int(planted.runs.groupby("plant")["seed"].nunique().min()) // 2
+        if most < 2:
+            raise UsageError(f"{options.planted}: each fault needs 4 seeds or more, to confirm it")
+        faults = calibration.detect_faults(
+            pool,
+            planted,
+            baseline_seeds=options.baseline_seeds,
+            night_seeds=sorted({max(2, most // 2), most}),
+            nights=options.nights,
+        )
+        files[rates.FAULTS] = faults.to_csv(index=False)
+        for plant, variants, seeds, noticed, failed in rates.rates_by_fault(faults):
+            print(f"{plant} in {variants}, {seeds} seeds: noticed {noticed}, failed {failed}")
+    write_files(options.output, files)
+    return 0

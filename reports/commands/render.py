@@ -1,0 +1,75 @@
+"""``reports render``: the report's pages and pictures."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.text import one_line
+from hnrnn import published
+from hnrnn.arguments import Parser
+from reports.commands.errors import OutputError
+from reports.commands.evidence import add_evidence, read_evidence
+from reports.commands.options import Commands, add_results
+from reports.commands.output import add_output, output_of, write_files
+from reports.history.past import Past, read_past
+from reports.runs.comparison import compare
+from reports.runs.ratios import latest, ratios
+from reports.runs.selection import epochs_started, select
+from reports.verdict.judgement import Evidence, judge
+
+
+def add_parser(commands: Commands[Parser]) -> None:
+    """Add the command to the parsers of ``python -m reports``."""
+    render = commands.add_parser(
+        "render", help="write report.md and one PNG per model from the stored runs"
+    )
+    add_results(render)
+    add_evidence(render)
+    add_output(render)
+    render.set_defaults(carry_out=carry_out)
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Carry out ``reports render``."""
+    evidence = read_evidence(options)
+    past = None
+    if options.history is not None:
+        past = read_past(options.history, evidence.baseline)
+    paths = render(evidence, output_of(options), past)
+    print(f"{one_line(paths[0])}, report.html, summary.md and {len(paths) - 3} pictures written")
+    return 0
+
+
+def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[Path]:
+    """Write ``report.md``, ``report.html``, ``summary.md`` and the pictures; return their paths.
+
+    Raises OutputError where ``output`` cannot be written.
+    """
+    from reports.pages import html, pictures, report  # loads matplotlib
+
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"output folder {output} is a file: name a folder")
+    selection, tables = select(evidence.night), published.tables()
+    material = report.Material(
+        selection=selection,
+        comparisons=compare(selection.epochs, tables),
+        tables=tables,
+        field=published.field_runs(),
+        judgement=judge(evidence),
+        ratios=ratios(latest(selection.throughput)),
+        uniform=epochs_started(evidence.night, "uniform"),
+        past=past,
+    )
+    text = report.report(material)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        paths = pictures.draw(material, output)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {output} ({error.strerror}): name a folder that you may write to"
+        ) from error
+    pages = {"report.md": text, "report.html": html.page(text, output)}
+    pages["summary.md"] = report.summary(material)
+    write_files(output, pages)
+    return [*(output / name for name in pages), *paths]
