@@ -136,7 +136,7 @@ def adamw(
     coefficients: Tensor,
     scratch: Tensor,  # noqa: ARG001
 ) -> None:
-    """See ``pointwise.adamw``; ``scratch`` is left as it is."""
+    """See ``in_place.adamw``; ``scratch`` is left as it is."""
     size = weights.numel()
     _adamw[(triton.cdiv(size, BLOCK),)](
         weights,
