@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import bench.__main__
-import bench.commands.options
 import hnrnn.__main__
 import reports.__main__
 import reports.ci.__main__
-import reports.commands.options
 
 Main = Callable[[Sequence[str]], int]
 
@@ -40,8 +38,8 @@ class Option:
 
 PARSERS: tuple[tuple[Main, argparse.ArgumentParser], ...] = (
     (hnrnn.__main__.main, hnrnn.__main__.make_parser()),
-    (bench.__main__.main, bench.commands.options.make_parser(None)),
-    (reports.__main__.main, reports.commands.options.make_parser(None)),
+    (bench.__main__.main, bench.__main__.make_parser()),
+    (reports.__main__.main, reports.__main__.make_parser()),
     (reports.ci.__main__.main, reports.ci.__main__._parser()),
 )
 

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from bench.real_main import main as real_main
+from bench.real_main import make_parser
 
-from bench.commands.options import make_parser, seeds_joined
+from bench.commands.options import seeds_joined
 from bench.plan import plan
 from bench.store.parquet import write_file
 from bench.store.records import EPOCHS_SCHEMA, OK, RUNS_SCHEMA, Outcome, Run, recipe, run_id
@@ -77,14 +79,12 @@ def time_backends(results: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out the command line."""
     words = sys.argv[1:] if arguments is None else arguments
-    options = make_parser("").parse_args(seeds_joined(words))
+    options = make_parser().parse_args(seeds_joined(words))
     if options.command == "throughput":
         time_backends(options.results)
         return 0
     if options.profile == "smoke":
-        from bench import real_main
-
-        return real_main.main(words)
+        return real_main(words)
     profile = plan.PROFILES[options.profile]
     backends = profile.backends if options.backends is None else plan.parse_names(options.backends)
     runs = plan.make_plan(

@@ -72,8 +72,8 @@ def use(programs: Path, folder: Path) -> None:
 
     run(programs / "hnrnn", "facts")
     run(programs / "hnrnn-bench", *TRAINING)
-    run(programs / "hnrnn-night", *TIMING)
-    run(programs / "hnrnn-night", "judge", "--device", "cpu", codes=[3, 4])
+    run(programs / "hnrnn-ci", *TIMING)
+    run(programs / "hnrnn-ci", "judge", "--device", "cpu", codes=[3, 4])
     run(programs / "hnrnn-reports", "check", codes=[3, 4])
     run(programs / "hnrnn-reports", "render")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

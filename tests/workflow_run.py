@@ -91,11 +91,11 @@ class GitHub:
         (tree / "bench" / "__main__.py").rename(tree / "bench" / "real_main.py")
         shutil.copy(ROOT / "tests" / "stand_in_bench.py", tree / "bench" / "__main__.py")
         # Pictures have tests of their own.
-        source = (tree / "reports" / "pictures.py").read_text(encoding="utf-8")
+        source = (tree / "reports" / "pages" / "pictures.py").read_text(encoding="utf-8")
         saved = "figures.save(drawing(), paths[-1])"
         assert saved in source
         source = source.replace(saved, "paths[-1].touch()")
-        (tree / "reports" / "pictures.py").write_text(source, encoding="utf-8")
+        (tree / "reports" / "pages" / "pictures.py").write_text(source, encoding="utf-8")
         self.git("init", "--quiet", "--bare", "--initial-branch=main", str(self.origin))
         self.git("init", "--quiet", "--initial-branch=main", cwd=tree)
         self.git("remote", "add", "origin", str(self.origin), cwd=tree)

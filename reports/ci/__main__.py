@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from hnrnn.program import begin, called_as
 
-begin(called_as("hnrnn-night", "reports.ci"))
+begin(called_as("hnrnn-ci", "reports.ci"))
 
 import argparse
 import json
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    program = called_as("hnrnn-night", "reports.ci")
+    program = called_as("hnrnn-ci", "reports.ci")
     parser = Parser(prog=program, description=__doc__)
     commands = parser.add_subparsers(required=True, parser_class=Parser)
     for name in BENCH:

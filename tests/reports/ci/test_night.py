@@ -267,7 +267,7 @@ def test_a_full_disk(
     monkeypatch.setattr(night, "write_whole", full)
     assert judge(tmp_path) == 70
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "python -m reports.ci.__main__: [Errno 28] No space left on device"
+    assert line == "python -m reports.ci: [Errno 28] No space left on device"
     assert titles(tmp_path, monkeypatch) == ["incomplete"]
 
 
