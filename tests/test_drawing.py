@@ -16,10 +16,11 @@ from tests.history_data import made_up_history
 
 DRAW = """
 import json, sys
+from pathlib import Path
 from reports import figures
 from reports.trends import trend
 from tests.history_data import made_up_history
-figures.save(trend("Model5", made_up_history(3)), sys.argv[1])
+figures.save(trend("Model5", made_up_history(3)), Path(sys.argv[1]))
 import matplotlib as mpl
 print(json.dumps({name: repr(value) for name, value in mpl.rcParams.copy().items()}))
 """
