@@ -8,6 +8,7 @@ LABELS = {
     "device": "device_name", "trained by": "engine",
     "kernel of the recurrence": "kernel", "dtype": "dtype",
     "BatchNorm weights start": "initialisation", "CPU threads a run": "threads",
+    "instruction set": "instruction_set", "numeric fingerprint": "numeric_fingerprint",
     "deterministic algorithms": "deterministic_algorithms", "TF32": "tf32",
     "torch": "torch_version", "fastai": "fastai_version", "CUDA": "cuda_version",
     "cuDNN": "cudnn_version", "driver": "driver_version", "Python": "python_version",

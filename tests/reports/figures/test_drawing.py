@@ -17,10 +17,11 @@ from tests.history_data import made_up_history
 
 DRAW = """
 import json, sys
+from pathlib import Path
 from reports.figures import models as figures
 from reports.figures.trends import trend
 from tests.history_data import made_up_history
-figures.save(trend("Model5", made_up_history(3)), sys.argv[1])
+figures.save(trend("Model5", made_up_history(3)), Path(sys.argv[1]))
 import matplotlib as mpl
 print(json.dumps({name: repr(value) for name, value in mpl.rcParams.copy().items()}))
 """
