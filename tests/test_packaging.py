@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import tomllib
+from fnmatch import fnmatch
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -14,14 +15,14 @@ from tests.places import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def test_every_package_is_named() -> None:
-    """A folder with modules in it is installed."""
-    folders = {
-        ".".join(path.parent.relative_to(ROOT).parts)
-        for package in ("hnrnn", "bench", "reports")
-        for path in (ROOT / package).rglob("__init__.py")
-    }
-    assert folders == set(PROJECT["tool"]["setuptools"]["packages"])
+def test_every_package_is_found() -> None:
+    """A folder with modules in it is a package, and one that is installed."""
+    patterns = PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
+    for package in ("hnrnn", "bench", "reports"):
+        for folder in {path.parent for path in (ROOT / package).rglob("*.py")}:
+            name = ".".join(folder.relative_to(ROOT).parts)
+            assert (folder / "__init__.py").is_file()
+            assert any(fnmatch(name, pattern) for pattern in patterns)
 
 
 def test_what_reports_read_is_packaged() -> None:
