@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[Any, list[str]]:
         """Parse as argparse does, but refuse ``--option=--``, at which argparse 3.11 crashes."""
         words = sys.argv[1:] if args is None else list(args)
-        for word in words:
+        for word in [] if self._subparsers else words:  # a command answers for its own options
             option, _, value = word.partition("=")
             if option.startswith("--") and value == "--":
                 self.error(f"{option} must have a value, not --")

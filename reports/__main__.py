@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from bench.errors import StoreError
 from bench.text import one_line
 from hnrnn.arguments import Parser
+from hnrnn.program import UNWRITTEN
 from reports.commands import check, freeze, power, prove, render
-from reports.commands.errors import OutputError, UsageError
+from reports.commands.errors import OutputError, UnwrittenError, UsageError
 from reports.verdict.findings import FindingsError
 
 COMMANDS = (render, check, power, prove, freeze)
@@ -23,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     ``render`` and ``baseline`` return 0; ``check`` 0 agrees, 1 regressed or differs, 3 incomplete
-    or corrupt data, 4 inconclusive; all return 2 for wrong usage. An error that nobody expected is
+    or corrupt data, 4 inconclusive; all return 2 for wrong usage, and 74 where
+    what was made cannot be written. An error that nobody expected is
     raised: ``hnrnn.program`` gives it an exit code that no verdict has.
     """
     parser = make_parser()
@@ -33,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StoreError, OutputError, FindingsError, UsageError) as error:
         print(f"{parser.prog} {options.command}: {one_line(error)}", file=sys.stderr)
         return 2
+    except UnwrittenError as error:
+        print(f"{parser.prog} {options.command}: {one_line(error)}", file=sys.stderr)
+        return UNWRITTEN
 
 
 def make_parser() -> Parser:

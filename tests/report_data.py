@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bench.store.records import (
+    DIVERGED,
     LEARNER,
     OK,
     SKIPPED,
@@ -71,7 +72,7 @@ def made_up_record(
         ended_at=START + timedelta(seconds=3),
         total_seconds=3.0,
         error=error,
-        weights_sha256=f"weights of {identity}" if status == OK else None,
+        weights_sha256=f"weights of {identity}" if status in (OK, DIVERGED) else None,
     )
     rows = tuple(
         Epoch(

@@ -22,6 +22,17 @@ SWITCHES = ("TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE")
 """Environment variables that switch ``torch.compile`` off."""
 
 
+INDUCTOR_SETTINGS: dict[str, object] = {
+    "cpp.enable_floating_point_contract_flag": "off",
+    "cpp.enable_unsafe_math_opt_flag": False,
+    "cpp.simdlen": None,
+    "emulate_precision_casts": False,
+    "freezing": False,
+    "max_autotune": False,
+}
+"""What decides a program's bits, and can be set by environment variables: torch's defaults."""
+
+
 class Compiled(Custom):
     """See the module's first line.
 
@@ -68,12 +79,14 @@ class Compiled(Custom):
         if off:
             raise NotCompiledError(off)
         import torch._dynamo  # slow to load, and of no use to the others
+        import torch._inductor.config
 
         if torch._dynamo.config.disable:
             raise NotCompiledError("torch._dynamo.config.disable switches torch.compile off")
         # Past the limit, which is 8, `fullgraph` raises. Every program here is meant to be.
         patched = torch._dynamo.config.patch(recompile_limit=64, suppress_errors=False)
-        with patched, torch.compiler.set_stance("default"):
+        pinned = torch._inductor.config.patch(INDUCTOR_SETTINGS)
+        with patched, pinned, torch.compiler.set_stance("default"):
             yield
 
 

@@ -89,7 +89,9 @@ def add_parser(commands: Commands[Parser]) -> None:
         description="Print every variant and backend, whether it can run here, and if not, why.",
     )
     add_device(listing)
-    listing.add_argument("--json", action="store_true", help="for programs")
+    listing.add_argument(
+        "--json", action="store_true", help="print a JSON list of objects, for programs"
+    )
     listing.set_defaults(carry_out=carry_out)
 
 

@@ -22,12 +22,19 @@ def add_variants(parser: Parser) -> None:
 
 def add_device(parser: Parser) -> None:
     """Add the option that names the device."""
-    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="auto",
+        help="auto is a GPU where there is one; default",
+    )
 
 
 def add_dtype(parser: Parser) -> None:
     """Add the option that names the dtype."""
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float32", help="default: float32"
+    )
 
 
 def add_results(parser: Parser, kind: Callable[[str], Path]) -> None:

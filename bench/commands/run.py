@@ -17,12 +17,13 @@ from bench.errors import UsageError
 from bench.plan import plan
 from bench.plan.faults import FAULTS
 from bench.plan.grid import NOTEBOOK
-from bench.plan.plan import PROFILES, parse_names, parse_seeds
+from bench.plan.plan import MOST_SEEDS, PROFILES, parse_names, parse_seeds
 from bench.store.records import DIVERGED, ENSEMBLE, FAILED, SKIPPED, Environment, Run, run_id
 from bench.store.store import Store
-from bench.text import one_line
+from bench.text import counted, one_line
 from hnrnn import corpus as corpora
 from hnrnn.arguments import Number, Parser, WholeNumber, any_path, filled, output_folder
+from hnrnn.variants import LARGEST_SEED
 
 
 def add_parser(commands: Commands[Parser]) -> None:
@@ -39,7 +40,10 @@ def add_parser(commands: Commands[Parser]) -> None:
         for name, profile in PROFILES.items()
     )
     run.add_argument(
-        "--profile", choices=PROFILES, default="quick", help=f"how much to run ({profiles})"
+        "--profile",
+        choices=PROFILES,
+        default="quick",
+        help=f"how much to run ({profiles}); default: quick",
     )
     add_variants(run)
     run.add_argument(
@@ -52,7 +56,8 @@ def add_parser(commands: Commands[Parser]) -> None:
     run.add_argument(
         "--seeds",
         metavar="SEEDS",
-        help="5 (seeds 0 to 4), 0-4 or 1,3,9; default: the profile's",
+        help=f"5 (seeds 0 to 4), 0-4 or 1,3,9, at most {MOST_SEEDS:,} in a call, each from 0 to "
+        f"{LARGEST_SEED}; default: the profile's",
     )
     add_device(run)
     add_dtype(run)
@@ -60,7 +65,8 @@ def add_parser(commands: Commands[Parser]) -> None:
         "--initialisation",
         choices=("ones", "uniform"),
         default="ones",
-        help="where BatchNorm weights start: at 1, or drawn from U(0, 1) as before PyTorch 1.2",
+        help="where BatchNorm weights start: at 1, or drawn from U(0, 1) as before PyTorch 1.2; "
+        "default: ones",
     )
     run.add_argument(
         "--plant",
@@ -89,7 +95,10 @@ def add_parser(commands: Commands[Parser]) -> None:
 def _add_engine(run: Parser) -> None:
     engines = "; ".join(f"{engine.name}: {engine.description}" for engine in ENGINES.values())
     run.add_argument(
-        "--engine", choices=ENGINES, default=LOCAL, help=f"what trains the runs ({engines})"
+        "--engine",
+        choices=ENGINES,
+        default=LOCAL,
+        help=f"what trains the runs ({engines}); default: {LOCAL}",
     )
     run.add_argument(
         "--jobs",
@@ -139,7 +148,9 @@ def carry_out(options: argparse.Namespace) -> int:
     missing = _missing(runs, site.environment, store)
     stored = f"{len(runs) - len(missing)} stored already in {one_line(options.results)}"
     place = f"{site.device} ({site.environment.device_name})"
-    print(f"{len(runs)} runs: {stored}, {len(missing)} to do on {place}", file=sys.stderr)
+    print(
+        f"{counted(len(runs), 'run')}: {stored}, {len(missing)} to do on {place}", file=sys.stderr
+    )
     if not missing:
         return 0
     from bench.engines.progress import ProgressDisplay

@@ -38,7 +38,10 @@ def add_parser(commands: Commands[Parser]) -> None:
         for name, profile in PROFILES.items()
     )
     throughput.add_argument(
-        "--profile", choices=PROFILES, default="quick", help=f"rounds and blocks ({profiles})"
+        "--profile",
+        choices=PROFILES,
+        default="quick",
+        help=f"rounds and blocks ({profiles}); default: quick",
     )
     add_variants(throughput)
     throughput.add_argument(

@@ -69,15 +69,15 @@ def parse_seeds(text: str) -> list[int]:
         if not _is_number(first) or (dash and not _is_number(last)):
             raise PlanError(f"--seeds {text}: {part!r} is not a seed or a range: {SEEDS_HELP}")
         if len(parts) == 1 and not dash:
-            start, stop = 0, _seed(text, first)
+            if len(first) > len(str(LARGEST_SEED)) or int(first) > MOST_SEEDS:
+                raise PlanError(_too_many(text))
+            start, stop = 0, int(first)
         else:
             start, stop = _seed(text, first), _seed(text, last or first) + 1
         if dash and stop <= start:
             raise PlanError(f"--seeds {text}: the range {part} is empty: {SEEDS_HELP}")
         if len(seeds) + stop - start > MOST_SEEDS:
-            raise PlanError(
-                f"--seeds {text} names more than {MOST_SEEDS:,} seeds: name fewer in a call"
-            )
+            raise PlanError(_too_many(text))
         seeds += range(start, stop)
     if not seeds:
         raise PlanError(f"--seeds {text} names no seed: {SEEDS_HELP}")
@@ -88,6 +88,10 @@ def parse_seeds(text: str) -> list[int]:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
+
+
+def _too_many(text: str) -> str:
+    return f"--seeds {text} names more than {MOST_SEEDS:,} seeds: name fewer in a call"
 
 
 def _seed(text: str, digits: str) -> int:

@@ -65,8 +65,14 @@ def _parser() -> Parser:
     for name in BENCH:
         commands.add_parser(name, help=f"`bench {name}`, with its options; then render")
     judging = commands.add_parser("judge", help="check, confirm where needed, render, freeze")
-    judging.add_argument("--results", type=folder, default="results", metavar="DIR")
-    judging.add_argument("--kept", type=output_folder, default="nights", metavar="DIR")
+    judging.add_argument(
+        "--results", type=folder, default="results", metavar="DIR",
+        help="what was trained; default: results",
+    )  # fmt: skip
+    judging.add_argument(
+        "--kept", type=output_folder, default="nights", metavar="DIR",
+        help="the history and the baseline of earlier nights; default: nights",
+    )  # fmt: skip
     judging.add_argument(
         "--device", choices=DEVICES, default="auto", help="where to train fresh seeds"
     )
@@ -77,19 +83,28 @@ def _parser() -> Parser:
     )
     judging.set_defaults(carry_out=judge)
     adding = commands.add_parser("keep", help="commit and push what the night adds")
-    adding.add_argument("--night", type=folder, required=True, metavar="DIR")
-    adding.add_argument("--kept", type=output_folder, required=True, metavar="DIR")
+    adding.add_argument(
+        "--night", type=folder, required=True, metavar="DIR",
+        help="the nights folder of the artifact that `judge` filled",
+    )  # fmt: skip
+    adding.add_argument(
+        "--kept", type=output_folder, required=True, metavar="DIR",
+        help="the checkout of the branch that carries the nights",
+    )  # fmt: skip
     adding.add_argument("--freeze", action="store_true", help="replace the kept baseline, if older")
     adding.set_defaults(carry_out=keep)
     telling = commands.add_parser("tell", help="open an issue, or comment on the open one")
-    telling.add_argument("--report", type=output_folder, required=True, metavar="DIR")
-    telling.add_argument("--profile", required=True)
+    telling.add_argument(
+        "--report", type=output_folder, required=True, metavar="DIR",
+        help="the report folder that `judge` wrote into",
+    )  # fmt: skip
+    telling.add_argument("--profile", required=True, help="that of the night")
     telling.add_argument("--seeds", default="", help="empty: the profile's")
-    telling.add_argument("--device", required=True)
-    telling.add_argument("--engine", required=True)
+    telling.add_argument("--device", required=True, help="that of the night")
+    telling.add_argument("--engine", required=True, help="that of the night")
     for step in ("trained", "timed"):
         telling.add_argument(
-            f"--{step}", default="success", metavar="OUTCOME", help="of this step of the workflow"
+            f"--{step}", default="success", metavar="OUTCOME", help=f"of the step that {step}"
         )
     telling.set_defaults(carry_out=issue.tell)
     return parser
@@ -155,11 +170,19 @@ class Judging:
         command = foreign.read_json(self.report / VERDICT).get("confirmation_command")
         if not command or self.code not in JUDGED:
             return
-        trained = run([*python(command), *([] if "--device" in command else ["--device", device])])
+        if "--device" not in command:
+            command = [*command, "--device", device]
+        trained_on = command[command.index("--device") + 1]
+        if device not in ("auto", trained_on):
+            line = f"the night was trained on {trained_on}, and --device says {device}"
+            self.problems.append(line)
+        trained = run(python(command))
         if trained:
             self.problems.append(f"fresh seeds were not trained: exit code {trained}")
-        else:
-            self.check()
+            return
+        self.check()
+        if foreign.read_json(self.report / VERDICT).get("confirmation_command"):
+            self.problems.append("what is suspected was neither confirmed nor cleared")
 
     def write(self) -> None:
         """Say how the night ended; without this file ``tell`` takes ``judge`` for killed."""
@@ -174,15 +197,17 @@ def judge(options: argparse.Namespace) -> int:
     Without a kept baseline the night is judged by the notebook alone; where it then agrees, it
     becomes the baseline. Whatever fails is written into ``night.json``, which is written last.
     """
+    report = options.results / "report"
+    for name in (VERDICT, SUMMARY, NIGHT):  # first: whatever happens, none of an earlier call stays
+        (report / name).unlink(missing_ok=True)
     frozen.repair(options.kept)
     baseline = options.kept / frozen.BASELINE
-    against = frozen.is_kept(options.kept) and not options.freeze
+    own = frozen.is_kept(options.kept) and _is_frozen_already(baseline, options.results)
+    against = frozen.is_kept(options.kept) and not options.freeze and not own
     evidence = ["--results", str(options.results), "--history", str(options.kept / "history")]
     evidence += ["--baseline", str(baseline)] if against else []
-    evidence += ["--no-baseline"] if options.freeze else []
-    night = Judging(evidence, options.results / "report")
-    for name in (NIGHT, SUMMARY):
-        (night.report / name).unlink(missing_ok=True)
+    evidence += ["--no-baseline"] if options.freeze or own else []
+    night = Judging(evidence, report)
     if against and (baseline / frozen.MANIFEST).exists():
         try:
             frozen.examine(baseline)
@@ -193,7 +218,7 @@ def judge(options: argparse.Namespace) -> int:
     rendered = _reports("render", *evidence)
     if rendered:
         night.problems.append(f"the report was not rendered: exit code {rendered}")
-    if night.code == AGREES and not night.problems and not against:
+    if night.code == AGREES and not night.problems and not against and not own:
         night.problems += _freeze(options.results, options.kept)
     night.report.mkdir(parents=True, exist_ok=True)
     night.write()
@@ -202,9 +227,27 @@ def judge(options: argparse.Namespace) -> int:
     return night.exit_code
 
 
+def _is_frozen_already(baseline: Path, results: Path) -> bool:
+    """Say whether the kept baseline is this very night: ``judge`` was called before."""
+    from bench.errors import StoreError
+    from reports.runs.reading import is_same_night, read
+
+    try:
+        return is_same_night(read(baseline), read(results))
+    except StoreError:  # whatever is wrong with either, `check` says it
+        return False
+
+
 def _freeze(results: Path, kept: Path) -> list[str]:
     """Take the night as the baseline, all of it or none; return what went wrong."""
     new = kept / frozen.NEW
+    timed = [
+        any((folder / "throughput").glob("*.parquet"))
+        for folder in (kept / frozen.BASELINE, results)
+    ]
+    if timed == [True, False]:
+        meant = "delete the kept one first, if that is meant"
+        return [f"the baseline was not frozen: the kept one was timed, this night was not: {meant}"]
     code = _reports("baseline", "freeze", "--results", str(results), "--output", str(new))
     if code:
         return [f"the baseline was not frozen: exit code {code}"]

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.store.files import write_whole
@@ -21,6 +21,8 @@ from reports.ci import foreign
 BASELINE, NEW, OLD = "baseline", "new-baseline", "old-baseline"
 MANIFEST = "frozen.json"
 NEEDED = ("epochs/epochs.parquet", "runs/runs.parquet")
+CLOCKS_APART = timedelta(days=1)
+"""How far the clocks of two machines may be apart."""
 TABLES = (*NEEDED, "throughput/throughput.parquet")
 
 
@@ -69,9 +71,11 @@ def examine(folder: Path) -> Manifest:
     content = foreign.read_json(folder / MANIFEST)
     try:
         manifest = Manifest(**content)
-        datetime.strptime(manifest.frozen, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        when = datetime.strptime(manifest.frozen, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except (TypeError, ValueError) as error:
         raise NotWholeError(f"{folder / MANIFEST} is missing or unreadable") from error
+    if when > datetime.now(UTC) + CLOCKS_APART:
+        raise NotWholeError(f"{folder / MANIFEST} says that it was frozen in the future")
     if not isinstance(manifest.workflow_run, int) or manifest.files != _hashes(folder):
         raise NotWholeError(f"the files of {folder} are not those that {MANIFEST} names")
     if not set(NEEDED) <= set(manifest.files):

@@ -37,8 +37,7 @@ def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports check``; see ``main`` for what is returned."""
     evidence = read_evidence(options)
     night, judgement = select(evidence.night), judge(evidence)
-    if options.history is not None:
-        _remember(options.history, night, judgement)
+    _show(night, judgement)  # first: it is seen, though no disk holds it
     output = output_of(options)
     files = {
         "verdict.json": machine.as_json(judgement),
@@ -46,6 +45,14 @@ def carry_out(options: argparse.Namespace) -> int:
         "verdict.md": verdict_section.as_markdown(judgement),
     }
     write_files(output, files)
+    print(f"{one_line(output / 'verdict.md')} written", file=sys.stderr)
+    if options.history is not None:
+        _remember(options.history, night, judgement)
+    return judgement.exit_code
+
+
+def _show(night: Selection, judgement: Judgement) -> None:
+    """Print the verdict with its reasons, every gate, and what to do."""
     reasons = "".join(f"\n  {one_line(reason)}" for reason in judgement.reasons)
     print(f"{judgement.verdict}:{reasons}")
     print("gates:" + "".join(f"\n  {one_line(gate)}" for gate in judgement.gates))
@@ -53,8 +60,6 @@ def carry_out(options: argparse.Namespace) -> int:
         print(one_line(note), file=sys.stderr)
     if judgement.confirmation_seeds:
         print(f"to confirm or clear it:\n  {verdict_section.confirmation_command(judgement)}")
-    print(f"{one_line(output / 'verdict.md')} written", file=sys.stderr)
-    return judgement.exit_code
 
 
 def _remember(folder: Path, night: Selection, judgement: Judgement) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from bench.store.store import Contents
-from bench.text import one_line
+from bench.text import counted, one_line
 from hnrnn.arguments import Parser, any_path, folder, output_folder
 from reports.commands.errors import UsageError
 from reports.history import nights
 from reports.history.past import last_night
-from reports.runs.reading import read, read_baseline
+from reports.runs.reading import read, read_baseline, without_own
+from reports.verdict.evidence import Evidence
 from reports.verdict.findings import read_findings
-from reports.verdict.gates import LastNight
-from reports.verdict.judgement import Evidence
 
 
 def add_evidence(parser: Parser) -> None:
@@ -71,23 +70,33 @@ def read_evidence(options: argparse.Namespace) -> Evidence:
             f"`python -m reports baseline freeze --output {options.baseline}` makes one"
         )
     findings = read_findings(*[options.findings] if options.findings else [])
-    night = read(options.results)
-    return Evidence(
+    night, baseline = read(options.results), None
+    if options.baseline is not None:
+        baseline = read_baseline(options.baseline, options.results, night)
+        night, count = without_own(night, baseline)
+        if count:
+            line = f"{counted(count, 'run')} of {options.results} are the baseline's own: left out"
+            print(one_line(line), file=sys.stderr)
+    evidence = Evidence(
         night=night,
-        baseline=options.baseline and read_baseline(options.baseline, options.results, night),
+        baseline=baseline,
         confirmation=read(fresh) if there else None,
         confirmation_folder=str(fresh),
         findings=tuple(findings),
         strict=options.strict,
-        last=None if options.no_baseline else _last_night(options.history, night),
     )
+    return _with_last_night(evidence, options)
 
 
-def _last_night(folder: Path | None, night: Contents) -> LastNight | None:
-    """Return what ran on the night before, as a history knows it; None without one."""
-    if folder is None:
-        return None
-    past, unreadable = nights.read(folder)
-    for name, reason in unreadable.items():
-        print(one_line(f"{folder / name} cannot be read: {reason}"), file=sys.stderr)
-    return last_night(past, night.runs["started_at"].min())
+def _with_last_night(evidence: Evidence, options: argparse.Namespace) -> Evidence:
+    """Return the evidence with what ran on the night before, as a history knows it."""
+    if options.history is None:
+        return evidence
+    past, unreadable = nights.read(options.history)
+    named = {str(options.history / name): reason for name, reason in unreadable.items()}
+    started = evidence.night.runs["started_at"]
+    last = last_night(past, started.min(), started.max())
+    why = "the history has no earlier night" if last is None else ""
+    if options.no_baseline:
+        last, why = None, "this night is judged without a baseline on purpose"
+    return replace(evidence, last=last, why_no_last=why, unreadable_history=named)

@@ -10,9 +10,8 @@ from bench.text import one_line
 from hnrnn.arguments import Parser, output_folder
 from reports.commands.errors import UsageError
 from reports.commands.options import Commands, add_results
-from reports.runs.completeness import Problem, find_problems
-from reports.runs.reading import diverged_squares, read
-from reports.runs.selection import select
+from reports.runs.completeness import freezing_problems
+from reports.runs.reading import read
 
 
 def add_parser(commands: Commands[Parser]) -> None:
@@ -33,16 +32,7 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports baseline freeze``."""
-    contents = read(options.results)
-    problems = find_problems(contents)
-    problems += [
-        Problem("injected fault", f"every run was trained with {fault}")
-        for fault in select(contents).runs["plant"].dropna().unique()
-    ]
-    problems += [
-        Problem("diverged", f"every run of {square} diverged: nothing would be worse than that")
-        for square in diverged_squares(contents.runs)
-    ]
+    problems = freezing_problems(read(options.results))
     if problems:
         raise UsageError(
             f"{options.results} cannot be a baseline ({'; '.join(map(str, problems[:5]))}"

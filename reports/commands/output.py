@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.store.files import write_whole
 from hnrnn.arguments import Parser, output_folder
-from reports.commands.errors import OutputError
+from reports.commands.errors import OutputError, UnwrittenError
 
 
 def add_output(parser: Parser) -> None:
@@ -30,7 +30,7 @@ def output_of(options: argparse.Namespace) -> Path:
 def write_files(output: Path, files: Mapping[str, str]) -> None:
     """Write each text whole under its name in ``output``, which is made.
 
-    Raises OutputError where that cannot be done.
+    Raises OutputError where ``output`` is a file, UnwrittenError where it cannot be written to.
     """
     try:
         if output.exists() and not output.is_dir():
@@ -39,6 +39,4 @@ def write_files(output: Path, files: Mapping[str, str]) -> None:
         for name, text in files.items():
             write_whole(output / name, text.encode())
     except OSError as error:
-        raise OutputError(
-            f"cannot write to {output} ({error.strerror}): name a folder that you may write to"
-        ) from error
+        raise UnwrittenError(output, error) from error

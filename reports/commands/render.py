@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.text import one_line
 from hnrnn import published
 from hnrnn.arguments import Parser
-from reports.commands.errors import OutputError
+from reports.commands.errors import OutputError, UnwrittenError
 from reports.commands.evidence import add_evidence, read_evidence
 from reports.commands.options import Commands, add_results
 from reports.commands.output import add_output, output_of, write_files
@@ -16,7 +16,8 @@ from reports.history.past import Past, read_past
 from reports.runs.comparison import compare
 from reports.runs.ratios import latest, ratios
 from reports.runs.selection import epochs_started, select
-from reports.verdict.judgement import Evidence, judge
+from reports.verdict.evidence import Evidence
+from reports.verdict.judgement import judge
 
 
 def add_parser(commands: Commands[Parser]) -> None:
@@ -44,7 +45,7 @@ def carry_out(options: argparse.Namespace) -> int:
 def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[Path]:
     """Write ``report.md``, ``report.html``, ``summary.md`` and the pictures; return their paths.
 
-    Raises OutputError where ``output`` cannot be written.
+    Raises OutputError where ``output`` is a file, UnwrittenError where it cannot be written to.
     """
     from reports.pages import html, pictures, report  # loads matplotlib
 
@@ -66,9 +67,7 @@ def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[P
         output.mkdir(parents=True, exist_ok=True)
         paths = pictures.draw(material, output)
     except OSError as error:
-        raise OutputError(
-            f"cannot write to {output} ({error.strerror}): name a folder that you may write to"
-        ) from error
+        raise UnwrittenError(output, error) from error
     pages = {"report.md": text, "report.html": html.page(text, output)}
     pages["summary.md"] = report.summary(material)
     write_files(output, pages)

@@ -28,8 +28,9 @@ from reports.runs.completeness import Square, ranges
 from reports.runs.ratios import latest, ratios
 from reports.runs.rules import number_breaches
 from reports.runs.selection import Selection
+from reports.verdict.decision import INCOMPLETE
 from reports.verdict.gates import NOT_RUN
-from reports.verdict.judgement import INCOMPLETE, Judgement
+from reports.verdict.judgement import Judgement
 from reports.verdict.notebook import INCONCLUSIVE
 
 HISTORY_VERSION = 2

@@ -15,8 +15,9 @@ from reports.history.drift import DriftTest, find_drifts
 from reports.history.nights import BETWEEN_GATES, GATES
 from reports.runs.completeness import squares_of
 from reports.runs.selection import select
-from reports.verdict.gates import LastNight
-from reports.verdict.judgement import INCOMPLETE
+from reports.verdict.decision import INCOMPLETE
+from reports.verdict.gates import LASTING, LastNight
+from reports.verdict.notebook import AGREES
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,18 @@ class Past:
         return {name: f"trend-{name}.png" for name in VARIANTS if name in there}
 
 
-def last_night(nights: pd.DataFrame, before: pd.Timestamp) -> LastNight | None:
-    """Return the latest night before ``before`` whose data were complete; None if there is none.
+def last_night(nights: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> LastNight | None:
+    """Return what is to be held against a night whose runs started from ``first`` to ``last``.
 
-    ``nights`` are as ``reports.history.nights.read`` returns them. An incomplete night is passed
-    over: what it lacked has not become usual by being missing once.
+    ``nights`` are as ``reports.history.nights.read`` returns them. It is the latest of those before
+    ``last``, but for this night itself, that was complete and either held against a baseline or
+    good enough to become one: what a night lacked has not become usual by being missing once. None
+    if there is no such night.
     """
-    earlier = nights[(nights["night"] < before) & (nights["verdict"] != INCOMPLETE)]
+    gates_of = nights[GATES].fillna("").astype(str)
+    held = gates_of.map(lambda gates: any(name in gates for name in LASTING)).astype(bool)
+    told = (nights["verdict"] != INCOMPLETE) & (held | (nights["verdict"] == AGREES))
+    earlier = nights[told & (nights["night"] < last) & (nights["night"] != first)]
     if earlier.empty:
         return None
     rows = earlier[earlier["night"] == earlier["night"].max()]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.store.records import FAILED, SKIPPED
+from bench.store.records import DIVERGED, FAILED, OK, SKIPPED
 from bench.store.store import Contents
 from bench.text import counted
 from hnrnn.variants import VARIANTS
@@ -36,10 +36,9 @@ PROVENANCE = [
     "source_sha256",
 ]
 """Columns in which the runs of a night have to be alike."""
+HASH_CHARACTERS = 12
 SHORT_RUNS = "short runs"
 """The kind of the problem that no run went through its full recipe, as those of a smoke test."""
-SHOWN_CHARACTERS = 24
-"""Of a value in one of them: the name of a device is short, and of a hash the first digits do."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +62,40 @@ def find_problems(contents: Contents, expected: Iterable[Square] = ()) -> list[P
     through the full recipe to a result. What is missing is looked for among the runs of the kind
     that ``select`` takes: another kind's make up for nothing.
     """
-    problems = [
-        Problem("unreadable file", f"{name}: {reason}")
-        for name, reason in sorted(contents.unreadable.items())
+    problems = unreadable(contents)
+    problems += [
+        Problem("injected fault", f"{counted(count, 'run')} trained with {fault}")
+        for fault, count in _shown_faults(contents.runs).items()
     ]
     problems += failed_runs(contents.runs)
     problems += _missing(of_shown_kind(contents.runs), expected)
     return problems + _repeated(contents.runs) + _mixed(contents.runs)
+
+
+def freezing_problems(contents: Contents) -> list[Problem]:
+    """Return everything that keeps a store's contents from being a baseline."""
+    return find_problems(contents) + [
+        Problem("diverged", f"every run of {square} diverged: nothing would be worse than that")
+        for square in diverged_squares(contents.runs)
+    ]
+
+
+def diverged_squares(runs: pd.DataFrame) -> list[str]:
+    """Return the squares of the grid whose runs have all diverged, those that failed left out."""
+    ended = runs[runs["status"].isin([OK, DIVERGED])]
+    all_of = (ended["status"] == DIVERGED).groupby([ended["variant"], ended["backend"]]).all()
+    return [" ".join(map(str, square)) for square in all_of.index[all_of]]
+
+
+def unreadable(contents: Contents) -> list[Problem]:
+    """Return a problem for every file that cannot be read, and for records that cannot be."""
+    return [
+        Problem(
+            "unreadable file" if name.endswith(".parquet") else "impossible records",
+            f"{name}: {reason}",
+        )
+        for name, reason in sorted(contents.unreadable.items())
+    ]
 
 
 def failed_runs(runs: pd.DataFrame) -> list[Problem]:
@@ -122,6 +148,12 @@ def of_another_kind(night: Selection, other: Selection, name: str) -> list[Probl
         ", ".join(f"{key} {kind[key]}" for key in differing) for kind in (tonight, there)
     )
     return [Problem("another kind of run", f"the {name} has {elsewhere}, tonight's runs {here}")]
+
+
+def _shown_faults(runs: pd.DataFrame) -> dict[str, int]:
+    """Return the faults in the runs that are judged, which are shown where every run has one."""
+    counts = of_shown_kind(runs)["plant"].value_counts()
+    return {str(fault): int(count) for fault, count in counts.items()}
 
 
 def squares_of(runs: pd.DataFrame) -> set[Square]:
@@ -201,11 +233,23 @@ def _mixed(runs: pd.DataFrame) -> list[Problem]:
     problems: list[Problem] = []
     for _, alike in runs.groupby(MAY_DIFFER, dropna=False):
         for column in PROVENANCE:
-            counts = Counter(str(value)[:SHOWN_CHARACTERS] for value in alike[column])
+            counts = Counter(str(value) for value in alike[column].fillna("not recorded"))
             if len(counts) > 1:
-                values = ", ".join(f"{value} ({count} runs)" for value, count in counts.items())
+                values = ", ".join(
+                    f"{shown(column, value)} ({count} runs)" for value, count in counts.items()
+                )
                 problems.append(Problem("mixed provenance", f"{column}: {values}"))
+    if problems:
+        advice = (
+            "keep what was trained by other software or elsewhere in a results folder of its own"
+        )
+        problems[-1] = replace(problems[-1], detail=f"{problems[-1].detail}; {advice}")
     return problems
+
+
+def shown(column: str, value: str) -> str:
+    """Return a value of a provenance column for people: of a hash the first digits."""
+    return value[:HASH_CHARACTERS] if column.endswith("_sha256") else value
 
 
 def ranges(numbers: Sequence[int]) -> str:

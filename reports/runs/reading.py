@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import StoreError
-from bench.store.records import DIVERGED, OK
 from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Contents, Store
+from bench.text import counted
+from reports.runs.completeness import freezing_problems
 from reports.runs.rules import (
     NULLABLE,
     Breach,
@@ -27,6 +28,9 @@ from reports.runs.rules import (
     text_breaches,
 )
 
+SAME = ["run_id", "started_at"]
+"""Columns in which two records of one training are alike."""
+PROBLEMS_AT_MOST = 5
 NAMED_AT_MOST = 100
 """Kinds of rows that are named one by one."""
 
@@ -49,13 +53,13 @@ def set_apart(contents: Contents, now: datetime) -> Contents:
     kept = {}
     for table, rows in tables.items():
         breaches = chain(text_breaches(rows), number_breaches(rows, NULLABLE[table], now))
-        kept[table] = rows[_sound(table, breaches, len(rows), named)]
+        kept[table] = rows[_sound(table, breaches, rows, named)]
     lost = contents.epochs.loc[~contents.epochs.index.isin(kept[EPOCHS].index), "run_id"]
     runs = kept[RUNS][~kept[RUNS]["run_id"].isin(lost)]
     epochs = kept[EPOCHS][kept[EPOCHS]["run_id"].isin(runs["run_id"])]
-    runs = runs[_sound(RUNS, run_breaches(runs, epochs), len(runs), named)]
+    runs = runs[_sound(RUNS, run_breaches(runs, epochs), runs, named)]
     throughput = kept[THROUGHPUT]
-    sound = _sound(THROUGHPUT, measurement_breaches(throughput), len(throughput), named)
+    sound = _sound(THROUGHPUT, measurement_breaches(throughput), throughput, named)
     if len(named) > NAMED_AT_MOST:
         more = len(named) - NAMED_AT_MOST
         named = dict([*named.items()][:NAMED_AT_MOST])
@@ -69,16 +73,16 @@ def set_apart(contents: Contents, now: datetime) -> Contents:
 
 
 def _sound(
-    table: str, breaches: Iterable[Breach], count: int, named: dict[str, str]
+    table: str, breaches: Iterable[Breach], rows: pd.DataFrame, named: dict[str, str]
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return which of a table's rows break no rule, and name the others."""
-    sound = np.ones(count, dtype=bool)
+    """Return which of a table's rows break no rule, and name the others by the first one's id."""
+    sound = np.ones(len(rows), dtype=bool)
     for breach in breaches:
         if breach.rows.any():
-            number = int(breach.rows.sum())
-            reason = breach.reason or "no record is so"
-            rows = f"{number} row{'' if number == 1 else 's'}"
-            named[f"{table} with {breach.what}"] = f"{reason} ({rows})"
+            reason = breach.reason or "no record can have this"
+            identity = rows.iloc[:, 0][breach.rows].iloc[0]  # run_id or measurement_id
+            count = counted(int(breach.rows.sum()), "row")
+            named[f"{table} with {breach.what}"] = f"{reason} ({count}, first in {identity})"
             sound &= ~breach.rows
     return sound
 
@@ -86,37 +90,48 @@ def _sound(
 def read_baseline(folder: str | Path, night_folder: str | Path, night: Contents) -> Contents:
     """Return what the baseline in ``folder`` holds.
 
-    Raises StoreError where it cannot be read whole, is the night itself, or holds a square whose
-    runs have all diverged: nothing could be worse than either.
+    Raises StoreError where it is no whole night that could be frozen, or is the night itself:
+    nothing can be worse than what is not there.
     """
     baseline = read(folder)
     if baseline.unreadable:
-        names = ", ".join(baseline.unreadable)
+        # In the order in which they were found: first the files, then what follows from them.
+        names = ", ".join([*baseline.unreadable][:PROBLEMS_AT_MOST])
         raise StoreError(f"baseline {folder} cannot be read: {names}: freeze it again")
-    if Path(folder).resolve() == Path(night_folder).resolve() or _same_runs(baseline, night):
+    problems = freezing_problems(baseline)
+    if problems:
+        named = "; ".join(map(str, problems[:PROBLEMS_AT_MOST]))
+        more = "; ..." if len(problems) > PROBLEMS_AT_MOST else ""
+        raise StoreError(f"baseline {folder} is not whole ({named}{more}): freeze another night")
+    if Path(folder).resolve() == Path(night_folder).resolve() or is_same_night(baseline, night):
         raise StoreError(
             f"baseline {folder} holds the runs of {night_folder} itself: name an earlier night's"
-        )
-    squares = diverged_squares(baseline.runs)
-    if squares:
-        raise StoreError(
-            f"baseline {folder}: every run of {', '.join(squares)} diverged, and nothing is worse "
-            "than that: freeze another night"
         )
     return baseline
 
 
-def diverged_squares(runs: pd.DataFrame) -> list[str]:
-    """Return the squares of the grid whose runs have all diverged, those that failed left out."""
-    ended = runs[runs["status"].isin([OK, DIVERGED])]
-    all_of = (ended["status"] == DIVERGED).groupby([ended["variant"], ended["backend"]]).all()
-    return [" ".join(map(str, square)) for square in all_of.index[all_of]]
+def without_own(night: Contents, baseline: Contents) -> tuple[Contents, int]:
+    """Return a night without the runs and measurements that are the baseline's own, and how many.
+
+    A results folder that goes on after it was frozen still holds them: held against themselves they
+    would be equal, and hide the others.
+    """
+    own = pd.MultiIndex.from_frame(night.runs[SAME]).isin([*_same(baseline)])
+    runs = night.runs[~own].reset_index(drop=True)
+    timed = night.throughput["measurement_id"].isin(baseline.throughput["measurement_id"])
+    epochs = night.epochs[night.epochs["run_id"].isin(runs["run_id"])]
+    return Contents(
+        runs,
+        epochs.reset_index(drop=True),
+        night.throughput[~timed].reset_index(drop=True),
+        night.unreadable,
+    ), int(own.sum())
 
 
-def _same_runs(first: Contents, second: Contents) -> bool:
+def is_same_night(first: Contents, second: Contents) -> bool:
     """Say whether two stores hold the very same runs: of one id, and started in one moment."""
-    of_first, of_second = (
-        set(zip(contents.runs["run_id"], contents.runs["started_at"], strict=True))
-        for contents in (first, second)
-    )
-    return len(of_first) > 0 and of_first == of_second
+    return len(_same(first)) > 0 and _same(first) == _same(second)
+
+
+def _same(contents: Contents) -> set[tuple[object, ...]]:
+    return set(contents.runs[SAME].itertuples(index=False, name=None))

@@ -57,7 +57,7 @@ class Bounds:
     """Whether NaN and plus infinity are results too; ``RECORD_RULES`` says when."""
 
     def __str__(self) -> str:
-        return f"outside {self.least:g} to {self.most:g}"
+        return f"outside {self.least:,.0f} to {self.most:,.0f}"
 
 
 _COUNT, _AT_LEAST_ONE = Bounds(0, MOST_COUNT), Bounds(1, MOST_COUNT)
@@ -186,6 +186,10 @@ def run_breaches(runs: pd.DataFrame, epochs: pd.DataFrame) -> Iterator[Breach]:
         "",
         trained & (counts != runs["epochs"].to_numpy()),
     )
+    finite = np.isfinite(epochs[["train_loss", "valid_loss"]].to_numpy()).all(axis=1)
+    infinite_epochs = np.bincount(owner, weights=~finite, minlength=len(runs))
+    diverged = (runs["status"] == DIVERGED).to_numpy()
+    yield Breach("status diverged and no loss that is so", "", diverged & (infinite_epochs == 0))
 
 
 def _other_recipe(runs: pd.DataFrame) -> Rows:
@@ -206,6 +210,9 @@ RUN_RULES: Mapping[str, Callable[[pd.DataFrame], Rows]] = {
         runs["epochs"] > runs["recipe_epochs"]
     ).to_numpy(),
     "a backend that cannot execute the variant": _not_executable,
+    "a result, and no hash of its weights": lambda runs: (
+        runs["status"].isin([OK, DIVERGED]) & runs["weights_sha256"].isna()
+    ).to_numpy(),
 }
 
 EPOCH_RULES: Mapping[str, Callable[[pd.DataFrame, pd.DataFrame], Rows]] = {

@@ -52,11 +52,14 @@ class Selection:
 
 
 def select(
-    contents: Contents, initialisation: str = "ones", engine: str | None = None
+    contents: Contents,
+    initialisation: str = "ones",
+    engine: str | None = None,
+    dtype: str = "float32",
 ) -> Selection:
     """Return the runs on the notebook's backends in one configuration, and notes on the rest.
 
-    The configuration is the one with the most runs, among those in float32 with BatchNorm weights
+    The configuration is the one with the most runs, among those of ``dtype`` with BatchNorm weights
     started as ``initialisation`` says, and of ``engine`` where one is named, if there are any.
     Where a seed was run for one epoch and for all, the longer run is shown. Runs with something
     planted are shown only where every run has the same planted.
@@ -72,7 +75,7 @@ def select(
         notes.append(f"{len(failed) - NAMED_AT_MOST} more runs failed.")
     everywhere = runs[_is_trained(runs)]
     runs = _on_own_backends(everywhere)
-    chosen = _choose(runs, initialisation, engine)
+    chosen = _choose(runs, initialisation, engine, dtype)
     alike = _is_alike(runs, chosen)
     shown, others = runs[alike], runs[~alike]
     everywhere = everywhere[_is_alike(everywhere, chosen)]
@@ -116,7 +119,10 @@ def _on_own_backends(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _choose(
-    runs: pd.DataFrame, initialisation: str = "ones", engine: str | None = None
+    runs: pd.DataFrame,
+    initialisation: str = "ones",
+    engine: str | None = None,
+    dtype: str = "float32",
 ) -> dict[str, object]:
     """Return the configuration that is shown of ``runs``; nothing where there are none.
 
@@ -124,7 +130,7 @@ def _choose(
     """
     whole = is_whole(runs)
     runs = runs[whole] if whole.any() else runs
-    wanted = {"dtype": "float32", "initialisation": initialisation, "engine": engine}
+    wanted = {"dtype": dtype, "initialisation": initialisation, "engine": engine}
     for column, value in wanted.items():
         if value is not None and (runs[column] == value).any():
             runs = runs[runs[column] == value]
@@ -139,6 +145,25 @@ def of_shown_kind(runs: pd.DataFrame) -> pd.DataFrame:
     runs, _ = _set_planted_apart(runs)
     chosen = _choose(_on_own_backends(runs[_is_trained(runs)]))
     return runs[_is_alike(runs, {column: chosen[column] for column in KIND if chosen})]
+
+
+def other_kinds(runs: pd.DataFrame) -> dict[str, int]:
+    """Return how many whole runs of a store are of kinds that are not shown, by kind.
+
+    BatchNorm's other start is no other kind here: a report shows it beside.
+    """
+    runs, _ = _set_planted_apart(runs)
+    shown = of_shown_kind(runs)
+    others = runs[is_whole(runs) & ~runs.index.isin(shown.index)]
+    if shown.empty or others.empty:
+        return {}
+    first = shown.iloc[0]
+    others = others[others["initialisation"] == first["initialisation"]]
+    found: dict[str, int] = {}
+    for row in others[["dtype", "engine"]].to_dict(orient="records"):
+        kind = ", ".join(f"{name} {value}" for name, value in row.items() if value != first[name])
+        found[kind] = found.get(kind, 0) + 1
+    return found
 
 
 def epochs_started(contents: Contents, initialisation: str) -> pd.DataFrame:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.store.records import ENSEMBLE
-from reports.runs.completeness import PROVENANCE, SHOWN_CHARACTERS, Square
+from reports.runs.completeness import PROVENANCE, Square, shown
 from reports.statistics.permutation import LEAST, MaxT, max_t_test, oriented
 from reports.statistics.power import smallest_visible_drop
 from reports.statistics.tolerance import corrected_level
@@ -151,7 +151,7 @@ def changed_runs(
 
 
 def why_none_held(night: pd.DataFrame, baseline: pd.DataFrame) -> str:
-    """Say why the weights of no run of the night can be held against the baseline's.
+    """Say why the weights of some or all runs cannot be held against the baseline's.
 
     Both are as in ``hold_against_baseline``, with the columns of ``PROVENANCE``.
     """
@@ -159,18 +159,17 @@ def why_none_held(night: pd.DataFrame, baseline: pd.DataFrame) -> str:
     if (repeated["engine"] == ENSEMBLE).any():
         return "the last bits of an ensemble on a GPU depend on how many seeds train together"
     if len(repeated):
-        return f"the records of the {len(repeated)} repeated runs have no hash of their weights"
+        return "repeated runs have no hash of their weights, tonight or in the baseline"
     both = night.merge(baseline, on=["variant", "backend", "seed"], suffixes=("", "_then"))
     if both.empty:
         return "no seed of the baseline was trained tonight"
     first = both.iloc[0].fillna("none").astype(str)
     differing = [
-        f"{name} is {first[name][:SHOWN_CHARACTERS]}, "
-        f"the baseline's {first[f'{name}_then'][:SHOWN_CHARACTERS]}"
-        for name in PROVENANCE
-        if first[name] != first[f"{name}_then"]
+        f"{name} is {shown(name, first[name])}, the baseline's {shown(name, first[f'{name}_then'])}"
+        for name in ["dtype", "initialisation", "plant", *PROVENANCE]
+        if name in night and first[name] != first[f"{name}_then"]
     ]
-    return f"no run was repeated: {'; '.join(differing) or 'their ids differ'}"
+    return f"no run was repeated: {'; '.join(differing) or 'their recipes differ'}"
 
 
 def _verdict(changed: Mapping[Square, tuple[int, ...]], first: Stage, second: Stage | None) -> str:
@@ -182,8 +181,8 @@ def _verdict(changed: Mapping[Square, tuple[int, ...]], first: Stage, second: St
         return SUSPECTED
     if second.worse:
         return REGRESSED
-    # To clear takes about as many seeds as to suspect.
-    return EQUAL if second.enough and 2 * _seeds(second) >= _seeds(first) else INCONCLUSIVE
+    # To clear takes about as many seeds as to suspect; a suspicion with fewer stays one.
+    return EQUAL if second.enough and 2 * _seeds(second) >= _seeds(first) else SUSPECTED
 
 
 def _seeds(stage: Stage) -> int:
@@ -221,7 +220,7 @@ def _stage(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> Stage:
         level=level,
         corrected=corrected,
         paired=paired,
-        enough=_smallest_p_value(len(a), len(b), paired=paired) <= corrected,
+        enough=_least_p_value(a, b, paired=paired) <= corrected,
     )
 
 
@@ -278,6 +277,21 @@ def _visible(
 
 def _present(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return values[~np.isnan(values)]
+
+
+def _least_p_value(
+    night: npt.NDArray[np.float64], baseline: npt.NDArray[np.float64], *, paired: bool
+) -> float:
+    """Return the smallest p-value that the column of the fewest values can have.
+
+    Both have shape (seeds, columns), NaN where a seed is missing. A test of a few values in one
+    column rejects nothing there, however many there are in the others.
+    """
+    here, there = ~np.isnan(night), ~np.isnan(baseline)
+    if paired:
+        here = there = here & there
+    counts = zip(here.sum(axis=0).tolist(), there.sum(axis=0).tolist(), strict=True)
+    return max(_smallest_p_value(*pair, paired=paired) for pair in counts)
 
 
 def _smallest_p_value(night: int, baseline: int, *, paired: bool) -> float:

@@ -17,8 +17,10 @@ from bench.store.store import Contents
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import PROVENANCE
 from reports.runs.selection import select
+from reports.verdict.decision import EXIT_CODES
+from reports.verdict.evidence import Evidence
 from reports.verdict.findings import read_findings
-from reports.verdict.judgement import EXIT_CODES, Evidence, judge
+from reports.verdict.judgement import judge
 from reports.verdict.notebook import INCONCLUSIVE
 
 SUSPICION = EXIT_CODES[INCONCLUSIVE]
@@ -146,7 +148,7 @@ def _renumbered(
 ) -> Contents:
     """Return the runs of the drawn seeds as runs of seeds from ``start``, under new ids."""
     numbers = pd.DataFrame({"seed": drawn, "number": np.arange(start, start + len(drawn))})
-    runs = pool.runs.merge(numbers, on="seed")
+    runs = pool.runs.merge(numbers, on="seed").assign(started_at=pool.runs["started_at"].min())
     runs["seed"] = runs["number"]
     renamed = runs[["run_id", "number"]]
     runs["run_id"] = runs["run_id"] + "-" + runs["number"].astype(str)

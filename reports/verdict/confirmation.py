@@ -13,11 +13,12 @@ from bench.text import one_line
 from hnrnn.variants import LARGEST_SEED
 from reports.runs.completeness import (
     PROVENANCE,
-    SHOWN_CHARACTERS,
     Problem,
     Square,
     failed_runs,
     ranges,
+    shown,
+    unreadable,
 )
 from reports.runs.selection import Selection, is_whole
 
@@ -34,10 +35,7 @@ def find_unlike(
     full recipe in every suspected square, none of them a seed of the night or of the baseline,
     trained by the same code in the same environment.
     """
-    problems = [
-        Problem("confirmation", f"unreadable file: {name}: {reason}")
-        for name, reason in sorted(fresh.unreadable.items())
-    ]
+    problems = [Problem("confirmation", str(problem)) for problem in unreadable(fresh)]
     keys = pd.MultiIndex.from_frame(fresh.runs[["variant", "backend"]])
     runs = fresh.runs[keys.isin(list(suspects))]
     problems += [Problem("confirmation", str(p), p.square) for p in failed_runs(runs)]
@@ -62,6 +60,13 @@ def find_unlike(
                 "confirmation", f"seeds {known} are not fresh: the night or the baseline has them"
             )
         )
+    if (
+        len(whole)
+        and len(night.grid)
+        and whole["started_at"].min() < night.grid["started_at"].min()
+    ):
+        detail = "its runs are older than the night's: delete them, and train fresh seeds anew"
+        problems.append(Problem("confirmation", detail))
     return problems + _of_another_environment(whole, night.grid)
 
 
@@ -69,12 +74,12 @@ def _of_another_environment(fresh: pd.DataFrame, night: pd.DataFrame) -> list[Pr
     """Name the columns in which fresh runs have values that the night's runs do not have."""
     problems = []
     for column in LIKE:
-        tonight, there = (
-            {value[:SHOWN_CHARACTERS] for value in runs[column].fillna("none").astype(str)}
-            for runs in (night, fresh)
-        )
+        tonight, there = (set(runs[column].fillna("none").astype(str)) for runs in (night, fresh))
         if tonight and there - tonight:
-            values = (", ".join(sorted(each)) for each in (there - tonight, tonight))
+            values = (
+                ", ".join(shown(column, value) for value in sorted(each))
+                for each in (there - tonight, tonight)
+            )
             detail = "{} is {}, tonight's {}".format(column, *values)
             problems.append(Problem("confirmation", detail))
     return problems

@@ -63,13 +63,17 @@ def read_findings(path: Path = ACCEPTED_FILE) -> list[Finding]:
     """Return the accepted findings; raise FindingsError where the file cannot be understood."""
     try:
         text = read_regular(path, LARGEST_FILE_BYTES).decode("utf-8")
-        rows = tomllib.loads(text).get("finding", [])
+        content = tomllib.loads(text)
+        rows = content.pop("finding", [])
         findings = [Finding(**row) for row in rows]
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise FindingsError(
             f"cannot read findings from {path} ({one_line(error)}): it needs a [[finding]] with "
             "variant, as_extreme, seeds and reason for each"
         ) from error
+    if content:
+        names = one_line(", ".join(map(str, content)))
+        raise FindingsError(f"{path}: {names} is no [[finding]]: nothing else belongs in the file")
     counts = Counter(finding.variant for finding in findings)
     unknown = [variant for variant in counts if variant not in VARIANTS]
     if unknown:

@@ -6,13 +6,13 @@ where it did not run, and one that ran last night and did not run tonight is a p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.text import counted
 from reports.runs.completeness import Problem, Square
 from reports.verdict.baseline import EQUAL, INCONCLUSIVE, SUSPECTED, Comparison
-from reports.verdict.notebook import AGREES, DIFFERS, Certificate
+from reports.verdict.notebook import Certificate
 from reports.verdict.throughput import Change
 
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
@@ -24,6 +24,8 @@ WEIGHTS = "equal weights"
 VALUES = "accuracy and loss"
 CONFIRMATION = "confirmation"
 THROUGHPUT = "throughput"
+LAST_NIGHT = "last night's gates"
+OTHER_KINDS = "other kinds of run"
 LASTING = (WEIGHTS, VALUES, THROUGHPUT)
 """Gates that run every night once they have run: the others depend on what the night brings."""
 
@@ -56,10 +58,26 @@ class LastNight:
 def lost_gates(gates: Iterable[Gate], last: LastNight) -> list[Problem]:
     """Return a problem for every gate that ran last night and did not run tonight."""
     return [
-        Problem("lost gate", f"{gate.name} ran on {last.night} and not tonight: {gate.reason}")
+        Problem(
+            "lost gate",
+            f"{gate.name} ran on {last.night} and not tonight: {gate.reason}; make it run again, "
+            "or accept the change with a new baseline (`reports.ci judge --freeze`)",
+        )
         for gate in gates
         if gate.state == NOT_RUN and gate.name in last.gates and gate.name in LASTING
     ]
+
+
+def gate_of_last_night(last: LastNight | None, lost: int, why_not: str) -> Gate:
+    """Return the gate that asks whether all that ran last night ran tonight.
+
+    ``lost`` counts what did not; ``why_not`` is the reason where there is no last night.
+    """
+    if last is None:
+        return Gate(LAST_NIGHT, NOT_RUN, why_not)
+    if lost:
+        return Gate(LAST_NIGHT, FAILED, f"{lost} that ran on {last.night} did not run tonight")
+    return Gate(LAST_NIGHT, PASSED, f"all that ran on {last.night} ran again")
 
 
 def gate_of_data(problems: Sequence[Problem], squares: int, runs: int) -> Gate:
@@ -74,8 +92,11 @@ def gate_of_notebook(certificate: Certificate, *, decides: bool, unexpected: int
     if not decides:
         return Gate(NOTEBOOK, NOT_RUN, "the baseline decides; the tables are shown below")
     if unexpected:
-        return Gate(NOTEBOOK, FAILED, f"{unexpected} tables differ, and no finding accepts it")
-    if certificate.verdict not in (AGREES, DIFFERS):
+        tables = counted(unexpected, "table")
+        return Gate(NOTEBOOK, FAILED, f"{tables} differ from what is published or accepted")
+    if any(agreement.seeds == 0 for agreement in certificate.agreements):
+        return Gate(NOTEBOOK, NOT_RUN, "not every model has runs of the full recipe")
+    if any(agreement.verdict == INCONCLUSIVE for agreement in certificate.agreements):
         return Gate(NOTEBOOK, NOT_RUN, f"it needs {certificate.seeds_needed} seeds per model")
     return Gate(NOTEBOOK, PASSED, "no table differs, but for accepted findings")
 
@@ -95,12 +116,12 @@ def gates_of_comparison(comparison: Comparison | None, why_none_held: str) -> li
 
 
 def _gate_of_weights(comparison: Comparison, why_none_held: str) -> Gate:
-    changed = sum(map(len, comparison.changed.values()))
+    changed, held = sum(map(len, comparison.changed.values())), comparison.held_runs
     if changed:
-        return Gate(WEIGHTS, FAILED, f"{changed} of {comparison.held_runs} repeated runs differ")
-    if not comparison.held_runs:
+        return Gate(WEIGHTS, FAILED, f"{changed} of {counted(held, 'repeated run')} differ")
+    if held < comparison.same_runs or not held:
         return Gate(WEIGHTS, NOT_RUN, why_none_held)
-    return Gate(WEIGHTS, PASSED, f"{comparison.held_runs} repeated runs have the same weights")
+    return Gate(WEIGHTS, PASSED, f"the same in {counted(held, 'repeated run')}")
 
 
 def _gate_of_values(comparison: Comparison) -> Gate:
@@ -138,6 +159,19 @@ def gate_of_throughput(changes: Sequence[Change], why_not: str) -> Gate:
     if not changes:
         return Gate(THROUGHPUT, NOT_RUN, why_not)
     slower = sum(change.slower for change in changes)
+    untested = sum(change.untested for change in changes)
+    ratios = counted(len(changes), "ratio")
     if slower:
-        return Gate(THROUGHPUT, FAILED, f"{slower} of {len(changes)} ratios are lower")
-    return Gate(THROUGHPUT, PASSED, f"none of {len(changes)} ratios is lower")
+        return Gate(THROUGHPUT, FAILED, f"{slower} of {ratios} lower")
+    if untested:
+        few = f"{untested} of {ratios} measured in a single round"
+        return Gate(THROUGHPUT, NOT_RUN, f"{few}, which can show no change")
+    return Gate(THROUGHPUT, PASSED, f"none of {ratios} is lower")
+
+
+def gate_of_other_kinds(left_out: Mapping[str, int]) -> list[Gate]:
+    """Return a gate for runs of kinds that are not judged, counted by kind; none without any."""
+    if not left_out:
+        return []
+    counts = "; ".join(f"{counted(count, 'run')} with {kind}" for kind, count in left_out.items())
+    return [Gate(OTHER_KINDS, NOT_RUN, f"only the kind with the most runs is judged, not {counts}")]

@@ -12,37 +12,38 @@ import pandas as pd
 from bench.store.records import LEARNER
 from bench.store.store import Contents
 from hnrnn import published
-from hnrnn.variants import VARIANTS
 from reports.runs.completeness import (
-    SHORT_RUNS,
     Problem,
     Square,
     find_notes,
     find_problems,
     of_another_kind,
-    ranges,
     squares_of,
 )
 from reports.runs.reading import read
-from reports.runs.selection import Selection, epochs_started, is_whole, of_shown_kind, select
+from reports.runs.selection import (
+    Selection,
+    epochs_started,
+    is_whole,
+    of_shown_kind,
+    other_kinds,
+    select,
+)
 from reports.verdict import baseline as baselines
 from reports.verdict import gates
 from reports.verdict import throughput as speed
 from reports.verdict.confirmation import find_unlike, fresh_seeds
+from reports.verdict.decision import EXIT_CODES, decide
+from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding, unexpected
-from reports.verdict.gates import Gate, LastNight
+from reports.verdict.gates import Gate
 from reports.verdict.notebook import (
-    AGREES,
-    DIFFERS,
-    INCONCLUSIVE,
     Certificate,
     hold_against_notebook,
 )
 from reports.verdict.rates import Calibration, published_calibration
 from reports.verdict.third_party import STARTS, Explained, explained, field_runs
 
-REGRESSED, INCOMPLETE = "regressed", "incomplete"
-EXIT_CODES = {AGREES: 0, REGRESSED: 1, DIFFERS: 1, INCOMPLETE: 3, INCONCLUSIVE: 4}
 PUBLISHED_RUNS = Path(__file__).parents[1] / "published" / "cpu"
 """The published set of seeds that the notebook is certified by."""
 
@@ -88,22 +89,6 @@ class Judgement:
         return EXIT_CODES[self.verdict]
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What a night is judged by."""
-
-    night: Contents
-    baseline: Contents | None = None
-    confirmation: Contents | None = None
-    confirmation_folder: str = "results/confirmation"
-    """Where ``confirmation`` was read, or is to be."""
-    findings: tuple[Finding, ...] = ()
-    strict: bool = False
-    """Whether an improvement fails a night too."""
-    last: LastNight | None = None
-    """The night before, where a history knows one: what ran then must run tonight."""
-
-
 def judge(evidence: Evidence) -> Judgement:
     """Return what is to be said of a night, and the verdict."""
     night = select(evidence.night)
@@ -111,10 +96,14 @@ def judge(evidence: Evidence) -> Judgement:
     expected: set[Square] = set(evidence.last.squares) if evidence.last else set()
     held = _Held()
     if evidence.baseline is not None:
-        before = select(evidence.baseline, engine=night.kind.get("engine", LEARNER))
+        before = _select_like(night, evidence.baseline)
         expected |= squares_of(before.grid)
         held = _hold(evidence, night, before)
     problems = find_problems(evidence.night, expected) + held.problems
+    problems += [
+        Problem("unreadable history", f"{name}: {reason}: delete it, or restore it")
+        for name, reason in sorted(evidence.unreadable_history.items())
+    ]
     runs = of_shown_kind(evidence.night.runs)
     surprises = len(unexpected(evidence.findings, notebook))
     decides = evidence.baseline is None
@@ -122,12 +111,16 @@ def judge(evidence: Evidence) -> Judgement:
         gates.gate_of_notebook(notebook, decides=decides, unexpected=surprises),
         *gates.gates_of_comparison(held.comparison, held.why_none_held),
         gates.gate_of_throughput(held.changes, held.why_not_timed),
+        *gates.gate_of_other_kinds(other_kinds(evidence.night.runs)),
     ]
-    problems += gates.lost_gates(found, evidence.last) if evidence.last else []
+    lost = gates.lost_gates(found, evidence.last) if evidence.last else []
+    problems += lost
     whole = runs[is_whole(runs)]
     data = gates.gate_of_data(problems, len(squares_of(whole)), len(whole))
+    gone = len(evidence.last.squares - squares_of(whole)) if evidence.last else 0
+    found.append(gates.gate_of_last_night(evidence.last, len(lost) + gone, evidence.why_no_last))
     certificate, field_rows = published_facts()
-    verdict, reasons = _decide(evidence, problems, notebook, held.comparison, held.changes)
+    verdict, reasons = decide(evidence, problems, notebook, held.comparison, held.changes)
     comparison = held.comparison
     used = set(evidence.night.runs["seed"])
     used |= set(evidence.baseline.runs["seed"]) if evidence.baseline else set()
@@ -137,7 +130,7 @@ def judge(evidence: Evidence) -> Judgement:
         reasons=tuple(reasons),
         gates=(data, *found),
         problems=tuple(problems),
-        notes=tuple(find_notes(evidence.night, expected)),
+        notes=(*find_notes(evidence.night, expected), *held.notes),
         notebook=notebook,
         certificate=certificate,
         findings=evidence.findings,
@@ -160,6 +153,7 @@ class _Held:
     comparison: baselines.Comparison | None = None
     changes: list[speed.Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     why_none_held: str = gates.NO_BASELINE
     why_not_timed: str = gates.NO_BASELINE
 
@@ -168,15 +162,21 @@ def _hold(evidence: Evidence, night: Selection, before: Selection) -> _Held:
     """Hold a night against a baseline; fresh seeds confirm only where they are sound."""
     held = _Held(problems=of_another_kind(night, before, "baseline"))
     held.comparison = baselines.hold_against_baseline(night.grid, before.grid)
-    if evidence.confirmation is not None:
-        fresh = select(evidence.confirmation, engine=night.kind.get("engine", LEARNER))
+    suspects = {difference.square for difference in held.comparison.first.worse}
+    if evidence.confirmation is not None and suspects:
+        fresh = _select_like(night, evidence.confirmation)
         unsound = of_another_kind(night, fresh, "confirmation")
-        suspects = {difference.square for difference in held.comparison.first.worse}
-        if suspects and not unsound:
-            unsound = find_unlike(evidence.confirmation, suspects, night, before)
+        unsound = unsound or find_unlike(evidence.confirmation, suspects, night, before)
         if not unsound:
             held.comparison = baselines.confirm(held.comparison, fresh.grid, before.grid)
         held.problems += unsound
+    compared = {difference.square for difference in held.comparison.first.differences}
+    held.notes += [
+        f"{' '.join(square)} is not in the baseline: whether it is worse cannot be said."
+        for square in sorted(squares_of(night.grid) - compared)
+    ]
+    if len(night.grid) and before.grid["started_at"].min() > night.grid["started_at"].max():
+        held.notes.append("The baseline is newer than this night.")
     held.changes = speed.changes(night.throughput, before.throughput)
     trained_on = night.runs["device_name"].unique()
     untimed = speed.not_measured(night.throughput, before.throughput, trained_on)
@@ -187,6 +187,17 @@ def _hold(evidence: Evidence, night: Selection, before: Selection) -> _Held:
     held.why_none_held = baselines.why_none_held(night.grid, before.grid)
     held.why_not_timed = speed.why_not_compared(night.throughput, before.throughput)
     return held
+
+
+def _select_like(night: Selection, contents: Contents) -> Selection:
+    """Return the runs of the night's kind, where there are any."""
+    kind = night.kind
+    return select(
+        contents,
+        kind.get("initialisation", "ones"),
+        engine=kind.get("engine", LEARNER),
+        dtype=kind.get("dtype", "float32"),
+    )
 
 
 def _kind(night: Selection) -> dict[str, str]:
@@ -217,87 +228,3 @@ def published_facts(folder: Path = PUBLISHED_RUNS) -> tuple[Certificate | None, 
     ones, uniform = (epochs_started(contents, start) for start in STARTS)
     runs = field_runs(field, ones, uniform)
     return hold_against_notebook(ones, tables), explained(runs, field, tables)
-
-
-def _decide(
-    evidence: Evidence,
-    problems: list[Problem],
-    notebook: Certificate,
-    comparison: baselines.Comparison | None,
-    changes: list[speed.Change],
-) -> tuple[str, list[str]]:
-    """Return the verdict with its reasons: what cannot be judged, then what failed."""
-    if problems:
-        # A smoke test is no night. It is one that lacks everything where an earlier one is known.
-        known = evidence.baseline is not None or evidence.last is not None
-        smoke = not known and {problem.kind for problem in problems} == {SHORT_RUNS}
-        verdict = INCONCLUSIVE if smoke else INCOMPLETE
-        return verdict, [str(problem) for problem in problems]
-    if comparison is None:
-        return _decide_by_notebook(evidence, notebook)
-    failed = [
-        f"{' '.join(square)}: other weights than in the baseline with seeds {ranges(seeds)}"
-        for square, seeds in comparison.changed.items()
-    ]
-    if comparison.verdict == baselines.REGRESSED and comparison.confirmation:
-        failed += [
-            f"{d.variant} {d.backend}: {d.measure} is worse, {d.mean:.4f} after "
-            f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}), confirmed on fresh seeds"
-            for d in comparison.confirmation.worse
-        ]
-    failed += [
-        f"{c.variant} {c.backend}: {c.phase} at {c.change:.2f} of the baseline's throughput "
-        f"({c.low:.2f} to {c.high:.2f})"
-        for c in changes
-        if c.slower
-    ]
-    if evidence.strict:
-        failed += [
-            f"{d.variant} {d.backend}: {d.measure} is better, {d.mean:.4f} after "
-            f"{d.baseline_mean:.4f} (p {d.better_p:.4f}), and improvements are to fail"
-            for d in comparison.first.better
-        ]
-    if failed:
-        return REGRESSED, failed
-    if comparison.verdict == baselines.SUSPECTED:
-        return INCONCLUSIVE, [
-            f"{d.variant} {d.backend}: {d.measure} is suspected to be worse, {d.mean:.4f} after "
-            f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}); fresh seeds have to confirm it"
-            for d in comparison.first.worse
-        ]
-    if comparison.verdict == baselines.INCONCLUSIVE:
-        return INCONCLUSIVE, ["too few seeds to reject anything against the baseline"]
-    return AGREES, ["nothing is worse than in the baseline"]
-
-
-def _decide_by_notebook(evidence: Evidence, notebook: Certificate) -> tuple[str, list[str]]:
-    accepted = {finding.variant: finding for finding in evidence.findings}
-    surprises = unexpected(evidence.findings, notebook)
-    if surprises:
-        return DIFFERS, [
-            f"{a.variant}: {a.as_extreme} of {a.seeds} seeds have a table as extreme as the "
-            f"notebook's (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm), and no accepted "
-            "finding says so"
-            if a.variant not in accepted
-            else f"{a.variant}: {a.as_extreme} of {a.seeds} seeds have a table as extreme as the "
-            f"notebook's, where {accepted[a.variant].as_extreme} of "
-            f"{accepted[a.variant].seeds} are accepted"
-            for a in surprises
-        ]
-    few = [
-        a.variant
-        for a in notebook.agreements
-        if a.verdict == INCONCLUSIVE and a.variant not in accepted
-    ]
-    if few:
-        which = "any of the tables" if len(few) == len(VARIANTS) else f"those of {', '.join(few)}"
-        return INCONCLUSIVE, [
-            f"too few seeds to reject {which}: {notebook.seeds_needed} a model are needed"
-        ]
-    known = [
-        f"{a.variant} (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm)"
-        for a in notebook.agreements
-        if a.verdict == DIFFERS
-    ]
-    but = f", but for what is accepted: {', '.join(known)}" if known else ""
-    return AGREES, [f"the notebook's tables are like those of our seeds{but}"]

@@ -49,6 +49,11 @@ class Change:
     high: float
 
     @property
+    def untested(self) -> bool:
+        """Whether there are too few rounds for an interval: one alone shows nothing."""
+        return not np.isfinite(self.high)
+
+    @property
     def slower(self) -> bool:
         """Whether it is slower by more than the minimum effect, and surely."""
         return self.high < 1 - MINIMUM_EFFECT

@@ -376,6 +376,17 @@ def test_compiled_ignores_the_callers_stance() -> None:
     assert outcome.weights_sha256 != execute(small_run("Model1")).outcome.weights_sha256
 
 
+def test_compiled_ignores_the_callers_inductor() -> None:
+    """What decides a program's bits is as torch has it, whatever the environment says."""
+    config = torch._inductor.config
+    usual = {name: getattr(config, name) for name in ("freezing", "max_autotune")}
+    with config.patch({"cpp.enable_unsafe_math_opt_flag": True, "freezing": True}):
+        with Compiled().settings():
+            assert config.cpp.enable_unsafe_math_opt_flag is False
+            assert {name: getattr(config, name) for name in usual} == usual
+        assert config.cpp.enable_unsafe_math_opt_flag is True
+
+
 def test_graphed_fails_where_nothing_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     """A training whose steps were all launched one by one is not recorded as a graph's."""
     monkeypatch.setattr(Graphed, "obstacle", lambda *_: None)

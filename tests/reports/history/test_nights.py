@@ -19,7 +19,8 @@ from hnrnn.variants import VARIANTS
 from reports.history import nights as history
 from reports.history.nights import SCHEMA, append, changes, moments, read, summarise
 from reports.runs.selection import select
-from reports.verdict.judgement import Evidence, Judgement, judge
+from reports.verdict.evidence import Evidence
+from reports.verdict.judgement import Judgement, judge
 from tests.history_data import FIRST, made_up_history
 from tests.report_data import START, throughput_rows
 from tests.reports.verdict.test_judgement import night

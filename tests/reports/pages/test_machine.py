@@ -12,8 +12,9 @@ from bench.store.records import ENSEMBLE, FAILED
 from reports.pages.gates_section import gates_line
 from reports.pages.machine import as_json, as_junit
 from reports.pages.verdict_section import as_markdown, confirmation_command
+from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding
-from reports.verdict.judgement import Evidence, Judgement, judge
+from reports.verdict.judgement import Judgement, judge
 from tests.reports.verdict.test_judgement import night
 
 
@@ -51,7 +52,7 @@ def test_junit(suspected: Judgement, broken: Judgement) -> None:
     """A case per square and gate, and one for the night: suspicions and problems are errors."""
     suite = ET.fromstring(as_junit(suspected))  # noqa: S314  # our own
     names = [case.get("name") for case in suite.iter("testcase")]
-    assert len(names) == 9 + 6
+    assert len(names) == 9 + 7
     wrong = {case.get("name"): case[0].tag for case in suite if len(case)}
     assert wrong == {
         "Model5 nn": "error",
@@ -61,9 +62,10 @@ def test_junit(suspected: Judgement, broken: Judgement) -> None:
         "equal weights": "skipped",
         "confirmation": "skipped",
         "throughput": "skipped",
+        "last night's gates": "skipped",
     }
     counts = [suite.get(name) for name in ("tests", "failures", "errors", "skipped")]
-    assert counts == ["15", "0", "3", "4"]
+    assert counts == ["16", "0", "3", "5"]
     suite = ET.fromstring(as_junit(broken))  # noqa: S314
     wrong = {case.get("name"): case[0] for case in suite if len(case)}
     failed = {name for name, outcome in wrong.items() if outcome.tag != "skipped"}
@@ -91,9 +93,9 @@ def test_junit_of_a_regression() -> None:
 def test_junit_of_a_good_night() -> None:
     """A night that agrees has no case that failed, and names the gates that did not run."""
     suite = ET.fromstring(as_junit(judge(Evidence(night(20), night(20)))))  # noqa: S314
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("15", "0", "0")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("16", "0", "0")
     skipped = [case.get("name") for case in suite if case.find("skipped") is not None]
-    assert skipped == ["notebook's tables", "confirmation", "throughput"]
+    assert skipped == ["notebook's tables", "confirmation", "throughput", "last night's gates"]
 
 
 def test_junit_has_times() -> None:
@@ -140,7 +142,8 @@ def test_gates_in_words(suspected: Judgement) -> None:
         "Gates passed: complete data; not run (the baseline decides; the tables are shown below): "
         "notebook&#39;s tables; not run (no seed of the baseline was trained tonight): equal "
         "weights; failed: accuracy and loss; not run (there are no sound runs of fresh seeds): "
-        "confirmation; not run (the baseline was not timed): throughput."
+        "confirmation; not run (the baseline was not timed): throughput; not run (no history was "
+        "given): last night's gates."
     ).replace("&#39;", "'")
     assert "| throughput | not run | the baseline was not timed |" in as_markdown(suspected)
 

@@ -33,7 +33,7 @@ def test_unknown_rows_are_set_apart(table: str, column: str, tmp_path: Path) -> 
         assert len(contents.runs) == len(sound.runs) - 1
     assert len(getattr(contents, table)) == len(getattr(sound, table)) - gone
     found = [str(problem) for problem in find_problems(contents)]
-    assert f"unreadable file: {table} with {column} Model9: there is none such (2 rows)" in found
+    assert f"impossible records: {table} with {column} Model9: there is none such (2 rows)" in found
 
 
 def test_a_night_of_hostile_text_can_agree(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from reports.__main__ import main
 from reports.runs.reading import read, set_apart
 from reports.runs.rules import KNOWN, NUMBERS, TIMES
 from reports.verdict import baseline as baselines
-from reports.verdict.judgement import INCOMPLETE, Evidence, judge
+from reports.verdict.decision import INCOMPLETE
+from reports.verdict.evidence import Evidence
+from reports.verdict.judgement import judge
 from reports.verdict.notebook import AGREES
 from tests.report_data import START, throughput_rows
 from tests.reports.verdict.test_judgement import night as made_up_night
@@ -146,7 +148,10 @@ def test_a_run_that_is_there_twice() -> None:
     """Two rows of one id are none: which of them would it be?"""
     runs = pd.concat([sound().runs, sound().runs[:1]], ignore_index=True)
     contents = set_apart(replace(sound(), runs=runs), NOW)
-    assert contents.unreadable["runs with a run_id of several rows"] == "no record is so (2 rows)"
+    assert (
+        contents.unreadable["runs with a run_id of several rows"]
+        == "no record can have this (2 rows)"
+    )
     assert len(contents.runs) == len(runs) - 2
 
 
@@ -266,7 +271,7 @@ def test_a_baseline_that_diverged(
     epochs.loc[epochs["variant"] == "Model5", "valid_loss"] = math.nan
     runs["started_at"] -= timedelta(days=1)
     assert main(stores(replace(sound(), runs=runs, epochs=epochs))) == 2
-    assert "every run of Model5 nn diverged, and nothing is worse" in capsys.readouterr().err
+    assert "every run of Model5 nn diverged: nothing would be worse" in capsys.readouterr().err
 
 
 def test_the_readers_clock(tmp_path: Path) -> None:

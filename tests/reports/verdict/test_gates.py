@@ -12,8 +12,9 @@ from bench.store.store import Contents, Store
 from reports.__main__ import main
 from reports.history.past import last_night
 from reports.runs.completeness import notebook_squares
+from reports.verdict.evidence import Evidence
 from reports.verdict.gates import LastNight
-from reports.verdict.judgement import Evidence, Judgement, judge
+from reports.verdict.judgement import Judgement, judge
 from tests.history_data import FIRST, made_up_history
 from tests.report_data import throughput_rows
 from tests.reports.verdict.test_judgement import night
@@ -46,10 +47,11 @@ def test_a_whole_night() -> None:
     assert [str(gate) for gate in judgement.gates] == [
         "complete data: passed, 160 runs in 8 configurations",
         "notebook's tables: not run, the baseline decides; the tables are shown below",
-        "equal weights: passed, 160 repeated runs have the same weights",
+        "equal weights: passed, the same in 160 repeated runs",
         "accuracy and loss: passed, 16 columns compared seed by seed",
         "confirmation: not run, nothing is suspected",
         "throughput: passed, none of 3 ratios is lower",
+        "last night's gates: not run, no history was given",
     ]
 
 
@@ -81,11 +83,12 @@ def test_another_machines_baseline() -> None:
         "accuracy and loss": "passed",
         "confirmation": "not run",
         "throughput": "not run",
+        "last night's gates": "not run",
     }
     assert reason(judgement, "equal weights") == (
         "no run was repeated: device_name is a processor, the baseline's a GPU; torch_version is "
-        "2.13.0, the baseline's 2.12.0; source_sha256 is ssssssssssssssssssssssss, the baseline's "
-        "eeeeeeeeeeeeeeeeeeeeeeee"
+        "2.13.0, the baseline's 2.12.0; source_sha256 is ssssssssssss, the baseline's "
+        "eeeeeeeeeeee"
     )
     assert reason(judgement, "throughput") == (
         "tonight's timings are of a processor, the baseline's of a GPU"
@@ -104,6 +107,7 @@ def test_a_night_without_a_baseline() -> None:
         "accuracy and loss": "not run",
         "confirmation": "not run",
         "throughput": "not run",
+        "last night's gates": "not run",
     }
     assert reason(judgement, "equal weights") == "no baseline was given"
     few = judge(Evidence(night(5)))
@@ -116,7 +120,7 @@ def test_a_night_without_a_baseline() -> None:
     ("changes", "expected"),
     [
         ({"start": 100}, "no seed of the baseline was trained tonight"),
-        ({}, "the records of the 160 repeated runs have no hash of their weights"),
+        ({}, "repeated runs have no hash of their weights, tonight or in the baseline"),
     ],
 )
 def test_why_no_weights_were_compared(changes: dict[str, int], expected: str) -> None:
@@ -126,6 +130,62 @@ def test_why_no_weights_were_compared(changes: dict[str, int], expected: str) ->
     judgement = judge(Evidence(night(20, **changes), before))  # type: ignore[arg-type]
     assert states(judgement)["equal weights"] == "not run"
     assert reason(judgement, "equal weights") == expected
+
+
+def test_one_round_shows_no_change() -> None:
+    """A ratio without an interval is not judged, however low."""
+    slow = throughput_rows({"nn": 2.0, "custom": 9.0}, rounds=1)
+    judgement = judge(Evidence(night(20, samples=slow), night(20, samples=TIMED)))
+    assert reason(judgement, "throughput") == (
+        "3 of 3 ratios measured in a single round, which can show no change"
+    )
+
+
+def test_weights_that_are_compared_in_part() -> None:
+    """One run of many with a hash is no gate that has passed."""
+    before = night(20)
+    before.runs.loc[1:, "weights_sha256"] = None
+    assert states(judge(Evidence(night(20), before)))["equal weights"] == "not run"
+
+
+def test_one_configuration_of_few_seeds_can_be_rejected_by_nothing() -> None:
+    """However many seeds the others have, that one has not passed."""
+    tonight = night(20)
+    few = (tonight.runs["variant"] == "Model5") & (tonight.runs["seed"] > 0)
+    judgement = judge(Evidence(replace(tonight, runs=tonight.runs[~few]), night(20)))
+    assert reason(judgement, "accuracy and loss") == "too few seeds to reject anything"
+    assert judgement.verdict in ("inconclusive", "incomplete")
+
+
+def test_runs_of_another_kind_are_named() -> None:
+    """Only the kind with the most runs is judged: the other is a gate that did not run."""
+    tonight, more = night(20), night(40, start=100)
+    both = replace(
+        tonight,
+        runs=pd.concat([tonight.runs, more.runs.assign(engine="ensemble")], ignore_index=True),
+        epochs=pd.concat([tonight.epochs, more.epochs], ignore_index=True),
+    )
+    assert reason(judge(Evidence(both)), "other kinds of run") == (
+        "only the kind with the most runs is judged, not 160 runs with engine learner"
+    )
+
+
+def test_what_the_baseline_lacks_is_said() -> None:
+    """A configuration that only tonight has is compared with nothing, and that is a note."""
+    before = night(20)
+    lacking = replace(before, runs=before.runs[before.runs["variant"] != "Model5"])
+    notes = judge(Evidence(night(20), lacking)).notes
+    assert "Model5 nn is not in the baseline: whether it is worse cannot be said." in notes
+
+
+def test_a_newer_baseline_is_said() -> None:
+    """A night held against a later one is held so on purpose, and it is a note."""
+    before = night(20)
+    later = before.runs["started_at"] + pd.Timedelta(days=1)
+    notes = judge(
+        Evidence(night(20), replace(before, runs=before.runs.assign(started_at=later)))
+    ).notes
+    assert notes == ("The baseline is newer than this night.",)
 
 
 def test_suspicion_and_confirmation() -> None:
@@ -141,6 +201,7 @@ def test_suspicion_and_confirmation() -> None:
     assert states(cleared)["confirmation"] == states(cleared)["accuracy and loss"] == "passed"
     few = judge(replace(evidence, confirmation=night(20, start=200)))
     assert (few.exit_code, states(few)["confirmation"]) == (4, "not run")
+    assert few.confirmation_seeds == "160-219", "the suspicion stays, and so does its command"
 
 
 def test_too_few_seeds_run_no_gate() -> None:
@@ -157,16 +218,19 @@ def test_a_gate_that_ran_last_night_is_missed() -> None:
     )
     alone = judge(Evidence(night(), last=last))
     assert alone.exit_code == 3
-    assert alone.reasons == (
+    assert [reason.split(";")[0] for reason in alone.reasons] == [
         "lost gate: equal weights ran on 2026-01-01 and not tonight: no baseline was given",
         "lost gate: accuracy and loss ran on 2026-01-01 and not tonight: no baseline was given",
         "lost gate: throughput ran on 2026-01-01 and not tonight: no baseline was given",
-    )
+    ]
+    assert "; make it run again, or accept the change with a new baseline" in alone.reasons[0]
+    assert reason(alone, "last night's gates") == "3 that ran on 2026-01-01 did not run tonight"
     moved = judge(Evidence(night(20), elsewhere(night(20), torch_version="2.12.0"), last=last))
     assert [problem.kind for problem in moved.problems] == ["lost gate", "lost gate"]
     assert "torch_version is 2.13.0, the baseline's 2.12.0" in moved.reasons[0]
     whole = judge(Evidence(night(20, samples=TIMED), night(20, samples=TIMED), last=last))
     assert whole.verdict == "agrees"
+    assert reason(whole, "last night's gates") == "all that ran on 2026-01-01 ran again"
 
 
 def test_a_configuration_that_ran_last_night_is_missed() -> None:
@@ -200,6 +264,12 @@ def short() -> Contents:
     return replace(contents, runs=contents.runs.assign(epochs=1))
 
 
+def older(contents: Contents) -> Contents:
+    """Return runs of the day before."""
+    started_at = contents.runs["started_at"] - pd.Timedelta(days=1)
+    return replace(contents, runs=contents.runs.assign(started_at=started_at))
+
+
 @pytest.mark.parametrize(
     ("confirmation", "count", "expected"),
     [
@@ -226,6 +296,14 @@ def short() -> Contents:
             "confirmation: plant is lr_times_3, tonight's none",
         ),
         (
+            older(fresh()),
+            1,
+            (
+                "confirmation: its runs are older than the night's: delete them, and train fresh "
+                "seeds anew"
+            ),
+        ),
+        (
             night(60),
             1,
             "confirmation: seeds 0-59 are not fresh: the night or the baseline has them",
@@ -236,7 +314,7 @@ def short() -> Contents:
             "confirmation: seeds 100-159 are not fresh: the night or the baseline has them",
         ),
     ],
-    ids="failed short unreadable torch device fault baseline night".split(),
+    ids="failed short unreadable torch device fault older baseline night".split(),
 )
 def test_fresh_seeds_are_examined(confirmation: Contents, count: int, expected: str) -> None:
     """What cannot confirm is named, and neither clears a night nor leaves it merely open."""
@@ -268,15 +346,21 @@ def test_fresh_seeds_that_nothing_asks_for_are_not_examined() -> None:
 
 
 def test_the_last_night_is_the_last_complete_one() -> None:
-    """An incomplete night is passed over, as is tonight itself; an older file names no gates."""
-    nights = made_up_history(3).assign(gates="complete data; throughput")
-    nights.loc[nights["night"] == FIRST + pd.Timedelta(days=2), "verdict"] = "incomplete"
-    last = last_night(nights, FIRST + pd.Timedelta(days=5))
-    assert last == LastNight(
+    """Passed over are an incomplete night, tonight, and one that failed without a baseline."""
+    nights = made_up_history(4).assign(gates="complete data; throughput")
+    day = pd.Timedelta(days=1)
+    nights.loc[nights["night"] == FIRST + 2 * day, "verdict"] = "incomplete"
+    nights.loc[nights["night"] == FIRST + 3 * day, ["verdict", "gates"]] = [
+        "differs",
+        "complete data",
+    ]
+    last = LastNight(
         "2026-01-03", frozenset({"complete data", "throughput"}), frozenset({("Model5", "nn")})
     )
-    assert last_night(nights, FIRST) is None
-    before = last_night(nights.assign(gates=None), FIRST + pd.Timedelta(days=1))
+    assert last_night(nights, FIRST + 5 * day, FIRST + 5 * day) == last
+    assert last_night(nights, FIRST, FIRST + 9 * day) == last  # an old run beside tonight's
+    assert last_night(nights, FIRST, FIRST) is None
+    before = last_night(nights.assign(gates=None), FIRST + day, FIRST + day)
     assert before is not None
     assert (before.night, before.gates) == ("2026-01-02", frozenset())
 
@@ -306,5 +390,9 @@ def test_a_lost_baseline_is_noticed_by_the_history(
             capsys.readouterr().out
         )
     assert check(4, "--no-baseline") == 4  # too few seeds for the notebook, and nothing is missed
-    assert check(5) == 4
+    assert check(5) == 3, "a night that was judged by nothing is no example"
     assert check(6, "--baseline", str(tmp_path / "frozen")) == 0
+    (path, *_) = (tmp_path / "history").iterdir()
+    path.write_bytes(path.read_bytes()[:-9])
+    assert check(7, "--baseline", str(tmp_path / "frozen")) == 3
+    assert f"unreadable history: {path}: " in capsys.readouterr().out

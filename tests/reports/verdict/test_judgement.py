@@ -12,8 +12,9 @@ from bench.store.records import ENSEMBLE, EPOCHS_SCHEMA, FAILED, LEARNER, RUNS_S
 from bench.store.store import Contents
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import notebook_squares
+from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding
-from reports.verdict.judgement import Evidence, Judgement, judge, published_facts
+from reports.verdict.judgement import Judgement, judge, published_facts
 from tests.judged_data import made_up_epochs
 from tests.report_data import made_up_record, throughput_rows
 
@@ -136,8 +137,9 @@ def test_the_engine_is_that_of_the_runs() -> None:
     assert judged(Evidence(by_ensemble)).kind == usual | {"engine": ENSEMBLE}
     nothing = replace(contents, runs=contents.runs.iloc[:0], epochs=contents.epochs.iloc[:0])
     assert judged(Evidence(nothing)).kind == {}
-    planted = replace(contents, runs=contents.runs.assign(plant="lr_times_3"))
-    assert judged(Evidence(planted)).kind == usual | {"plant": "lr_times_3"}
+    planted = judged(Evidence(replace(contents, runs=contents.runs.assign(plant="lr_times_3"))))
+    assert planted.kind == usual | {"plant": "lr_times_3"}
+    assert planted.reasons == ("injected fault: 160 runs trained with lr_times_3",)
 
 
 def test_another_engine_is_no_baseline() -> None:
@@ -149,7 +151,8 @@ def test_another_engine_is_no_baseline() -> None:
         "incomplete",
         ("another kind of run: the baseline has engine ensemble, tonight's runs engine learner",),
     )
-    fresh = judged(Evidence(contents, contents, other))
+    worse = night(60, start=500, moved={"Model5": 0.3})
+    fresh = judged(Evidence(worse, night(60), other))
     assert "the confirmation has engine ensemble" in fresh.reasons[0]
     more = night(40, start=100)
     both = replace(

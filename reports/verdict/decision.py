@@ -1,0 +1,103 @@
+"""The one verdict on a night, with its reasons."""
+
+from __future__ import annotations
+
+from hnrnn.variants import VARIANTS
+from reports.runs.completeness import SHORT_RUNS, Problem, ranges
+from reports.verdict import baseline as baselines
+from reports.verdict import throughput as speed
+from reports.verdict.evidence import Evidence
+from reports.verdict.findings import unexpected
+from reports.verdict.notebook import AGREES, DIFFERS, INCONCLUSIVE, Certificate
+
+REGRESSED, INCOMPLETE = "regressed", "incomplete"
+EXIT_CODES = {AGREES: 0, REGRESSED: 1, DIFFERS: 1, INCOMPLETE: 3, INCONCLUSIVE: 4}
+
+
+def decide(
+    evidence: Evidence,
+    problems: list[Problem],
+    notebook: Certificate,
+    comparison: baselines.Comparison | None,
+    changes: list[speed.Change],
+) -> tuple[str, list[str]]:
+    """Return the verdict with its reasons: what cannot be judged, then what failed."""
+    if problems:
+        # A smoke test is no night. It is one that lacks everything where an earlier one is known.
+        known = evidence.baseline is not None or evidence.last is not None
+        smoke = not known and {problem.kind for problem in problems} == {SHORT_RUNS}
+        verdict = INCONCLUSIVE if smoke else INCOMPLETE
+        failed = [] if comparison is None else _failures(evidence, comparison, changes)
+        return verdict, [str(problem) for problem in problems] + failed
+    if comparison is None:
+        return _decide_by_notebook(evidence, notebook)
+    failed = _failures(evidence, comparison, changes)
+    if failed:
+        return REGRESSED, failed
+    if comparison.verdict == baselines.SUSPECTED:
+        return INCONCLUSIVE, [
+            f"{d.variant} {d.backend}: {d.measure} is suspected to be worse, {d.mean:.4f} after "
+            f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}); fresh seeds have to confirm it"
+            for d in comparison.first.worse
+        ]
+    if comparison.verdict == baselines.INCONCLUSIVE:
+        return INCONCLUSIVE, ["too few seeds to reject anything against the baseline"]
+    return AGREES, ["nothing is worse than in the baseline"]
+
+
+def _failures(
+    evidence: Evidence, comparison: baselines.Comparison, changes: list[speed.Change]
+) -> list[str]:
+    """Return what is worse than in the baseline, or other than it must be."""
+    failed = [
+        f"{' '.join(square)}: other weights than in the baseline with seeds {ranges(seeds)}"
+        for square, seeds in comparison.changed.items()
+    ]
+    if comparison.verdict == baselines.REGRESSED and comparison.confirmation:
+        failed += [
+            f"{d.variant} {d.backend}: {d.measure} is worse, {d.mean:.4f} after "
+            f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}), confirmed on fresh seeds"
+            for d in comparison.confirmation.worse
+        ]
+    failed += [
+        f"{c.variant} {c.backend}: {c.phase} at {c.change:.2f} of the baseline's throughput "
+        f"({c.low:.2f} to {c.high:.2f})"
+        for c in changes
+        if c.slower
+    ]
+    if evidence.strict:
+        failed += [
+            f"{d.variant} {d.backend}: {d.measure} is better, {d.mean:.4f} after "
+            f"{d.baseline_mean:.4f} (p {d.better_p:.4f}), and improvements are to fail"
+            for d in comparison.first.better
+        ]
+    return failed
+
+
+def _decide_by_notebook(evidence: Evidence, notebook: Certificate) -> tuple[str, list[str]]:
+    accepted = {finding.variant: finding for finding in evidence.findings}
+    surprises = unexpected(evidence.findings, notebook)
+    if surprises:
+        return DIFFERS, [
+            f"{a.variant}: {a.as_extreme} of {a.seeds} seeds have a table as extreme as the "
+            f"notebook's (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm), and no accepted "
+            "finding says so"
+            if a.variant not in accepted
+            else f"{a.variant}: {a.as_extreme} of {a.seeds} seeds have a table as extreme as the "
+            f"notebook's, where {accepted[a.variant].as_extreme} of "
+            f"{accepted[a.variant].seeds} are accepted"
+            for a in surprises
+        ]
+    few = [a.variant for a in notebook.agreements if a.verdict == INCONCLUSIVE]
+    if few:
+        which = "any of the tables" if len(few) == len(VARIANTS) else f"those of {', '.join(few)}"
+        return INCONCLUSIVE, [
+            f"too few seeds to reject {which}: {notebook.seeds_needed} a model are needed"
+        ]
+    known = [
+        f"{a.variant} (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm)"
+        for a in notebook.agreements
+        if a.verdict == DIFFERS
+    ]
+    but = f", but for what is accepted: {', '.join(known)}" if known else ""
+    return AGREES, [f"the notebook's tables are like those of our seeds{but}"]

@@ -1,0 +1,30 @@
+"""What a night is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench.store.store import Contents
+from reports.verdict.findings import Finding
+from reports.verdict.gates import LastNight
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a night is judged by."""
+
+    night: Contents
+    baseline: Contents | None = None
+    confirmation: Contents | None = None
+    confirmation_folder: str = "results/confirmation"
+    """Where ``confirmation`` was read, or is to be."""
+    findings: tuple[Finding, ...] = ()
+    strict: bool = False
+    """Whether an improvement fails a night too."""
+    last: LastNight | None = None
+    """The night before, where a history knows one: what ran then must run tonight."""
+    why_no_last: str = "no history was given"
+    """Why there is none."""
+    unreadable_history: Mapping[str, str] = field(default_factory=dict)
+    """The files of the history that cannot be read, with the reason."""
