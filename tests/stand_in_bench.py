@@ -10,7 +10,9 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ from bench.store.records import EPOCHS_SCHEMA, OK, RUNS_SCHEMA, Outcome, Run, re
 from bench.store.store import THROUGHPUT, Contents, Store
 from hnrnn.published import MEASURES, tables
 from hnrnn.variants import VARIANTS
-from tests.report_data import ENVIRONMENT, PROVENANCE, START, throughput_rows
+from tests.report_data import ENVIRONMENT, PROVENANCE, throughput_rows
 
 FAULT = Path("fault.json")
 
@@ -34,7 +36,8 @@ def train(runs: list[Run], results: str) -> None:
     """Store runs like the notebook's but for a draw each; ``Model2``'s is a rare one."""
     fault = json.loads(FAULT.read_text()) if FAULT.exists() else {}
     published = {str(name): rows for name, rows in tables().groupby("model")}
-    outcome = Outcome(OK, "ATen", START, START, 1.0, train_seconds=1.0, valid_seconds=1.0)
+    now = datetime.now(UTC)
+    outcome = Outcome(OK, "ATen", now, now, 1.0, train_seconds=1.0, valid_seconds=1.0)
     rows, epochs = [], []
     for run in runs:
         by = fault.get(run.variant, 0.0)
@@ -63,8 +66,10 @@ def time_backends(results: str) -> None:
     """Store a measurement."""
     store = Store(results)
     store.prepare([THROUGHPUT])
+    now = datetime.now(UTC)
+    shared: dict[str, Any] = {"measurement_id": f"{now:%Y%m%dT%H%M%S%f}", "started_at": now}
     frames = [
-        throughput_rows({"nn": 1.0, "cell": 1.1, "custom": 1.2}, variant=name)
+        throughput_rows({"nn": 1.0, "cell": 1.1, "custom": 1.2}, variant=name, **shared)
         for name in VARIANTS
         if name > "Model3"
     ]
@@ -73,7 +78,7 @@ def time_backends(results: str) -> None:
     table = pa.Table.from_pylist(table.to_pylist(), schema=table.schema)
     from bench.store.records import THROUGHPUT_SCHEMA
 
-    write_file(store.path(THROUGHPUT, "m"), table.cast(THROUGHPUT_SCHEMA))
+    write_file(store.path(THROUGHPUT, shared["measurement_id"]), table.cast(THROUGHPUT_SCHEMA))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

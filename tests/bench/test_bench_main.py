@@ -219,7 +219,7 @@ def test_plant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command) == 0
     error = capsys.readouterr().err
     assert error.startswith(
-        "passed over: state_reset cannot be planted: Model0 keeps no hidden state\n1 runs: 0 stored"
+        "passed over: state_reset cannot be planted: Model0 keeps no hidden state\n1 run: 0 stored"
     )
     assert "Model4 nn seed 0 with state_reset" in error
     runs = Store(results).read().runs.sort_values("plant", na_position="first")
@@ -228,7 +228,7 @@ def test_plant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert runs["plant"].iloc[1] == "state_reset"
     assert runs["weights_sha256"].nunique() == 2
     assert main(command) == 0
-    assert "1 runs: 1 stored already" in capsys.readouterr().err
+    assert "1 run: 1 stored already" in capsys.readouterr().err
 
 
 def test_threads_of_a_plant_are_part_of_its_id(

@@ -16,6 +16,7 @@ import pytest
 from bench.__main__ import main as bench
 from bench.errors import StoreError
 from bench.store.store import EPOCHS, RUNS, THROUGHPUT, UNREADABLE, Contents, Store
+from hnrnn.program import UNWRITTEN
 from reports.__main__ import main as reports
 from tests.victims import make_template, measurement, sample
 
@@ -231,7 +232,7 @@ def test_read_only_disk(
     assert error.count("\n") == 1
     assert f"cannot write to results folder {results} (Read-only file system): name one" in error
     for name in ("render", "check"):
-        assert reports([name, "--results", str(results)]) == 2
+        assert reports([name, "--results", str(results)]) == UNWRITTEN
         error = capsys.readouterr().err
         assert error.count("\n") == 1
         assert "(Read-only file system): name a folder that you may write to" in error

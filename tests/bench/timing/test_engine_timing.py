@@ -135,7 +135,7 @@ def test_kept_before_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert main(command) == 0
     assert printed == [(6, True)]
     path.unlink()
-    monkeypatch.setattr("bench.__main__.write_whole", refuse)
+    monkeypatch.setattr("bench.commands.engine_comparison.write_whole", refuse)
     assert main(command) == 2
     assert printed == [(6, True), (6, False)]
 

@@ -89,7 +89,7 @@ def check_repeatable(body: str, printed: str, github: GitHub) -> None:
     commands = [shlex.split(line) for line in block.splitlines()]
     commit = github.git("rev-parse", "main", cwd=github.origin)
     assert commands[0] == ["git", "switch", "--detach", commit]
-    ran = re.findall(r"^tox (\w+): python -m \w+(?:\.night)? (.*)$", printed, re.MULTILINE)
+    ran = re.findall(r"^tox (\w+): python -m \w+(?:\.ci)? (.*)$", printed, re.MULTILINE)
     trained = dict(reversed(ran))  # the first command of each environment
     for environment, command in (("nightly", "run"), ("throughput", "throughput"), ("night", "")):
         (words,) = [w for w in commands if w[:3] == ["tox", "-e", environment]]

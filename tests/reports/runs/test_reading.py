@@ -26,14 +26,16 @@ def test_unknown_rows_are_set_apart(table: str, column: str, tmp_path: Path) -> 
     getattr(sound, table).loc[[0, 1], column] = "Model9"
     Store(tmp_path).write_contents(sound)
     contents = read(tmp_path)
-    assert contents.unreadable == {f"{table} with {column} Model9": "there is none such (2 rows)"}
+    first = getattr(sound, table).iloc[0, 0]
+    reason = f"there is none such (2 rows, first in {first})"
+    assert contents.unreadable == {f"{table} with {column} Model9": reason}
     gone = 2
     if table == "epochs":  # the whole run goes with them
         gone = int((sound.epochs["run_id"] == sound.epochs["run_id"][0]).sum())
         assert len(contents.runs) == len(sound.runs) - 1
     assert len(getattr(contents, table)) == len(getattr(sound, table)) - gone
     found = [str(problem) for problem in find_problems(contents)]
-    assert f"impossible records: {table} with {column} Model9: there is none such (2 rows)" in found
+    assert f"impossible records: {table} with {column} Model9: {reason}" in found
 
 
 def test_a_night_of_hostile_text_can_agree(tmp_path: Path) -> None:

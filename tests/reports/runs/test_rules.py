@@ -150,7 +150,7 @@ def test_a_run_that_is_there_twice() -> None:
     contents = set_apart(replace(sound(), runs=runs), NOW)
     assert (
         contents.unreadable["runs with a run_id of several rows"]
-        == "no record can have this (2 rows)"
+        == "no record can have this (2 rows, first in Model00)"
     )
     assert len(contents.runs) == len(runs) - 2
 
