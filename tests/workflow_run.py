@@ -128,8 +128,9 @@ class GitHub:
         python = f'if [ "$2" = pip ]; then exit 0; fi\nexec "{sys.executable}" "$@"\n'
         scripts = {"python": f"#!/bin/bash\n{python}"}
         for name in ("tox", "gh"):
-            body = (ROOT / "tests" / f"stand_in_{name}.py").read_text(encoding="utf-8")
-            scripts[name] = f"#!{sys.executable}\n{body}"
+            # By bash: a first line can name no program whose path has a space.
+            path = ROOT / "tests" / f"stand_in_{name}.py"
+            scripts[name] = f'#!/bin/bash\nexec "{sys.executable}" "{path}" "$@"\n'
         for name, text in scripts.items():
             (tools / name).write_text(text, encoding="utf-8")
             (tools / name).chmod(0o755)

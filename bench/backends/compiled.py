@@ -46,6 +46,10 @@ class Compiled(Custom):
         """A CPU needs a C++ compiler, a GPU what Triton needs."""
         if device == "cuda":
             return triton_obstacle()
+        if any(character.isspace() for character in torch.__path__[0]):
+            return (
+                f"cannot compile with a torch that lies in a path with a space: {torch.__path__[0]}"
+            )
         compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
         if shutil.which(compiler):
             return None

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -106,6 +107,11 @@ def _connect(address: str | None) -> None:
     """Connect this process to the cluster, for as long as it lives; once is enough."""
     if ray.is_initialized():
         return
+    if address is None and any(character.isspace() for character in sys.prefix):
+        raise UsageError(
+            f"--engine ray starts no workers from a path with a space ({sys.prefix}): use --engine "
+            "local, or install somewhere else"
+        )
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     options: dict[str, Any]
     if address is None:

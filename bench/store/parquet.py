@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bench.errors import StoreError
 from bench.store.files import is_changed, list_names, read_regular, seal, write_whole
 from bench.store.records import ADDED_COLUMNS, VERSION_KEY
 
@@ -212,3 +213,24 @@ def _migrate(rows: pa.Table, version: int, schema: pa.Schema) -> pa.Table:
                 values = pa.array([value] * len(rows), field.type)
                 rows = rows.add_column(schema.get_field_index(name), field, values)
     return rows
+
+
+def read_folder(folder: Path, schema: pa.Schema) -> tuple[dict[str, pa.Table], dict[str, str]]:
+    """Return the rows of every parquet file by its name, and why the others cannot be read.
+
+    No folder is one without files. Raises StoreError where the folder itself cannot be read.
+    """
+    files: dict[str, pa.Table] = {}
+    unreadable: dict[str, str] = {}
+    try:
+        names = parquet_names(folder)
+    except OSError as error:
+        raise StoreError(
+            f"cannot read folder {folder} ({error.strerror}): name one that you may read"
+        ) from error
+    for name in names:
+        try:
+            files[name] = read_file(folder / name, schema)
+        except UnreadableError as error:
+            unreadable[name] = str(error)
+    return files, unreadable

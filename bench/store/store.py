@@ -25,6 +25,7 @@ from bench.store.parquet import (
     as_table,
     parquet_names,
     read_file,
+    read_folder,
     upgrade_folder,
     write_file,
 )
@@ -135,12 +136,13 @@ class Store:
         """
         done = set()
         for run_id in run_ids:
+            before = _identity(self.path(RUNS, run_id))
             row = self._sound_rows(RUNS, run_id, row_count=1)
             if row is None or row["status"][0].as_py() in (FAILED, SKIPPED):
                 continue
             count = row["epoch_rows"][0].as_py()
             if self._sound_rows(EPOCHS, run_id, row_count=count) is None:
-                self._put_aside(self.path(RUNS, run_id))
+                self._put_aside(self.path(RUNS, run_id), before)
             else:
                 done.add(run_id)
         return done
@@ -148,7 +150,8 @@ class Store:
     def _sound_rows(self, table: str, run_id: str, row_count: int) -> pa.Table | None:
         """Return the rows of a run's file; None where it is missing, or unsound and put aside."""
         path = self.path(table, run_id)
-        if not path.exists():
+        before = _identity(path)
+        if before is None:
             return None
         try:
             rows = read_file(path, SCHEMAS[table])
@@ -157,11 +160,12 @@ class Store:
         except UnreadableError:
             rows = None
         if rows is None or rows["run_id"].to_pylist() != [run_id] * row_count:
-            self._put_aside(path)
+            self._put_aside(path, before)
             return None
         return rows
 
-    def _put_aside(self, path: Path) -> None:
+    def _put_aside(self, path: Path, before: tuple[int, int] | None) -> None:
+        """Quarantine a file, unless another process has replaced it since it was ``before``."""
         aside = self.folder / UNREADABLE
         target = aside / f"{path.parent.name}-{path.name}"
         attempt = 1
@@ -170,7 +174,8 @@ class Store:
             while target.exists():
                 attempt += 1
                 target = aside / f"{path.parent.name}-{path.stem}-{attempt}{path.suffix}"
-            path.replace(target)
+            if _identity(path) == before:
+                path.replace(target)
         except FileNotFoundError:
             pass  # another process has put it aside
         except OSError as error:
@@ -275,22 +280,10 @@ class Store:
         return rows.combine_chunks()  # one of many pieces is slow to filter
 
 
-def read_folder(folder: Path, schema: pa.Schema) -> tuple[dict[str, pa.Table], dict[str, str]]:
-    """Return the rows of every parquet file by its name, and why the others cannot be read.
-
-    No folder is one without files. Raises StoreError where the folder itself cannot be read.
-    """
-    files: dict[str, pa.Table] = {}
-    unreadable: dict[str, str] = {}
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another that is put in its place; None where there is none."""
     try:
-        names = parquet_names(folder)
-    except OSError as error:
-        raise StoreError(
-            f"cannot read folder {folder} ({error.strerror}): name one that you may read"
-        ) from error
-    for name in names:
-        try:
-            files[name] = read_file(folder / name, schema)
-        except UnreadableError as error:
-            unreadable[name] = str(error)
-    return files, unreadable
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

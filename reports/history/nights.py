@@ -20,9 +20,8 @@ import pyarrow as pa
 
 from bench.errors import StoreError
 from bench.store.files import remove_leftovers
-from bench.store.parquet import as_table, write_file
+from bench.store.parquet import as_table, read_folder, write_file
 from bench.store.records import VERSION_KEY
-from bench.store.store import read_folder
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import Square, ranges
 from reports.runs.ratios import latest, ratios

@@ -99,7 +99,9 @@ def test_a_pipe_that_does_not_block() -> None:
 def test_every_text_can_be_encoded(environment: dict[str, str], shown: str) -> None:
     """What the terminal's encoding lacks, and a name that is no UTF-8, is shown as its escape."""
     command = [sys.executable, "-c", PROGRAM, "shows"]
-    output = subprocess.check_output(command, env=os.environ | environment)
+    own = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+    own["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
+    output = subprocess.check_output(command, env=own | environment)
     encoding = "latin-1" if "latin" in str(environment) else "utf-8"
     assert output.decode(encoding).strip() == shown
 

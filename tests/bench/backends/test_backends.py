@@ -376,6 +376,14 @@ def test_compiled_ignores_the_callers_stance() -> None:
     assert outcome.weights_sha256 != execute(small_run("Model1")).outcome.weights_sha256
 
 
+def test_compiled_in_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inductor splits paths at spaces: that is a reason, and no failure later."""
+    monkeypatch.setattr(torch, "__path__", ["/a b/torch"])
+    assert Compiled().obstacle("cpu") == (
+        "cannot compile with a torch that lies in a path with a space: /a b/torch"
+    )
+
+
 def test_compiled_ignores_the_callers_inductor() -> None:
     """What decides a program's bits is as torch has it, whatever the environment says."""
     config = torch._inductor.config

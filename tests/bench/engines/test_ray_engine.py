@@ -31,6 +31,9 @@ from bench.store.store import Store
 from tests.nights import Night, are_gone, processes_below, wait_for
 from tests.trainers import NeverReady, TracedTrainer
 
+if any(character.isspace() for character in sys.prefix):
+    pytest.skip("Ray starts no workers from a path with a space", allow_module_level=True)
+
 MEASURED = ["train_seconds", "valid_seconds"]
 
 
@@ -43,6 +46,14 @@ def cluster() -> Iterator[Cluster]:
     yield cluster
     ray.shutdown()
     cluster.shutdown()
+
+
+def test_no_workers_from_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray would wait for ever for workers that it cannot start: it is refused at once."""
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr("sys.prefix", "/a b/venv")
+    with pytest.raises(UsageError, match=r"path with a space \(/a b/venv\): use --engine local"):
+        engine.survey("cpu", None)
 
 
 def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
