@@ -264,6 +264,7 @@ def test_no_cudnn_is_restored_after_an_exception() -> None:
 
 def test_obstacles(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot run says what it needs."""
+    monkeypatch.setattr(torch, "__path__", ["/somewhere/torch"])
     for name in ("nn_no_cudnn", "graphed", "graphed_loop"):
         assert "needs a GPU" in str(IMPLEMENTATIONS[name].obstacle("cpu"))
         assert IMPLEMENTATIONS[name].obstacle("cuda") is None
