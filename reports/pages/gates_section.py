@@ -16,9 +16,13 @@ def gates_table(judgement: Judgement) -> str:
 
 def gates_line(judgement: Judgement) -> str:
     """Say in a paragraph which gates passed, failed, and did not run, each reason once."""
-    named: dict[str, list[str]] = {}
+    by_state: dict[str, dict[str, list[str]]] = {}
     for gate in judgement.gates:
         why = f" ({escape(gate.reason)})" if gate.state == NOT_RUN else ""
-        named.setdefault(f"{gate.state}{why}", []).append(gate.name)
-    parts = [f"{state}: {', '.join(names)}" for state, names in named.items()]
-    return f"Gates {'; '.join(parts)}."
+        by_state.setdefault(gate.state, {}).setdefault(why, []).append(gate.name)
+    sentences = [
+        f"{state[0].upper()}{state[1:]}: "
+        + "; ".join(f"{', '.join(names)}{why}" for why, names in reasons.items())
+        for state, reasons in by_state.items()
+    ]
+    return f"**Gates.** {'. '.join(sentences)}."

@@ -84,7 +84,9 @@ def test_first_screen(tmp_path: Path, records: list[Record]) -> None:
     report = render(tmp_path, records)
     verdict, gates, opening = report.split("\n\n")[1:4]
     assert verdict.startswith("**Inconclusive.** Too few seeds to reject any of the tables")
-    assert gates.startswith("Gates passed: complete data; not run (it needs 159 seeds per model)")
+    assert gates.startswith(
+        "**Gates.** Passed: complete data. Not run: notebook's tables (it needs"
+    )
     assert opening.startswith("40 runs: 8 of the notebook's 8 models, 5 seeds each.")
     out = int(re.search(r"held against, (\d+) lie outside", opening).group(1))  # type: ignore[union-attr]
     epochs = pd.read_parquet(tmp_path / "epochs")

@@ -139,12 +139,13 @@ def test_markdown(suspected: Judgement, broken: Judgement) -> None:
 def test_gates_in_words(suspected: Judgement) -> None:
     """Every gate is named, by what it came to; what did not run says why."""
     assert gates_line(suspected) == (
-        "Gates passed: complete data; not run (the baseline decides; the tables are shown below): "
-        "notebook&#39;s tables; not run (no seed of the baseline was trained tonight): equal "
-        "weights; failed: accuracy and loss; not run (there are no sound runs of fresh seeds): "
-        "confirmation; not run (the baseline was not timed): throughput; not run (no history was "
-        "given): last night's gates."
-    ).replace("&#39;", "'")
+        "**Gates.** Passed: complete data. "
+        "Not run: notebook's tables (the baseline decides; the tables are shown below); equal "
+        "weights (no seed of the baseline was trained tonight); confirmation (there are no sound "
+        "runs of fresh seeds); throughput (the baseline was not timed); last night's gates (no "
+        "history was given). "
+        "Failed: accuracy and loss."
+    )
     assert "| throughput | not run | the baseline was not timed |" in as_markdown(suspected)
 
 
