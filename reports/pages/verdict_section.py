@@ -11,8 +11,7 @@ from reports.pages.gates_section import gates_table
 from reports.pages.tables import NO_VALUE, escape, number, table
 from reports.statistics.ranks import clopper_pearson
 from reports.verdict import baseline as baselines
-from reports.verdict import confirmation
-from reports.verdict import throughput as speed
+from reports.verdict import confirmation, throughput
 from reports.verdict.findings import Finding
 from reports.verdict.judgement import Judgement
 from reports.verdict.notebook import DIFFERS, Agreement, Certificate
@@ -158,7 +157,7 @@ def _square(difference: baselines.Difference) -> str:
     return escape(" ".join(difference.square))
 
 
-def _changes(changes: Sequence[speed.Change]) -> str:
+def _changes(changes: Sequence[throughput.Change]) -> str:
     notable = sorted(changes, key=lambda c: c.change)
     shown = [c for c in notable if c.slower or c.faster] or notable[:3]
     rows = [
@@ -169,8 +168,8 @@ def _changes(changes: Sequence[speed.Change]) -> str:
     slower = sum(c.slower for c in changes)
     text = (
         f"{counted(len(changes), 'ratio')} to the reference backend beside the baseline's: "
-        f"{slower or 'none'} slower by more than {speed.MINIMUM_EFFECT:.0%}, the least effect that "
-        "is judged."
+        f"{slower or 'none'} slower by more than {throughput.MINIMUM_EFFECT:.0%}, the least "
+        "effect that is judged."
     )
     header = ["model", "backend", "phase", "baseline", "tonight", "change"]
     return "\n\n".join(["### Throughput against the baseline", text, table(header, rows, left=3)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import SHORT_RUNS, Problem, ranges
 from reports.verdict import baseline as baselines
-from reports.verdict import throughput as speed
+from reports.verdict import throughput
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import unexpected
 from reports.verdict.notebook import AGREES, DIFFERS, INCONCLUSIVE, Certificate
@@ -19,7 +19,7 @@ def decide(
     problems: list[Problem],
     notebook: Certificate,
     comparison: baselines.Comparison | None,
-    changes: list[speed.Change],
+    changes: list[throughput.Change],
 ) -> tuple[str, list[str]]:
     """Return the verdict with its reasons: what cannot be judged, then what failed."""
     if problems:
@@ -46,7 +46,7 @@ def decide(
 
 
 def _failures(
-    evidence: Evidence, comparison: baselines.Comparison, changes: list[speed.Change]
+    evidence: Evidence, comparison: baselines.Comparison, changes: list[throughput.Change]
 ) -> list[str]:
     """Return what is worse than in the baseline, or other than it must be."""
     failed = [

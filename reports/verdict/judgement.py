@@ -30,8 +30,7 @@ from reports.runs.selection import (
     select,
 )
 from reports.verdict import baseline as baselines
-from reports.verdict import gates
-from reports.verdict import throughput as speed
+from reports.verdict import gates, throughput
 from reports.verdict.confirmation import find_unlike, fresh_seeds
 from reports.verdict.decision import EXIT_CODES, decide
 from reports.verdict.evidence import Evidence
@@ -70,7 +69,7 @@ class Judgement:
     calibration: Calibration | None
     """How often this judgement errs, as measured; None where that is not installed."""
     comparison: baselines.Comparison | None
-    changes: tuple[speed.Change, ...]
+    changes: tuple[throughput.Change, ...]
     squares: tuple[Square, ...]
     """Every square that has runs of the judged kind tonight."""
     run_seconds: Mapping[Square, float]
@@ -151,7 +150,7 @@ class _Held:
     """A night held against a baseline, with what kept it from being held."""
 
     comparison: baselines.Comparison | None = None
-    changes: list[speed.Change] = field(default_factory=list)
+    changes: list[throughput.Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     why_none_held: str = gates.NO_BASELINE
@@ -177,15 +176,15 @@ def _hold(evidence: Evidence, night: Selection, before: Selection) -> _Held:
     ]
     if len(night.grid) and before.grid["started_at"].min() > night.grid["started_at"].max():
         held.notes.append("The baseline is newer than this night.")
-    held.changes = speed.changes(night.throughput, before.throughput)
+    held.changes = throughput.changes(night.throughput, before.throughput)
     trained_on = night.runs["device_name"].unique()
-    untimed = speed.not_measured(night.throughput, before.throughput, trained_on)
+    untimed = throughput.not_measured(night.throughput, before.throughput, trained_on)
     held.problems += [
         Problem("missing timing", f"{' '.join(square)} has no {', '.join(phases)}", square)
         for square, phases in untimed.items()
     ]
     held.why_none_held = baselines.why_none_held(night.grid, before.grid)
-    held.why_not_timed = speed.why_not_compared(night.throughput, before.throughput)
+    held.why_not_timed = throughput.why_not_compared(night.throughput, before.throughput)
     return held
 
 

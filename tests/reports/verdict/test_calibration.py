@@ -10,7 +10,7 @@ import pytest
 
 from bench.store.store import Contents, Store
 from reports.__main__ import main
-from reports.verdict import calibration as proof
+from reports.verdict import calibration
 from reports.verdict.calibration import detect_faults, null_nights
 from reports.verdict.rates import Rate, false_alarms, published_calibration, rates_by_fault
 from tests.reports.verdict.test_judgement import night
@@ -49,12 +49,12 @@ def test_confirmation_is_of_other_seeds(pool: Contents, monkeypatch: pytest.Monk
     """A night, its confirmation and the baseline share no seed."""
     seen: list[set[int]] = []
 
-    def watch(night: Contents, fresh: Contents, baseline: Contents) -> proof.Outcome:
+    def watch(night: Contents, fresh: Contents, baseline: Contents) -> calibration.Outcome:
         runs = [night.runs, fresh.runs, baseline.runs]
         seen.extend(set(each["seed"]) for each in runs)
-        return proof.Outcome(0, 0)
+        return calibration.Outcome(0, 0)
 
-    monkeypatch.setattr(proof, "judge_twice", watch)
+    monkeypatch.setattr(calibration, "judge_twice", watch)
     null_nights(pool, baselines=1, nights=1, baseline_seeds=9, night_seeds=7)
     detect_faults(pool, planted(pool, 0.0), baseline_seeds=9, night_seeds=[6], nights=1)
     for start in (0, 3):
@@ -93,14 +93,14 @@ def test_the_same_as_check(moved: float, tmp_path: Path) -> None:
     baseline = night(30)
     tonight = night(20, start=100, moved={"Model5": moved})
     fresh = night(20, start=200, moved={"Model5": moved})
-    outcome = proof.judge_twice(tonight, fresh, baseline)
+    outcome = calibration.judge_twice(tonight, fresh, baseline)
     folders = [tmp_path / name for name in ("tonight", "fresh", "baseline")]
     for folder, contents in zip(folders, (tonight, fresh, baseline), strict=True):
         Store(folder).write_contents(contents)
     check = ["check", "--results", str(folders[0]), "--baseline", str(folders[2])]
     assert outcome.first == main(check)
     assert outcome.last == main([*check, "--confirmation", str(folders[1])])
-    assert outcome == (proof.Outcome(4, 1) if moved else proof.Outcome(0, 0))
+    assert outcome == (calibration.Outcome(4, 1) if moved else calibration.Outcome(0, 0))
 
 
 def test_too_few_planted_seeds(pool: Contents) -> None:
@@ -112,11 +112,11 @@ def test_too_few_planted_seeds(pool: Contents) -> None:
 def test_whole_seeds(pool: Contents) -> None:
     """Nights are drawn from seeds that every variant has; more of one variant are left out."""
     runs = pool.runs[~((pool.runs["variant"] == "Model3") & (pool.runs["seed"] == 4))]
-    whole = proof.whole_seeds(replace(pool, runs=runs))
+    whole = calibration.whole_seeds(replace(pool, runs=runs))
     assert sorted(set(whole.runs["seed"])) == [seed for seed in range(30) if seed != 4]
     assert set(whole.epochs["run_id"]) == set(whole.runs["run_id"])
     with pytest.raises(ValueError, match="no seed has runs of all 8 variants"):
-        proof.whole_seeds(replace(pool, runs=pool.runs[pool.runs["variant"] == "Model3"]))
+        calibration.whole_seeds(replace(pool, runs=pool.runs[pool.runs["variant"] == "Model3"]))
 
 
 def test_rates() -> None:
