@@ -219,10 +219,11 @@ class Store:
                 f"{self.folder} holds no runs folder: name a folder that `python -m bench run` made"
             )
         unreadable: dict[str, str] = {}
+        tables = {table: self._read_table(table, unreadable) for table in SCHEMAS}
+        # Last: a file that another process quarantines meanwhile is seen in one place or the other.
         for name in list_names(self.folder / UNREADABLE):
             if name.endswith(".parquet"):
                 unreadable[f"{UNREADABLE}/{name}"] = "put aside: delete it when you have seen it"
-        tables = {table: self._read_table(table, unreadable) for table in SCHEMAS}
         tables[RUNS], tables[EPOCHS], cut = pair(tables[RUNS], tables[EPOCHS])
         for run_id in cut:
             unreadable.setdefault(f"{EPOCHS}/{run_id}.parquet", "missing or cut short")

@@ -185,3 +185,23 @@ def test_folder_in_the_place_of_a_file(store: Store) -> None:
     assert list(contents.unreadable) == [f"{RUNS}/folder.parquet", f"{RUNS}/nowhere.parquet"]
     assert len(contents.runs) == 1
     assert SKIPPED in set(contents.throughput["status"])
+
+
+@pytest.mark.parametrize("moment", [RUNS, EPOCHS, THROUGHPUT])
+def test_quarantined_while_it_is_read(
+    store: Store, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that another process quarantines between two tables is not missed: it is named."""
+    path = path_of(store, EPOCHS)
+    path.write_bytes(path.read_bytes()[:-1])
+    read_table = Store._read_table
+
+    def quarantined_first(self: Store, table: str, unreadable: dict[str, str]) -> pa.Table:
+        if table == moment:
+            assert Store(self.folder).finished([RECORD.run_id]) == set()
+        return read_table(self, table, unreadable)
+
+    monkeypatch.setattr(Store, "_read_table", quarantined_first)
+    contents = store.read()
+    assert len(contents.runs) == 0
+    assert f"{UNREADABLE}/epochs-{RECORD.run_id}.parquet" in contents.unreadable
