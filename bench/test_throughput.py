@@ -29,7 +29,7 @@ STEPS = 10
 """Steps between two synchronisations."""
 ROUNDS = 20
 
-SQUARES = [
+CONFIGURATIONS = [
     (variant.name, backend)
     for variant in VARIANTS.values()
     for backend in BACKENDS
@@ -37,13 +37,13 @@ SQUARES = [
 ]
 
 
-@pytest.fixture(scope="module", params=SQUARES, ids="-".join)
+@pytest.fixture(scope="module", params=CONFIGURATIONS, ids="-".join)
 def session(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """Return a square that has passed the parity gate; skip what cannot run here."""
+    """Return a configuration that has passed the parity gate; skip what cannot run here."""
     variant, backend = request.param
-    obstacle = IMPLEMENTATIONS[backend].obstacle(DEVICE)
-    if obstacle:
-        pytest.skip(f"{backend} {obstacle}")
+    reason = IMPLEMENTATIONS[backend].unavailable(DEVICE)
+    if reason:
+        pytest.skip(f"{backend} {reason}")
     with reproducible_settings():
         parity = check(VARIANTS[variant], backend, DEVICE)
         assert parity.passed, "; ".join(parity.failures)

@@ -1,8 +1,9 @@
-"""Every square of the grid trained for an epoch, in some order, in one process.
+"""Every configuration of the grid trained for an epoch, in some order, in one process.
 
-``python -m tests.determinism DEVICE`` does so for all squares that can run on ``cpu`` or ``cuda``:
-in two processes at once, in opposite orders, and in a third alone; it prints what differs, and
-exits with 1 if anything does. The compiled ones take minutes where nothing is compiled yet.
+``python -m tests.determinism DEVICE`` does so for all configurations that can run on ``cpu`` or
+``cuda``: in two processes at once, in opposite orders, and in a third alone; it prints what
+differs, and exits with 1 if anything does. The compiled ones take minutes where nothing is compiled
+yet.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ from hnrnn.variants import VARIANTS
 SEED = 3
 
 
-def squares(device: str) -> list[str]:
-    """Return the squares that can run on a device, as ``Model5 nn``."""
+def configurations(device: str) -> list[str]:
+    """Return the configurations that can run on a device, as ``Model5 nn``."""
     return [
         f"{variant.name} {backend.name}"
         for backend in BACKENDS.values()
         for variant in VARIANTS.values()
-        if backend.executes(variant) and not IMPLEMENTATIONS[backend.name].obstacle(device)
+        if backend.executes(variant) and not IMPLEMENTATIONS[backend.name].unavailable(device)
     ]
 
 
 def train_all(names: Sequence[str], device: str) -> dict[str, str]:
-    """Train squares one after the other; return what has to be equal to the bit, by square.
+    """Train configurations in turn; return what has to be bit-identical, by configuration.
 
     Whatever a run should not depend on is another before each: the states of all generators, and
     the number of threads.
@@ -59,7 +60,7 @@ def train_all(names: Sequence[str], device: str) -> dict[str, str]:
 
 
 def start(names: Sequence[str], device: str) -> subprocess.Popen[str]:
-    """Start a process of its own that trains squares and prints the results."""
+    """Start a process of its own that trains configurations and prints the results."""
     # Sets of words have another order in each process.
     environment = os.environ | {"PYTHONHASHSEED": "random"}
     command = [sys.executable, "-m", "tests.determinism", device, *names]
@@ -75,7 +76,7 @@ def train_beside(names: Sequence[str], device: str) -> list[dict[str, str]]:
 
 
 def differences(results: Sequence[dict[str, str]]) -> list[str]:
-    """Return the squares whose results are not the same to the bit wherever there are any."""
+    """Return the configurations whose results are not bit-identical everywhere."""
     names = dict.fromkeys(name for result in results for name in result)
     return [name for name in names if len({r[name] for r in results if name in r}) > 1]
 
@@ -85,9 +86,9 @@ if __name__ == "__main__":
     if names:
         print(json.dumps(train_all(names, device)))
     else:
-        names = squares(device)
+        names = configurations(device)
         shuffled = random.Random(0).sample(names, len(names))  # noqa: S311  # no secret
         results = [*train_beside(names, device), train_all(shuffled, device)]
         different = differences(results)
-        print(f"{len(names)} squares in 3 processes; different: {different or 'none'}")
+        print(f"{len(names)} configurations in 3 processes; different: {different or 'none'}")
         sys.exit(bool(different))

@@ -68,13 +68,13 @@ def made_up_history(
 
 
 def made_up_baseline(
-    seeds: int, backends: tuple[str, ...] = ("nn",), luck: float = 0.0
+    seeds: int, backends: tuple[str, ...] = ("nn",), seed_variance: float = 0.0
 ) -> pd.DataFrame:
-    """Return a baseline's moments from the day before; its mean accuracy is lucky by ``luck``."""
+    """Return a baseline's moments from the day before; ``seed_variance`` shifts its accuracy."""
     night = made_up_history(1, backends=backends, seeds=seeds).assign(
         night=FIRST - pd.Timedelta(days=1),
         seed_ranges="baseline",
-        accuracy_mean=ACCURACY + luck * ACCURACY_SD / np.sqrt(seeds),
+        accuracy_mean=ACCURACY + seed_variance * ACCURACY_SD / np.sqrt(seeds),
         accuracy_sd=ACCURACY_SD,
         valid_loss_mean=LOSS,
         valid_loss_sd=LOSS_SD,

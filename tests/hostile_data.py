@@ -1,4 +1,4 @@
-"""Text that tries to be more than text, planted wherever a store or a history has any."""
+"""Text that tries to be more than text, hostile wherever a store or a history has any."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from reports.runs.rules import KNOWN
 from tests.history_data import made_up_history
 from tests.report_data import made_up_record, throughput_rows
 
-RUN = "document.title='planted'"
+RUN = "document.title='hostile'"
 VALUES = {
     "script": f"<script>{RUN};alert(1)</script>",
     "image": f'"><img src=x onerror="{RUN}">',
     "event": f"<svg/onload={RUN}> <a href='javascript:{RUN}'>x</a> <!-- &lt;b&gt;",
     "pipe": "a|b \\| c \\\\| d | --- |",
     "backticks": "`x` ``y`` ``` z",
-    "lines": "one\n\n# planted heading\n\n- item\n\n```\n| a | b |\n| - | - |\n\r\x85\u2028two",
-    "link": f"[x](javascript:{RUN}) [y]: https://planted.invalid ![z](planted.png)",
-    "address": "https://planted.invalid/x www.planted.invalid <https://planted.invalid> a@b.de",
-    "mention": "@planted, planted/planted#1 and #1 **b** _c_ ~~d~~ :tada:",
-    "shell": "${{ github.token }} $(touch planted) `touch planted`; touch planted' \"",
+    "lines": "one\n\n# hostile heading\n\n- item\n\n```\n| a | b |\n| - | - |\n\r\x85\u2028two",
+    "link": f"[x](javascript:{RUN}) [y]: https://hostile.invalid ![z](hostile.png)",
+    "address": "https://hostile.invalid/x www.hostile.invalid <https://hostile.invalid> a@b.de",
+    "mention": "@hostile, hostile/hostile#1 and #1 **b** _c_ ~~d~~ :tada:",
+    "shell": "${{ github.token }} $(touch hostile) `touch hostile`; touch hostile' \"",
     "terminal": "\x1b[31mred\x1b]0;title\x07\x9b2J\b\u202etxt.exe\u200b",
-    "command": "::error::planted\n::add-mask::y\r  ::stop-commands::z ##[add-mask]y",
+    "command": "::error::hostile\n::add-mask::y\r  ::stop-commands::z ##[add-mask]y",
     "no_xml": "\x00\x01\x0b\ufffe\uffff]]>&amp;\ue000",
     "formula": "$\\frac{1$ $x_{$ \\",
     "option": "--data=/etc/passwd -rf 1. x",
     "long": "ab <b> " * 20_000,
 }
-"""Each is planted in every text column of every table."""
+"""Each is hostile in every text column of every table."""
 SEEDS = 3
 NO_UTF_8 = b"\xff\xfe.parquet"
 
@@ -64,27 +64,27 @@ def values_from(first: int) -> Iterator[str]:
     return (values[number % len(values)] for number in count(first))
 
 
-def plant(rows: pd.DataFrame, columns: list[str], values: Iterator[str]) -> pd.DataFrame:
+def injected_fault(rows: pd.DataFrame, columns: list[str], values: Iterator[str]) -> pd.DataFrame:
     """Return the rows with the next value in each column, in all rows.
 
     A column that may not hold any text has it in one row, another one for each: those are set
     apart.
     """
-    planted = rows.copy()
+    hostile = rows.copy()
     for number, (column, value) in enumerate(zip(columns, values, strict=False)):
         if column in KNOWN:
-            planted.loc[number, column] = value
+            hostile.loc[number, column] = value
         elif column in IDENTITIES:
-            planted[column] = [f"{text}{value}" for text in rows[column].astype(str)]
+            hostile[column] = [f"{text}{value}" for text in rows[column].astype(str)]
         else:
-            planted[column] = value
-    return planted
+            hostile[column] = value
+    return hostile
 
 
 def sound_contents(seeds: int = SEEDS) -> Contents:
     """Return a night of every variant, with a failed run and a measurement."""
     store = [made_up_record(name, seed) for name in VARIANTS for seed in range(seeds)]
-    failed = made_up_record("Model0", seeds, status=FAILED, error="RuntimeError: planted")
+    failed = made_up_record("Model0", seeds, status=FAILED, error="RuntimeError: hostile")
     runs = pa.Table.from_pylist([r.run_row() for r in [*store, failed]], schema=RUNS_SCHEMA)
     epochs = [row for record in store for row in record.epoch_rows()]
     frame = pa.Table.from_pylist(epochs, schema=SCHEMAS[EPOCHS]).to_pandas()
@@ -100,7 +100,7 @@ def hostile_store(folder: Path, first: int) -> Store:
     sound = sound_contents()
     names = {table: PLACES[table] for table in (RUNS, EPOCHS, THROUGHPUT)}
     tables = {
-        table: plant(getattr(sound, table), columns, values_from(first))
+        table: injected_fault(getattr(sound, table), columns, values_from(first))
         for table, columns in names.items()
     }
     store = Store(folder)
@@ -128,13 +128,13 @@ def hostile_history(folder: Path, first: int) -> None:
     folder.mkdir(parents=True)
     columns = PLACES["history"]
     for night, rows in made_up_history(3).groupby("night"):
-        planted = rows.copy()
+        hostile = rows.copy()
         for column, value in zip(columns, values_from(first), strict=False):
             if column in KNOWN:
-                planted = pd.concat([planted, rows.assign(**{column: value})])
+                hostile = pd.concat([hostile, rows.assign(**{column: value})])
             else:
-                planted[column] = value
-        table = pa.Table.from_pandas(planted, schema=history.SCHEMA, preserve_index=False)
+                hostile[column] = value
+        table = pa.Table.from_pandas(hostile, schema=history.SCHEMA, preserve_index=False)
         table = table.replace_schema_metadata(history.SCHEMA.metadata)
         write_file(folder / f"{night:%Y%m%d}.parquet", table)
     name = file_name(next(values_from(first)))

@@ -38,14 +38,15 @@ def made_up_grid(
 ) -> pd.DataFrame:
     """Return final values of every variant on its own backend, a row a run.
 
-    The draws are those of the seed; ``moved`` lowers a square's accuracy and raises its loss.
+    The draws are those of the seed; ``moved`` lowers a configuration's accuracy and raises its
+    loss.
     """
     rows = []
     for seed in range(start, start + seeds):
         generator = np.random.default_rng(seed)
         for variant in VARIANTS.values():
-            square = (variant.name, variant.backend)
-            by = (moved or {}).get(square, 0.0)
+            configuration = (variant.name, variant.backend)
+            by = (moved or {}).get(configuration, 0.0)
             accuracy, loss = generator.standard_normal(2) * [0.03, 0.2] + [0.7 - by, 1.5 + by]
             rows.append(
                 {
@@ -55,7 +56,7 @@ def made_up_grid(
                     "seed": seed,
                     "engine": LEARNER,
                     "device": "cpu",
-                    "weights_sha256": f"{square}{seed}{by}",
+                    "weights_sha256": f"{configuration}{seed}{by}",
                     "accuracy": accuracy,
                     "valid_loss": loss,
                 }

@@ -56,12 +56,22 @@ def made_up_record(
     status: str = OK,
     error: str | None = None,
     dtype: str = "float32",
-    plant: str | None = None,
+    injected_fault: str | None = None,
     engine: str = LEARNER,
 ) -> Record:
     """Return a record whose values are the notebook's, each moved by a seed's own small amount."""
     count = VARIANTS[variant].epochs if epochs is None else epochs
-    run = Run(variant, VARIANTS[variant].backend, seed, dtype, "ones", "cpu", count, plant, engine)
+    run = Run(
+        variant,
+        VARIANTS[variant].backend,
+        seed,
+        dtype,
+        "ones",
+        "cpu",
+        count,
+        injected_fault,
+        engine,
+    )
     identity = run_id(run, environment)
     generator = np.random.default_rng(seed)
     published = tables().query("model == @variant").head(count)
@@ -108,14 +118,15 @@ def throughput_rows(
 ) -> pd.DataFrame:
     """Return a measurement in which every step takes so many milliseconds, by backend.
 
-    ``nn`` has its twin, ``graphed`` is skipped, and every round is slower than the one before.
+    ``nn`` has its A/A control, ``graphed`` is skipped, and every round is slower than the one
+    before.
     """
     environment = replace(ENVIRONMENT, device_name=device_name)
     samples: list[tuple[Timed, Sample | None]] = []
     for backend, step in milliseconds.items():
-        for twin in (False, True) if backend == "nn" else (False,):
+        for aa_control in (False, True) if backend == "nn" else (False,):
             timed = Timed(
-                variant, backend, twin, "float32", device, OK, None, "ATen",
+                variant, backend, aa_control, "float32", device, OK, None, "ATen",
                 parity_float64=1e-15, parity_float32=2e-6,
             )  # fmt: skip
             for phase in ("train_step", "forward", "validation"):
@@ -131,7 +142,7 @@ def throughput_rows(
                     for number in range(rounds)
                 ]
     skipped = Timed(
-        variant, "graphed", twin=False, dtype="float32", device=device, status=SKIPPED,
+        variant, "graphed", aa_control=False, dtype="float32", device=device, status=SKIPPED,
         error="graphed needs a GPU: a CPU has no CUDA graphs", kernel=None,
     )  # fmt: skip
     samples.append((skipped, None))

@@ -105,9 +105,9 @@ class FaultyTrainer(Trainer):
     """Of the first worker, the second, ...; those that follow have the last."""
     trained_in: Environment = ENVIRONMENT
 
-    def read_environment(self, device: str, plant: str | None) -> Environment:
+    def read_environment(self, device: str, injected_fault: str | None) -> Environment:
         """Return the environment of this worker."""
-        del device, plant
+        del device, injected_fault
         worker = take_number(self.folder, "worker")
         return self.environments[min(worker, len(self.environments)) - 1]
 
@@ -154,18 +154,18 @@ class CountingTrainer(FaultyTrainer):
 class NeverReady(FaultyTrainer):
     """Its workers end before they are ready."""
 
-    def read_environment(self, device: str, plant: str | None) -> Environment:
+    def read_environment(self, device: str, injected_fault: str | None) -> Environment:
         """Fail as a broken installation does."""
-        del device, plant
+        del device, injected_fault
         raise ImportError("libcudart.so.13: cannot open shared object file")
 
 
 class NeverStarted(FaultyTrainer):
     """Its workers come to no end of their start."""
 
-    def read_environment(self, device: str, plant: str | None) -> Environment:
+    def read_environment(self, device: str, injected_fault: str | None) -> Environment:
         """Wait for a file system that does not answer."""
-        del device, plant
+        del device, injected_fault
         time.sleep(3600)
         return ENVIRONMENT
 

@@ -62,7 +62,7 @@ def sample(seed: int, *, writer: int = 0) -> Record:
 
 
 def measurement() -> Measurement:
-    """Return a measurement of one square that could not be timed."""
+    """Return a measurement of one configuration that could not be timed."""
     timed = Timed("Model4", "graphed", False, "float32", "cpu", SKIPPED, "needs a GPU", None)  # noqa: FBT003
     return Measurement("m1", START, ENVIRONMENT, PROVENANCE, ((timed, None),))
 
@@ -78,7 +78,7 @@ def write_over_failed(folder: Path) -> None:
 
 
 def resume(folder: Path) -> None:
-    """Put a damaged run aside and do it again."""
+    """Quarantine a damaged run and do it again."""
     store = Store(folder)
     store.prepare()
     if sample(0).run_id not in store.finished([sample(0).run_id]):
@@ -108,7 +108,7 @@ def make_template(folder: Path) -> None:
     store.prepare([RUNS, EPOCHS, THROUGHPUT])
     for seed in (0, 1):
         store.write(sample(seed))
-    store.write(with_outcome(sample(8), FAILED, "planted"))
+    store.write(with_outcome(sample(8), FAILED, "injected"))
     store.write_measurement(replace(measurement(), measurement_id="m0"))
     (folder / RUNS / ".old.abc.part").write_bytes(b"half")
 
@@ -201,7 +201,7 @@ def race(folder: Path, rounds: int) -> None:
     """Let two writers, a compaction and a reader work on one store at once, in each round on a new.
 
     Both writers resume the same runs and some of their own; in every other round the first run is
-    damaged, and both put it aside. Where a reader sees what it may not, it ends with the error.
+    damaged, and both quarantine it. Where a reader sees what it may not, it ends with the error.
     """
     for number in range(rounds):
         store = Store(folder / f"{number:03}")
@@ -267,7 +267,7 @@ def read_all(store: Store, rounds: int) -> None:
 
 
 def compact_all(store: Store, rounds: int, *, damaged: bool) -> None:
-    """Compact the store again and again, or be told of what is put aside."""
+    """Compact the store again and again, or be told of what is quarantined."""
     for number in range(rounds):
         try:
             copy = store.compact(store.folder / f"compact-{number}")

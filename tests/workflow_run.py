@@ -84,7 +84,7 @@ class GitHub:
         """Make the repository of a copy of the project, and the branch for the nights."""
         tree = self.folder / "tree"
         for name in ("hnrnn", "bench", "reports", "tests"):
-            ignored = shutil.ignore_patterns("__pycache__", "cpu", "proof", "test_*", "data")
+            ignored = shutil.ignore_patterns("__pycache__", "cpu", "calibration", "test_*", "data")
             shutil.copytree(ROOT / name, tree / name, ignore=ignored)
         for name in ("tox.ini", "constraints.txt", ".gitignore"):
             shutil.copy(ROOT / name, tree)

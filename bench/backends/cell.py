@@ -14,7 +14,7 @@ class Cell(Implementation):
 
     name = "cell"
 
-    def obstacle(self, device: str) -> str | None:
+    def unavailable(self, device: str) -> str | None:
         """Runs everywhere."""
         del device
         return None

@@ -42,10 +42,10 @@ class Compiled(Custom):
 
     name = "compiled"
 
-    def obstacle(self, device: str) -> str | None:
+    def unavailable(self, device: str) -> str | None:
         """A CPU needs a C++ compiler, a GPU what Triton needs."""
         if device == "cuda":
-            return triton_obstacle()
+            return triton_unavailable()
         if any(character.isspace() for character in torch.__path__[0]):
             return (
                 f"cannot compile with a torch that lies in a path with a space: {torch.__path__[0]}"
@@ -94,7 +94,7 @@ class Compiled(Custom):
             yield
 
 
-def triton_obstacle() -> str | None:
+def triton_unavailable() -> str | None:
     """Return what Triton lacks for kernels on a GPU: it has their launchers compiled, in C."""
     if not find_spec("triton"):
         return "needs the triton package: pip install triton"

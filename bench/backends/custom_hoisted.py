@@ -336,7 +336,7 @@ class CustomHoisted(Implementation):
 
     name = "custom_hoisted"
 
-    def obstacle(self, device: str) -> str | None:
+    def unavailable(self, device: str) -> str | None:
         """Runs everywhere."""
         del device
         return None

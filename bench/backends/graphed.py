@@ -133,7 +133,7 @@ class NotCapturedError(Exception):
     """What should have been replayed from a CUDA graph was launched kernel by kernel."""
 
 
-def _obstacle(device: str) -> str | None:
+def _unavailable(device: str) -> str | None:
     return None if device == "cuda" else "needs a GPU: a CPU has no CUDA graphs"
 
 
@@ -143,9 +143,9 @@ class Graphed(NN):
     name = "graphed"
     graphed = True
 
-    def obstacle(self, device: str) -> str | None:
+    def unavailable(self, device: str) -> str | None:
         """Only a GPU has CUDA graphs."""
-        return _obstacle(device)
+        return _unavailable(device)
 
     def kernel(self, variant: Variant, device: str) -> str:
         """Return what is captured: ``Model0`` to ``Model3`` have no module that cuDNN would run."""
@@ -163,9 +163,9 @@ class GraphedLoop(CustomHoisted):
     name = "graphed_loop"
     graphed = True
 
-    def obstacle(self, device: str) -> str | None:
+    def unavailable(self, device: str) -> str | None:
         """Only a GPU has CUDA graphs."""
-        return _obstacle(device)
+        return _unavailable(device)
 
     def kernel(self, variant: Variant, device: str) -> str:
         """Return what is captured."""

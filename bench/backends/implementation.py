@@ -20,13 +20,13 @@ class Implementation(ABC):
     """Whether the whole training step is captured, not the recurrence alone."""
 
     @abstractmethod
-    def obstacle(self, device: str) -> str | None:
+    def unavailable(self, device: str) -> str | None:
         """Return why it cannot run on ``cpu`` or ``cuda``, and what it needs; None if it can."""
 
     def switched_off(self) -> str | None:
         """Return what keeps it from executing anything in this process, so that a run would fail.
 
-        It is no obstacle: a machine that can run the backend must not pass it over.
+        It is no reason: a machine that can run the backend must not skip it.
         """
         return None
 

@@ -14,7 +14,7 @@ class NN(Implementation):
 
     name = "nn"
 
-    def obstacle(self, device: str) -> str | None:
+    def unavailable(self, device: str) -> str | None:
         """Runs everywhere."""
         del device
         return None

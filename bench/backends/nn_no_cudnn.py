@@ -15,7 +15,7 @@ class NNNoCuDNN(NN):
 
     name = "nn_no_cudnn"
 
-    def obstacle(self, device: str) -> str | None:
+    def unavailable(self, device: str) -> str | None:
         """On a CPU there is no cuDNN to turn off."""
         return None if device == "cuda" else "needs a GPU; on a CPU nn is ATen already: use nn"
 

@@ -52,7 +52,7 @@ def add_parser(commands: Commands[Parser]) -> None:
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``bench engines``."""
     variants = parse_names(options.variants)
-    plan.find_squares(variants, [NOTEBOOK])  # whatever is wrong with a name is said at once
+    plan.find_configurations(variants, [NOTEBOOK])  # whatever is wrong with a name is said at once
     from bench.execution.environment import find_device
     from bench.timing.engine_timing import as_markdown, compare
 

@@ -14,7 +14,7 @@ from hnrnn.variants import VARIANTS
 
 
 @dataclass(frozen=True)
-class Square:
+class Configuration:
     """One variant on one backend."""
 
     variant: str
@@ -22,63 +22,69 @@ class Square:
     notebook: bool
     """Whether the notebook runs the variant on this backend."""
     runs_here: bool
-    obstacle: str | None
+    reason: str | None
     """Why it cannot run here, and what it would need."""
     kernel: str | None
     """What would execute the recurrence."""
 
 
-def squares(device: str) -> list[Square]:
+def configurations(device: str) -> list[Configuration]:
     """Return the whole grid as it is on ``device``, ``cpu`` or ``cuda``, variant by variant."""
-    return [_square(variant, backend, device) for variant in VARIANTS for backend in BACKENDS]
+    return [
+        _configuration(variant, backend, device) for variant in VARIANTS for backend in BACKENDS
+    ]
 
 
-def _square(variant: str, backend: str, device: str) -> Square:
+def _configuration(variant: str, backend: str, device: str) -> Configuration:
     from bench.backends import IMPLEMENTATIONS  # loads torch
 
     if not BACKENDS[backend].executes(VARIANTS[variant]):
-        obstacle: str | None = f"has no {VARIANTS[variant].recurrence} recurrence"
+        reason: str | None = f"has no {VARIANTS[variant].recurrence} recurrence"
     else:
         implementation = IMPLEMENTATIONS[backend]
-        obstacle = implementation.obstacle(device) or implementation.switched_off()
-    return Square(
+        reason = implementation.unavailable(device) or implementation.switched_off()
+    return Configuration(
         variant=variant,
         backend=backend,
         notebook=VARIANTS[variant].backend == backend,
-        runs_here=obstacle is None,
-        obstacle=obstacle,
-        kernel=None if obstacle else IMPLEMENTATIONS[backend].kernel(VARIANTS[variant], device),
+        runs_here=reason is None,
+        reason=reason,
+        kernel=None if reason else IMPLEMENTATIONS[backend].kernel(VARIANTS[variant], device),
     )
 
 
-def as_json(grid: list[Square]) -> str:
+def as_json(grid: list[Configuration]) -> str:
     """Return the grid as a JSON list of objects, for programs."""
-    return json.dumps([asdict(square) for square in grid], indent=2)
+    return json.dumps([asdict(configuration) for configuration in grid], indent=2)
 
 
-def as_text(grid: list[Square], device_text: str) -> str:
+def as_text(grid: list[Configuration], device_text: str) -> str:
     """Return the grid as a table for people, with the reasons and descriptions below."""
     width = max(map(len, BACKENDS))
     lines = [f"On {device_text}:", "", " " * width + "  " + "  ".join(VARIANTS)]
     for backend in BACKENDS:
-        row = {square.variant: square for square in grid if square.backend == backend}
+        row = {
+            configuration.variant: configuration
+            for configuration in grid
+            if configuration.backend == backend
+        }
         cells = (f"{_mark(row[variant]):^{len(variant)}}" for variant in VARIANTS)
         lines.append(f"{backend:{width}}  {'  '.join(cells)}".rstrip())
     lines += ["", "* the notebook's own, + runs here, x cannot run here, . no such recurrence", ""]
     for name, backend_row in BACKENDS.items():
         lines.append(f"{name:{width}}  {backend_row.description}")
-        obstacle = next((s.obstacle for s in grid if s.backend == name and _mark(s) == "x"), None)
-        if obstacle:
-            lines.append(f"{'':{width}}  cannot run here: {obstacle}")
+        reason = next((s.reason for s in grid if s.backend == name and _mark(s) == "x"), None)
+        if reason:
+            lines.append(f"{'':{width}}  cannot run here: {reason}")
     return "\n".join(lines)
 
 
-def _mark(square: Square) -> str:
-    if not BACKENDS[square.backend].executes(VARIANTS[square.variant]):
+def _mark(configuration: Configuration) -> str:
+    if not BACKENDS[configuration.backend].executes(VARIANTS[configuration.variant]):
         return "."
-    if not square.runs_here:
+    if not configuration.runs_here:
         return "x"
-    return "*" if square.notebook else "+"
+    return "*" if configuration.notebook else "+"
 
 
 def add_parser(commands: Commands[Parser]) -> None:
@@ -100,7 +106,7 @@ def carry_out(options: argparse.Namespace) -> int:
     from bench.execution.environment import find_device, read_environment
 
     device = find_device(options.device)
-    grid = squares(device)
+    grid = configurations(device)
     if options.json:
         return show(as_json(grid))
     return show(as_text(grid, f"{device} ({read_environment(device).device_name})"))

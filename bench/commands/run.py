@@ -30,9 +30,9 @@ def add_parser(commands: Commands[Parser]) -> None:
     """Add the command to the parsers of ``python -m bench``."""
     run = commands.add_parser(
         "run",
-        help="train and store; runs that are stored already are passed over",
+        help="train and store; runs that are stored already are skipped",
         description="Train every named variant with every seed, in worker processes, and store "
-        "each run as parquet. Runs that are stored already are passed over.",
+        "each run as parquet. Runs that are stored already are skipped.",
     )
     profiles = "; ".join(
         f"{name}, {profile.seeds} seeds{'' if profile.epochs is None else ' of one epoch'}: "
@@ -69,7 +69,7 @@ def add_parser(commands: Commands[Parser]) -> None:
         "default: ones",
     )
     run.add_argument(
-        "--plant",
+        "--inject-fault",
         metavar="NAME",
         help="train wrongly on purpose, to see that it is found: "
         f"{_joined_names(control=False)}; or rightly in another way, to see that nothing is: "
@@ -133,15 +133,15 @@ def carry_out(options: argparse.Namespace) -> int:
     wrong.
     """
     grid = _grid(options)
-    for line in _empty_squares(grid, options):
-        print(f"passed over: {line}", file=sys.stderr)
+    for line in _unsupported_configurations(grid, options):
+        print(f"skipped: {line}", file=sys.stderr)
     corpora.load(options.data)  # raises where a given copy is another text
 
-    # Threads spin while they wait: several, as a plant may have, on few cores spin for minutes.
+    # Threads spin while they wait: several, as a fault may use, spin for minutes.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # From here on torch is loaded: only once the arguments have been found good.
     engine, settings = ENGINES[options.engine].load(), _settings(options)
-    site: Site = engine.survey(options.device, options.plant, **settings)
+    site: Site = engine.survey(options.device, options.inject_fault, **settings)
     runs = plan.make_plan(**grid, device=site.device)
     store = Store(options.results)
     store.prepare()
@@ -185,9 +185,9 @@ def carry_out(options: argparse.Namespace) -> int:
 def _grid(options: argparse.Namespace) -> dict[str, Any]:
     """Return what ``plan.make_plan`` takes, but for the device, checked as far as can be."""
     profile = PROFILES[options.profile]
-    if options.plant is not None and options.profile == "nightly":
+    if options.inject_fault is not None and options.profile == "nightly":
         raise UsageError(
-            "--plant: the nightly profile is never trained wrongly; use --profile quick or smoke"
+            "--inject-fault does not work with --profile nightly; use --profile quick or smoke"
         )
     _settings(options)
     backends, engine = options.backends, ENGINES[options.engine].trained_by
@@ -201,7 +201,7 @@ def _grid(options: argparse.Namespace) -> dict[str, Any]:
         "dtype": options.dtype,
         "initialisation": options.initialisation,
         "epochs": profile.epochs,
-        "plant": options.plant,
+        "injected_fault": options.inject_fault,
         "engine": engine,
     }
     # With the device as it was given: whatever is wrong with a name is said before torch is loaded.
@@ -211,7 +211,7 @@ def _grid(options: argparse.Namespace) -> dict[str, Any]:
 
 def _check_ensemble(options: argparse.Namespace) -> None:
     """Raise UsageError for what only single runs can do."""
-    for option, asked in (("backends", options.backends), ("plant", options.plant)):
+    for option, asked in (("backends", options.backends), ("injected_fault", options.inject_fault)):
         if asked not in (None, [NOTEBOOK]):
             raise UsageError(
                 f"--{option}: an ensemble trains the recipes on the notebook's own backends: leave "
@@ -219,13 +219,13 @@ def _check_ensemble(options: argparse.Namespace) -> None:
             )
 
 
-def _empty_squares(grid: dict[str, Any], options: argparse.Namespace) -> list[str]:
+def _unsupported_configurations(grid: dict[str, Any], options: argparse.Namespace) -> list[str]:
     """Return a line for every reason why something that was named is not in the plan."""
     lines = []
     if options.backends is not None:
-        lines += plan.empty_squares(grid["variants"], grid["backends"])
-    squares = plan.find_squares(grid["variants"], grid["backends"])
-    return lines + plan.unplantable(squares, options.plant)
+        lines += plan.unsupported_configurations(grid["variants"], grid["backends"])
+    configurations = plan.find_configurations(grid["variants"], grid["backends"])
+    return lines + plan.inapplicable(configurations, options.inject_fault)
 
 
 def _missing(runs: Sequence[Run], environment: Environment, store: Store) -> list[Run]:

@@ -71,10 +71,10 @@ def carry_out(options: argparse.Namespace) -> int:
     profile = PROFILES[options.profile]
     variants = parse_names(options.variants)
     backends = list(BACKENDS) if options.backends is None else parse_names(options.backends)
-    plan.find_squares(variants, backends)  # whatever is wrong with a name is said at once
+    plan.find_configurations(variants, backends)  # whatever is wrong with a name is said at once
     if options.backends is not None:
-        for line in plan.empty_squares(variants, backends):
-            print(f"passed over: {line}", file=sys.stderr)
+        for line in plan.unsupported_configurations(variants, backends):
+            print(f"skipped: {line}", file=sys.stderr)
     store = Store(options.results)
     store.prepare([THROUGHPUT])
     # Before torch is loaded: its memory profiler speaks of itself otherwise.

@@ -57,7 +57,7 @@ _TABLE = (
     ),
     Engine(
         "ensemble",
-        "many seeds of a variant at once, on the notebook's backends and with nothing planted",
+        "many seeds of a variant at once, on the notebook's backends and with nothing injected",
         "bench.engines.ensemble",
         trained_by=ENSEMBLE,
     ),

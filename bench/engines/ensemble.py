@@ -15,10 +15,10 @@ MOST_SEEDS = {"cpu": 32, "cuda": 1024}
 """Of a task, by device: what is lost where a worker is, and what is waited for at the end."""
 
 
-def survey(device: str, plant: str | None) -> Site:
+def survey(device: str, injected_fault: str | None) -> Site:
     """As ``bench.engines.local.survey``."""
-    site = local.survey(device, plant)
-    environment = Trainer(engine=ENSEMBLE).read_environment(site.device, plant)
+    site = local.survey(device, injected_fault)
+    environment = Trainer(engine=ENSEMBLE).read_environment(site.device, injected_fault)
     return replace(site, environment=environment)
 
 

@@ -72,9 +72,9 @@ class Ledger:
         if record.run_id != run_id(run, self.environment):
             unlike = differences(record.environment, self.environment)
             record = self._failed(run, attempt, f"it was trained in another environment: {unlike}")
-        obstacle = self._store(record)
-        if obstacle:
-            record = self._failed(run, attempt, f"its record could not be stored: {obstacle}")
+        reason = self._store(record)
+        if reason:
+            record = self._failed(run, attempt, f"its record could not be stored: {reason}")
             still = self._store(record)
             if still:
                 self.halt = f"nothing can be stored in {self.store.folder} any more: {still}"

@@ -25,12 +25,12 @@ STOP_SECONDS = 5.0
 """How long a killed process is waited for: one that the system does not let go is left to it."""
 
 
-def survey(device: str, plant: str | None) -> Site:
+def survey(device: str, injected_fault: str | None) -> Site:
     """Return what there is on this machine; raise DeviceError where the device is not here."""
     from bench.execution.environment import find_device  # loads torch
 
     found = find_device(device)
-    environment = Trainer().read_environment(found, plant)
+    environment = Trainer().read_environment(found, injected_fault)
     return Site(found, environment, 1 if found == "cuda" else usable_processors())
 
 
@@ -52,10 +52,10 @@ def run_all(
 ) -> list[Finished]:
     """Have ``trainer`` train ``runs`` in ``jobs`` processes; what they make goes to ``ledger``.
 
-    The runs are of one device and one plant. Returns how each ended; ``bench.engines.schedule``
-    says what becomes of what goes wrong, and ``say`` is given a line of it. Raises Halted where
-    the night cannot go on. On KeyboardInterrupt the workers are ended, and it is raised again: what
-    was stored stays.
+    The runs are of one device and one injected fault. Returns how each ended;
+    ``bench.engines.schedule`` says what becomes of what goes wrong, and ``say`` is given a line of
+    it. Raises Halted where the night cannot go on. On KeyboardInterrupt the workers are ended, and
+    it is raised again: what was stored stays.
     """
     tasks = [(run,) for run in runs]
     return carry_out(tasks, trainer, ledger, jobs=jobs, watch=watch, say=say)
@@ -72,17 +72,17 @@ def carry_out(
 ) -> list[Finished]:
     """Have ``jobs`` processes do ``tasks``, as ``run_all`` has runs trained."""
     first = tasks[0][0]
-    crew = LocalCrew(trainer, first.device, first.plant)
-    return Schedule(crew, ledger, jobs=jobs, watch=watch, say=say).carry_out(tasks)
+    pool = LocalPool(trainer, first.device, first.injected_fault)
+    return Schedule(pool, ledger, jobs=jobs, watch=watch, say=say).carry_out(tasks)
 
 
 class LocalWorker:
     """A process, and the pipe to it."""
 
-    def __init__(self, trainer: Trainer, device: str, plant: str | None) -> None:
+    def __init__(self, trainer: Trainer, device: str, injected_fault: str | None) -> None:
         context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
         self.connection, others = context.Pipe()
-        self.process = context.Process(target=serve, args=(others, trainer, device, plant))
+        self.process = context.Process(target=serve, args=(others, trainer, device, injected_fault))
         with _deaf_to_ctrl_c():
             self.process.start()
         others.close()  # so that the pipe ends when the process does
@@ -98,7 +98,7 @@ class LocalWorker:
         self.process.join(STOP_SECONDS)
         self.connection.close()
 
-    def heard(self) -> Message:
+    def receive(self) -> Message:
         """Return what it has said, or that it is no more."""
         try:
             message: Message = self.connection.recv()  # what a dead process has sent is still there
@@ -110,28 +110,28 @@ class LocalWorker:
         return message
 
 
-class LocalCrew:
+class LocalPool:
     """The processes that work."""
 
     waits_for_room = False
 
-    def __init__(self, trainer: Trainer, device: str, plant: str | None) -> None:
-        self.arguments = (trainer, device, plant)
+    def __init__(self, trainer: Trainer, device: str, injected_fault: str | None) -> None:
+        self.arguments = (trainer, device, injected_fault)
         self.workers: list[LocalWorker] = []
 
-    def hire(self) -> LocalWorker:
+    def start_worker(self) -> LocalWorker:
         """Start one more process."""
         worker = LocalWorker(*self.arguments)
         self.workers.append(worker)
         return worker
 
-    def hear(self, seconds: float) -> list[tuple[LocalWorker, Message]]:
+    def receive(self, seconds: float) -> list[tuple[LocalWorker, Message]]:
         """Return what the processes say within so many seconds."""
         self.workers = [worker for worker in self.workers if not worker.connection.closed]
         sources: dict[Any, LocalWorker] = {worker.connection: worker for worker in self.workers}
         sources |= {worker.process.sentinel: worker for worker in self.workers}
         said = dict.fromkeys(sources[source] for source in wait(list(sources), seconds))
-        return [(worker, worker.heard()) for worker in said]
+        return [(worker, worker.receive()) for worker in said]
 
 
 def _end_of(exit_code: int | None) -> str:

@@ -13,7 +13,9 @@ from bench.engines.work import Lost, Ready, Task, Trained, Trainer, describe
 from hnrnn.program import accept_warnings
 
 
-def serve(connection: Connection, trainer: Trainer, device: str, plant: str | None) -> None:
+def serve(
+    connection: Connection, trainer: Trainer, device: str, injected_fault: str | None
+) -> None:
     """Be a worker: say that it is ready, then train what comes and send back its records.
 
     It ends when the pipe or the parent does, and where a run leaves it good for nothing more.
@@ -22,7 +24,7 @@ def serve(connection: Connection, trainer: Trainer, device: str, plant: str | No
     accept_warnings()
     _share_no_semaphore()
     try:
-        connection.send(Ready(trainer.read_environment(device, plant)))
+        connection.send(Ready(trainer.read_environment(device, injected_fault)))
         for task in iter(partial(_received, connection), None):
             connection.send(Trained(trainer.carry_out(task)))
     except Exception as error:  # noqa: BLE001  # whatever it is, it ends this process only

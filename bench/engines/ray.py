@@ -51,7 +51,7 @@ KNOCK_SECONDS = 10.0
 
 def survey(
     device: str,
-    plant: str | None,
+    injected_fault: str | None,
     *,
     gpus_per_run: float | None = None,
     ray_address: str | None = None,
@@ -69,8 +69,8 @@ def survey(
     if device == "cuda" and not gpus:
         raise UsageError("--device cuda: the Ray cluster has no GPU; use --device cpu or auto")
     found = "cpu" if device == "cpu" or not gpus else "cuda"
-    worker = RayCrew(Trainer(), found, plant, gpus_per_run).hire()
-    message = worker.heard()
+    worker = RayPool(Trainer(), found, injected_fault, gpus_per_run).start_worker()
+    message = worker.receive()
     worker.stop()
     if isinstance(message, Lost):
         raise UsageError(f"the workers of the Ray cluster do not start: {message.reason}")
@@ -97,8 +97,8 @@ def run_all(
     """
     _connect(ray_address)
     first = runs[0]
-    crew = RayCrew(trainer, first.device, first.plant, gpus_per_run)
-    return Schedule(crew, ledger, jobs=jobs, watch=watch, say=say).carry_out(
+    pool = RayPool(trainer, first.device, first.injected_fault, gpus_per_run)
+    return Schedule(pool, ledger, jobs=jobs, watch=watch, say=say).carry_out(
         [(run,) for run in runs]
     )
 
@@ -164,10 +164,10 @@ class RemoteTrainer:
         accept_warnings()
         self.trainer = trainer
 
-    def prepare(self, device: str, plant: str | None) -> Ready:
+    def prepare(self, device: str, injected_fault: str | None) -> Ready:
         """Find out where this is."""
         self.trainer = self.trainer.moved(device)
-        return Ready(self.trainer.read_environment(device, plant))
+        return Ready(self.trainer.read_environment(device, injected_fault))
 
     def carry_out(self, task: Task) -> Trained:
         """Train."""
@@ -177,9 +177,9 @@ class RemoteTrainer:
 class RayWorker:
     """An actor, and what it was last asked for."""
 
-    def __init__(self, actor: Any, device: str, plant: str | None) -> None:
+    def __init__(self, actor: Any, device: str, injected_fault: str | None) -> None:
         self.actor = actor
-        self.answer = actor.prepare.remote(device, plant)
+        self.answer = actor.prepare.remote(device, injected_fault)
         self.stopped = False
 
     def start(self, task: Task) -> None:
@@ -191,7 +191,7 @@ class RayWorker:
         self.answer, self.stopped = None, True
         ray.kill(self.actor)
 
-    def heard(self) -> Message:
+    def receive(self) -> Message:
         """Return its answer, or that it is no more."""
         try:
             message: Message = ray.get(self.answer)
@@ -205,26 +205,26 @@ class RayWorker:
         return message
 
 
-class RayCrew:
+class RayPool:
     """The actors that work. One that there is no room for is not ready until there is."""
 
     waits_for_room = True
 
     def __init__(
-        self, trainer: Trainer, device: str, plant: str | None, gpus_per_run: float | None
+        self, trainer: Trainer, device: str, injected_fault: str | None, gpus_per_run: float | None
     ) -> None:
-        self.trainer, self.device, self.plant = trainer, device, plant
+        self.trainer, self.device, self.injected_fault = trainer, device, injected_fault
         gpus = (gpus_per_run or 1) if device == "cuda" else 0
         self.actors = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(RemoteTrainer)
         self.workers: list[RayWorker] = []
 
-    def hire(self) -> RayWorker:
+    def start_worker(self) -> RayWorker:
         """Start one more actor."""
-        worker = RayWorker(self.actors.remote(self.trainer), self.device, self.plant)
+        worker = RayWorker(self.actors.remote(self.trainer), self.device, self.injected_fault)
         self.workers.append(worker)
         return worker
 
-    def hear(self, seconds: float) -> list[tuple[RayWorker, Message]]:
+    def receive(self, seconds: float) -> list[tuple[RayWorker, Message]]:
         """Return what the actors answer within so many seconds."""
         self.workers = [worker for worker in self.workers if not worker.stopped]
         asked = {worker.answer: worker for worker in self.workers if worker.answer}
@@ -234,7 +234,7 @@ class RayCrew:
             return []
         ray.wait(answers, timeout=seconds)
         ready, _ = ray.wait(answers, num_returns=len(answers), timeout=0)
-        return [(asked[answer], asked[answer].heard()) for answer in ready]
+        return [(asked[answer], asked[answer].receive()) for answer in ready]
 
 
 def _end_of(error: RayError) -> str:

@@ -39,16 +39,16 @@ class Worker(Protocol):
         """End it at once, whatever it is doing; nothing more is heard of it."""
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """An engine's workers."""
 
     waits_for_room: bool
-    """Whether one that is hired may have to wait until there is room for it, for however long."""
+    """Whether one that is started may have to wait until there is room for it, for however long."""
 
-    def hire(self) -> Worker:
+    def start_worker(self) -> Worker:
         """Start one more. Its first message is that it is ready, or lost."""
 
-    def hear(self, seconds: float) -> Sequence[tuple[Worker, Message]]:
+    def receive(self, seconds: float) -> Sequence[tuple[Worker, Message]]:
         """Return what the workers say; wait up to so many seconds where they say nothing."""
 
 
@@ -57,7 +57,7 @@ class Place:
     """What a worker is at."""
 
     since: float
-    """When it was hired, or given what it is at, on the schedule's clock."""
+    """When it was started, or given what it is at, on the schedule's clock."""
     ready: bool = False
     fit: bool = True
     """Whether its environment is the plan's."""
@@ -72,11 +72,11 @@ class Place:
 
 
 class Schedule:
-    """Tasks that ``crew`` does, ``jobs`` at a time, and ``ledger`` keeps."""
+    """Tasks that ``pool`` does, ``jobs`` at a time, and ``ledger`` keeps."""
 
     def __init__(
         self,
-        crew: Crew,
+        pool: WorkerPool,
         ledger: Ledger,
         *,
         jobs: int,
@@ -84,7 +84,7 @@ class Schedule:
         say: Callable[[str], None],
         clock: AwakeClock | None = None,
     ) -> None:
-        self.crew, self.ledger, self.jobs = crew, ledger, jobs
+        self.pool, self.ledger, self.jobs = pool, ledger, jobs
         self.watch, self.say = watch, say
         self.clock = clock or AwakeClock(ROUND_SECONDS)
         self.new: deque[Task] = deque()
@@ -106,7 +106,7 @@ class Schedule:
                 self._staff()
                 self._assign()
                 self._show()
-                messages = self.crew.hear(POLL_SECONDS)
+                messages = self.pool.receive(POLL_SECONDS)
                 self.clock.tick()
                 with held():  # a record that has come is stored
                     self._take(messages)
@@ -137,7 +137,7 @@ class Schedule:
         unfit = len(self.places) - fit
         for _ in range(min(min(self.jobs, work) - fit, self.jobs - unfit)):
             with held():  # one that is started is known, and so is ended
-                self.places[self.crew.hire()] = Place(self.clock.seconds)
+                self.places[self.pool.start_worker()] = Place(self.clock.seconds)
             fit += 1
         if not fit:
             raise Halted(f"no worker is as planned for: {self.unlike}", self.ledger.ended)
@@ -214,7 +214,7 @@ class Schedule:
             if place.attempt:
                 task = place.attempt.task
                 limit = limits.of(task[0], len(task))
-            elif not place.ready and not self.crew.waits_for_room:
+            elif not place.ready and not self.pool.waits_for_room:
                 limit = limits.of_start()
             else:
                 continue

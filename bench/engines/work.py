@@ -65,16 +65,16 @@ class Trainer:
             return self
         return replace(self, provenance=replace(self.provenance, **machine_facts(device)))
 
-    def read_environment(self, device: str, plant: str | None) -> Environment:
-        """Return the environment of runs on ``device`` with ``plant`` as it is in this process."""
+    def read_environment(self, device: str, injected_fault: str | None) -> Environment:
+        """Return the environment that this process gives to runs on ``device``."""
         from bench.execution.environment import (  # loads torch and fastai, in the worker only
             read_environment,
             reproducible_settings,
             threads_of,
         )
 
-        with reproducible_settings(threads_of(plant)):
-            return read_environment(device, plant, self.engine)
+        with reproducible_settings(threads_of(injected_fault)):
+            return read_environment(device, injected_fault, self.engine)
 
     def carry_out(self, task: Task) -> tuple[Record, ...]:
         """Train a task's runs. What is raised means that the process is good for nothing more."""

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from torch import Tensor
 
-from bench.backends.compiled import triton_obstacle
+from bench.backends.compiled import triton_unavailable
 from bench.backends.cuda_graph import CudaGraph
 from bench.ensemble.batches import Batch
 from bench.ensemble.models import EnsembleModel
@@ -21,7 +21,7 @@ def kernel_of(device: str) -> str:
     """Return what executes a step on ``cpu`` or ``cuda``."""
     if device == "cpu":
         return "ATen over all seeds, own backward"
-    pointwise = "" if triton_obstacle() else " and Triton"
+    pointwise = "" if triton_unavailable() else " and Triton"
     return f"CUDA graph over ATen{pointwise} over all seeds, own backward"
 
 

@@ -56,9 +56,9 @@ def device_works(device: str) -> bool:
     return True
 
 
-def threads_of(plant: str | None) -> int:
-    """Return how many CPU threads a run with ``plant``, or with nothing planted, is given."""
-    threads = FAULTS[plant].threads if plant else None
+def threads_of(injected_fault: str | None) -> int:
+    """Return how many CPU threads a run with ``injected_fault``, or without one, uses."""
+    threads = FAULTS[injected_fault].threads if injected_fault else None
     return threads or THREADS
 
 
@@ -77,8 +77,10 @@ def reproducible_settings(threads: int = THREADS) -> Iterator[None]:
         torch.set_num_threads(threads_before)
 
 
-def read_environment(device: str, plant: str | None = None, engine: str = LEARNER) -> Environment:
-    """Return the environment as torch reports it now, for runs on ``device`` with ``plant``."""
+def read_environment(
+    device: str, injected_fault: str | None = None, engine: str = LEARNER
+) -> Environment:
+    """Return the environment as torch reports it now, for runs on ``device``."""
     cuda = device == "cuda"
     products: Any = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)
     cudnn = torch.backends.cudnn.version() if cuda else None  # type: ignore[no-untyped-call]
@@ -92,7 +94,7 @@ def read_environment(device: str, plant: str | None = None, engine: str = LEARNE
         deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
         tf32=any(operation.fp32_precision == "tf32" for operation in products),
         data_sha256=corpus.generate().sha256,
-        source_sha256=source_sha256(planted=plant is not None, engine=engine),
+        source_sha256=source_sha256(faulty=injected_fault is not None, engine=engine),
         instruction_set=instruction_set(device),
         numeric_fingerprint=numeric_fingerprint(device),
     )

@@ -1,4 +1,4 @@
-"""What a planted fault does: ``hnrnn.training.fit``, gone wrong as ``bench.plan.faults`` says."""
+"""What a injected fault does: ``hnrnn.training.fit``, gone wrong as ``bench.plan.faults`` says."""
 
 from __future__ import annotations
 
@@ -42,12 +42,10 @@ def with_recipe(change: Callable[[Variant], Variant]) -> Fit:
 def with_callback(make: Callable[[], Callback]) -> Fit:
     """Return a ``fit`` with one more callback."""
 
-    def planted(
-        variant: Variant, *, callbacks: Sequence[Callback] = (), **options: Any
-    ) -> Training:
+    def faulty(variant: Variant, *, callbacks: Sequence[Callback] = (), **options: Any) -> Training:
         return fit(variant, callbacks=[*callbacks, make()], **options)
 
-    return planted
+    return faulty
 
 
 def with_seed_0(variant: Variant, **options: Any) -> Training:
@@ -202,7 +200,7 @@ def with_fastai_v2_defaults(
     return Training(variant, seed, recorder.history, train_tokens, initial_weights_sha256, executed)
 
 
-PLANTED: Mapping[str, Fit] = MappingProxyType(
+FAULTY_FITS: Mapping[str, Fit] = MappingProxyType(
     {
         "lr_times_3": with_recipe(lambda v: replace(v, learning_rate=v.learning_rate * 3)),
         "lr_over_3": with_recipe(lambda v: replace(v, learning_rate=v.learning_rate / 3)),
@@ -222,9 +220,9 @@ PLANTED: Mapping[str, Fit] = MappingProxyType(
 """The ``fit`` by the name of its fault; the names are those of ``bench.plan.faults.FAULTS``."""
 
 
-def planted_fit(plant: str, variant: Variant, backend: str) -> Fit:
+def faulty_fit(injected_fault: str, variant: Variant, backend: str) -> Fit:
     """Return the ``fit`` with a fault or control; raise ValueError where it does not apply."""
-    obstacle = FAULTS[plant].obstacle(variant, backend)
-    if obstacle:
-        raise ValueError(f"{plant} cannot be planted: {obstacle}")
-    return PLANTED[plant]
+    reason = FAULTS[injected_fault].why_inapplicable(variant, backend)
+    if reason:
+        raise ValueError(f"{injected_fault} cannot be faulty: {reason}")
+    return FAULTY_FITS[injected_fault]

@@ -20,12 +20,12 @@ def fit_run(run: Run) -> Training:
     """
     implementation, variant = IMPLEMENTATIONS[run.backend], VARIANTS[run.variant]
     train = fit
-    if run.plant is not None:
+    if run.injected_fault is not None:
         from bench.execution.fault_injection import (
-            planted_fit,  # only such a run is trained by this code
+            faulty_fit,  # only such a run is trained by this code
         )
 
-        train = planted_fit(run.plant, variant, run.backend)
+        train = faulty_fit(run.injected_fault, variant, run.backend)
     graphed = [GraphedTraining()] if implementation.graphed else []
     with implementation.settings():
         training = train(

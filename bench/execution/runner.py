@@ -52,16 +52,16 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
     if run.engine != LEARNER:
         raise ValueError(f"{run.label} is for the engine {run.engine}, not for {LEARNER}")
     implementation = IMPLEMENTATIONS[run.backend]
-    with reproducible_settings(threads_of(run.plant)):
-        environment = read_environment(run.device, run.plant)
+    with reproducible_settings(threads_of(run.injected_fault)):
+        environment = read_environment(run.device, run.injected_fault)
         identity = run_id(run, environment)
         started_at, start = datetime.now(UTC), time.perf_counter()
         epochs: tuple[Epoch, ...] = ()
         result: dict[str, Any]
         kernel: str | None = None
-        obstacle = implementation.obstacle(run.device)
-        if obstacle:
-            result = {"status": SKIPPED, "error": f"{run.backend} {obstacle}"}
+        reason = implementation.unavailable(run.device)
+        if reason:
+            result = {"status": SKIPPED, "error": f"{run.backend} {reason}"}
         else:
             try:
                 training = _train(run)

@@ -38,7 +38,7 @@ LEARNER_MODULES: tuple[str, ...] = (
     "hnrnn.vocab",
 )
 """They train every run."""
-PLANTED_MODULES = ("bench.execution.fault_injection",)
+FAULT_MODULES = ("bench.execution.fault_injection",)
 """They train a run with an injected fault."""
 ENSEMBLE_MODULES = (
     "bench.ensemble",
@@ -60,7 +60,7 @@ ENSEMBLE_MODULES = (
     "bench.ensemble.training",
 )
 """They train the runs of an ensemble."""
-TRAINING_MODULES = (*LEARNER_MODULES, *PLANTED_MODULES, *ENSEMBLE_MODULES)
+TRAINING_MODULES = (*LEARNER_MODULES, *FAULT_MODULES, *ENSEMBLE_MODULES)
 
 LEFT_OUT: Mapping[str, str] = MappingProxyType(
     {
@@ -89,15 +89,15 @@ NO_MEANING = ("kind", "type_comment", "type_ignores")
 
 
 @cache
-def source_sha256(*, planted: bool = False, engine: str = LEARNER) -> str:
+def source_sha256(*, faulty: bool = False, engine: str = LEARNER) -> str:
     """Return the digest of what the modules mean that train a run.
 
     It is the same for code that differs in comments, docstrings, layout or line ends, in every
     version of Python that runs it, and wherever in its package a module lies.
     """
     modules = LEARNER_MODULES
-    if planted:
-        modules += PLANTED_MODULES
+    if faulty:
+        modules += FAULT_MODULES
     if engine == ENSEMBLE:
         modules += ENSEMBLE_MODULES
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""Faults that are planted in a training to see that a verdict finds them, and controls.
+"""Faults that are injected in a training to see that a verdict finds them, and controls.
 
 Needs no torch. What each does stands in ``bench.execution.fault_injection``, under its name.
 """
@@ -31,8 +31,8 @@ class Fault:
     threads: int | None = None
     """CPU threads, where it changes them."""
 
-    def obstacle(self, variant: Variant, backend: str) -> str | None:
-        """Return why it cannot be planted in a variant on a backend; None if it can."""
+    def why_inapplicable(self, variant: Variant, backend: str) -> str | None:
+        """Return why it cannot be injected in a variant on a backend; None if it can."""
         if BACKENDS[backend].graphed:
             return f"{backend} captures the training step that it would change"
         if self.needs_state and variant.name in STATELESS:

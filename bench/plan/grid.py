@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from bench.store.records import ENSEMBLE
 from hnrnn.variants import Recurrence, Variant
 
 NOTEBOOK = "notebook"
@@ -29,6 +30,8 @@ class Backend:
     recurrences: frozenset[Recurrence]
     graphed: bool = False
     """Whether the whole training step is captured, not the recurrence alone."""
+    joint: bool = False
+    """Whether the seeds of a variant are trained together, so that a task holds many runs."""
 
     def executes(self, variant: Variant) -> bool:
         """Return whether the variant's recurrence is one that this backend is made for."""
@@ -57,6 +60,12 @@ _TABLE = (
         "the whole training step as a CUDA graph, over custom_hoisted",
         _EVERY,
         graphed=True,
+    ),
+    Backend(
+        ENSEMBLE,
+        "many seeds of a variant as one batched computation, hand-written",
+        _EVERY,
+        joint=True,
     ),
 )
 

@@ -120,7 +120,7 @@ def backends_of(variant: Variant, names: Sequence[str]) -> list[str]:
     return [name for name in meant if BACKENDS[name].executes(variant)]
 
 
-def empty_squares(variants: Sequence[str], backends: Sequence[str]) -> list[str]:
+def unsupported_configurations(variants: Sequence[str], backends: Sequence[str]) -> list[str]:
     """Return a line for every variant that some of the named backends do not execute.
 
     Raises PlanError as ``make_plan`` does.
@@ -149,7 +149,9 @@ def _find_variants(names: Sequence[str]) -> list[Variant]:
     return found
 
 
-def find_squares(variants: Sequence[str], backends: Sequence[str]) -> list[tuple[Variant, str]]:
+def find_configurations(
+    variants: Sequence[str], backends: Sequence[str]
+) -> list[tuple[Variant, str]]:
     """Return every named variant with every named backend that executes it.
 
     Raises PlanError as ``make_plan`` does.
@@ -157,25 +159,31 @@ def find_squares(variants: Sequence[str], backends: Sequence[str]) -> list[tuple
     found = _find_variants(variants)
     if not backends:
         raise PlanError(f"no backend is named: choose from {', '.join((NOTEBOOK, *BACKENDS))}")
-    squares = [
+    configurations = [
         (variant, backend) for variant in found for backend in backends_of(variant, backends)
     ]
-    if not squares:
-        raise PlanError("; ".join(empty_squares(variants, backends)))
-    return squares
+    if not configurations:
+        raise PlanError("; ".join(unsupported_configurations(variants, backends)))
+    return configurations
 
 
-def unplantable(squares: Sequence[tuple[Variant, str]], plant: str | None) -> list[str]:
-    """Return a line for every reason why ``plant`` does not apply to some of ``squares``.
+def inapplicable(
+    configurations: Sequence[tuple[Variant, str]], injected_fault: str | None
+) -> list[str]:
+    """Return a line for every reason why a fault does not apply to some ``configurations``.
 
     Raises PlanError for a name that is neither a fault nor a control.
     """
-    if plant is None:
+    if injected_fault is None:
         return []
-    if plant not in FAULTS:
-        raise PlanError(f"unknown plant {plant!r}: choose from {', '.join(FAULTS)}")
-    obstacles = (FAULTS[plant].obstacle(*square) for square in squares)
-    lines = (f"{plant} cannot be planted: {obstacle}" for obstacle in obstacles if obstacle)
+    if injected_fault not in FAULTS:
+        raise PlanError(
+            f"unknown injected_fault {injected_fault!r}: choose from {', '.join(FAULTS)}"
+        )
+    reasons = (
+        FAULTS[injected_fault].why_inapplicable(*configuration) for configuration in configurations
+    )
+    lines = (f"{injected_fault} cannot be faulty: {reason}" for reason in reasons if reason)
     return list(dict.fromkeys(lines))
 
 
@@ -188,20 +196,24 @@ def make_plan(
     initialisation: str,
     device: str,
     epochs: int | None,
-    plant: str | None = None,
+    injected_fault: str | None = None,
     engine: str = LEARNER,
 ) -> list[Run]:
     """Return every run of the grid: seed by seed, so that a night cut short is balanced.
 
     Within a seed the longest runs come first, so that no worker is left alone with one at the end.
-    Where ``plant``, of ``bench.plan.faults``, does not apply, there is no run. Raises PlanError for
-    an unknown variant, backend or plant, and where no named backend executes any of the named
-    variants, or ``plant`` applies to none.
+    Where ``injected_fault``, of ``bench.plan.faults``, does not apply, there is no run. Raises
+    PlanError for an unknown variant, backend or injected_fault, and where no named backend executes
+    any of the named variants, or ``injected_fault`` applies to none.
     """
-    named = find_squares(variants, backends)
-    squares = [square for square in named if not unplantable([square], plant)]
-    if not squares:
-        raise PlanError("; ".join(unplantable(named, plant)))
+    named = find_configurations(variants, backends)
+    configurations = [
+        configuration
+        for configuration in named
+        if not inapplicable([configuration], injected_fault)
+    ]
+    if not configurations:
+        raise PlanError("; ".join(inapplicable(named, injected_fault)))
     runs = [
         Run(
             variant=variant.name,
@@ -211,11 +223,11 @@ def make_plan(
             initialisation=initialisation,
             device=device,
             epochs=variant.epochs if epochs is None else min(epochs, variant.epochs),
-            plant=plant,
+            injected_fault=injected_fault,
             engine=engine,
         )
         for seed in seeds
-        for variant, backend in squares
+        for variant, backend in configurations
     ]
     places = {seed: place for place, seed in enumerate(seeds)}
     return sorted(runs, key=lambda run: (places[run.seed], -expected_cost(run)))

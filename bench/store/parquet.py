@@ -6,6 +6,7 @@ How the bytes are kept whole is in ``bench.store.files``.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import pyarrow.parquet as pq
 
 from bench.errors import StoreError
 from bench.store.files import is_changed, list_names, read_regular, seal, write_whole
-from bench.store.records import ADDED_COLUMNS, VERSION_KEY
+from bench.store.migration import is_known, migrate
+from bench.store.records import VERSION_KEY
 
 LARGEST_FILE_BYTES = 256 * 2**20
 """Of a file that is read. A thousand seeds of every configuration are some 20 MiB."""
@@ -82,7 +84,7 @@ def read_file(path: Path, schema: pa.Schema) -> pa.Table:
         _check_columns(parquet.schema_arrow, schema)
         _check_size(content, parquet)
         # A file is small: handing it to other threads would take longer than reading it.
-        rows = _migrate(parquet.read(use_threads=False), version, schema)
+        rows = migrate(parquet.read(use_threads=False), version, schema)
         rows = rows if rows.schema.equals(schema) else rows.cast(schema)
         rows = rows.replace_schema_metadata(schema.metadata)  # they are of this version now
         rows.validate(full=True)  # text that is no UTF-8 would be found much later
@@ -101,20 +103,23 @@ def parquet_names(folder: Path) -> list[str]:
     return [name for name in names if name.endswith(".parquet") and not name.startswith(".")]
 
 
-def upgrade_folder(folder: Path, schema: pa.Schema) -> int:
+def upgrade_folder(
+    folder: Path, schema: pa.Schema, revise: Callable[[pa.Table], pa.Table] | None = None
+) -> int:
     """Rewrite a folder's files of an older schema in ``schema``, and return how many there were.
 
-    Each is replaced whole: a reader sees the old file or the new one. What cannot be read stays as
-    it is. Raises NewerSchemaError for a file of a newer schema, and OSError where one cannot be
-    written.
+    ``revise`` adds what a file of another table knows. Each file is replaced whole: a reader sees
+    the old file or the new one. What cannot be read stays as it is. Raises NewerSchemaError for a
+    file of a newer schema, and OSError where one cannot be written.
     """
     count = 0
     for path in (folder / name for name in parquet_names(folder)):
         try:
             before = path.stat()
-            if not _has_columns(path, schema):
+            if not _is_current(path, schema):
                 rows = read_file(path, schema)
-                # Not over what another process has just put there: it has the columns already.
+                rows = revise(rows) if revise else rows
+                # Not over what another process has just put there: it is current already.
                 if os.path.samestat(before, path.stat()):
                     write_file(path, rows)
                     count += 1
@@ -125,18 +130,19 @@ def upgrade_folder(folder: Path, schema: pa.Schema) -> int:
     return count
 
 
-def _has_columns(path: Path, schema: pa.Schema) -> bool:
-    """Say whether a file has the columns of ``schema``, so that any reader takes both as one table.
+def _is_current(path: Path, schema: pa.Schema) -> bool:
+    """Return whether a file has the columns of ``schema`` and is of its version.
 
     Raises UnreadableError where it cannot be read.
     """
     try:
         content = pa.BufferReader(read_regular(path, LARGEST_FILE_BYTES))
         found = pq.ParquetFile(content).schema_arrow
-        _schema_version(found, newest=int(schema.metadata[VERSION_KEY]))
+        newest = int(schema.metadata[VERSION_KEY])
+        version = _schema_version(found, newest)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UnreadableError(str(error)) from error
-    return bool(found.equals(schema, check_metadata=False))
+    return version == newest and bool(found.equals(schema, check_metadata=False))
 
 
 def _schema_version(schema: pa.Schema, newest: int) -> int:
@@ -156,10 +162,9 @@ def _check_columns(found: pa.Schema, schema: pa.Schema) -> None:
     """Raise UnreadableError for a column that is none of ours: it could hold anything."""
     if found.equals(schema):
         return
-    known = set(schema.names)
     for field in found:
         plain = pa.types.is_primitive(field.type) or _is_text(field.type)
-        if field.name not in known or not plain:
+        if not is_known(field.name, schema) or not plain:
             raise UnreadableError(f"it has a column {field.name} of {field.type}, as no record has")
 
 
@@ -202,17 +207,6 @@ def _check_times(rows: pa.Table) -> None:
             ends = pc.min_max(rows[field.name].cast(pa.int64())).as_py()
             if ends["min"] is not None and not EARLIEST <= ends["min"] <= ends["max"] <= LATEST:
                 raise UnreadableError(f"it has a time in {field.name} beyond the years 1 to 9999")
-
-
-def _migrate(rows: pa.Table, version: int, schema: pa.Schema) -> pa.Table:
-    """Return the rows with the columns that a file of ``version`` lacks."""
-    for since, columns in ADDED_COLUMNS.items():
-        for name, value in columns.items():
-            if version < since and name in schema.names:
-                field = schema.field(name)
-                values = pa.array([value] * len(rows), field.type)
-                rows = rows.add_column(schema.get_field_index(name), field, values)
-    return rows
 
 
 def read_folder(folder: Path, schema: pa.Schema) -> tuple[dict[str, pa.Table], dict[str, str]]:

@@ -12,20 +12,12 @@ import pyarrow as pa
 
 from hnrnn.variants import VARIANTS
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 VERSION_KEY = b"schema_version"
 """Where a file's metadata says which schema it is of."""
 LEARNER = "learner"
-"""What trains a run that goes through ``bench.execution.runner.execute``: fastai's ``Learner``."""
 ENSEMBLE = "ensemble"
-"""What trains runs that go through ``execute_many``, beside it: all their seeds at once."""
-ADDED_COLUMNS: dict[int, dict[str, str | None]] = {
-    2: {"plant": None, "gates": None},
-    3: {"engine": LEARNER},
-    4: {"instruction_set": None, "numeric_fingerprint": None},
-}
-"""Columns by the schema version that brought them, with the value that older files are given;
-``gates`` is one of the history of nights."""
+"""The backend that trains many seeds of a variant together."""
 ID_VERSION = 2
 """Of what an id is made from."""
 
@@ -48,16 +40,14 @@ class Run:
     initialisation: str
     device: str
     epochs: int
-    plant: str | None = None
-    """The fault or control that is planted, of ``bench.plan.faults``; None: the recipe as it is."""
-    engine: str = LEARNER
-    """What trains it: not where, but by which code."""
+    injected_fault: str | None = None
+    """The injected fault or control, of ``bench.plan.faults``; None: the recipe as it is."""
 
     @property
     def label(self) -> str:
         """The run in a few words, for people."""
-        planted = "" if self.plant is None else f" with {self.plant}"
-        return f"{self.variant} {self.backend} seed {self.seed}{planted}"
+        injected = "" if self.injected_fault is None else f" with {self.injected_fault}"
+        return f"{self.variant} {self.backend} seed {self.seed}{injected}"
 
 
 @dataclass(frozen=True)
@@ -128,14 +118,14 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Timed:
-    """What was timed: one phase of a training on one square of the grid, and what it takes once.
+    """What was timed: one phase of a training in one configuration, and its one-off costs.
 
-    A square that could not be timed has no phase; ``error`` says why.
+    A configuration that could not be timed has no phase; ``error`` says why.
     """
 
     variant: str
     backend: str
-    twin: bool
+    aa_control: bool
     """Whether this is the reference backend once more, timed beside itself: the A/A comparison."""
     dtype: str
     device: str
@@ -181,7 +171,7 @@ class Measurement:
     samples: tuple[tuple[Timed, Sample | None], ...]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the rows of the ``throughput`` table: one a sample, one a square without any."""
+        """Return the rows of the ``throughput`` table: one per sample or skipped configuration."""
         shared = {"measurement_id": self.measurement_id, "started_at": self.started_at}
         shared |= asdict(self.environment) | asdict(self.provenance)
         nothing = {field.name: None for field in fields(Sample)}
@@ -234,11 +224,9 @@ def run_id(run: Run, environment: Environment) -> str:
     Equal content gives an equal id on every machine, so that a finished run is recognised.
     """
     content = asdict(run) | asdict(environment) | recipe(run.variant)
-    # A run as most are has the id that it has without these fields.
-    if run.plant is None:
-        del content["plant"]
-    if run.engine == LEARNER:
-        del content["engine"]
+    # A run without a fault has the id that it has without the field.
+    if run.injected_fault is None:
+        del content["injected_fault"]
     text = json.dumps(content | {"schema_version": ID_VERSION}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 

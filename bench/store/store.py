@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,7 @@ import pyarrow as pa
 
 from bench.errors import StoreError
 from bench.store.files import PROBE, list_names, remove_leftovers, say_once
-from bench.store.pairing import pair
+from bench.store.pairing import pair, with_backends
 from bench.store.parquet import (
     NewerSchemaError,
     UnreadableError,
@@ -92,7 +93,16 @@ class Store:
     def _upgrade(self) -> None:
         """Give older files the columns that have come since, so that every folder is one table."""
         try:
-            count = sum(upgrade_folder(self.folder / table, SCHEMAS[table]) for table in SCHEMAS)
+            runs, _ = read_folder(self.folder / RUNS, RUNS_SCHEMA)
+            stored = pa.concat_tables([RUNS_SCHEMA.empty_table(), *runs.values()])
+            count = sum(
+                upgrade_folder(
+                    self.folder / table,
+                    SCHEMAS[table],
+                    partial(with_backends, runs=stored) if table == EPOCHS else None,
+                )
+                for table in (EPOCHS, RUNS, THROUGHPUT)
+            )
         except NewerSchemaError as error:
             raise StoreError(f"{error}, or name another results folder") from error
         if count:
@@ -130,7 +140,7 @@ class Store:
     def finished(self, run_ids: Iterable[str]) -> set[str]:
         """Return those of ``run_ids`` that are stored whole, and neither failed nor skipped.
 
-        Every file is read before it is believed. One that cannot be read is put aside into the
+        Every file is read before it is believed. One that cannot be read is quarantined into the
         ``unreadable`` folder, so that its run is done again and nothing is lost. Raises StoreError
         where that cannot be done, or a file is whole and of a newer schema.
         """
@@ -142,13 +152,13 @@ class Store:
                 continue
             count = row["epoch_rows"][0].as_py()
             if self._sound_rows(EPOCHS, run_id, row_count=count) is None:
-                self._put_aside(self.path(RUNS, run_id), before)
+                self._quarantine(self.path(RUNS, run_id), before)
             else:
                 done.add(run_id)
         return done
 
     def _sound_rows(self, table: str, run_id: str, row_count: int) -> pa.Table | None:
-        """Return the rows of a run's file; None where it is missing, or unsound and put aside."""
+        """Return the rows of a run's file; None where it is missing, or unsound and quarantined."""
         path = self.path(table, run_id)
         before = _identity(path)
         if before is None:
@@ -160,11 +170,11 @@ class Store:
         except UnreadableError:
             rows = None
         if rows is None or rows["run_id"].to_pylist() != [run_id] * row_count:
-            self._put_aside(path, before)
+            self._quarantine(path, before)
             return None
         return rows
 
-    def _put_aside(self, path: Path, before: tuple[int, int] | None) -> None:
+    def _quarantine(self, path: Path, before: tuple[int, int] | None) -> None:
         """Quarantine a file, unless another process has replaced it since it was ``before``."""
         aside = self.folder / UNREADABLE
         target = aside / f"{path.parent.name}-{path.name}"
@@ -177,7 +187,7 @@ class Store:
             if _identity(path) == before:
                 path.replace(target)
         except FileNotFoundError:
-            pass  # another process has put it aside
+            pass  # another process has quarantined it
         except OSError as error:
             raise self._not_writable(error) from error
 
@@ -223,7 +233,7 @@ class Store:
         # Last: a file that another process quarantines meanwhile is seen in one place or the other.
         for name in list_names(self.folder / UNREADABLE):
             if name.endswith(".parquet"):
-                unreadable[f"{UNREADABLE}/{name}"] = "put aside: delete it when you have seen it"
+                unreadable[f"{UNREADABLE}/{name}"] = "quarantined: delete it when you have seen it"
         tables[RUNS], tables[EPOCHS], cut = pair(tables[RUNS], tables[EPOCHS])
         for run_id in cut:
             unreadable.setdefault(f"{EPOCHS}/{run_id}.parquet", "missing or cut short")

@@ -1,4 +1,4 @@
-"""Timing one square of the grid: blocks of steps between two synchronisations.
+"""Timing one configuration of the grid: blocks of steps between two synchronisations.
 
 A training is timed in three phases: ``train_step`` is forward, loss, backward and optimizer;
 ``forward`` the forward alone, in training mode; ``validation`` forward, loss and the count of

@@ -59,11 +59,11 @@ def measure(
     threads: int = 1,
     watch: Watcher,
 ) -> Measurement:
-    """Time every square of the grid and return all samples.
+    """Time every configuration of the grid and return all samples.
 
     ``backends`` may name ``notebook``, each variant's own. The reference backend is timed for
     every variant, asked for or not, and twice: beside itself
-    under the name of its twin, for the A/A comparison. What cannot run here is skipped with the
+    as its A/A control, for the A/A comparison. What cannot run here is skipped with the
     reason; what the parity gate refuses has failed and is not timed.
     """
     started_at = datetime.now(UTC)
@@ -82,7 +82,7 @@ def summary(measurement: Measurement) -> str:
     """Return a line a variant and phase with the median milliseconds a step, for people."""
     milliseconds: dict[tuple[str, str], dict[str, list[float]]] = {}
     for timed, sample in measurement.samples:
-        if sample is not None and timed.phase is not None and not timed.twin:
+        if sample is not None and timed.phase is not None and not timed.aa_control:
             backends = milliseconds.setdefault((timed.variant, timed.phase), {})
             each = backends.setdefault(timed.backend, [])
             each.append(1000 * sample.wall_seconds / sample.steps)
@@ -109,10 +109,10 @@ def _time_variant(
         watch(f"{variant.name} {name}: parity, first calls")
         timed = _gate(variant, name, device, dtype)
         if timed.status == OK:
-            twins = [replace(timed, twin=True)] if name == reference else []
+            controls = [replace(timed, aa_control=True)] if name == reference else []
             try:
-                entries += [_prepare(variant, each, effort) for each in (timed, *twins)]
-            except Exception as error:  # noqa: BLE001  # whatever it is, it costs this square only
+                entries += [_prepare(variant, each, effort) for each in (timed, *controls)]
+            except Exception as error:  # noqa: BLE001  # whatever it is, it costs this configuration only
                 timed = _failed(timed, error)
         if timed.status != OK:
             watch(f"{variant.name} {name}: {timed.status}, {one_line(timed.error)}")
@@ -129,16 +129,16 @@ def _gate(variant: Variant, backend: str, device: str, dtype: str) -> Timed:
     timed = Timed(
         variant=variant.name,
         backend=backend,
-        twin=False,
+        aa_control=False,
         dtype=dtype,
         device=device,
         status=OK,
         error=None,
         kernel=None,
     )
-    obstacle = implementation.obstacle(device)
-    if obstacle:
-        return replace(timed, status=SKIPPED, error=f"{backend} {obstacle}")
+    reason = implementation.unavailable(device)
+    if reason:
+        return replace(timed, status=SKIPPED, error=f"{backend} {reason}")
     try:
         parity = check(variant, backend, device)
     except Exception as error:  # noqa: BLE001  # a compiler can fail in many ways

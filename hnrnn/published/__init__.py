@@ -3,7 +3,7 @@
 ``tables.csv``: its eight training tables, 92 rows: ``model, epoch, train_loss, valid_loss,
 accuracy, seconds`` (``seconds`` is its rounded time column). ``facts.json``: every deterministic
 output of its cells 5 to 43 and 48, and what cells 56 and 59 say of the data with bptt 20.
-``field_runs.csv``: 107 runs of the same models, recipes and batches that other people published,
+``third_party_runs.csv``: 107 runs of the same models, recipes and batches that others published,
 read from the stored outputs of public copies of the course's notebooks (course-v3, course-nlp and
 their forks): ``model, run`` (a number within the model)``, repository, committed`` (a date)``,
 epoch, train_loss, valid_loss, accuracy``. The notebook's own runs are not among them.
@@ -43,9 +43,9 @@ def tables() -> pd.DataFrame:
     return _read("tables.csv").copy()
 
 
-def field_runs() -> pd.DataFrame:
+def third_party_runs() -> pd.DataFrame:
     """Return the runs that other people published, one row a model, run and epoch."""
-    return _read("field_runs.csv").copy()
+    return _read("third_party_runs.csv").copy()
 
 
 def facts() -> list[Fact]:

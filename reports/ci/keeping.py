@@ -63,7 +63,7 @@ def _add_history(night: Path, kept: Path) -> list[str]:
     for path in sorted((night / "history").glob("*")):
         name = path.relative_to(night).as_posix()
         if not HISTORY.fullmatch(name):
-            print(f"passed over: {name!r}", file=sys.stderr)
+            print(f"skipped: {name!r}", file=sys.stderr)
         elif not (kept / name).exists():
             try:
                 content = foreign.read_sealed(path)
@@ -82,14 +82,14 @@ def _add_baseline(night: Path, kept: Path, *, freeze: bool) -> list[str]:
     frozen.repair(kept)
     there = frozen.is_kept(kept)
     if there and not freeze:
-        print("passed over: a baseline other than the kept one, without --freeze", file=sys.stderr)
+        print("skipped: a baseline other than the kept one, without --freeze", file=sys.stderr)
         return []
     try:
         manifest = frozen.examine(night / BASELINE)
     except NotWholeError as error:
         return [str(error)]
     if there and not _is_newer(manifest, kept / BASELINE):
-        print("passed over: a baseline that is no newer than the kept one", file=sys.stderr)
+        print("skipped: a baseline that is no newer than the kept one", file=sys.stderr)
         return []
     for name in (*manifest.files, frozen.MANIFEST):
         (kept / NEW / name).parent.mkdir(parents=True, exist_ok=True)

@@ -21,8 +21,8 @@ def add_parser(commands: Commands[Parser]) -> None:
     power = commands.add_parser(
         "power",
         help="how many seeds a night needs to see a fall of the accuracy",
-        description="Say how many seeds each square needs to see its mean final accuracy fall, at "
-        "one false alarm a year, from the spread of the seeds at hand.",
+        description="Say how many seeds each configuration needs to see its accuracy fall, at one "
+        " false alarm a year, from the spread of the seeds at hand.",
     )
     add_results(power)
     power.add_argument(
@@ -47,7 +47,7 @@ def carry_out(options: argparse.Namespace) -> int:
     plans = plan_seeds(select(read(options.results)).grid, options.drop / 100, options.power)
     if not plans:
         raise UsageError(
-            f"{options.results} has no square with two runs of the full recipe: "
+            f"{options.results} has no configuration with two runs of the full recipe: "
             "`python -m bench run` makes some"
         )
     return show(as_text(plans, options.drop / 100, options.power))
@@ -72,7 +72,7 @@ def as_text(plans: list[SeedPlan], drop: float, power: float) -> str:
         f"seeds for {100 * drop:g} points", "against these seeds", "these see, points",
     ]  # fmt: skip
     return (
-        f"Seeds a night to see the mean final accuracy of a square fall by {100 * drop:g} points "
+        f"Seeds per night to see the mean final accuracy fall by {100 * drop:g} points "
         f"with probability {power:g}, suspected and then confirmed on as many fresh seeds. Each "
         f"stage errs in at most {LEVEL:.0%} of nights over the whole grid, both together in about "
         f"{LEVEL**2:.2%}: one false alarm in {1 / LEVEL**2:.0f} nights.\n\n"

@@ -30,7 +30,7 @@ from reports.statistics.envelope import global_envelope
 # Okabe and Ito's colours, which colour-blind people tell apart.
 OURS = "#0072B2"
 NOTEBOOK = "#D55E00"
-FIELD = "#555555"
+THIRD_PARTY = "#555555"
 UNIFORM = "#E69F00"
 TITLES = {"train_loss": "Training loss", "valid_loss": "Validation loss", "accuracy": "Accuracy"}
 DOTS_PER_INCH = 110
@@ -54,17 +54,17 @@ EDGE = [Stroke(linewidth=4.5, foreground="white"), Normal()]
 
 @own_settings()
 def curves(
-    variant: str, epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame
+    variant: str, epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.DataFrame
 ) -> Figure:
     """Draw one variant: a panel a measure, with our seeds' curves and the notebook's, by epoch.
 
     Behind them the 95% global envelope of all three panels together: the notebook's curve leaves
-    it where the whole-table test rejects it at 5%, before Holm's correction. ``field`` are other
-    people's published runs.
+    it where the whole-table test rejects it at 5%, before Holm's correction. ``third_party`` are
+    other people's published runs.
     """
     ours = epochs[epochs["variant"] == variant]
     notebook = published[published["model"] == variant].set_index("epoch")
-    others = run_curves(field, variant, key="run")
+    others = run_curves(third_party, variant, key="run")
     seed_count = ours["seed"].nunique()
     figure = Figure(figsize=(12, 4.2), layout="constrained")
     figure.suptitle(
@@ -79,7 +79,7 @@ def curves(
             axes.fill_between(range(len(low)), low, high, color=OURS, alpha=0.2, lw=0, zorder=2)
         if len(others):
             theirs = others[measure].to_numpy().T
-            axes.plot(theirs, color=FIELD, lw=0.9, ls=(0, (3, 1.5)), alpha=0.8, zorder=3)
+            axes.plot(theirs, color=THIRD_PARTY, lw=0.9, ls=(0, (3, 1.5)), alpha=0.8, zorder=3)
         _draw_curves(axes, ours, measure)
         axes.plot(notebook.index, notebook[measure], "o-", color=NOTEBOOK, lw=2, ms=4.5, zorder=5)
         axes.set_title(TITLES[measure], fontsize=12)
@@ -96,7 +96,7 @@ def curves(
         handles.append(Patch(color=OURS, alpha=0.2, lw=0, label="95% global envelope"))  # type: ignore[arg-type]
     if len(others):
         label = f"{len(others)} runs that others published"
-        handles.append(Line2D([], [], color=FIELD, lw=0.9, ls=(0, (3, 1.5)), label=label))
+        handles.append(Line2D([], [], color=THIRD_PARTY, lw=0.9, ls=(0, (3, 1.5)), label=label))
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=11)
     return figure
 
@@ -131,7 +131,7 @@ def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
 
 
 @own_settings()
-def overview(epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame) -> Figure:
+def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.DataFrame) -> Figure:
     """Draw the final accuracy of every variant: a dot a seed, the notebook's and other people's."""
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     axes = figure.subplots()
@@ -155,8 +155,10 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame)
             middle = float(np.median(accuracy))
             height = [position - 0.36, position + 0.36]
             axes.plot([middle, middle], height, color=OURS, lw=2.5, path_effects=EDGE)
-        theirs = field[(field["model"] == name) & (field["epoch"] == last)]["accuracy"]
-        axes.plot(theirs, [position + 0.42] * len(theirs), "|", color=FIELD, ms=9, mew=1.4)
+        theirs = third_party[(third_party["model"] == name) & (third_party["epoch"] == last)][
+            "accuracy"
+        ]
+        axes.plot(theirs, [position + 0.42] * len(theirs), "|", color=THIRD_PARTY, ms=9, mew=1.4)
         row = published[(published["model"] == name) & (published["epoch"] == last)]
         axes.plot(
             row["accuracy"], [position], "D", color=NOTEBOOK, ms=9, mec="white", mew=1.2, zorder=5
@@ -171,7 +173,9 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame)
             Line2D([], [], color=NOTEBOOK, marker="D", ms=8, lw=0, label="notebook"),
             Line2D([], [], color=OURS, marker="o", ms=4, lw=0, label="our seeds"),
             Line2D([], [], color=OURS, lw=2.5, label="our median"),
-            Line2D([], [], color=FIELD, marker="|", ms=9, mew=1.4, lw=0, label="others' runs"),
+            Line2D(
+                [], [], color=THIRD_PARTY, marker="|", ms=9, mew=1.4, lw=0, label="others' runs"
+            ),
         ],
         loc="outside lower center",
         ncols=4,
@@ -182,18 +186,18 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, field: pd.DataFrame)
 
 
 @own_settings()
-def eras(ones: pd.DataFrame, uniform: pd.DataFrame, field: pd.DataFrame) -> Figure:
+def eras(ones: pd.DataFrame, uniform: pd.DataFrame, third_party: pd.DataFrame) -> Figure:
     """Draw final training loss and accuracy, a panel a variant: both starts of BatchNorm.
 
     ``ones`` and ``uniform`` are epochs of our seeds whose BatchNorm weights start at 1, or are
-    drawn; ``field`` are other people's runs, which fall to one or the other.
+    drawn; ``third_party`` are other people's runs, which fall to one or the other.
     """
     figure = Figure(figsize=(13, 6.6), layout="constrained")
     for name, axes in zip(VARIANTS, figure.subplots(2, 4).flat, strict=True):
         for epochs, column, style in (
             (ones, "variant", {"marker": "o", "color": OURS, "ms": 4, "alpha": 0.5}),
             (uniform, "variant", {"marker": "s", "color": UNIFORM, "ms": 4, "alpha": 0.6}),
-            (field, "model", {"marker": "x", "color": "black", "ms": 6, "mew": 1.3}),
+            (third_party, "model", {"marker": "x", "color": "black", "ms": 6, "mew": 1.3}),
         ):
             final = epochs[
                 (epochs[column] == name) & (epochs["epoch"] == VARIANTS[name].epochs - 1)
@@ -266,7 +270,7 @@ def backends(found: Sequence[Ratio]) -> Figure:
 
 
 def _backend_label(ratio: Ratio) -> str:
-    return f"{ratio.backend} again" if ratio.twin else ratio.backend
+    return f"{ratio.backend} again" if ratio.aa_control else ratio.backend
 
 
 def _spread(count: int, height: float = 0.64) -> list[float]:

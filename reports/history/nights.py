@@ -1,4 +1,4 @@
-"""The history of nights: one immutable parquet file a night, with a row a square of the grid.
+"""The history of nights: one immutable parquet file per night, one row per configuration.
 
 A night's file is named after its start and a hash of its content, so that appending the same night
 twice adds nothing. ``pandas.read_parquet(folder)`` reads them all.
@@ -23,7 +23,7 @@ from bench.store.files import remove_leftovers
 from bench.store.parquet import as_table, read_folder, write_file
 from bench.store.records import VERSION_KEY
 from hnrnn.variants import VARIANTS
-from reports.runs.completeness import Square, ranges
+from reports.runs.completeness import Configuration, ranges
 from reports.runs.ratios import latest, ratios
 from reports.runs.rules import number_breaches
 from reports.runs.selection import Selection
@@ -33,7 +33,7 @@ from reports.verdict.judgement import Judgement
 from reports.verdict.notebook import INCONCLUSIVE
 
 HISTORY_VERSION = 2
-SQUARE = ["variant", "backend"]
+CONFIGURATION = ["variant", "backend"]
 MOMENTS = ["accuracy_mean", "accuracy_sd", "valid_loss_mean", "valid_loss_sd"]
 RATIO = ["throughput_ratio", "throughput_ratio_low", "throughput_ratio_high"]
 PROVENANCE = {
@@ -54,7 +54,7 @@ OPEN = (INCONCLUSIVE, INCOMPLETE)
 SCHEMA = pa.schema(
     [
         pa.field("night", pa.timestamp("us", tz="UTC"), nullable=False),
-        *(pa.field(name, pa.string(), nullable=False) for name in SQUARE),
+        *(pa.field(name, pa.string(), nullable=False) for name in CONFIGURATION),
         pa.field("seeds", pa.int64(), nullable=False),
         pa.field("seed_ranges", pa.string(), nullable=False),
         pa.field("diverged", pa.int64(), nullable=False),
@@ -65,8 +65,8 @@ SCHEMA = pa.schema(
     ],
     metadata={VERSION_KEY: str(HISTORY_VERSION).encode()},
 )
-"""A row a square and night. ``night`` is the start of the earliest run; ``seeds`` counts the runs
-of the full recipe that ended with finite values, ``seed_ranges`` names them (``0-19, 23``), and
+"""One row per configuration and night. ``night`` is the start of the earliest run; ``seeds`` counts
+the runs of the full recipe that ended with finite values, ``seed_ranges`` names them, and
 ``diverged`` counts the others. Means and standard deviations are over ``seeds``, of the accuracy
 (0 to 1) and of the validation loss (nats a token) after the last epoch. ``throughput_ratio`` is of
 the training step, to the reference backend, with its 95% interval. ``gates`` names the gates that
@@ -74,13 +74,13 @@ ran, joined by ``; ``. Null: there is none."""
 
 
 def moments(grid: pd.DataFrame) -> pd.DataFrame:
-    """Return ``night`` to ``valid_loss_sd`` of ``SCHEMA``, a row a square that has runs.
+    """Return ``night`` to ``valid_loss_sd`` of ``SCHEMA``, a row a configuration that has runs.
 
     ``grid`` is that of a ``Selection``. A standard deviation is that of a sample (n - 1), NaN for
     a single seed.
     """
     rows = []
-    for (variant, backend), runs in grid.groupby(SQUARE):
+    for (variant, backend), runs in grid.groupby(CONFIGURATION):
         finite = runs[np.isfinite(runs[["accuracy", "valid_loss"]]).all(axis=1)]
         row = {
             "night": grid["started_at"].min(),
@@ -100,7 +100,7 @@ def moments(grid: pd.DataFrame) -> pd.DataFrame:
 def summarise(selection: Selection, judgement: Judgement) -> pd.DataFrame:
     """Return a night's rows, in the columns and types of ``SCHEMA``.
 
-    A row for every square that has a run, a failed or short one too, or a timed training step; no
+    One row for every configuration with a run, even a failed or short one, or a timed step; no
     rows where every run failed and nothing was timed. Only throughput of the runs' own device and
     dtype is taken. Where the runs differ in their provenance, the values are joined by ``; ``.
     """
@@ -113,18 +113,22 @@ def summarise(selection: Selection, judgement: Judgement) -> pd.DataFrame:
     speeds = {
         (ratio.variant, ratio.backend): ratio
         for ratio in ratios(timed)
-        if ratio.phase == "train_step" and not ratio.twin
+        if ratio.phase == "train_step" and not ratio.aa_control
     }
     known = {(row["variant"], row["backend"]): row for row in _rows(moments(selection.grid))}
-    squares = sorted({*judgement.squares, *known, *speeds}) if len(sources) else []
+    configurations = sorted({*judgement.configurations, *known, *speeds}) if len(sources) else []
     night: dict[str, Any] = {"verdict": judgement.verdict}
     night[GATES] = BETWEEN_GATES.join(g.name for g in judgement.gates if g.state != NOT_RUN)
     night |= {name: _joined(sources[name]) for name in PROVENANCE}
     rows = []
-    for square in squares:
+    for configuration in configurations:
         nothing = {"seeds": 0, "seed_ranges": "", "diverged": 0}
-        row = dict(zip(SQUARE, square, strict=True)) | nothing | known.get(square, {})
-        speed = speeds.get(square)
+        row = (
+            dict(zip(CONFIGURATION, configuration, strict=True))
+            | nothing
+            | known.get(configuration, {})
+        )
+        speed = speeds.get(configuration)
         values = (speed.ratio, speed.low, speed.high) if speed else (None,) * 3
         row |= dict(zip(RATIO, values, strict=True)) | night
         rows.append(row | {"night": sources["started_at"].min()})
@@ -149,7 +153,7 @@ def append(folder: Path, summary: pd.DataFrame) -> Path:
     nights = summary["night"].unique()
     if len(nights) != 1:
         raise ValueError(f"a summary is of one night, not of {len(nights)}")
-    table = as_table(summary.sort_values(SQUARE, kind="stable"), SCHEMA)
+    table = as_table(summary.sort_values(CONFIGURATION, kind="stable"), SCHEMA)
     text = json.dumps([HISTORY_VERSION, table.to_pylist()], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:20]
     path = folder / f"{nights[0]:%Y%m%dT%H%M%SZ}-{digest}.parquet"
@@ -191,7 +195,7 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     ordered = about.sort_values(["night", "seeds", "decided"], kind="stable")
     chosen = ordered.drop_duplicates("night", keep="last").index
     history = history[history["file"].isin(chosen)].drop(columns="file")
-    return history.sort_values(["night", *SQUARE], ignore_index=True), unreadable
+    return history.sort_values(["night", *CONFIGURATION], ignore_index=True), unreadable
 
 
 def _breach(table: pa.Table) -> str | None:
@@ -232,8 +236,8 @@ def changes(history: pd.DataFrame, columns: Sequence[str] = tuple(PROVENANCE)) -
     ]
 
 
-def squares(history: pd.DataFrame) -> list[Square]:
-    """Return the squares of a history in the notebook's order of variants, then by backend."""
-    pairs = {(str(row["variant"]), str(row["backend"])) for row in _rows(history[SQUARE])}
+def configurations(history: pd.DataFrame) -> list[Configuration]:
+    """Return the configurations of a history by variant, then by backend."""
+    pairs = {(str(row["variant"]), str(row["backend"])) for row in _rows(history[CONFIGURATION])}
     order = {name: place for place, name in enumerate(VARIANTS)}
     return sorted(pairs, key=lambda pair: (order.get(pair[0], len(order)), pair))

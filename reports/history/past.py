@@ -13,7 +13,7 @@ from hnrnn.variants import VARIANTS
 from reports.history import nights as history
 from reports.history.drift import DriftTest, find_drifts
 from reports.history.nights import BETWEEN_GATES, GATES
-from reports.runs.completeness import squares_of
+from reports.runs.completeness import configurations_of
 from reports.runs.selection import select
 from reports.verdict.decision import INCOMPLETE
 from reports.verdict.gates import LASTING, LastNight
@@ -25,7 +25,7 @@ class Past:
     """The nights of a history folder, oldest first, and what has drifted in them.
 
     ``unreadable`` names the files that cannot be read, with the reason; ``baseline`` has the
-    moments of the baseline's squares, None without one.
+    moments of the baseline's configurations, None without one.
     """
 
     nights: pd.DataFrame
@@ -60,7 +60,7 @@ def last_night(nights: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) ->
     return LastNight(
         night=f"{rows['night'].iloc[0]:%Y-%m-%d}",
         gates=frozenset(gates),
-        squares=frozenset(squares_of(trained)),
+        configurations=frozenset(configurations_of(trained)),
     )
 
 

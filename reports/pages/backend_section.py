@@ -1,4 +1,4 @@
-"""The report's section on backends: are they equal, what does each cost, and what is luck."""
+"""The report's section on backends: are they equal, and what does each cost?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reports.runs.selection import Selection
 
 HEADING = "## Backends"
 MIB = 1024**2
-KEYS = ["variant", "backend", "twin"]
+KEYS = ["variant", "backend", "aa_control"]
 OTHER_PHASES = ("forward", "validation")
 
 
@@ -66,17 +66,19 @@ def _device(name: str, rows: pd.DataFrame) -> list[str]:
     lines = []
     for variant in VARIANTS:
         of_variant = [ratio for ratio in found if ratio.variant == variant]
-        squares = dict.fromkeys((ratio.backend, ratio.twin) for ratio in of_variant)
-        for backend, twin in squares:
-            by_phase = {r.phase: r for r in of_variant if (r.backend, r.twin) == (backend, twin)}
-            cost = costs[variant, backend, twin]
-            compiled = cost["compile_seconds"] + validation.get((variant, backend, twin), 0.0)
+        configurations = dict.fromkeys((ratio.backend, ratio.aa_control) for ratio in of_variant)
+        for backend, aa_control in configurations:
+            by_phase = {
+                r.phase: r for r in of_variant if (r.backend, r.aa_control) == (backend, aa_control)
+            }
+            cost = costs[variant, backend, aa_control]
+            compiled = cost["compile_seconds"] + validation.get((variant, backend, aa_control), 0.0)
             once = compiled if pd.notna(compiled) else cost["capture_seconds"]
             step = by_phase["train_step"]
             lines.append(
                 [
                     variant,
-                    f"{backend} again" if twin else backend,
+                    f"{backend} again" if aa_control else backend,
                     str(cost["kernel"]),
                     _apart(cost["parity_float64"]),
                     _apart(cost["parity_float32"]),
@@ -125,7 +127,7 @@ def _ratio(ratio: Ratio | None) -> str:
 
 
 def _attribution(found: Attribution | None) -> str:
-    heading = "### Depth, backend or luck?"
+    heading = "### Depth, backend or seed variance?"
     if found is None:
         return (
             f"{heading}\n\nTo say, two seeds or more of `Model5`, `Model6` and `Model7` are needed "
@@ -137,15 +139,15 @@ def _attribution(found: Attribution | None) -> str:
             _points(pair.notebook),
             _points(pair.depth),
             _points(pair.backend),
-            _points(pair.luck),
-            f"{100 * pair.luck_deviation:.2f}",
+            _points(pair.seed_variance),
+            f"{100 * pair.seed_deviation:.2f}",
             f"{pair.share_as_far:.2f}",
         ]
         for pair in found.pairs
     ]
     header = [
-        "final accuracy, points", "notebook", "depth", "backend", "left to luck",
-        "luck's standard deviation", "share of our pairs as far apart",
+        "final accuracy, points", "notebook", "depth", "backend", "left to seed variance",
+        "the seed variance's standard deviation", "share of our pairs as far apart",
     ]  # fmt: skip
     effects = [
         [f"depth, on {backend}", *_estimate(estimate), NO_VALUE]
@@ -163,7 +165,7 @@ def _attribution(found: Attribution | None) -> str:
         f"{counted(found.seeds, 'seed')} each; differences of final accuracy in percentage "
         "points. Depth is two layers beside one on `nn`; the backend's part is how far each "
         "model's mean on its own backend is from that on `nn`, over the seeds that both have; the "
-        "rest is luck, whose standard deviation is that of the difference between one run of each."
+        "rest is seed variance; its standard deviation is that of the difference between two runs."
     )
     guide_to_effects = (
         "The effects by themselves, with 95% intervals; a backend's is seed by seed, from the same "

@@ -57,9 +57,9 @@ def _nights(history: pd.DataFrame) -> str:
     changed = {change.night: change.label for change in changes(history, MARKED)}
     rows = []
     for night in sorted(history["night"].unique(), reverse=True)[:NIGHTS_SHOWN]:
-        squares = history[history["night"] == night]
-        seeds = squares.loc[squares["seeds"] > 0, "seeds"]
-        row = squares.iloc[0]
+        configurations = history[history["night"] == night]
+        seeds = configurations.loc[configurations["seeds"] > 0, "seeds"]
+        row = configurations.iloc[0]
         rows.append(
             [
                 f"{night:%Y-%m-%d %H:%M}",
@@ -68,7 +68,7 @@ def _nights(history: pd.DataFrame) -> str:
                 _text(row["torch_version"]),
                 _text(row["commit"], digits=7),
                 _range(seeds),
-                str(int(squares["diverged"].sum())),
+                str(int(configurations["diverged"].sum())),
                 changed.get(night, ""),
             ]
         )
@@ -130,7 +130,7 @@ def _method(test: DriftTest) -> str:
         f"against {reference}, is summed over the nights in two CUSUM charts (Page 1954; reference "
         f"value {REFERENCE_VALUE:g} standard errors of a night's mean, threshold "
         f"{test.threshold:.2f}). The threshold is simulated for one false alarm, anywhere in the "
-        f"grid, in {test.false_alarm_nights} nights. The luck of the reference, and that of seeds "
-        f"that are run again, is allowed for at {CONFIDENCE:.0%} confidence: a drift within it is "
+        f"grid, in {test.false_alarm_nights} nights. The seed variance of the reference and of "
+        f"repeated seeds is allowed for at {CONFIDENCE:.0%} confidence: a drift within it is "
         "not seen."
     )

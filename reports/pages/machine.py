@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from bench.text import one_line
 from reports.pages import verdict_section
-from reports.runs.completeness import Square, ranges
+from reports.runs.completeness import Configuration, ranges
 from reports.verdict import baseline as baselines
 from reports.verdict.gates import FAILED, NOT_RUN
 from reports.verdict.judgement import Judgement
@@ -43,17 +43,20 @@ def _key(key: Any) -> str:
 
 
 def as_junit(judgement: Judgement) -> str:
-    """Return a JUnit XML with a case per square of the grid, per gate, and one for the night.
+    """Return a JUnit XML with a case per configuration, per gate, and one for the night.
 
-    A square that failed or is worse is a failure; one that is missing or whose verdict is open an
-    error. A gate that did not run is skipped. The time of a square's case is that of its runs.
+    A configuration that failed or is worse is a failure; one that is missing or whose verdict is
+    open an error. A gate that did not run is skipped. The time of a configuration's case is that of
+    its runs.
     """
     cases, errors = _failures(judgement), _errors(judgement)
     suite = ET.Element("testsuite", name="hnrnn")
-    for square in sorted({*judgement.squares, *cases, *errors}):
-        case = _add_case(suite, " ".join(square), judgement.run_seconds.get(square, 0.0))
-        _add_outcome(case, "failure", cases.get(square, []))
-        _add_outcome(case, "error", errors.get(square, []))
+    for configuration in sorted({*judgement.configurations, *cases, *errors}):
+        case = _add_case(
+            suite, " ".join(configuration), judgement.run_seconds.get(configuration, 0.0)
+        )
+        _add_outcome(case, "failure", cases.get(configuration, []))
+        _add_outcome(case, "error", errors.get(configuration, []))
     for gate in judgement.gates:
         case = _add_case(suite, gate.name)
         if gate.state == FAILED:
@@ -91,31 +94,35 @@ def _seconds(value: float) -> str:
     return f"{value if math.isfinite(value) else 0.0:.3f}"
 
 
-def _failures(judgement: Judgement) -> dict[Square, list[str]]:
-    found: dict[Square, list[str]] = {}
+def _failures(judgement: Judgement) -> dict[Configuration, list[str]]:
+    found: dict[Configuration, list[str]] = {}
     comparison = judgement.comparison
     if comparison and comparison.confirmation:
         for d in comparison.confirmation.worse:
-            found.setdefault(d.square, []).append(f"{d.measure} is worse (p {d.worse_p:.4f})")
+            found.setdefault(d.configuration, []).append(
+                f"{d.measure} is worse (p {d.worse_p:.4f})"
+            )
     if comparison:
-        for square, seeds in comparison.changed.items():
+        for configuration, seeds in comparison.changed.items():
             text = f"other weights than in the baseline with seeds {ranges(seeds)}"
-            found.setdefault(square, []).append(text)
+            found.setdefault(configuration, []).append(text)
     for change in judgement.changes:
         if change.slower:
-            square = (change.variant, change.backend)
-            found.setdefault(square, []).append(f"{change.phase} is slower ({change.change:.2f})")
+            configuration = (change.variant, change.backend)
+            found.setdefault(configuration, []).append(
+                f"{change.phase} is slower ({change.change:.2f})"
+            )
     return found
 
 
-def _errors(judgement: Judgement) -> dict[Square, list[str]]:
-    found: dict[Square, list[str]] = {}
+def _errors(judgement: Judgement) -> dict[Configuration, list[str]]:
+    found: dict[Configuration, list[str]] = {}
     for problem in judgement.problems:
-        if problem.square:
-            found.setdefault(problem.square, []).append(str(problem))
+        if problem.configuration:
+            found.setdefault(problem.configuration, []).append(str(problem))
     comparison = judgement.comparison
     if comparison and comparison.verdict == baselines.SUSPECTED:
         for d in comparison.first.worse:
             text = f"{d.measure} is suspected to be worse (p {d.worse_p:.4f})"
-            found.setdefault(d.square, []).append(text)
+            found.setdefault(d.configuration, []).append(text)
     return found

@@ -19,16 +19,16 @@ from matplotlib.figure import (
 
 def draw(material: Material, folder: Path) -> list[Path]:
     """Save every picture of a report as PNG in ``folder``, and return their paths."""
-    epochs, tables, field = material.selection.epochs, material.tables, material.field
+    epochs, tables, third_party = material.selection.epochs, material.tables, material.third_party
     drawings: dict[str, Callable[[], Figure]] = {
-        "overview": partial(figures.overview, epochs, tables, field)
+        "overview": partial(figures.overview, epochs, tables, third_party)
     }
     for name in VARIANTS:
-        drawings[name] = partial(figures.curves, name, epochs, tables, field)
+        drawings[name] = partial(figures.curves, name, epochs, tables, third_party)
     if material.ratios:
         drawings["backends"] = partial(figures.backends, material.ratios)
     if len(material.uniform):
-        drawings["eras"] = partial(figures.eras, epochs, material.uniform, field)
+        drawings["eras"] = partial(figures.eras, epochs, material.uniform, third_party)
     if material.past is not None:
         past = material.past
         for name, file in past.pictures.items():

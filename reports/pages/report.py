@@ -42,7 +42,7 @@ class Material:
     comparisons: Sequence[Comparison]
     tables: pd.DataFrame
     """The notebook's tables."""
-    field: pd.DataFrame
+    third_party: pd.DataFrame
     """Other people's runs."""
     judgement: Judgement
     ratios: Sequence[Ratio]
@@ -66,7 +66,7 @@ def report(material: Material) -> str:
             selection,
             material.comparisons,
             material.tables,
-            material.field,
+            material.third_party,
             agreements[variant.name],
         )
         for variant in VARIANTS.values()
@@ -116,7 +116,9 @@ def _eras(material: Material) -> str:
 
 def _throughput(found: Sequence[Ratio]) -> str:
     """Return the ratios of the training step, a row a variant and a column a backend."""
-    step = {(r.variant, r.backend): r for r in found if r.phase == "train_step" and not r.twin}
+    step = {
+        (r.variant, r.backend): r for r in found if r.phase == "train_step" and not r.aa_control
+    }
     backends = [name for name in BACKENDS if any(backend == name for _, backend in step)]
     rows = [
         [

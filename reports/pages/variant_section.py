@@ -22,12 +22,12 @@ def section(
     selection: Selection,
     comparisons: Sequence[Comparison],
     published: pd.DataFrame,
-    field: pd.DataFrame,
+    third_party: pd.DataFrame,
     agreement: Agreement,
 ) -> str:
     """Return the section; its picture is ``<variant>.png``.
 
-    ``published`` is the notebook's table, ``field`` other people's runs.
+    ``published`` is the notebook's table, ``third_party`` other people's runs.
     """
     recipe = (
         f"Backend `{variant.backend}`: {variant.description}. Its recipe: bptt {variant.bptt}, "
@@ -41,7 +41,7 @@ def section(
         [
             f"## {variant.name}",
             recipe,
-            words(variant, comparisons, field, agreement, times, seconds),
+            words(variant, comparisons, third_party, agreement, times, seconds),
             f"![{variant.name}: curves by epoch]({variant.name}.png)",
             *_tables(variant, comparisons, times, seconds),
         ]
@@ -81,7 +81,7 @@ def _tables(
 def words(
     variant: Variant,
     comparisons: Sequence[Comparison],
-    field: pd.DataFrame,
+    third_party: pd.DataFrame,
     agreement: Agreement,
     times: pd.Series,
     seconds: dict[Any, float],
@@ -109,7 +109,9 @@ def words(
             f"{agreement.seeds} seeds (p {agreement.p.table:.4f}, {agreement.holm.table:.4f} after "
             f"Holm): {agreement.verdict}."
         )
-    theirs = field[(field["model"] == variant.name) & (field["epoch"] == last)]["accuracy"]
+    theirs = third_party[(third_party["model"] == variant.name) & (third_party["epoch"] == last)][
+        "accuracy"
+    ]
     if len(theirs):
         sentences.append(
             f"Of {counted(len(theirs), 'run')} that other people published, "

@@ -38,8 +38,8 @@ def opening(judgement: Judgement) -> str:
     text = _sentence(judgement)
     if judgement.confirmation_seeds:
         text += (
-            "\n\nTo confirm or clear it: train the suspected squares with fresh seeds, and check "
-            f"again with them.\n\n```\n{confirmation_command(judgement)}\n```"
+            "\n\nTo confirm or clear it: train the suspected configurations on fresh seeds, and "
+            f"check again with them.\n\n```\n{confirmation_command(judgement)}\n```"
         )
     return text
 
@@ -51,14 +51,14 @@ def changes_since(judgement: Judgement) -> str:
         return ""
     named = {
         "other weights": comparison.changed,
-        "worse": dict.fromkeys(d.square for d in comparison.first.worse),
-        "better": dict.fromkeys(d.square for d in comparison.first.better),
+        "worse": dict.fromkeys(d.configuration for d in comparison.first.worse),
+        "better": dict.fromkeys(d.configuration for d in comparison.first.better),
         "slower": dict.fromkeys((c.variant, c.backend) for c in judgement.changes if c.slower),
         "faster": dict.fromkeys((c.variant, c.backend) for c in judgement.changes if c.faster),
     }
     parts = [
-        f"{what}: {', '.join(escape(' '.join(square)) for square in squares) or 'none'}"
-        for what, squares in named.items()
+        f"{what}: {', '.join(escape(' '.join(pair)) for pair in configurations) or 'none'}"
+        for what, configurations in named.items()
     ]
     return f"Since the baseline: {'; '.join(parts)}."
 
@@ -76,8 +76,8 @@ def evidence(judgement: Judgement) -> list[str]:
         parts.append(_certificate(heading, judgement.certificate))
     if judgement.findings:
         parts.append(_findings(judgement.findings))
-    if judgement.field:
-        parts.append(_field(judgement.field))
+    if judgement.third_party:
+        parts.append(_third_party(judgement.third_party))
     if judgement.calibration:
         parts.append(_calibration(judgement.calibration))
     return parts
@@ -92,9 +92,9 @@ def confirmation_words(judgement: Judgement) -> list[str]:
     """Return the words of that command, for programs; none where nothing is suspected."""
     if judgement.comparison is None or judgement.confirmation_seeds is None:
         return []
-    squares = list(dict.fromkeys(d.square for d in judgement.comparison.first.worse))
+    configurations = list(dict.fromkeys(d.configuration for d in judgement.comparison.first.worse))
     seeds, folder = judgement.confirmation_seeds, judgement.confirmation_folder
-    return confirmation.command_words(squares, seeds, folder, judgement.kind)
+    return confirmation.command_words(configurations, seeds, folder, judgement.kind)
 
 
 def _sentence(judgement: Judgement) -> str:
@@ -115,10 +115,10 @@ def _comparison(comparison: baselines.Comparison) -> str:
         f"{sum(map(len, comparison.changed.values()))}."
     )
     tested = (
-        f"Max-T permutation test over {counted(len(first.differences), 'column')} (squares times "
-        f"measures), {'seed by seed' if first.paired else 'between independent seeds'}: rejected "
-        f"at {first.corrected:.4f}, so that against 95% of baselines a night without any change "
-        f"is suspected in at most {first.level:.0%} of nights."
+        f"Max-T permutation test over {counted(len(first.differences), 'column')} (configurations "
+        f"times measures), {'seed by seed' if first.paired else 'between independent seeds'}: "
+        f"rejected at {first.corrected:.4f}, so that against 95% of baselines a night without any "
+        f"change is suspected in at most {first.level:.0%} of nights."
     )
     notable = sorted(first.differences, key=lambda d: min(d.worse_p, d.better_p))[:8]
     rows = [
@@ -148,13 +148,13 @@ def _visible(differences: Sequence[baselines.Difference]) -> str:
     least, most = min(drops, key=lambda d: d.visible), max(drops, key=lambda d: d.visible)
     return (
         "With probability 0.9 it would have suspected a mean final accuracy lower by "
-        f"{100 * least.visible:.1f} points ({_square(least)}) to "
-        f"{100 * most.visible:.1f} points ({_square(most)})."
+        f"{100 * least.visible:.1f} points ({_configuration(least)}) to "
+        f"{100 * most.visible:.1f} points ({_configuration(most)})."
     )
 
 
-def _square(difference: baselines.Difference) -> str:
-    return escape(" ".join(difference.square))
+def _configuration(difference: baselines.Difference) -> str:
+    return escape(" ".join(difference.configuration))
 
 
 def _changes(changes: Sequence[throughput.Change]) -> str:
@@ -238,13 +238,15 @@ def _calibration(calibration: Calibration) -> str:
     ]
     if calibration.faults is not None:
         rows = [
-            [plant, variants, str(seeds), str(noticed), str(fails)]
-            for plant, variants, seeds, noticed, fails in rates_by_fault(calibration.faults)
+            [injected_fault, variants, str(seeds), str(noticed), str(fails)]
+            for injected_fault, variants, seeds, noticed, fails in rates_by_fault(
+                calibration.faults
+            )
         ]
-        header = ["planted", "in", "seeds a night", "noticed", "failed the night"]
+        header = ["injected", "in", "seeds a night", "noticed", "failed the night"]
         parts += [
             (
-                "Faults that were planted in some variants and trained, and controls that change "
+                "Faults that were injected in some variants and trained, and controls that change "
                 "nothing that matters: how many of the nights were noticed, and how many failed."
             ),
             table(header, rows, left=2),
@@ -252,7 +254,7 @@ def _calibration(calibration: Calibration) -> str:
     return "\n\n".join(parts)
 
 
-def _field(rows: Sequence[Explained]) -> str:
+def _third_party(rows: Sequence[Explained]) -> str:
     cells = [
         [
             row.variant,

@@ -1,4 +1,4 @@
-"""Depth, backend or luck: what makes ``Model5``, ``Model6`` and ``Model7`` end apart.
+"""Depth, backend or seed_variance: what makes ``Model5``, ``Model6`` and ``Model7`` end apart.
 
 The notebook runs a two-layer GRU on ``nn.GRU``, a one-layer GRU on a ``GRUCell`` loop and one on a
 hand-written cell, once each: depth, backend and seed all differ. The grid runs every model on
@@ -37,8 +37,8 @@ class Estimate:
 class Pair:
     """Two of the models: how far apart the notebook's runs ended, and what that is made of.
 
-    ``depth`` and ``backend`` are differences of means; ``luck`` is what they leave of
-    ``notebook``. ``luck_deviation`` is the standard deviation of the difference between one run
+    ``depth`` and ``backend`` are differences of means; ``seed_variance`` is what they leave of
+    ``notebook``. ``seed_deviation`` is the standard deviation of the difference between one run
     of each model; ``share_as_far`` the share of all pairs of our runs, on the notebook's backends,
     whose difference is at least as far from the mean difference as the notebook's.
     """
@@ -48,8 +48,8 @@ class Pair:
     notebook: float
     depth: float
     backend: float
-    luck: float
-    luck_deviation: float
+    seed_variance: float
+    seed_deviation: float
     share_as_far: float
 
 
@@ -69,7 +69,7 @@ class Attribution:
 
 
 def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | None:
-    """Return the parts; None where a square of the notebook's backends has less than two seeds.
+    """Return the parts; None where a configuration of the notebook's backends has one seed.
 
     ``final`` has a row a run with ``variant, backend, seed, accuracy`` (after the last epoch);
     ``published`` is the notebook's table.
@@ -131,7 +131,7 @@ def _pair(
     ]
     backend = steps[0] - steps[1]
     ours = [runs[model, backend_of[model]].to_numpy() for model in models]
-    luck = notebook - depth - backend
+    seed_variance = notebook - depth - backend
     differences = np.subtract.outer(*ours) - (ours[0].mean() - ours[1].mean())
     return Pair(
         first=first,
@@ -139,9 +139,9 @@ def _pair(
         notebook=notebook,
         depth=depth,
         backend=backend,
-        luck=luck,
-        luck_deviation=float(np.hypot(*(accuracy.std(ddof=1) for accuracy in ours))),
-        share_as_far=float((np.abs(differences) >= abs(luck)).mean()),
+        seed_variance=seed_variance,
+        seed_deviation=float(np.hypot(*(accuracy.std(ddof=1) for accuracy in ours))),
+        share_as_far=float((np.abs(differences) >= abs(seed_variance)).mean()),
     )
 
 

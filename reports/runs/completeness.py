@@ -14,10 +14,10 @@ from bench.text import counted
 from hnrnn.variants import VARIANTS
 from reports.runs.selection import KIND, Selection, is_whole, of_shown_kind
 
-Square = tuple[str, str]
+Configuration = tuple[str, str]
 """A variant and a backend."""
 
-MAY_DIFFER = [*KIND, "plant"]
+MAY_DIFFER = [*KIND, "injected_fault"]
 """Columns in which the runs of a store may differ on purpose."""
 PROVENANCE = [
     "device_name",
@@ -43,24 +43,24 @@ SHORT_RUNS = "short runs"
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps a night from being judged; ``square`` is the square that it is about."""
+    """Something that keeps a night from being judged, and the configuration it is about."""
 
     kind: str
     detail: str
-    square: Square | None = None
+    configuration: Configuration | None = None
 
     def __str__(self) -> str:
         """Return the problem in a line."""
         return f"{self.kind}: {self.detail}"
 
 
-def find_problems(contents: Contents, expected: Iterable[Square] = ()) -> list[Problem]:
+def find_problems(contents: Contents, expected: Iterable[Configuration] = ()) -> list[Problem]:
     """Return everything that is wrong with a store's contents.
 
-    Expected are the notebook's eight squares, those of ``expected``, and every one that has a whole
-    run, each with the seeds that at least half of the squares have. A run is whole when it went
-    through the full recipe to a result. What is missing is looked for among the runs of the kind
-    that ``select`` takes: another kind's make up for nothing.
+    Expected are the notebook's eight configurations, those of ``expected``, and every one that has
+    a whole run, each with the seeds that at least half of the configurations have. A run is whole
+    when it went through the full recipe to a result. What is missing is looked for among the runs
+    of the kind that ``select`` takes: another kind's make up for nothing.
     """
     problems = unreadable(contents)
     problems += [
@@ -75,16 +75,18 @@ def find_problems(contents: Contents, expected: Iterable[Square] = ()) -> list[P
 def freezing_problems(contents: Contents) -> list[Problem]:
     """Return everything that keeps a store's contents from being a baseline."""
     return find_problems(contents) + [
-        Problem("diverged", f"every run of {square} diverged: nothing would be worse than that")
-        for square in diverged_squares(contents.runs)
+        Problem(
+            "diverged", f"every run of {configuration} diverged: nothing would be worse than that"
+        )
+        for configuration in diverged_configurations(contents.runs)
     ]
 
 
-def diverged_squares(runs: pd.DataFrame) -> list[str]:
-    """Return the squares of the grid whose runs have all diverged, those that failed left out."""
+def diverged_configurations(runs: pd.DataFrame) -> list[str]:
+    """Return the configurations whose runs have all diverged, leaving out those that failed."""
     ended = runs[runs["status"].isin([OK, DIVERGED])]
     all_of = (ended["status"] == DIVERGED).groupby([ended["variant"], ended["backend"]]).all()
-    return [" ".join(map(str, square)) for square in all_of.index[all_of]]
+    return [" ".join(map(str, configuration)) for configuration in all_of.index[all_of]]
 
 
 def unreadable(contents: Contents) -> list[Problem]:
@@ -111,11 +113,11 @@ def failed_runs(runs: pd.DataFrame) -> list[Problem]:
     ]
 
 
-def find_notes(contents: Contents, expected: Iterable[Square] = ()) -> list[str]:
+def find_notes(contents: Contents, expected: Iterable[Configuration] = ()) -> list[str]:
     """Return what a reader should know of a night although nothing is wrong with it.
 
-    That is: runs of several commits, which are alike as long as the training code is; and squares
-    that were skipped here, and that are not ``expected``.
+    That is: runs of several commits, which are alike as long as the training code is; and
+    configurations that were skipped here, and that are not ``expected``.
     """
     notes = []
     for _, alike in contents.runs.groupby(MAY_DIFFER, dropna=False):
@@ -126,15 +128,15 @@ def find_notes(contents: Contents, expected: Iterable[Square] = ()) -> list[str]
                 f"The runs are of {len(commits)} commits with equal training code: {counts}."
             )
     runs = of_shown_kind(contents.runs)
-    present = squares_of(runs[is_whole(runs)])
-    for square, reason in _skipped(runs).items():
-        if square not in {*present, *notebook_squares(), *expected}:
-            notes.append(f"{' '.join(square)} was skipped: {reason}.")
+    present = configurations_of(runs[is_whole(runs)])
+    for configuration, reason in _skipped(runs).items():
+        if configuration not in {*present, *notebook_configurations(), *expected}:
+            notes.append(f"{' '.join(configuration)} was skipped: {reason}.")
     return notes
 
 
-def notebook_squares() -> list[Square]:
-    """Return the eight squares that the notebook runs."""
+def notebook_configurations() -> list[Configuration]:
+    """Return the eight configurations that the notebook runs."""
     return [(variant.name, variant.backend) for variant in VARIANTS.values()]
 
 
@@ -152,51 +154,51 @@ def of_another_kind(night: Selection, other: Selection, name: str) -> list[Probl
 
 def _shown_faults(runs: pd.DataFrame) -> dict[str, int]:
     """Return the faults in the runs that are judged, which are shown where every run has one."""
-    counts = of_shown_kind(runs)["plant"].value_counts()
+    counts = of_shown_kind(runs)["injected_fault"].value_counts()
     return {str(fault): int(count) for fault, count in counts.items()}
 
 
-def squares_of(runs: pd.DataFrame) -> set[Square]:
-    """Return the squares that have a run."""
+def configurations_of(runs: pd.DataFrame) -> set[Configuration]:
+    """Return the configurations that have a run."""
     return {(str(v), str(b)) for v, b in zip(runs["variant"], runs["backend"], strict=True)}
 
 
-def _missing(runs: pd.DataFrame, expected: Iterable[Square]) -> list[Problem]:
-    """Name the squares and seeds that have no whole run; a failed run is named already."""
+def _missing(runs: pd.DataFrame, expected: Iterable[Configuration]) -> list[Problem]:
+    """Name the configurations and seeds that have no whole run; a failed run is named already."""
     whole = is_whole(runs)
     short = runs[~whole & ~runs["status"].isin([FAILED, SKIPPED])]
     if len(short) and not whole.any():
         return [Problem(SHORT_RUNS, f"no run went through the full recipe: {_passes(short)}")]
-    seeds_of: dict[Square, set[int]] = {}
+    seeds_of: dict[Configuration, set[int]] = {}
     for row in runs.loc[whole, ["variant", "backend", "seed"]].to_dict(orient="records"):
         seeds_of.setdefault((row["variant"], row["backend"]), set()).add(row["seed"])
     counts = Counter(seed for seeds in seeds_of.values() for seed in seeds)
     usual = {seed for seed, count in counts.items() if 2 * count >= len(seeds_of)}
     skipped = _skipped(runs)
     problems = []
-    for square in sorted({*seeds_of, *notebook_squares(), *expected}):
-        name, here = " ".join(square), _in_square(runs, square)
+    for configuration in sorted({*seeds_of, *notebook_configurations(), *expected}):
+        name, here = " ".join(configuration), _in_configuration(runs, configuration)
         failed = set(here.loc[here["status"] == FAILED, "seed"])
-        lacking = usual - seeds_of.get(square, set()) - failed
-        if square not in seeds_of and not failed:
+        lacking = usual - seeds_of.get(configuration, set()) - failed
+        if configuration not in seeds_of and not failed:
             why = f"{name} has no runs"
-            if square in skipped:
-                why = f"{name} was skipped: {skipped[square]}"
-            elif len(cut := _in_square(short, square)):
+            if configuration in skipped:
+                why = f"{name} was skipped: {skipped[configuration]}"
+            elif len(cut := _in_configuration(short, configuration)):
                 why = f"{name} has no run of the full recipe: {_passes(cut)}"
-            problems.append(Problem("missing square", why, square))
+            problems.append(Problem("missing configuration", why, configuration))
         elif lacking:
             seeds = ranges(sorted(lacking))
-            problems.append(Problem("missing runs", f"{name} lacks seeds {seeds}", square))
+            problems.append(Problem("missing runs", f"{name} lacks seeds {seeds}", configuration))
     return problems
 
 
-def _in_square(runs: pd.DataFrame, square: Square) -> pd.DataFrame:
-    return runs[(runs["variant"] == square[0]) & (runs["backend"] == square[1])]
+def _in_configuration(runs: pd.DataFrame, configuration: Configuration) -> pd.DataFrame:
+    return runs[(runs["variant"] == configuration[0]) & (runs["backend"] == configuration[1])]
 
 
-def _skipped(runs: pd.DataFrame) -> dict[Square, str]:
-    """Return why runs were skipped, by square."""
+def _skipped(runs: pd.DataFrame) -> dict[Configuration, str]:
+    """Return why runs were skipped, by configuration."""
     skipped = runs[runs["status"] == SKIPPED].drop_duplicates(["variant", "backend"])
     return {(str(row.variant), str(row.backend)): str(row.error) for row in skipped.itertuples()}
 
@@ -211,16 +213,17 @@ def _passes(short: pd.DataFrame) -> str:
 
 
 def _repeated(runs: pd.DataFrame) -> list[Problem]:
-    """Name the squares in which runs of several seeds ended with the very same weights."""
+    """Name the configurations in which runs of several seeds ended with the very same weights."""
     hashed = runs.dropna(subset=["weights_sha256"])
     problems = []
-    for square, rows in hashed.groupby(["variant", "backend"]):
+    for configuration, rows in hashed.groupby(["variant", "backend"]):
         seeds = rows.groupby("weights_sha256")["seed"].unique()
         problems += [
             Problem(
                 "repeated run",
-                f"{' '.join(map(str, square))}: the same weights from seeds {ranges(sorted(same))}",
-                (str(square[0]), str(square[1])),
+                f"{' '.join(map(str, configuration))}: the same weights from seeds "
+                f"{ranges(sorted(same))}",
+                (str(configuration[0]), str(configuration[1])),
             )
             for same in seeds
             if len(same) > 1

@@ -30,7 +30,7 @@ class Ratio:
 
     variant: str
     backend: str
-    twin: bool
+    aa_control: bool
     phase: str
     rounds: int
     tokens_per_second: float
@@ -54,22 +54,22 @@ def latest(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratios(samples: pd.DataFrame) -> list[Ratio]:
-    """Return every timed square and phase of one measurement and device, in the rows' order."""
+    """Return every timed configuration and phase of one measurement and device."""
     timed = samples[samples["status"] == OK].copy()
     timed["step_seconds"] = timed["wall_seconds"] / timed["steps"]
     found = []
     for (variant, phase), rows in timed.groupby(["variant", "phase"], sort=False):
-        by_square = {
-            key: square.sort_values("round")
-            for key, square in rows.groupby(["backend", "twin"], sort=False)
+        by_configuration = {
+            key: configuration.sort_values("round")
+            for key, configuration in rows.groupby(["backend", "aa_control"], sort=False)
         }
-        reference = by_square.get((reference_backend(VARIANTS[str(variant)]), False))
-        for (backend, twin), square in by_square.items():
-            seconds = square["step_seconds"].to_numpy()
+        reference = by_configuration.get((reference_backend(VARIANTS[str(variant)]), False))
+        for (backend, aa_control), configuration in by_configuration.items():
+            seconds = configuration["step_seconds"].to_numpy()
             ratio, low, high = np.nan, np.nan, np.nan
             if reference is not None:
                 # A round of one of them may be missing where a file was not written here.
-                both = reference.merge(square, on="round", suffixes=("_of_reference", ""))
+                both = reference.merge(configuration, on="round", suffixes=("_of_reference", ""))
                 ratio, low, high = median_ratio(
                     both["step_seconds_of_reference"].to_numpy(), both["step_seconds"].to_numpy()
                 )
@@ -77,10 +77,12 @@ def ratios(samples: pd.DataFrame) -> list[Ratio]:
                 Ratio(
                     variant=str(variant),
                     backend=str(backend),
-                    twin=bool(twin),
+                    aa_control=bool(aa_control),
                     phase=str(phase),
-                    rounds=len(square),
-                    tokens_per_second=float(np.median(square["tokens"] / square["wall_seconds"])),
+                    rounds=len(configuration),
+                    tokens_per_second=float(
+                        np.median(configuration["tokens"] / configuration["wall_seconds"])
+                    ),
                     milliseconds_per_step=1000 * float(np.median(seconds)),
                     ratio=ratio,
                     low=low,

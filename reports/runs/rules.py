@@ -254,9 +254,9 @@ def _changing(rows: pd.DataFrame) -> Rows:
     return other.groupby(rows["measurement_id"]).transform("any").to_numpy()
 
 
-def _false_twin(rows: pd.DataFrame) -> Rows:
+def _false_control(rows: pd.DataFrame) -> Rows:
     reference = rows["variant"].map({name: reference_backend(v) for name, v in VARIANTS.items()})
-    return (rows["twin"].astype(bool) & (rows["backend"] != reference)).to_numpy()
+    return (rows["aa_control"].astype(bool) & (rows["backend"] != reference)).to_numpy()
 
 
 THROUGHPUT_RULES: Mapping[str, Callable[[pd.DataFrame], Rows]] = {
@@ -264,11 +264,11 @@ THROUGHPUT_RULES: Mapping[str, Callable[[pd.DataFrame], Rows]] = {
     "a block that is timed by halves, or not ok": _half_measured,
     "another number of tokens a step": _other_tokens,
     "a measurement of several times, devices or programs": _changing,
-    "a twin of another backend than the reference": _false_twin,
+    "a aa_control of another backend than the reference": _false_control,
     "a round that is there twice": lambda rows: (
         rows["round"].notna().to_numpy()
         & rows.duplicated(
-            ["measurement_id", "variant", "backend", "twin", "phase", "round"], keep=False
+            ["measurement_id", "variant", "backend", "aa_control", "phase", "round"], keep=False
         ).to_numpy()
     ),
 }

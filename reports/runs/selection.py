@@ -11,7 +11,7 @@ from bench.store.records import DIVERGED, FAILED, SKIPPED
 from bench.store.store import Contents
 from hnrnn.variants import VARIANTS
 
-CONFIGURATION = [
+COMPARABLE = [
     "dtype",
     "initialisation",
     "engine",
@@ -31,7 +31,7 @@ NAMED_AT_MOST = 10
 class Selection:
     """The runs to be shown, one a variant and seed, their epochs, with what is not.
 
-    ``grid`` has the runs of that configuration on all backends, one a variant, backend and seed,
+    ``grid`` has the runs made alike, on all backends, one a variant, backend and seed,
     with ``accuracy`` and ``valid_loss`` after the last epoch of the full recipe; ``throughput``
     every sample.
     """
@@ -57,15 +57,15 @@ def select(
     engine: str | None = None,
     dtype: str = "float32",
 ) -> Selection:
-    """Return the runs on the notebook's backends in one configuration, and notes on the rest.
+    """Return the runs on the notebook's backends made alike, and notes on the rest.
 
-    The configuration is the one with the most runs, among those of ``dtype`` with BatchNorm weights
+    They are of the largest group made alike, among those of ``dtype`` with BatchNorm weights
     started as ``initialisation`` says, and of ``engine`` where one is named, if there are any.
     Where a seed was run for one epoch and for all, the longer run is shown. Runs with something
-    planted are shown only where every run has the same planted.
+    injected are shown only where every run has the same faulty.
     """
     notes = _unreadable_notes(contents.unreadable)
-    runs, left_out = _set_planted_apart(contents.runs)
+    runs, left_out = _without_faults(contents.runs)
     failed = runs[runs["status"] == FAILED]
     notes += [
         f"{row.variant} {row.backend} seed {row.seed} failed: {row.error}"
@@ -80,8 +80,8 @@ def select(
     shown, others = runs[alike], runs[~alike]
     everywhere = everywhere[_is_alike(everywhere, chosen)]
     left_out += [
-        f"{count} runs of another configuration are left out: {_describe(values, chosen)}."
-        for values, count in others.groupby(CONFIGURATION).size().items()
+        f"{count} runs of other settings are left out: {_describe(values, chosen)}."
+        for values, count in others.groupby(COMPARABLE).size().items()
     ]
     shown = (
         shown.sort_values(["variant", "seed", "epochs", "run_id"])
@@ -124,7 +124,7 @@ def _choose(
     engine: str | None = None,
     dtype: str = "float32",
 ) -> dict[str, object]:
-    """Return the configuration that is shown of ``runs``; nothing where there are none.
+    """Return the values of ``COMPARABLE`` that are shown of ``runs``; nothing where there are none.
 
     Runs of the full recipe decide, where there are any.
     """
@@ -136,13 +136,13 @@ def _choose(
             runs = runs[runs[column] == value]
     if not len(runs):
         return {}
-    sizes = runs.groupby(CONFIGURATION).size().sort_values(kind="stable")
-    return dict(zip(CONFIGURATION, sizes.index[-1], strict=True))
+    sizes = runs.groupby(COMPARABLE).size().sort_values(kind="stable")
+    return dict(zip(COMPARABLE, sizes.index[-1], strict=True))
 
 
 def of_shown_kind(runs: pd.DataFrame) -> pd.DataFrame:
     """Return those of a store's runs, failed ones too, that are of the ``KIND`` that is shown."""
-    runs, _ = _set_planted_apart(runs)
+    runs, _ = _without_faults(runs)
     chosen = _choose(_on_own_backends(runs[_is_trained(runs)]))
     return runs[_is_alike(runs, {column: chosen[column] for column in KIND if chosen})]
 
@@ -152,7 +152,7 @@ def other_kinds(runs: pd.DataFrame) -> dict[str, int]:
 
     BatchNorm's other start is no other kind here: a report shows it beside.
     """
-    runs, _ = _set_planted_apart(runs)
+    runs, _ = _without_faults(runs)
     shown = of_shown_kind(runs)
     others = runs[is_whole(runs) & ~runs.index.isin(shown.index)]
     if shown.empty or others.empty:
@@ -185,13 +185,16 @@ def _with_final_values(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame
     )
 
 
-def _set_planted_apart(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the runs with nothing planted, or all if they have the same planted, and notes."""
-    counts = runs["plant"].value_counts().sort_index()
+def _without_faults(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the runs with nothing faulty, or all if they have the same faulty, and notes."""
+    counts = runs["injected_fault"].value_counts().sort_index()
     if len(counts) == 1 and counts.iloc[0] == len(runs):
-        return runs, [f"{counts.index[0]} was planted in all {len(runs)} runs."]
-    notes = [f"{plant} was planted in {n} runs, which are left out." for plant, n in counts.items()]
-    return runs[runs["plant"].isna()], notes
+        return runs, [f"{counts.index[0]} was injected in all {len(runs)} runs."]
+    notes = [
+        f"{injected_fault} was injected in {n} runs, which are left out."
+        for injected_fault, n in counts.items()
+    ]
+    return runs[runs["injected_fault"].isna()], notes
 
 
 def _unreadable_notes(unreadable: dict[str, str]) -> list[str]:
@@ -199,10 +202,10 @@ def _unreadable_notes(unreadable: dict[str, str]) -> list[str]:
 
 
 def _describe(values: object, chosen: dict[str, object]) -> str:
-    """Say in which columns a configuration differs from the chosen one."""
+    """Say in which columns a group of runs differs from the chosen one."""
     assert isinstance(values, tuple)  # noqa: S101  # a groupby over several columns
     return ", ".join(
         f"{column} {str(value)[:12]}"
-        for column, value in zip(CONFIGURATION, values, strict=True)
+        for column, value in zip(COMPARABLE, values, strict=True)
         if value != chosen[column]
     )

@@ -3,9 +3,9 @@
 Westfall and Young (1993), *Resampling-Based Multiple Testing*, single-step max-T. The statistics
 are Wilcoxon's: they need no distribution, and a run that diverged is simply the worst.
 
-Values come as two tables with a row a seed and a column a square of the grid and measure, larger
-being worse (see ``oriented``). A run that diverged is infinite. A run that is missing is NaN: its
-column does without it, and nothing is concluded from its absence.
+Values come as two tables with a row a seed and a column a configuration of the grid and measure,
+larger being worse (see ``oriented``). A run that diverged is infinite. A run that is missing is
+NaN: its column does without it, and nothing is concluded from its absence.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def max_t_test(
     The rows must be independent, the night's seeds none of the baseline's. With ``paired``, row i
     of both tables is the same seed instead, n = m, and permutations swap night and baseline within
     rows: the statistic is the sum of the differences of midranks over the root of their sum of
-    squares, from the pairs of which both are there.
+    configurations, from the pairs of which both are there.
 
     A column with fewer than 2 values (or pairs) on either side is not tested: statistic 0, p = 1,
     and a note. The same ``seed`` gives the same permutations.
@@ -155,8 +155,8 @@ class _Block:
         """
         total = len(self.midranks)
         mean = (total + 1) / 2
-        squares = ((self.midranks - mean) ** 2).sum(axis=0)
-        variances = squares * self.night * (total - self.night) / (total * (total - 1))
+        configurations = ((self.midranks - mean) ** 2).sum(axis=0)
+        variances = configurations * self.night * (total - self.night) / (total * (total - 1))
         return _divided(labels @ self.midranks - self.night * mean, np.sqrt(variances))
 
 

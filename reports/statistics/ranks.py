@@ -56,10 +56,10 @@ def joint_p_value(p_values: npt.ArrayLike) -> float:
     """Return Fisher's p-value of "all of these hypotheses are true"; NaN values are left out.
 
     It holds where the tests are independent: the values tested come from different runs, and the
-    samples they are held against share no seeds, or are so large that their own luck is negligible.
-    For discrete exact p-values, which tend to be larger than uniform ones, it is conservative.
-    Without any p-value the result is NaN. (Fisher 1932, *Statistical Methods for Research
-    Workers*, 4th edition, section 21.1.)
+    samples they are held against share no seeds, or are so large that their own seed variance is
+    negligible. For discrete exact p-values, which tend to be larger than uniform ones, it is
+    conservative. Without any p-value the result is NaN. (Fisher 1932, *Statistical Methods for
+    Research Workers*, 4th edition, section 21.1.)
     """
     p_values = np.asarray(p_values, dtype=np.float64)
     tested = p_values[~np.isnan(p_values)]

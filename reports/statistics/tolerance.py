@@ -1,4 +1,4 @@
-"""The correction for a baseline's own luck.
+"""The correction for a baseline's own seed variance.
 
 A baseline is drawn once and then judges every later night. A test of level 5% errs in 5% of all
 pairs of a night and a baseline; against the one baseline at hand, if it happens to be good, it errs
@@ -40,8 +40,9 @@ def corrected_level(
     found to lie 6% below it at most. ``level`` itself is never exceeded, so that the average rate
     over baselines is kept too.
 
-    It is lowest where n / m is about (z_confidence / z_(1 - level))^2, where the luck of the night
-    and of the baseline weigh alike. The difference of means that alarms falls with either number.
+    It is lowest where n / m is about (z_confidence / z_(1 - level))^2, where the seed variance of
+    the night and of the baseline weigh alike. The difference of means that alarms falls with either
+    number.
 
     Raises ``ValueError`` without seeds or columns, for a ``level`` that isn't between 0 and 0.5,
     or a ``confidence`` that isn't at least 0.5 and less than 1.

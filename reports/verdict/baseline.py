@@ -1,9 +1,10 @@
-"""Is a night worse than a frozen baseline: really, and not by luck?
+"""Is a night worse than a frozen baseline: really, and not by seed variance?
 
 First determinism: a run that both have, by its id, must have ended with the very same weights.
-Then the distributions: one max-T permutation test over all squares of the grid and both measures,
-final accuracy and final validation loss, at a level that is corrected for the baseline's own luck.
-What it suspects is confirmed, or not, on fresh seeds: a regression is what both stages reject.
+Then the distributions: one max-T permutation test over all configurations of the grid and both
+measures, final accuracy and final validation loss, at a level that is corrected for the baseline's
+own seed variance. What it suspects is confirmed, or not, on fresh seeds: a regression is what both
+stages reject.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.store.records import ENSEMBLE
-from reports.runs.completeness import PROVENANCE, Square, shown
+from reports.runs.completeness import PROVENANCE, Configuration, shown
 from reports.statistics.permutation import LEAST, MaxT, max_t_test, oriented
 from reports.statistics.power import smallest_visible_drop
 from reports.statistics.tolerance import corrected_level
@@ -37,7 +38,7 @@ EQUAL, SUSPECTED, REGRESSED, INCONCLUSIVE = "equal", "suspected", "regressed", "
 
 @dataclass(frozen=True)
 class Difference:
-    """One square and measure, tonight beside the baseline; the p-values are adjusted for all."""
+    """One configuration and measure, tonight beside the baseline; p-values are adjusted for all."""
 
     variant: str
     backend: str
@@ -53,8 +54,8 @@ class Difference:
     not known: of pairs, or of less than two finite values."""
 
     @property
-    def square(self) -> Square:
-        """The square of the grid."""
+    def configuration(self) -> Configuration:
+        """The configuration of the grid."""
         return (self.variant, self.backend)
 
 
@@ -89,8 +90,8 @@ class Comparison:
     """Runs that both have."""
     held_runs: int
     """Those of them whose weights could be held against each other."""
-    changed: Mapping[Square, tuple[int, ...]]
-    """The seeds of those of them that did not end with the same weights, by square."""
+    changed: Mapping[Configuration, tuple[int, ...]]
+    """The seeds of those of them that did not end with the same weights, by configuration."""
     first: Stage
     confirmation: Stage | None
     verdict: str
@@ -105,8 +106,8 @@ def hold_against_baseline(
     """Hold a night against a baseline, and what is suspected against fresh seeds where there are.
 
     Each has a row a run with ``run_id, variant, backend, seed, engine, device, weights_sha256,
-    accuracy, valid_loss``, the last two after the last epoch. Only squares that both have are
-    tested.
+    accuracy, valid_loss``, the last two after the last epoch. Only configurations that both have
+    are tested.
     """
     same_runs = int(night["run_id"].isin(baseline["run_id"]).sum())
     held_runs, changed = changed_runs(night, baseline)
@@ -125,16 +126,16 @@ def confirm(comparison: Comparison, fresh: pd.DataFrame, baseline: pd.DataFrame)
     first = comparison.first
     if not first.worse:
         return comparison
-    squares = {difference.square for difference in first.worse}
-    second = _stage(_of(fresh, squares), baseline, first.level)
+    configurations = {difference.configuration for difference in first.worse}
+    second = _stage(_of(fresh, configurations), baseline, first.level)
     verdict = _verdict(comparison.changed, first, second)
     return replace(comparison, confirmation=second, verdict=verdict)
 
 
 def changed_runs(
     night: pd.DataFrame, baseline: pd.DataFrame
-) -> tuple[int, dict[Square, tuple[int, ...]]]:
-    """Return of how many runs both have the weights, and by square the seeds of other weights.
+) -> tuple[int, dict[Configuration, tuple[int, ...]]]:
+    """Return how many runs both have weights of, and the seeds of other weights by configuration.
 
     Those of an ensemble on a GPU are left out: a GPU may choose by the number of seeds how it
     multiplies them, so that their last bits depend on what was trained together.
@@ -143,10 +144,10 @@ def changed_runs(
     hashed = both.dropna(subset=["weights_sha256", "weights_sha256_then"])
     hashed = hashed[(hashed["engine"] != ENSEMBLE) | (hashed["device"] != "cuda")]
     other = hashed[hashed["weights_sha256"] != hashed["weights_sha256_then"]]
-    changed: dict[Square, tuple[int, ...]] = {}
+    changed: dict[Configuration, tuple[int, ...]] = {}
     for row in other.sort_values("seed").to_dict(orient="records"):
-        square = (row["variant"], row["backend"])
-        changed[square] = (*changed.get(square, ()), row["seed"])
+        configuration = (row["variant"], row["backend"])
+        changed[configuration] = (*changed.get(configuration, ()), row["seed"])
     return len(hashed), changed
 
 
@@ -166,13 +167,15 @@ def why_none_held(night: pd.DataFrame, baseline: pd.DataFrame) -> str:
     first = both.iloc[0].fillna("none").astype(str)
     differing = [
         f"{name} is {shown(name, first[name])}, the baseline's {shown(name, first[f'{name}_then'])}"
-        for name in ["dtype", "initialisation", "plant", *PROVENANCE]
+        for name in ["dtype", "initialisation", "injected_fault", *PROVENANCE]
         if name in night and first[name] != first[f"{name}_then"]
     ]
     return f"no run was repeated: {'; '.join(differing) or 'their recipes differ'}"
 
 
-def _verdict(changed: Mapping[Square, tuple[int, ...]], first: Stage, second: Stage | None) -> str:
+def _verdict(
+    changed: Mapping[Configuration, tuple[int, ...]], first: Stage, second: Stage | None
+) -> str:
     if changed:
         return REGRESSED
     if not first.worse:
@@ -189,9 +192,9 @@ def _seeds(stage: Stage) -> int:
     return max((difference.seeds for difference in stage.differences), default=0)
 
 
-def _of(runs: pd.DataFrame, squares: set[Square]) -> pd.DataFrame:
+def _of(runs: pd.DataFrame, configurations: set[Configuration]) -> pd.DataFrame:
     keys = pd.MultiIndex.from_frame(runs[["variant", "backend"]])
-    return runs[keys.isin(list(squares))]
+    return runs[keys.isin(list(configurations))]
 
 
 def _stage(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> Stage:

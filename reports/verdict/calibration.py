@@ -1,4 +1,4 @@
-"""Is a verdict to be trusted? False alarms on nights without a change, and planted faults found.
+"""Is a verdict to be trusted? False alarms on nights without a change, and injected faults found.
 
 Nights are made of whole real seeds, and each is judged as ``reports check`` does, and, where
 something is suspected, judged again with fresh seeds.
@@ -57,7 +57,7 @@ def null_nights(
 
 def detect_faults(
     pool: Contents,
-    planted: Contents,
+    faulty: Contents,
     *,
     baseline_seeds: int,
     night_seeds: Sequence[int],
@@ -65,25 +65,27 @@ def detect_faults(
 ) -> pd.DataFrame:
     """Judge nights in which some variants were trained with a fault, the others without.
 
-    ``planted`` holds runs by their ``plant``; of each, ``nights`` nights of every size in
+    ``faulty`` holds runs by their ``injected_fault``; of each, ``nights`` nights of every size in
     ``night_seeds`` are drawn, and as many other seeds to confirm. The baseline is drawn anew for
-    each. Returns a row a night: ``plant, variants, seeds, night, first, last``.
+    each. Returns a row a night: ``injected_fault, variants, seeds, night, first, last``.
     """
     pool = whole_seeds(pool)
     generator = np.random.default_rng(1)
     rows = []
-    for plant, runs in planted.runs.groupby("plant"):
+    for injected_fault, runs in faulty.runs.groupby("injected_fault"):
         own = replace(
-            planted, runs=runs, epochs=planted.epochs[planted.epochs["run_id"].isin(runs["run_id"])]
+            faulty, runs=runs, epochs=faulty.epochs[faulty.epochs["run_id"].isin(runs["run_id"])]
         )
         variants = sorted(runs["variant"].unique())
         for seeds in night_seeds:
             for night in range(nights):
-                first, second = _with_planted(pool, own, generator, seeds)
+                first, second = _with_faulty(pool, own, generator, seeds)
                 baseline = _draw(pool, generator, baseline_seeds, 0)
                 outcome = judge_twice(first, second, baseline)
-                rows.append([plant, " ".join(variants), seeds, night, outcome.first, outcome.last])
-    columns = ["plant", "variants", "seeds", "night", "first", "last"]
+                rows.append(
+                    [injected_fault, " ".join(variants), seeds, night, outcome.first, outcome.last]
+                )
+    columns = ["injected_fault", "variants", "seeds", "night", "first", "last"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -119,26 +121,28 @@ def _draw(pool: Contents, generator: np.random.Generator, seeds: int, start: int
     return _renumbered(pool, drawn, start)
 
 
-def _with_planted(
-    pool: Contents, planted: Contents, generator: np.random.Generator, seeds: int
+def _with_faulty(
+    pool: Contents, faulty: Contents, generator: np.random.Generator, seeds: int
 ) -> tuple[Contents, Contents]:
-    """Return a night and a confirmation: planted runs, no seed twice, and the pool's others."""
-    own = generator.permutation(np.unique(planted.runs["seed"]))
+    """Return a night and a confirmation: faulty runs, no seed twice, and the pool's others."""
+    own = generator.permutation(np.unique(faulty.runs["seed"]))
     if len(own) < 2 * seeds:
-        raise ValueError(f"{2 * seeds} planted seeds are needed, and there are {len(own)}")
-    squares = set(zip(planted.runs["variant"], planted.runs["backend"], strict=True))
+        raise ValueError(f"{2 * seeds} injected seeds are needed, and there are {len(own)}")
+    configurations = set(zip(faulty.runs["variant"], faulty.runs["backend"], strict=True))
     keys = pd.MultiIndex.from_frame(pool.runs[["variant", "backend"]])
-    others = replace(pool, runs=pool.runs[~keys.isin(list(squares))])
+    others = replace(pool, runs=pool.runs[~keys.isin(list(configurations))])
     template = pool.runs.iloc[0]
     nights = []
     for part in (0, 1):
         start = 10**6 * (1 + part)
         numbers = own[part * seeds : (part + 1) * seeds]
-        faulty = _renumbered(planted, numbers, start, same_hashes=True)
-        runs = faulty.runs.assign(plant=None, **{name: template[name] for name in PROVENANCE})
+        mixed_in = _renumbered(faulty, numbers, start, same_hashes=True)
+        runs = mixed_in.runs.assign(
+            injected_fault=None, **{name: template[name] for name in PROVENANCE}
+        )
         healthy = _draw(others, generator, seeds, start)
         runs = pd.concat([runs.astype(healthy.runs.dtypes), healthy.runs], ignore_index=True)
-        epochs = pd.concat([faulty.epochs, healthy.epochs], ignore_index=True)
+        epochs = pd.concat([mixed_in.epochs, healthy.epochs], ignore_index=True)
         nights.append(replace(pool, runs=runs, epochs=epochs))
     return nights[0], nights[1]
 

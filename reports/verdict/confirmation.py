@@ -13,8 +13,8 @@ from bench.text import one_line
 from hnrnn.variants import LARGEST_SEED
 from reports.runs.completeness import (
     PROVENANCE,
+    Configuration,
     Problem,
-    Square,
     failed_runs,
     ranges,
     shown,
@@ -22,36 +22,38 @@ from reports.runs.completeness import (
 )
 from reports.runs.selection import Selection, is_whole
 
-LIKE = ["dtype", "initialisation", "engine", "plant", *PROVENANCE]
+LIKE = ["dtype", "initialisation", "engine", "injected_fault", *PROVENANCE]
 """Columns in which fresh runs have to be like the night's."""
 
 
 def find_unlike(
-    fresh: Contents, suspects: Collection[Square], night: Selection, baseline: Selection
+    fresh: Contents, suspects: Collection[Configuration], night: Selection, baseline: Selection
 ) -> list[Problem]:
     """Return every reason why runs of fresh seeds cannot decide on the ``suspects``.
 
     They have to be as complete, as whole and as like as the night itself: the same seeds of the
-    full recipe in every suspected square, none of them a seed of the night or of the baseline,
-    trained by the same code in the same environment.
+    full recipe in every suspected configuration, none of them a seed of the night or of the
+    baseline, trained by the same code in the same environment.
     """
     problems = [Problem("confirmation", str(problem)) for problem in unreadable(fresh)]
     keys = pd.MultiIndex.from_frame(fresh.runs[["variant", "backend"]])
     runs = fresh.runs[keys.isin(list(suspects))]
-    problems += [Problem("confirmation", str(p), p.square) for p in failed_runs(runs)]
+    problems += [Problem("confirmation", str(p), p.configuration) for p in failed_runs(runs)]
     whole = runs[is_whole(runs)]
     seeds = {int(seed) for seed in whole["seed"]}
-    for square in sorted(suspects):
-        name = " ".join(square)
-        here = whole[(whole["variant"] == square[0]) & (whole["backend"] == square[1])]
+    for configuration in sorted(suspects):
+        name = " ".join(configuration)
+        here = whole[
+            (whole["variant"] == configuration[0]) & (whole["backend"] == configuration[1])
+        ]
         lacking = seeds - {int(seed) for seed in here["seed"]}
         if here.empty:
             problems.append(
-                Problem("confirmation", f"{name} has no run of the full recipe", square)
+                Problem("confirmation", f"{name} has no run of the full recipe", configuration)
             )
         elif lacking:
             detail = f"{name} has no run of the full recipe of seeds {ranges(sorted(lacking))}"
-            problems.append(Problem("confirmation", detail, square))
+            problems.append(Problem("confirmation", detail, configuration))
     used = {int(seed) for seed in [*night.grid["seed"], *baseline.grid["seed"]]}
     if seeds & used:
         known = ranges(sorted(seeds & used))
@@ -98,21 +100,21 @@ def fresh_seeds(used: Collection[int], night: Selection) -> str:
 
 
 def command_words(
-    squares: Collection[Square], seeds: str, folder: str, kind: Mapping[str, str]
+    configurations: Collection[Configuration], seeds: str, folder: str, kind: Mapping[str, str]
 ) -> list[str]:
-    """Return the words of the command that trains ``squares`` with fresh ``seeds``.
+    """Return the words of the command that trains ``configurations`` with fresh ``seeds``.
 
     ``kind`` is that of the night, as ``Judgement.kind`` has it: what is trained is like its runs.
     """
     variants, backends = (
-        one_line(",".join(dict.fromkeys(names))) for names in zip(*squares, strict=True)
+        one_line(",".join(dict.fromkeys(names))) for names in zip(*configurations, strict=True)
     )
     # An ensemble has no other backends than the notebook's.
     of_ensemble = kind.get("engine") == ENSEMBLE
     trained = ["--engine", ENSEMBLE] if of_ensemble else ["--backends", backends]
     options = [
         word
-        for name in ("dtype", "initialisation", "device", "plant")
+        for name in ("dtype", "initialisation", "device", "injected_fault")
         if name in kind
         for word in (f"--{name}", one_line(kind[name]))
     ]

@@ -50,8 +50,8 @@ def _failures(
 ) -> list[str]:
     """Return what is worse than in the baseline, or other than it must be."""
     failed = [
-        f"{' '.join(square)}: other weights than in the baseline with seeds {ranges(seeds)}"
-        for square, seeds in comparison.changed.items()
+        f"{' '.join(configuration)}: other weights than in the baseline with seeds {ranges(seeds)}"
+        for configuration, seeds in comparison.changed.items()
     ]
     if comparison.verdict == baselines.REGRESSED and comparison.confirmation:
         failed += [

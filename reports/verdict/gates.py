@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.text import counted
-from reports.runs.completeness import Problem, Square
+from reports.runs.completeness import Configuration, Problem
 from reports.verdict.baseline import EQUAL, INCONCLUSIVE, SUSPECTED, Comparison
 from reports.verdict.notebook import Certificate
 from reports.verdict.throughput import Change
@@ -51,8 +51,8 @@ class LastNight:
     """When its first run started."""
     gates: frozenset[str]
     """The gates that ran."""
-    squares: frozenset[Square]
-    """The squares that had runs of the full recipe."""
+    configurations: frozenset[Configuration]
+    """The configurations that had runs of the full recipe."""
 
 
 def lost_gates(gates: Iterable[Gate], last: LastNight) -> list[Problem]:
@@ -80,11 +80,11 @@ def gate_of_last_night(last: LastNight | None, lost: int, why_not: str) -> Gate:
     return Gate(LAST_NIGHT, PASSED, f"all that ran on {last.night} ran again")
 
 
-def gate_of_data(problems: Sequence[Problem], squares: int, runs: int) -> Gate:
+def gate_of_data(problems: Sequence[Problem], configurations: int, runs: int) -> Gate:
     """Return the gate that asks whether everything is there and sound."""
     if problems:
         return Gate(COMPLETE, FAILED, counted(len(problems), "problem"))
-    return Gate(COMPLETE, PASSED, f"{counted(runs, 'run')} in {squares} configurations")
+    return Gate(COMPLETE, PASSED, f"{counted(runs, 'run')} in {configurations} configurations")
 
 
 def gate_of_notebook(certificate: Certificate, *, decides: bool, unexpected: int) -> Gate:
@@ -130,7 +130,7 @@ def _gate_of_values(comparison: Comparison) -> Gate:
         return Gate(VALUES, NOT_RUN, "no configuration is in both the night and the baseline")
     if not first.enough and not first.worse:
         return Gate(VALUES, NOT_RUN, "too few seeds to reject anything")
-    names = ", ".join(dict.fromkeys(" ".join(d.square) for d in first.worse))
+    names = ", ".join(dict.fromkeys(" ".join(d.configuration) for d in first.worse))
     if not first.worse:
         how = "seed by seed" if first.paired else "between independent seeds"
         return Gate(VALUES, PASSED, f"{len(first.differences)} columns compared {how}")

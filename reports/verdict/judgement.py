@@ -13,12 +13,12 @@ from bench.store.records import LEARNER
 from bench.store.store import Contents
 from hnrnn import published
 from reports.runs.completeness import (
+    Configuration,
     Problem,
-    Square,
+    configurations_of,
     find_notes,
     find_problems,
     of_another_kind,
-    squares_of,
 )
 from reports.runs.reading import read
 from reports.runs.selection import (
@@ -41,7 +41,7 @@ from reports.verdict.notebook import (
     hold_against_notebook,
 )
 from reports.verdict.rates import Calibration, published_calibration
-from reports.verdict.third_party import STARTS, Explained, explained, field_runs
+from reports.verdict.third_party import STARTS, Explained, explained, third_party_runs
 
 PUBLISHED_RUNS = Path(__file__).parents[1] / "published" / "cpu"
 """The published set of seeds that the notebook is certified by."""
@@ -65,18 +65,18 @@ class Judgement:
     notebook: Certificate
     certificate: Certificate | None
     findings: tuple[Finding, ...]
-    field: tuple[Explained, ...]
+    third_party: tuple[Explained, ...]
     calibration: Calibration | None
     """How often this judgement errs, as measured; None where that is not installed."""
     comparison: baselines.Comparison | None
     changes: tuple[throughput.Change, ...]
-    squares: tuple[Square, ...]
-    """Every square that has runs of the judged kind tonight."""
-    run_seconds: Mapping[Square, float]
-    """How long those runs took, by square."""
+    configurations: tuple[Configuration, ...]
+    """Every configuration that has runs of the judged kind tonight."""
+    run_seconds: Mapping[Configuration, float]
+    """How long those runs took, by configuration."""
     kind: Mapping[str, str]
     """What the judged runs have in the columns ``dtype``, ``initialisation``, ``engine``,
-    ``device`` and, where the fault of that name was injected, ``plant``."""
+    ``device`` and, where the fault of that name was injected, ``injected_fault``."""
     confirmation_seeds: str | None
     """Fresh seeds for what is suspected; None where nothing is."""
     confirmation_folder: str
@@ -92,11 +92,11 @@ def judge(evidence: Evidence) -> Judgement:
     """Return what is to be said of a night, and the verdict."""
     night = select(evidence.night)
     notebook = hold_against_notebook(night.epochs, published.tables())
-    expected: set[Square] = set(evidence.last.squares) if evidence.last else set()
+    expected: set[Configuration] = set(evidence.last.configurations) if evidence.last else set()
     held = _Held()
     if evidence.baseline is not None:
         before = _select_like(night, evidence.baseline)
-        expected |= squares_of(before.grid)
+        expected |= configurations_of(before.grid)
         held = _hold(evidence, night, before)
     problems = find_problems(evidence.night, expected) + held.problems
     problems += [
@@ -115,10 +115,10 @@ def judge(evidence: Evidence) -> Judgement:
     lost = gates.lost_gates(found, evidence.last) if evidence.last else []
     problems += lost
     whole = runs[is_whole(runs)]
-    data = gates.gate_of_data(problems, len(squares_of(whole)), len(whole))
-    gone = len(evidence.last.squares - squares_of(whole)) if evidence.last else 0
+    data = gates.gate_of_data(problems, len(configurations_of(whole)), len(whole))
+    gone = len(evidence.last.configurations - configurations_of(whole)) if evidence.last else 0
     found.append(gates.gate_of_last_night(evidence.last, len(lost) + gone, evidence.why_no_last))
-    certificate, field_rows = published_facts()
+    certificate, third_party_rows = published_facts()
     verdict, reasons = decide(evidence, problems, notebook, held.comparison, held.changes)
     comparison = held.comparison
     used = set(evidence.night.runs["seed"])
@@ -133,11 +133,11 @@ def judge(evidence: Evidence) -> Judgement:
         notebook=notebook,
         certificate=certificate,
         findings=evidence.findings,
-        field=tuple(field_rows),
+        third_party=tuple(third_party_rows),
         calibration=published_calibration(),
         comparison=comparison,
         changes=tuple(held.changes),
-        squares=tuple(sorted(squares_of(runs))),
+        configurations=tuple(sorted(configurations_of(runs))),
         run_seconds=_run_seconds(runs),
         kind=_kind(night),
         confirmation_seeds=fresh_seeds(used, night) if suspected else None,
@@ -161,7 +161,7 @@ def _hold(evidence: Evidence, night: Selection, before: Selection) -> _Held:
     """Hold a night against a baseline; fresh seeds confirm only where they are sound."""
     held = _Held(problems=of_another_kind(night, before, "baseline"))
     held.comparison = baselines.hold_against_baseline(night.grid, before.grid)
-    suspects = {difference.square for difference in held.comparison.first.worse}
+    suspects = {difference.configuration for difference in held.comparison.first.worse}
     if evidence.confirmation is not None and suspects:
         fresh = _select_like(night, evidence.confirmation)
         unsound = of_another_kind(night, fresh, "confirmation")
@@ -169,10 +169,10 @@ def _hold(evidence: Evidence, night: Selection, before: Selection) -> _Held:
         if not unsound:
             held.comparison = baselines.confirm(held.comparison, fresh.grid, before.grid)
         held.problems += unsound
-    compared = {difference.square for difference in held.comparison.first.differences}
+    compared = {difference.configuration for difference in held.comparison.first.differences}
     held.notes += [
-        f"{' '.join(square)} is not in the baseline: whether it is worse cannot be said."
-        for square in sorted(squares_of(night.grid) - compared)
+        f"{' '.join(configuration)} is not in the baseline: whether it is worse cannot be said."
+        for configuration in sorted(configurations_of(night.grid) - compared)
     ]
     if len(night.grid) and before.grid["started_at"].min() > night.grid["started_at"].max():
         held.notes.append("The baseline is newer than this night.")
@@ -180,8 +180,10 @@ def _hold(evidence: Evidence, night: Selection, before: Selection) -> _Held:
     trained_on = night.runs["device_name"].unique()
     untimed = throughput.not_measured(night.throughput, before.throughput, trained_on)
     held.problems += [
-        Problem("missing timing", f"{' '.join(square)} has no {', '.join(phases)}", square)
-        for square, phases in untimed.items()
+        Problem(
+            "missing timing", f"{' '.join(configuration)} has no {', '.join(phases)}", configuration
+        )
+        for configuration, phases in untimed.items()
     ]
     held.why_none_held = baselines.why_none_held(night.grid, before.grid)
     held.why_not_timed = throughput.why_not_compared(night.throughput, before.throughput)
@@ -201,16 +203,16 @@ def _select_like(night: Selection, contents: Contents) -> Selection:
 
 def _kind(night: Selection) -> dict[str, str]:
     """Return what the runs of a night have in common, as in ``Judgement.kind``."""
-    first = night.runs[["device", "plant"]].head(1).to_dict(orient="records")
+    first = night.runs[["device", "injected_fault"]].head(1).to_dict(orient="records")
     found = {str(name): value for row in first for name, value in row.items()}
     return night.kind | {name: str(value) for name, value in found.items() if pd.notna(value)}
 
 
-def _run_seconds(runs: pd.DataFrame) -> dict[Square, float]:
-    seconds: dict[Square, float] = {}
+def _run_seconds(runs: pd.DataFrame) -> dict[Configuration, float]:
+    seconds: dict[Configuration, float] = {}
     for row in runs[["variant", "backend", "total_seconds"]].to_dict(orient="records"):
-        square = (str(row["variant"]), str(row["backend"]))
-        seconds[square] = seconds.get(square, 0.0) + float(row["total_seconds"])
+        configuration = (str(row["variant"]), str(row["backend"]))
+        seconds[configuration] = seconds.get(configuration, 0.0) + float(row["total_seconds"])
     return seconds
 
 
@@ -223,7 +225,7 @@ def published_facts(folder: Path = PUBLISHED_RUNS) -> tuple[Certificate | None, 
     if not folder.is_dir():
         return None, []
     contents = read(folder)
-    tables, field = published.tables(), published.field_runs()
+    tables, third_party = published.tables(), published.third_party_runs()
     ones, uniform = (epochs_started(contents, start) for start in STARTS)
-    runs = field_runs(field, ones, uniform)
-    return hold_against_notebook(ones, tables), explained(runs, field, tables)
+    runs = third_party_runs(third_party, ones, uniform)
+    return hold_against_notebook(ones, tables), explained(runs, third_party, tables)

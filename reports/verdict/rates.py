@@ -1,6 +1,6 @@
 """How often check itself is wrong and right: false alarms, and injected faults found.
 
-The counts were measured once, by ``reports prove``, and are published with the project.
+The counts were measured once, by ``reports calibrate``, and are published with the project.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 
 from reports.statistics.ranks import clopper_pearson
 
-FOLDER = Path(__file__).parents[1] / "published" / "proof"
+FOLDER = Path(__file__).parents[1] / "published" / "calibration"
 NULLS, FAULTS = "null_nights.csv", "faults.csv"
 
 
@@ -23,8 +23,8 @@ class Calibration:
     """What was measured of check itself.
 
     ``nulls`` has a row per night without a change: ``baseline, night, first, last``, the last two
-    being exit codes of check; ``faults`` one per night with an injected fault: ``plant, variants,
-    seeds, night, first, last``, None where no faults were measured.
+    being exit codes of check; ``faults`` one per night with an injected fault: ``injected_fault,
+    variants, seeds, night, first, last``, None where no faults were measured.
     """
 
     nulls: pd.DataFrame
@@ -75,7 +75,9 @@ def rates_by_fault(nights: pd.DataFrame) -> Iterator[tuple[str, str, int, Rate, 
 
     Noticed is every exit code but 0; a night failed with 1, or with 3, data that cannot be right.
     """
-    for (plant, variants, seeds), rows in nights.groupby(["plant", "variants", "seeds"]):
+    for (injected_fault, variants, seeds), rows in nights.groupby(
+        ["injected_fault", "variants", "seeds"]
+    ):
         noticed = Rate(int((rows["first"] != 0).sum()), len(rows))
         failed = Rate(int(rows["last"].isin([1, 3]).sum()), len(rows))
-        yield str(plant), str(variants), int(str(seeds)), noticed, failed
+        yield str(injected_fault), str(variants), int(str(seeds)), noticed, failed

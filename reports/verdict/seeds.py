@@ -13,7 +13,7 @@ from reports.verdict.baseline import LEVEL
 
 @dataclass(frozen=True)
 class SeedPlan:
-    """What a square's seeds at hand say of the numbers of seeds that are needed.
+    """What a configuration's seeds at hand say of the numbers of seeds that are needed.
 
     ``deviation`` is the standard deviation of the final accuracy over seeds; ``needed`` the seeds
     of a night against as large a baseline, ``needed_with_baseline`` against one of the seeds at
@@ -30,26 +30,28 @@ class SeedPlan:
 
 
 def plan_seeds(grid: pd.DataFrame, drop: float, power: float) -> list[SeedPlan]:
-    """Return a plan a square that has two finite accuracies or more.
+    """Return a plan a configuration that has two finite accuracies or more.
 
     ``grid`` has a row a run with ``variant, backend, accuracy``; ``drop`` is a share. A fall has
     to be suspected and confirmed, each with the root of ``power``.
     """
     finite = grid.dropna(subset=["accuracy"])
-    squares = [
+    configurations = [
         (str(variant), str(backend), rows["accuracy"].to_numpy())
         for (variant, backend), rows in finite.groupby(["variant", "backend"])
         if len(rows) > 1
     ]
     plans = []
-    for variant, backend, accuracy in squares:
+    for variant, backend, accuracy in configurations:
         count, stage = len(accuracy), {"level": LEVEL, "power": math.sqrt(power)}
         needed, with_baseline = (
-            seeds_for_drop(accuracy, drop, baseline=baseline, columns=2 * len(squares), **stage)
+            seeds_for_drop(
+                accuracy, drop, baseline=baseline, columns=2 * len(configurations), **stage
+            )
             for baseline in (None, count)
         )
         visible = smallest_visible_drop(
-            accuracy, night=count, baseline=count, columns=2 * len(squares), **stage
+            accuracy, night=count, baseline=count, columns=2 * len(configurations), **stage
         )
         deviation = float(accuracy.std(ddof=1))
         plans.append(SeedPlan(variant, backend, count, deviation, needed, with_baseline, visible))

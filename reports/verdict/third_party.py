@@ -23,7 +23,7 @@ STARTS = ("ones", "uniform")
 
 
 @dataclass(frozen=True)
-class FieldRun:
+class ThirdPartyRun:
     """A published run with its whole-table p-value among our seeds of each start, or NaN."""
 
     variant: str
@@ -54,13 +54,13 @@ class Explained:
     notebook_accuracy_p: float
 
 
-def field_runs(
+def third_party_runs(
     published: pd.DataFrame, ones: pd.DataFrame, uniform: pd.DataFrame
-) -> list[FieldRun]:
+) -> list[ThirdPartyRun]:
     """Hold every published run against our seeds of both starts.
 
-    ``published`` is ``hnrnn.published.field_runs()``; ``ones`` and ``uniform`` have a row a run
-    and epoch, on the notebook's backends.
+    ``published`` is ``hnrnn.published.third_party_runs()``; ``ones`` and ``uniform`` have a row a
+    run and epoch, on the notebook's backends.
     """
     found = []
     for variant in VARIANTS:
@@ -68,7 +68,7 @@ def field_runs(
         p_values = [_p_values(theirs, curves(ours, variant)) for ours in (ones, uniform)]
         about = published[published["model"] == variant].groupby("run").first()
         found += [
-            FieldRun(
+            ThirdPartyRun(
                 variant=variant,
                 run=int(run),
                 repository=str(about.loc[run, "repository"]),
@@ -82,7 +82,7 @@ def field_runs(
 
 
 def explained(
-    runs: list[FieldRun], published: pd.DataFrame, tables: pd.DataFrame
+    runs: list[ThirdPartyRun], published: pd.DataFrame, tables: pd.DataFrame
 ) -> list[Explained]:
     """Count the published runs that each start explains, a row a variant that has any."""
     rows = []

@@ -65,7 +65,7 @@ class Change:
 
 
 def changes(night: pd.DataFrame, baseline: pd.DataFrame) -> list[Change]:
-    """Return the change of every square and phase that both have measured on one kind of device.
+    """Return the change of every configuration and phase that both measured on one device kind.
 
     Both are rows of the ``throughput`` table.
     """
@@ -77,7 +77,7 @@ def changes(night: pd.DataFrame, baseline: pd.DataFrame) -> list[Change]:
 def not_measured(
     night: pd.DataFrame, baseline: pd.DataFrame, trained_on: Collection[str] = ()
 ) -> dict[tuple[str, str], list[str]]:
-    """Return, by square, the phases that the baseline has measured and the night has not.
+    """Return, by configuration, the phases that the baseline has measured and the night has not.
 
     Only those that the baseline measured on a device that the night timed or trained on, which
     ``trained_on`` names: what another machine measured cannot be missing here.
@@ -107,7 +107,7 @@ def why_not_compared(night: pd.DataFrame, baseline: pd.DataFrame) -> str:
 
 def _quotients(samples: pd.DataFrame) -> dict[tuple[Any, ...], npt.NDArray[np.float64]]:
     """Return, by ``KEY``, the quotients of reference time and backend time, shape (rounds,)."""
-    timed = samples[(samples["status"] == OK) & ~samples["twin"].astype(bool)].copy()
+    timed = samples[(samples["status"] == OK) & ~samples["aa_control"].astype(bool)].copy()
     timed["seconds"] = timed["wall_seconds"] / timed["steps"]
     seconds: dict[tuple[Any, ...], pd.Series[float]] = {
         tuple(key): rows.set_index("round")["seconds"]

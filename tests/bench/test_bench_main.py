@@ -70,7 +70,10 @@ def test_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["--seeds", "-1,2"], "seeds from 0"),
         (["--seeds", "4-2"], "range 4-2 is empty"),
         (["--engine", "ensemble", "--backends", "cell"], "leave --backends away, or use --engine"),
-        (["--engine", "ensemble", "--plant", "same_seed"], "leave --plant away, or use --engine"),
+        (
+            ["--engine", "ensemble", "--inject-fault", "same_seed"],
+            "leave --inject-fault away, or use --engine",
+        ),
         (["--profile", "huge"], "choose from"),
         (["--dtype", "float16"], "choose from"),
         (["--initialisation", "zeros"], "choose from"),
@@ -80,11 +83,14 @@ def test_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["--jobs", "0"], "--jobs must be a whole number from 1 to 1,024, not 0"),
         (["--data", "/nowhere"], "give the human_numbers folder or archive"),
         (["--device", "cuda"], "use --device cpu or auto"),
-        (["--plant", "lr"], "unknown plant 'lr': choose from lr_times_3, lr_over_3"),
-        (["--plant", "lr_times_3", "--profile", "nightly"], "use --profile quick or smoke"),
         (
-            ["--plant", "state_reset", "--variants", "Model0,Model1"],
-            "state_reset cannot be planted: Model0 keeps no hidden state; state_reset cannot",
+            ["--inject-fault", "lr"],
+            "unknown injected_fault 'lr': choose from lr_times_3, lr_over_3",
+        ),
+        (["--inject-fault", "lr_times_3", "--profile", "nightly"], "use --profile quick or smoke"),
+        (
+            ["--inject-fault", "state_reset", "--variants", "Model0,Model1"],
+            "state_reset cannot be faulty: Model0 keeps no hidden state; state_reset cannot",
         ),
     ],
 )
@@ -186,13 +192,13 @@ def test_halted_night(
 
 
 def test_skipped_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What cannot run here is recorded with the reason; a square that does not exist is named."""
+    """What cannot run here is recorded with the reason; what does not exist is named."""
     results = tmp_path / "results"
     command = ["run", "--profile", "smoke", "--seeds", "1", "--results", str(results)]
     command += ["--device", "cpu", "--variants", "Model0,Model6"]
     assert main([*command, "--backends", "custom,nn_no_cudnn"]) == 0
     error = capsys.readouterr().err
-    assert "passed over: Model0 has no nn_no_cudnn: its backends are custom" in error
+    assert "skipped: Model0 has no nn_no_cudnn: its backends are custom" in error
     assert "2 runs stored in" in error
     assert "1 skipped: nn_no_cudnn needs a GPU; on a CPU nn is ATen already: use nn" in error
     runs = pd.read_parquet(results / "runs").set_index(["variant", "backend"])
@@ -209,32 +215,32 @@ def test_skipped_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main([*command, "--backends", "graphed"]) == 1
 
 
-def test_plant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A planted run is stored as such, beside the real one; where it cannot be, a line says so."""
+def test_injected_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A injected run is stored as such, beside the real one; where it cannot be, a line says so."""
     results = tmp_path / "results"
     command = ["run", "--profile", "smoke", "--seeds", "1", "--results", str(results), *NOTEBOOK]
     assert main([*command, "--variants", "Model4"]) == 0
-    command += ["--variants", "Model0,Model4", "--plant", "state_reset"]
+    command += ["--variants", "Model0,Model4", "--inject-fault", "state_reset"]
     capsys.readouterr()
     assert main(command) == 0
     error = capsys.readouterr().err
     assert error.startswith(
-        "passed over: state_reset cannot be planted: Model0 keeps no hidden state\n1 run: 0 stored"
+        "skipped: state_reset cannot be faulty: Model0 keeps no hidden state\n1 run: 0 stored"
     )
     assert "Model4 nn seed 0 with state_reset" in error
-    runs = Store(results).read().runs.sort_values("plant", na_position="first")
+    runs = Store(results).read().runs.sort_values("injected_fault", na_position="first")
     assert list(runs["variant"]) == ["Model4", "Model4"]
-    assert list(runs["plant"].isna()) == [True, False]
-    assert runs["plant"].iloc[1] == "state_reset"
+    assert list(runs["injected_fault"].isna()) == [True, False]
+    assert runs["injected_fault"].iloc[1] == "state_reset"
     assert runs["weights_sha256"].nunique() == 2
     assert main(command) == 0
     assert "1 run: 1 stored already" in capsys.readouterr().err
 
 
-def test_threads_of_a_plant_are_part_of_its_id(
+def test_threads_of_a_injected_fault_are_part_of_its_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the call takes for a planted run's id is what its worker stores."""
+    """What the call takes for a injected run's id is what its worker stores."""
     planned: list[Run] = []
 
     def run_all(runs: list[Run], *_: object, **__: object) -> list[Finished]:
@@ -246,14 +252,16 @@ def test_threads_of_a_plant_are_part_of_its_id(
     monkeypatch.setattr(local, "run_all", run_all)
     monkeypatch.setattr(Store, "finished", lambda _, ids: seen.extend(ids) or set())
     command = ["run", "--profile", "smoke", "--seeds", "1", "--variants", "Model4", *NOTEBOOK]
-    assert main([*command, "--plant", "threads_2", "--results", str(tmp_path / "results")]) == 0
+    assert (
+        main([*command, "--inject-fault", "threads_2", "--results", str(tmp_path / "results")]) == 0
+    )
     with reproducible_settings(threads=2):
         environment = read_environment("cuda" if torch.cuda.is_available() else "cpu", "threads_2")
     assert seen == [run_id(run, environment) for run in planned]
     assert os.environ["OMP_WAIT_POLICY"] == "passive"
 
 
-def test_help_lists_the_plants(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_the_injected_faults(capsys: pytest.CaptureFixture[str]) -> None:
     """The help names every fault and control."""
     with pytest.raises(SystemExit):
         main(["run", "--help"])
@@ -269,12 +277,15 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--device", "cpu", "--json"]) == 0
     grid = json.loads(capsys.readouterr().out)
     assert len(grid) == len(VARIANTS) * len(BACKENDS)
-    squares = {(square["variant"], square["backend"]): square for square in grid}
-    assert squares["Model5", "nn"]["notebook"]
-    assert squares["Model5", "nn"]["kernel"] == "ATen"
-    assert not squares["Model0", "nn"]["runs_here"]
-    assert squares["Model0", "nn"]["obstacle"] == "has no relu recurrence"
-    assert "needs a GPU" in squares["Model0", "graphed"]["obstacle"]
+    configurations = {
+        (configuration["variant"], configuration["backend"]): configuration
+        for configuration in grid
+    }
+    assert configurations["Model5", "nn"]["notebook"]
+    assert configurations["Model5", "nn"]["kernel"] == "ATen"
+    assert not configurations["Model0", "nn"]["runs_here"]
+    assert configurations["Model0", "nn"]["reason"] == "has no relu recurrence"
+    assert "needs a GPU" in configurations["Model0", "graphed"]["reason"]
     assert {s["variant"] for s in grid if s["notebook"]} == set(VARIANTS)
 
 

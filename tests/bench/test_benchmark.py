@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.test_throughput import test_throughput as time_square
+from bench.test_throughput import test_throughput as time_configuration
 from bench.timing.session import Session
 from hnrnn.variants import VARIANTS
 from tests.places import ROOT
 
-time_square.__test__ = False  # type: ignore[attr-defined]  # pytest shall not collect it here
+time_configuration.__test__ = False  # type: ignore[attr-defined]  # pytest shall not collect it here
 
 
 def test_pytest_benchmark(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_an_operation_is_a_step(phase: str) -> None:
     session.valid_batches = counted(session.valid_batches)  # type: ignore[assignment]
     session.run = lambda *_: None  # type: ignore[method-assign,assignment,return-value]  # warm-up
     benchmark = Benchmark()
-    time_square(session, phase, benchmark)
+    time_configuration(session, phase, benchmark)
     assert read == benchmark.operations == 10
     assert session.model.training == (phase != "validation")
 

@@ -58,7 +58,7 @@ def zipped(
     return buffer.getvalue()
 
 
-def with_field(archive: bytes, offset: int, value: int) -> bytes:
+def with_third_party(archive: bytes, offset: int, value: int) -> bytes:
     """Return a zip archive whose members have another byte at ``offset`` of both their headers."""
     changed = bytearray(archive)
     for mark, shift in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):
@@ -96,8 +96,8 @@ NO_FILE = "train.txt in .* is a link, folder or device, not a file"
 BAD = {
     "nothing": (b"", NO_ARCHIVE),
     "text": (b"one\ntwo\n", NO_ARCHIVE),
-    "encrypted zip": (with_field(zipped(), FLAGS, 1), "train.txt in .* is encrypted"),
-    "Deflate64": (with_field(zipped(), METHOD, 9), "train.txt in .* by an unknown method"),
+    "encrypted zip": (with_third_party(zipped(), FLAGS, 1), "train.txt in .* is encrypted"),
+    "Deflate64": (with_third_party(zipped(), METHOD, 9), "train.txt in .* by an unknown method"),
     "LZMA": (zipped(method=zipfile.ZIP_LZMA), "train.txt in .* by an unknown method"),
     "damaged zip": (zipped().replace(zipped()[3000:3100], bytes(100)), NO_ARCHIVE),
     "cut zip": (zipped()[:5000], NO_ARCHIVE),

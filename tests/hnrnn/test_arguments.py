@@ -110,7 +110,7 @@ def test_bad_values(option: Option, here: Path, capsys: pytest.CaptureFixture[st
 def test_every_option_has_a_type() -> None:
     """A number has limits that the help states, a path is checked; the rest are choices or names.
 
-    Names are checked by what they name: variants, backends, seeds and plants.
+    Names are checked by what they name: variants, backends, seeds and injected faults.
     """
     kinds = (WholeNumber, Number)
     for option in OPTIONS:

@@ -1,4 +1,4 @@
-"""The section on backends: what each costs, and depth, backend or luck."""
+"""The section on backends: what each costs, and depth, backend or seed variance."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ def _claim_costs(page: Page, samples: pd.DataFrame) -> None:
         reference = "nn" if variant >= "Model4" else "custom"
         names = [name for name in BACKENDS if name in set(of_variant["backend"])]
         for backend in names:
-            for twin in (False, True) if backend == reference else (False,):
-                mine = of_variant[(of_variant["backend"] == backend) & (of_variant["twin"] == twin)]
+            for aa_control in (False, True) if backend == reference else (False,):
+                mine = of_variant[
+                    (of_variant["backend"] == backend) & (of_variant["aa_control"] == aa_control)
+                ]
                 rows.append(_costs(of_variant, mine, reference))
             quotients = _quotients(of_variant, mine, reference, "train_step")
             ratios[variant, backend] = 1.0 if backend == reference else np.median(quotients)
@@ -58,7 +60,7 @@ def _costs(of_variant: pd.DataFrame, mine: pd.DataFrame, reference: str) -> list
     parity = [f"{timed[name].iloc[0]:.0e}" for name in ("parity_float64", "parity_float32")]
     return [
         timed["variant"].iloc[0],
-        timed["backend"].iloc[0] + (" again" if timed["twin"].iloc[0] else ""),
+        timed["backend"].iloc[0] + (" again" if timed["aa_control"].iloc[0] else ""),
         timed["kernel"].iloc[0],
         *parity,
         f"{1000 * timed['step'].median():.2f}",
@@ -74,10 +76,10 @@ def _quotients(
     of_variant: pd.DataFrame, mine: pd.DataFrame, reference: str, phase: str
 ) -> np.ndarray:
     """Return the reference's time over a backend's, round by round."""
-    untwinned = of_variant[(of_variant["backend"] == reference) & ~of_variant["twin"]]
+    uncontrolled = of_variant[(of_variant["backend"] == reference) & ~of_variant["aa_control"]]
     theirs, ours = (
         frame[frame["phase"] == phase].sort_values("round")["step"].to_numpy()
-        for frame in (untwinned, mine)
+        for frame in (uncontrolled, mine)
     )
     return theirs / ours
 
@@ -139,7 +141,7 @@ def _claim_attribution(page: Page, records: Records, final: pd.DataFrame) -> Non
             assert interval[0] <= 0 <= interval[1]
             rows.append([f"{model}: {backend} - nn", *_effect(mean, interval), str(len(apart)),
                          f"{(apart == 0).mean():.2f}"])  # fmt: skip
-    heading = "### Depth, backend or luck?"
+    heading = "### Depth, backend or seed variance?"
     page.claim_table(heading, rows, place=1)
     page.claim(
         f"Of {len(steps)} comparisons of a backend with `nn`, none has a 95% interval without 0 "
@@ -155,14 +157,14 @@ def _claim_attribution(page: Page, records: Records, final: pd.DataFrame) -> Non
         runs = [of(model, OWN[model]).to_numpy() for model in (first, second)]
         deep = depths["nn"] if first == "Model5" else 0.0
         by_backend = steps.get((first, OWN[first]), 0.0) - steps.get((second, OWN[second]), 0.0)
-        luck = ends[0] - ends[1] - deep - by_backend
+        seed_variance = ends[0] - ends[1] - deep - by_backend
         apart = np.subtract.outer(*runs) - (runs[0].mean() - runs[1].mean())
         rows.append(
             [
                 f"{first} - {second}",
-                *map(_points, (ends[0] - ends[1], deep, by_backend, luck)),
+                *map(_points, (ends[0] - ends[1], deep, by_backend, seed_variance)),
                 f"{100 * np.hypot(runs[0].std(ddof=1), runs[1].std(ddof=1)):.2f}",
-                f"{(np.abs(apart) >= abs(luck)).mean():.2f}",
+                f"{(np.abs(apart) >= abs(seed_variance)).mean():.2f}",
             ]
         )
     page.claim_table(heading, rows)

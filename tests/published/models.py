@@ -63,7 +63,7 @@ def check(page: Page, records: Records) -> None:
         f"{100 * np.mean(expected):.0f}% would if"
     )
     others = (records.runs["initialisation"] != "ones").sum()
-    page.claim(f"- {others} runs of another configuration are left out: initialisation uniform.")
+    page.claim(f"- {others} runs of other settings are left out: initialisation uniform.")
     known = [
         f"{model} (p {p[0]:.4f}, {holm[0]:.4f} after Holm)"
         for model, (_, p, holm) in zip(MODELS, agreements, strict=True)
@@ -83,7 +83,7 @@ def _claim_recipe(page: Page, records: Records, model: str) -> None:
 
 
 def _claim_others(page: Page, records: Records, model: str, notebook: float) -> None:
-    theirs = records.field[records.field["model"] == model]
+    theirs = records.third_party[records.third_party["model"] == model]
     finals = theirs.sort_values("epoch").groupby("run")["accuracy"].last()
     page.claim(
         f"Of {len(finals)} runs that other people published, {(finals > notebook).sum()} ended "

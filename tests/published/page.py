@@ -86,9 +86,9 @@ class Records:
         return pd.read_csv(DATA / "tables.csv")
 
     @cached_property
-    def field(self) -> pd.DataFrame:
+    def third_party(self) -> pd.DataFrame:
         """Other people's runs."""
-        return pd.read_csv(DATA / "field_runs.csv")
+        return pd.read_csv(DATA / "third_party_runs.csv")
 
     def own(self, model: str, start: str = "ones", *, exact: bool = False) -> pd.DataFrame:
         """Return a model's epochs on the notebook's backend."""

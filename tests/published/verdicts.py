@@ -18,16 +18,18 @@ def check(page: Page, records: Records) -> None:
     _claim_gates(page, records)
     _claim_certificates(page, records)
     _claim_findings(page)
-    _claim_field(page, records)
-    _claim_proof(page)
+    _claim_third_party(page, records)
+    _claim_calibration(page)
 
 
 def _claim_gates(page: Page, records: Records) -> None:
     """Claim what the gates count: runs of the full recipe that start as most do."""
     runs = records.runs[records.runs["initialisation"] == "ones"]
     whole = runs[(runs["epochs"] == runs["recipe_epochs"]) & (runs["status"] == "ok")]
-    squares = len(whole.drop_duplicates(["variant", "backend"]))
-    page.claim(f"| complete data | passed | {len(whole)} runs in {squares} configurations |\n")
+    configurations = len(whole.drop_duplicates(["variant", "backend"]))
+    page.claim(
+        f"| complete data | passed | {len(whole)} runs in {configurations} configurations |\n"
+    )
 
 
 def _claim_certificates(page: Page, records: Records) -> None:
@@ -72,11 +74,11 @@ def _claim_findings(page: Page) -> None:
         )
 
 
-def _claim_field(page: Page, records: Records) -> None:
+def _claim_third_party(page: Page, records: Records) -> None:
     """Claim how many of other people's runs each start explains, and the notebook's place."""
     rows, sums = [], np.zeros(5, dtype=int)
     for model in MODELS:
-        theirs = as_curves(records.field[records.field["model"] == model], "run")
+        theirs = as_curves(records.third_party[records.third_party["model"] == model], "run")
         samples = [as_curves(records.own(model, start), "seed") for start in ("ones", "uniform")]
         explained = np.array(
             [[envelope_p(run, sample) > 0.05 for sample in samples] for run in theirs]
@@ -100,21 +102,21 @@ def _rate(count: int, total: int) -> str:
     return f"{count} of {total} ({100 * count / total:.1f}%; {low} to {high})"
 
 
-def _claim_proof(page: Page) -> None:
-    """Claim how often nights without a change, and planted faults, were noticed and failed."""
-    nulls = pd.read_csv(PUBLISHED / "proof" / "null_nights.csv")
+def _claim_calibration(page: Page) -> None:
+    """Claim how often nights without a change, and injected faults, were noticed and failed."""
+    nulls = pd.read_csv(PUBLISHED / "calibration" / "null_nights.csv")
     page.claim(
         f"judged by this very check against {nulls['baseline'].nunique()} baselines: suspected "
         f"{_rate((nulls['first'] > 0).sum(), len(nulls))}; failed, after confirmation on fresh "
         f"seeds, {_rate((nulls['last'] == 1).sum(), len(nulls))}."
     )
-    faults = pd.read_csv(PUBLISHED / "proof" / "faults.csv")
+    faults = pd.read_csv(PUBLISHED / "calibration" / "faults.csv")
     rows = []
-    for plant in sorted(faults["plant"].unique()):
-        of_plant = faults[faults["plant"] == plant]
-        for seeds in sorted(of_plant["seeds"].unique()):
-            nights = of_plant[of_plant["seeds"] == seeds]
+    for injected_fault in sorted(faults["injected_fault"].unique()):
+        of_injected_fault = faults[faults["injected_fault"] == injected_fault]
+        for seeds in sorted(of_injected_fault["seeds"].unique()):
+            nights = of_injected_fault[of_injected_fault["seeds"] == seeds]
             noticed, failed = (nights["first"] > 0).sum(), nights["last"].isin((1, 3)).sum()
             rates = [_rate(count, len(nights)) for count in (noticed, failed)]
-            rows.append([plant, nights["variants"].iloc[0], str(seeds), *rates])
+            rows.append([injected_fault, nights["variants"].iloc[0], str(seeds), *rates])
     page.claim_table("### How far this verdict can be trusted", rows)

@@ -90,7 +90,7 @@ def test_metadata_are_not_obeyed(tmp_path: Path) -> None:
 
     Older pyarrow unpickled what a schema named as a Python type.
     """
-    payload = f"cposix\nsystem\n(Vtouch {tmp_path / 'planted'}\ntR.".encode()
+    payload = f"cposix\nsystem\n(Vtouch {tmp_path / 'injected'}\ntR.".encode()
     sound = hostile_data.sound_contents()
     Store(tmp_path / "store").write_contents(sound)
     for name, schema in SCHEMAS.items():
@@ -105,7 +105,7 @@ def test_metadata_are_not_obeyed(tmp_path: Path) -> None:
         metadata = schema.metadata | {b"pandas": json.dumps(index).encode()}
         pq.write_table(rows.cast(pa.schema(fields, metadata=metadata)), path)
     read_again = read(tmp_path / "store")
-    assert not (tmp_path / "planted").exists()
+    assert not (tmp_path / "injected").exists()
     assert read_again.unreadable == {}
     for name in SCHEMAS:
         assert [*getattr(read_again, name)] == SCHEMAS[name].names

@@ -32,12 +32,12 @@ def whole_store(folder: Path, seeds: int = 3) -> Store:
 
 
 def test_check_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One truncated file, one missing square and one failed run: exit code 3, each is named."""
+    """A truncated file, a missing configuration and a failed run: exit code 3, each named."""
     store = whole_store(tmp_path)
     for seed in range(3):
         for table in ("runs", "epochs"):
             store.path(table, made_up_record("Model6", seed).run_id).unlink()
-    failed = with_outcome(made_up_record("Model0", 1), FAILED, "RuntimeError: planted")
+    failed = with_outcome(made_up_record("Model0", 1), FAILED, "RuntimeError: injected")
     store.path("epochs", failed.run_id).unlink()
     store.write(failed)
     cut = store.path("epochs", made_up_record("Model3", 2).run_id)
@@ -46,8 +46,8 @@ def test_check_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture
     output = capsys.readouterr().out
     assert output.startswith("incomplete:\n")
     assert f"unreadable file: epochs/{cut.name}" in output
-    assert "failed run: Model0 custom seed 1: RuntimeError: planted" in output
-    assert "missing square: Model6 cell has no runs" in output
+    assert "failed run: Model0 custom seed 1: RuntimeError: injected" in output
+    assert "missing configuration: Model6 cell has no runs" in output
     assert {path.name for path in (tmp_path / "report").iterdir()} == {
         "verdict.json",
         "verdict.xml",
@@ -78,7 +78,7 @@ def test_check_against_a_frozen_baseline(
     ("options", "why"),
     [
         ({"epochs": 1}, "short runs: no run went through the full recipe: 8 runs of 1 epoch"),
-        ({"plant": "lr_times_3"}, "injected fault: 8 runs trained with lr_times_3"),
+        ({"injected_fault": "lr_times_3"}, "injected fault: 8 runs trained with lr_times_3"),
         ({"status": "diverged"}, "diverged: every run of Model0 custom diverged"),
     ],
 )

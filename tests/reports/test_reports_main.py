@@ -122,7 +122,7 @@ def test_an_ensemble_says_whose_seconds_they_are(
 ) -> None:
     """And which runs are left out, on the page, in the summary and where it is judged."""
     said = "seconds of an epoch are one seed's share"
-    left_out = "40 runs of another configuration are left out: engine learner."
+    left_out = "40 runs of other settings are left out: engine learner."
     ensemble = [made_up_record(n, seed, engine=ENSEMBLE) for n in VARIANTS for seed in range(6)]
     assert said not in render(tmp_path / "alone", records)
     assert left_out not in (tmp_path / "alone" / "report" / "summary.md").read_text("utf-8")
@@ -192,11 +192,11 @@ def test_failed_and_diverged(tmp_path: Path) -> None:
     records = [
         made_up_record("Model5", 0),
         type(diverged)(**{**diverged.__dict__, "epochs": tuple(epochs)}),
-        with_outcome(made_up_record("Model5", 2), FAILED, "RuntimeError: <b>|planted|</b>"),
+        with_outcome(made_up_record("Model5", 2), FAILED, "RuntimeError: <b>|injected|</b>"),
     ]
     report = render(tmp_path, records)
     assert "Model5 nn seed 1 diverged" in report
-    assert "RuntimeError: &lt;b&gt;&#124;planted&#124;&lt;/b&gt;" in report
+    assert "RuntimeError: &lt;b&gt;&#124;injected&#124;&lt;/b&gt;" in report
     assert tables_of(report, 1)["Model5"][9][4].endswith("of 3")
 
 

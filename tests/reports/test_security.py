@@ -47,11 +47,11 @@ def check_markdown(markdown: str) -> None:
             assert LINKS.fullmatch(str(token.attrs["href"])), token.attrs
         if token.type == "image":
             assert PICTURES.fullmatch(str(token.attrs["src"])), token.attrs
-            assert "planted" not in str(token.attrs["src"])
+            assert "injected" not in str(token.attrs["src"])
         if token.type == "text":
             assert not MENTIONS.search(token.content), token.content
         if token.type in ("code_block", "code_inline", "s_open"):
-            assert "planted" not in token.content
+            assert "injected" not in token.content
         if token.type == "fence":
             commands = token.content.splitlines()
             assert 1 <= len(commands) <= len(VARIANTS)
@@ -173,7 +173,7 @@ def test_data_are_shown_as_data(
     assert json.loads(night.text("verdict.json"))["verdict"] == "incomplete"
     assert ET.fromstring(night.text("verdict.xml")).tag == "testsuite"  # noqa: S314  # our own
     assert len(night.text("summary.md").encode()) < 2**20
-    assert not (tmp_path / "planted").exists()
+    assert not (tmp_path / "injected").exists()
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
@@ -190,7 +190,7 @@ def test_labels_are_drawn_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
 @pytest.mark.usefixtures("no_pictures")
 def test_nothing_runs_in_a_browser(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In a browser no planted script has run, even without the policy that would forbid it."""
+    """In a browser no injected script has run, even without the policy that would forbid it."""
     for first in (0, 1):
         report = show(tmp_path / str(first), first, capsys).folder / "results" / "report"
         page = (report / "report.html").read_text(encoding="utf-8")
@@ -204,14 +204,14 @@ def test_nothing_runs_in_a_browser(tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
 def test_policy_stops_what_got_in(tmp_path: Path) -> None:
     """A script or an event in the page does not run: only the page's own script does."""
-    planted = f'<script>{hostile_data.RUN}</script><img src=x onerror="{hostile_data.RUN}">'
-    page = html.page("| a |\n| - |\n| b |", tmp_path).replace("<table>", f"{planted}<table>")
+    injected = f'<script>{hostile_data.RUN}</script><img src=x onerror="{hostile_data.RUN}">'
+    page = html.page("| a |\n| - |\n| b |", tmp_path).replace("<table>", f"{injected}<table>")
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
     dom = run_chromium(tmp_path, "--dump-dom")
     assert "<title>The human-numbers notebook, reproduced</title>" in dom
     assert "<button>" in dom
     (tmp_path / "report.html").write_text(page.replace(html.POLICY, ""), encoding="utf-8")
-    assert "<title>planted</title>" in run_chromium(tmp_path, "--dump-dom")
+    assert "<title>injected</title>" in run_chromium(tmp_path, "--dump-dom")
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=[*VALUES])

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.backends import IMPLEMENTATIONS
-from bench.backends.compiled import SWITCHES, Compiled, triton_obstacle
+from bench.backends.compiled import SWITCHES, Compiled, triton_unavailable
 from bench.backends.cuda_graph import CudaGraph
 from bench.backends.custom_hoisted import HoistedFullyConnected, elman_layer, gru_layer
 from bench.backends.graphed import Graphed, GraphedTraining
@@ -46,8 +46,8 @@ NN, CUSTOM = IMPLEMENTATIONS["nn"], IMPLEMENTATIONS["custom"]
 EAGER = [name for name in BACKENDS if name not in ("nn", "compiled")]
 RECURRENT = [name for name, variant in VARIANTS.items() if variant.recurrence != "relu"]
 FULLY_CONNECTED = [name for name in VARIANTS if name not in RECURRENT]
-COMPILER_OBSTACLE = IMPLEMENTATIONS["compiled"].obstacle("cpu")
-needs_compiler = pytest.mark.skipif(COMPILER_OBSTACLE is not None, reason=f"{COMPILER_OBSTACLE}")
+COMPILER_REASON = IMPLEMENTATIONS["compiled"].unavailable("cpu")
+needs_compiler = pytest.mark.skipif(COMPILER_REASON is not None, reason=f"{COMPILER_REASON}")
 
 
 def failures(
@@ -86,7 +86,7 @@ def test_parity_at_random_sizes(kind: Recurrence, backend: str, sizes: Sizes, se
     """Outputs, final state and every gradient equal nn's, whatever the sizes.
 
     In float64: of a quantity with a value or two, nn's own float32 error, by which the gate
-    measures, is now and then small by luck.
+    measures, is now and then small by seed variance.
     """
     assert failures(kind, backend, sizes, seed, float32=False) == []
 
@@ -262,17 +262,17 @@ def test_no_cudnn_is_restored_after_an_exception() -> None:
         assert state() == (True, True, True, False)
 
 
-def test_obstacles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot run says what it needs."""
     monkeypatch.setattr(torch, "__path__", ["/somewhere/torch"])
     for name in ("nn_no_cudnn", "graphed", "graphed_loop"):
-        assert "needs a GPU" in str(IMPLEMENTATIONS[name].obstacle("cpu"))
-        assert IMPLEMENTATIONS[name].obstacle("cuda") is None
+        assert "needs a GPU" in str(IMPLEMENTATIONS[name].unavailable("cpu"))
+        assert IMPLEMENTATIONS[name].unavailable("cuda") is None
     for name in ("nn", "cell", "custom", "custom_hoisted"):
-        assert IMPLEMENTATIONS[name].obstacle("cpu") is None
+        assert IMPLEMENTATIONS[name].unavailable("cpu") is None
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert "needs the C++ compiler no-such-compiler" in str(
-        IMPLEMENTATIONS["compiled"].obstacle("cpu")
+        IMPLEMENTATIONS["compiled"].unavailable("cpu")
     )
 
 
@@ -283,22 +283,22 @@ def test_what_triton_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("bench.backends.compiled.find_spec", found.get)
     monkeypatch.setattr("bench.backends.compiled.shutil.which", found.get)
     monkeypatch.setattr("bench.backends.compiled.sysconfig.get_config_var", found.get)
-    assert "headers" in str(triton_obstacle())
+    assert "headers" in str(triton_unavailable())
     (tmp_path / "Python.h").touch()
-    assert triton_obstacle() is None
+    assert triton_unavailable() is None
     assert kernel_of("cuda") == "CUDA graph over ATen and Triton over all seeds, own backward"
     del found["gcc"]
-    assert "C compiler" in str(triton_obstacle())
+    assert "C compiler" in str(triton_unavailable())
     assert kernel_of("cuda") == "CUDA graph over ATen over all seeds, own backward"
     monkeypatch.setenv("CC", "icx")
-    assert triton_obstacle() is None
+    assert triton_unavailable() is None
     del found["triton"]
-    assert "pip install triton" in str(IMPLEMENTATIONS["compiled"].obstacle("cuda"))
+    assert "pip install triton" in str(IMPLEMENTATIONS["compiled"].unavailable("cuda"))
     assert kernel_of("cpu") == "ATen over all seeds, own backward"
 
 
 def test_nn_has_no_fully_connected_models() -> None:
-    """A square that does not exist cannot be built by accident."""
+    """A configuration that does not exist cannot be built by accident."""
     with pytest.raises(NotImplementedError, match="nn does not execute Model0"):
         NN.convert(VARIANTS["Model0"], initial_model("Model0", 0))
 
@@ -334,7 +334,7 @@ def test_kernel(backend: str, variant: str, device: str, kernel: str) -> None:
 
 def test_compiled_fails_where_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """With torch.compile switched off a run fails, names no kernel, and is not timed."""
-    monkeypatch.setattr(Compiled, "obstacle", lambda *_: None)
+    monkeypatch.setattr(Compiled, "unavailable", lambda *_: None)
     for name in SWITCHES:
         with monkeypatch.context() as patch:
             patch.setenv(name, "1")
@@ -343,9 +343,12 @@ def test_compiled_fails_where_nothing_is_compiled(monkeypatch: pytest.MonkeyPatc
             assert (outcome.status, outcome.kernel, outcome.error) == (FAILED, None, message)
             timed = _gate(VARIANTS["Model1"], "compiled", "cpu", "float32")
             assert (timed.status, timed.kernel, timed.error) == (FAILED, None, message)
-            found = {square.backend: square for square in listing.squares("cpu")}["compiled"]
+            found = {
+                configuration.backend: configuration
+                for configuration in listing.configurations("cpu")
+            }["compiled"]
             assert (found.runs_here, found.kernel) == (False, None)
-            assert found.obstacle == message.removeprefix("NotCompiledError: ")
+            assert found.reason == message.removeprefix("NotCompiledError: ")
     with torch._dynamo.config.patch(disable=True):
         outcome = execute(small_run("Model1", backend="compiled")).outcome
     assert outcome.error == (
@@ -360,7 +363,7 @@ def test_compiled_sees_that_nothing_is_compiled(
     """Whatever the reason: what torch.compile leaves as it was does not run."""
     monkeypatch.setattr("bench.backends.compiled.SWITCHES", ())
     monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
-    monkeypatch.setattr(Compiled, "obstacle", lambda *_: None)
+    monkeypatch.setattr(Compiled, "unavailable", lambda *_: None)
     outcome = execute(small_run(variant, backend="compiled")).outcome
     assert outcome.status == FAILED
     assert str(outcome.error).startswith("NotCompiledError: torch.compile has left ")
@@ -380,7 +383,7 @@ def test_compiled_ignores_the_callers_stance() -> None:
 def test_compiled_in_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inductor splits paths at spaces: that is a reason, and no failure later."""
     monkeypatch.setattr(torch, "__path__", ["/a b/torch"])
-    assert Compiled().obstacle("cpu") == (
+    assert Compiled().unavailable("cpu") == (
         "cannot compile with a torch that lies in a path with a space: /a b/torch"
     )
 
@@ -398,7 +401,7 @@ def test_compiled_ignores_the_callers_inductor() -> None:
 
 def test_graphed_fails_where_nothing_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     """A training whose steps were all launched one by one is not recorded as a graph's."""
-    monkeypatch.setattr(Graphed, "obstacle", lambda *_: None)
+    monkeypatch.setattr(Graphed, "unavailable", lambda *_: None)
     assert execute(small_run(backend="graphed")).outcome.error is None  # a CPU has no graphs
     monkeypatch.setattr(CudaGraph, "missing", property(lambda _: True))
     outcome = execute(small_run(backend="graphed")).outcome

@@ -44,45 +44,45 @@ class MadeUpWorker:
         return []
 
 
-class MadeUpCrew:
+class MadeUpPool:
     """Workers on a made-up clock, which each round moves on by the next of ``rounds``."""
 
     waits_for_room = False
 
     def __init__(self, workers: Sequence[MadeUpWorker], pauses: dict[int, float]) -> None:
         self.coming, self.pauses = list(workers), pauses
-        self.hired: list[MadeUpWorker] = []
+        self.started: list[MadeUpWorker] = []
         self.round, self.seconds = 0, 0.0
 
-    def hire(self) -> MadeUpWorker:
+    def start_worker(self) -> MadeUpWorker:
         """Take the next."""
-        self.hired.append(self.coming.pop(0))
-        return self.hired[-1]
+        self.started.append(self.coming.pop(0))
+        return self.started[-1]
 
-    def hear(self, seconds: float) -> list[tuple[MadeUpWorker, Message]]:
+    def receive(self, seconds: float) -> list[tuple[MadeUpWorker, Message]]:
         """Let the clock go on."""
         self.round += 1
         self.seconds += seconds + self.pauses.get(self.round, 0.0)
-        working = [worker for worker in self.hired if not worker.stopped]
+        working = [worker for worker in self.started if not worker.stopped]
         return [(worker, message) for worker in working for message in worker.says()]
 
 
 def carried_out(
-    tmp_path: Path, crew: MadeUpCrew, limits: Limits | None = None
+    tmp_path: Path, pool: MadeUpPool, limits: Limits | None = None
 ) -> tuple[list[str], list[str], Ledger]:
-    """Return how a run ended in the crew's hands, what was said, and the ledger."""
+    """Return how a run ended in the pool's hands, what was said, and the ledger."""
     store = Store(tmp_path)
     store.prepare()
     limits = limits or Limits(floor_seconds=LIMIT_SECONDS, of_nothing=0.0)
     ledger = Ledger(store, ENVIRONMENT, PROVENANCE, limits=limits)
     lines: list[str] = []
     schedule = Schedule(
-        crew,
+        pool,
         ledger,
         jobs=1,
         watch=lambda *_: None,
         say=lines.append,
-        clock=AwakeClock(ROUND_SECONDS, lambda: crew.seconds),
+        clock=AwakeClock(ROUND_SECONDS, lambda: pool.seconds),
     )
     ended = schedule.carry_out([(made_up_run(0),)])
     return [finished.status for finished in ended], lines, ledger
@@ -101,25 +101,25 @@ def test_clock() -> None:
 
 def test_a_suspended_machine_hangs_no_run(tmp_path: Path) -> None:
     """A night's pause, while a worker starts and while it trains, is no hang, and not learnt."""
-    crew = MadeUpCrew([MadeUpWorker(10)], {1: NIGHT, 5: NIGHT, 6: NIGHT})
-    statuses, lines, ledger = carried_out(tmp_path, crew)
+    pool = MadeUpPool([MadeUpWorker(10)], {1: NIGHT, 5: NIGHT, 6: NIGHT})
+    statuses, lines, ledger = carried_out(tmp_path, pool)
     assert (statuses, lines) == ([OK], [])
-    assert crew.seconds > 3 * NIGHT
+    assert pool.seconds > 3 * NIGHT
     peer = made_up_run(1)
     assert ledger.limits.of(peer).seconds == LIMIT_SECONDS
 
 
 def test_a_worker_that_stands_still_alone_is_hung(tmp_path: Path) -> None:
     """A worker that comes to no end is found after the limit, though the machine paused before."""
-    crew = MadeUpCrew([MadeUpWorker(None), MadeUpWorker(None)], {3: NIGHT})
-    statuses, lines, _ = carried_out(tmp_path, crew)
+    pool = MadeUpPool([MadeUpWorker(None), MadeUpWorker(None)], {3: NIGHT})
+    statuses, lines, _ = carried_out(tmp_path, pool)
     assert statuses == [FAILED]
     assert lines[0].startswith("Model4 nn seed 0: hung: no end after 600 seconds")
-    assert crew.round * POLL_SECONDS < 2 * LIMIT_SECONDS + 2
+    assert pool.round * POLL_SECONDS < 2 * LIMIT_SECONDS + 2
 
 
 def test_a_disk_that_does_not_answer_hangs_no_run(tmp_path: Path) -> None:
     """A loop whose every round takes a minute is not a run that takes hours."""
-    crew = MadeUpCrew([MadeUpWorker(100)], dict.fromkeys(range(200), 60.0))
-    statuses, lines, _ = carried_out(tmp_path, crew)
+    pool = MadeUpPool([MadeUpWorker(100)], dict.fromkeys(range(200), 60.0))
+    statuses, lines, _ = carried_out(tmp_path, pool)
     assert (statuses, lines) == ([OK], [])

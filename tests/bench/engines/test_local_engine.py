@@ -122,10 +122,10 @@ def test_every_worker_dies(tmp_path: Path) -> None:
 
 def test_worker_dies_between_two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that is killed after its record was sent costs neither that run nor the next."""
-    hear, killed = local.LocalCrew.hear, []
+    receive, killed = local.LocalPool.receive, []
 
-    def hear_and_kill(crew: local.LocalCrew, seconds: float) -> list[tuple[object, Message]]:
-        messages = hear(crew, seconds)
+    def receive_and_kill(pool: local.LocalPool, seconds: float) -> list[tuple[object, Message]]:
+        messages = receive(pool, seconds)
         for worker, message in messages:
             if isinstance(message, Trained) and not killed:
                 killed.append(message.records[0].run.seed)
@@ -133,7 +133,7 @@ def test_worker_dies_between_two_runs(tmp_path: Path, monkeypatch: pytest.Monkey
                 worker.process.join()
         return list(messages)
 
-    monkeypatch.setattr(local.LocalCrew, "hear", hear_and_kill)
+    monkeypatch.setattr(local.LocalPool, "receive", receive_and_kill)
     night = Night(tmp_path)
     assert night.run(run_all) == [OK] * 4
     assert len(killed) == 1

@@ -28,7 +28,7 @@ def shown(*, terminal: bool) -> str:
         display.bar.refresh()
         display(runs[1:], [Finished(runs[0], OK, accuracy=0.25, total_seconds=1.5)])
         display.say("a [line]")
-        display([], [Finished(runs[1], FAILED, error="RuntimeError: [planted]")])
+        display([], [Finished(runs[1], FAILED, error="RuntimeError: [faulty]")])
     return file.getvalue()
 
 
@@ -38,7 +38,7 @@ def test_plain_lines() -> None:
     assert lines[0].startswith("1/2  Model4 nn seed 0  accuracy 0.2500  1.5 s  (")
     assert lines[0].endswith("left)")
     assert lines[1] == "a [line]"
-    assert lines[2] == "Model5 nn seed 1: failed, RuntimeError: [planted]"
+    assert lines[2] == "Model5 nn seed 1: failed, RuntimeError: [faulty]"
     assert len(lines) == 3
 
 
@@ -47,7 +47,7 @@ def test_bar() -> None:
     text = shown(terminal=True)
     for part in ("0/2 runs", "2/2 runs", "Model4 nn seed 0; Model5 nn seed 1", "left"):
         assert part in text
-    assert "RuntimeError: [planted]" in text
+    assert "RuntimeError: [faulty]" in text
 
 
 def test_ensemble_is_one_label() -> None:
@@ -81,10 +81,10 @@ def test_an_error_is_one_line() -> None:
     run = small_run("Model4", 0)
     file = io.StringIO()
     with ProgressDisplay([run], Console(file=file, width=150)) as display:
-        display([], [Finished(run, FAILED, error="RuntimeError: planted\n::error::\x1b[31m")])
+        display([], [Finished(run, FAILED, error="RuntimeError: injected\n::error::\x1b[31m")])
         display.say("x\n::error::y")
     assert file.getvalue() == (
-        "Model4 nn seed 0: failed, RuntimeError: planted ::error::\\x1b[31m\nx ::error::y\n"
+        "Model4 nn seed 0: failed, RuntimeError: injected ::error::\\x1b[31m\nx ::error::y\n"
     )
 
 

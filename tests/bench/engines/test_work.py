@@ -23,7 +23,7 @@ def test_moved_trainer() -> None:
 
 
 def test_environment_is_that_of_the_runs() -> None:
-    """What a worker says of itself is what its records will say, a plant's threads included."""
+    """A worker reports the environment that its records will have, a fault's threads included."""
     trainer = Trainer(PROVENANCE)
     record = trainer.train(small_run())
     assert record.outcome.status == OK

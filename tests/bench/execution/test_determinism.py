@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hnrnn.variants import VARIANTS
-from tests.determinism import differences, squares, train_all, train_beside
+from tests.determinism import configurations, differences, train_all, train_beside
 
 COMPILED = ("Model0 compiled", "Model1 compiled")
 """The two quickest to compile; ``python -m tests.determinism`` has them all, in minutes."""
@@ -20,8 +20,8 @@ DEVICES = [
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_same_bits_everywhere(device: str) -> None:
-    """On every square weights and losses are the same in other processes, orders and company."""
-    there = squares(device)
+    """Weights and losses are the same in other processes, in other orders and beside others."""
+    there = configurations(device)
     names = [name for name in there if "compiled" not in name or name in COMPILED]
     assert len(names) >= 24
     alone = [f"{variant.name} {variant.backend}" for variant in VARIANTS.values()]

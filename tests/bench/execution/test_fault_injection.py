@@ -1,4 +1,4 @@
-"""What a planted fault does to a training."""
+"""What a injected fault does to a training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastai.text.data import LMDataLoader
 from torch import Tensor
 
 from bench.backends import IMPLEMENTATIONS
-from bench.execution.fault_injection import PLANTED, forget
+from bench.execution.fault_injection import FAULTY_FITS, forget
 from bench.execution.runner import execute
 from bench.execution.sources import source_sha256
 from bench.plan.faults import FAULTS
@@ -72,7 +72,7 @@ class Spy(Callback):  # type: ignore[misc]
 
 
 def train(
-    plant: str | None, variant: Variant, backend: str | None = None, **changes: object
+    injected_fault: str | None, variant: Variant, backend: str | None = None, **changes: object
 ) -> tuple[Training, list[Step]]:
     """Return a short training with a fault, and its steps."""
     spy = Spy()
@@ -86,27 +86,27 @@ def train(
         "convert": lambda model: implementation.convert(variant, model),
         "callbacks": [spy],
     }
-    fit = training.fit if plant is None else PLANTED[plant]
+    fit = training.fit if injected_fault is None else FAULTY_FITS[injected_fault]
     result = fit(variant, **(options | changes))
     return result, spy.steps
 
 
 @cache
-def model4(plant: str | None) -> tuple[Training, list[Step]]:
+def model4(injected_fault: str | None) -> tuple[Training, list[Step]]:
     """Return two epochs of Model4."""
-    return train(plant, VARIANTS["Model4"], epochs=2)
+    return train(injected_fault, VARIANTS["Model4"], epochs=2)
 
 
-@pytest.mark.parametrize("plant", [name for name in FAULTS if name not in CONTROLS])
-def test_a_fault_changes_the_curve(plant: str) -> None:
+@pytest.mark.parametrize("injected_fault", [name for name in FAULTS if name not in CONTROLS])
+def test_a_fault_changes_the_curve(injected_fault: str) -> None:
     """No fault leaves the losses as they are."""
-    right, wrong = model4(None)[0].history, model4(plant)[0].history
+    right, wrong = model4(None)[0].history, model4(injected_fault)[0].history
     assert len(right) == len(wrong) == 2
     assert (right["valid_loss"] != wrong["valid_loss"]).all()
 
 
 @pytest.mark.parametrize(
-    ("plant", "lr_factor", "wd"),
+    ("injected_fault", "lr_factor", "wd"),
     [
         ("lr_times_3", 3, 0.01),
         ("lr_over_3", 1 / 3, 0.01),
@@ -114,9 +114,9 @@ def test_a_fault_changes_the_curve(plant: str) -> None:
         ("weight_decay_0.1", 1, 0.1),
     ],
 )
-def test_learning_rate_and_weight_decay(plant: str, lr_factor: float, wd: float) -> None:
+def test_learning_rate_and_weight_decay(injected_fault: str, lr_factor: float, wd: float) -> None:
     """The optimizer is given another one of the two at every step, and nothing else."""
-    right, wrong = model4(None)[1], model4(plant)[1]
+    right, wrong = model4(None)[1], model4(injected_fault)[1]
     np.testing.assert_allclose([s.lr for s in wrong], [s.lr * lr_factor for s in right])
     assert [s.mom for s in wrong] == [s.mom for s in right]
     assert ({s.wd for s in right}, {s.wd for s in wrong}) == ({0.01}, {wd})
@@ -139,8 +139,8 @@ def test_targets_off_by_one() -> None:
     dls = language_model_data(20)
     for loader, train_pass in ((dls.train, True), (dls.valid, False)):
         passes = [[s for s in steps if s.train == train_pass] for steps in (right, wrong)]
-        for left, planted in zip(*passes, strict=True):
-            assert torch.equal(left.x, planted.x)
+        for left, faulty in zip(*passes, strict=True):
+            assert torch.equal(left.x, faulty.x)
         y, later = (torch.cat([s.y for s in steps[: len(loader)]], dim=1) for steps in passes)
         following = loader.batch(len(loader))[1][:, :1]
         assert torch.equal(later, torch.cat([y[:, 1:], following], dim=1))
@@ -166,7 +166,10 @@ def test_batchnorm_eval() -> None:
 
 def test_same_seed() -> None:
     """Another seed is recorded, and ends in the weights of seed 0."""
-    right, wrong = execute(small_run(seed=0)), execute(small_run(seed=5, plant="same_seed"))
+    right, wrong = (
+        execute(small_run(seed=0)),
+        execute(small_run(seed=5, injected_fault="same_seed")),
+    )
     assert (wrong.run.seed, wrong.epochs[0].seed) == (5, 5)
     assert wrong.outcome.initial_weights_sha256 == right.outcome.initial_weights_sha256
     assert wrong.outcome.weights_sha256 == right.outcome.weights_sha256
@@ -206,8 +209,8 @@ def test_fastai_v2_defaults(name: str) -> None:
     """The fault is what fastai v2 does of itself, bit for bit."""
     variant = replace(VARIANTS[name], epochs=2)
     expected = fastai_v2(variant, seed=1)
-    planted = train("fastai_v2_defaults", variant, epochs=2)[0].history
-    pd.testing.assert_frame_equal(planted[MEASURES], expected[MEASURES], check_exact=True)
+    injected = train("fastai_v2_defaults", variant, epochs=2)[0].history
+    pd.testing.assert_frame_equal(injected[MEASURES], expected[MEASURES], check_exact=True)
 
 
 def test_fastai_v2_defaults_in_detail() -> None:
@@ -241,7 +244,7 @@ def test_fastai_v2_defaults_keep_what_the_recipe_says() -> None:
 def test_fastai_v2_defaults_train_what_is_asked_for() -> None:
     """The BatchNorm start, the dtype and the backend are those of the run."""
     run = small_run("Model6", backend="nn", initialisation="uniform", dtype="float64")
-    right, wrong = execute(run), execute(replace(run, plant="fastai_v2_defaults"))
+    right, wrong = execute(run), execute(replace(run, injected_fault="fastai_v2_defaults"))
     assert wrong.outcome.status == OK
     assert wrong.outcome.initial_weights_sha256 == right.outcome.initial_weights_sha256
     convert = IMPLEMENTATIONS["nn"].convert
@@ -249,8 +252,8 @@ def test_fastai_v2_defaults_train_what_is_asked_for() -> None:
     assert type(model) is type(convert(VARIANTS["Model6"], initial_model("Model6", 0)))
 
 
-@pytest.mark.parametrize("plant", CONTROLS)
-def test_controls(plant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("injected_fault", CONTROLS)
+def test_controls(injected_fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A control's epoch is the right one to 1e-9 in float64, though it is computed otherwise."""
     right = execute(small_run(dtype="float64"))
     threads = []
@@ -261,17 +264,17 @@ def test_controls(plant: str, monkeypatch: pytest.MonkeyPatch) -> None:
         return step(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(torch.optim.AdamW, "step", spy)
-    control = execute(small_run(dtype="float64", plant=plant))
+    control = execute(small_run(dtype="float64", injected_fault=injected_fault))
     assert (right.outcome.status, control.outcome.status) == (OK, OK)
     for measure in MEASURES:
         left, other = (getattr(record.epochs[0], measure) for record in (right, control))
         # The smoothed training loss is float32, whose last place is 2e-7 of it.
         assert other == pytest.approx(left, abs=3e-7 if measure == "train_loss" else 1e-9)
-    expected = 2 if plant == "threads_2" else 1
+    expected = 2 if injected_fault == "threads_2" else 1
     assert set(threads) == {expected}
     assert control.environment.threads == expected
     assert torch.get_num_threads() == 1
-    if plant == "reordered_sum":
+    if injected_fault == "reordered_sum":
         assert control.outcome.weights_sha256 != right.outcome.weights_sha256
 
 
@@ -284,16 +287,16 @@ def test_reordered_sum_reverses_the_rows() -> None:
 
 
 def test_what_does_not_apply_is_not_trained() -> None:
-    """A run whose fault would change nothing is no planted run: it fails, and says why."""
-    record = execute(small_run("Model0", plant="state_reset"))
+    """A run whose fault would change nothing is no injected run: it fails, and says why."""
+    record = execute(small_run("Model0", injected_fault="state_reset"))
     assert record.outcome.status == FAILED
     assert record.outcome.error == (
-        "ValueError: state_reset cannot be planted: Model0 keeps no hidden state"
+        "ValueError: state_reset cannot be faulty: Model0 keeps no hidden state"
     )
 
 
-def test_record_of_a_planted_run() -> None:
-    """What is planted is recorded, with the recipe that was asked for and the code that planted."""
-    row = execute(small_run(plant="bptt_70")).run_row()
-    assert (row["plant"], row["bptt"]) == ("bptt_70", 20)
-    assert row["source_sha256"] == source_sha256(planted=True) != source_sha256()
+def test_record_of_a_faulty_run() -> None:
+    """What is injected is recorded, with the recipe that was asked for and the code that faulty."""
+    row = execute(small_run(injected_fault="bptt_70")).run_row()
+    assert (row["injected_fault"], row["bptt"]) == ("bptt_70", 20)
+    assert row["source_sha256"] == source_sha256(faulty=True) != source_sha256()

@@ -62,13 +62,13 @@ def test_failed_run_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception in the training is recorded with its kind and message."""
 
     def broken(*_: object, **__: object) -> Training:
-        raise RuntimeError("planted")
+        raise RuntimeError("injected")
 
     monkeypatch.setattr(runner, "fit_run", broken)
     threads = torch.get_num_threads()
     record = execute(small_run())
     assert record.outcome.status == FAILED
-    assert record.outcome.error == "RuntimeError: planted"
+    assert record.outcome.error == "RuntimeError: injected"
     assert record.epochs == ()
     assert torch.get_num_threads() == threads
 
@@ -153,11 +153,11 @@ def test_settings_of_a_backend_hold_during_the_training(monkeypatch: pytest.Monk
 
     def broken(*_: object, **__: object) -> Training:
         seen.append(torch.backends.cudnn.enabled)
-        raise RuntimeError("planted")
+        raise RuntimeError("injected")
 
     monkeypatch.setattr(fitting, "fit", broken)
     monkeypatch.setattr(runner, "check_parity", lambda *_: None)
-    monkeypatch.setattr(NNNoCuDNN, "obstacle", lambda *_: None)
+    monkeypatch.setattr(NNNoCuDNN, "unavailable", lambda *_: None)
     execute(small_run("Model5", backend="nn_no_cudnn"))
     assert seen == [False]
     assert torch.backends.cudnn.enabled
@@ -192,12 +192,12 @@ def test_failed_ensemble_is_a_record_a_run(monkeypatch: pytest.MonkeyPatch) -> N
     """An exception in an ensemble's training is recorded of each of its runs."""
 
     def broken(*_: object, **__: object) -> list[Training]:
-        raise RuntimeError("planted")
+        raise RuntimeError("injected")
 
     monkeypatch.setattr(runner, "fit_runs", broken)
     records = execute_many(ensemble_runs(4, 2))
     assert [record.run.seed for record in records] == [4, 2]
-    assert {record.outcome.error for record in records} == {"RuntimeError: planted"}
+    assert {record.outcome.error for record in records} == {"RuntimeError: injected"}
 
 
 def test_no_ensemble() -> None:

@@ -15,9 +15,9 @@ import pytest
 import hnrnn
 from bench.execution.sources import (
     ENSEMBLE_MODULES,
+    FAULT_MODULES,
     LEARNER_MODULES,
     LEFT_OUT,
-    PLANTED_MODULES,
     TRAINING_MODULES,
     meaning,
     path_of,
@@ -44,14 +44,14 @@ def after(records):
     return sorted(name for name in sys.modules if name.partition(".")[0] in ("bench", "hnrnn"))
 
 runs = [run(name) for name in IMPLEMENTATIONS if name != "compiled"]
-if IMPLEMENTATIONS["compiled"].obstacle("cpu") is None:
+if IMPLEMENTATIONS["compiled"].unavailable("cpu") is None:
     runs.append(run("compiled", "Model1"))  # the quickest to compile
 for name in ("nn_no_cudnn", "graphed", "graphed_loop"):
-    patch.object(type(IMPLEMENTATIONS[name]), "obstacle", lambda *_: None).start()
+    patch.object(type(IMPLEMENTATIONS[name]), "unavailable", lambda *_: None).start()
 learner = after([execute(each) for each in runs])
-planted = after([execute(run("nn", plant="weight_decay_0"))])
+injected = after([execute(run("nn", injected_fault="weight_decay_0"))])
 ensemble = after(execute_many([run("nn", "Model5", engine=ENSEMBLE)]))
-print(json.dumps([learner, planted, ensemble]))
+print(json.dumps([learner, faulty, ensemble]))
 """
 
 
@@ -63,10 +63,10 @@ def test_modules_are_those_that_train() -> None:
     command = [sys.executable, "-c", TRAIN]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    learner, planted, ensemble = map(set, json.loads(result.stdout))
+    learner, faulty, ensemble = map(set, json.loads(result.stdout))
     assert learner == {*LEARNER_MODULES, *LEFT_OUT}
-    assert planted - learner == set(PLANTED_MODULES)
-    assert (ensemble - planted) | {*ON_A_GPU} == set(ENSEMBLE_MODULES)
+    assert faulty - learner == set(FAULT_MODULES)
+    assert (ensemble - faulty) | {*ON_A_GPU} == set(ENSEMBLE_MODULES)
 
 
 def test_modules_are_there() -> None:
@@ -148,8 +148,8 @@ def test_empty_end_of_a_format(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_an_id_depends_on() -> None:
     """An injected fault's code and the ensemble's are part of no other run's hash."""
     hashes = {
-        source_sha256(planted=planted, engine=engine)
-        for planted in (False, True)
+        source_sha256(faulty=faulty, engine=engine)
+        for faulty in (False, True)
         for engine in (LEARNER, ENSEMBLE)
     }
     assert len(hashes) == 4

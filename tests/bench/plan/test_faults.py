@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from bench.execution.fault_injection import PLANTED
+from bench.execution.fault_injection import FAULTY_FITS
 from bench.plan.faults import FAULTS, STATELESS
 from hnrnn.models import build_model
 from hnrnn.variants import VARIANTS
 
 
-def test_every_fault_is_planted() -> None:
-    """The table that needs no torch names what is planted, and which are controls."""
-    assert list(FAULTS) == list(PLANTED)
+def test_every_fault_is_injected() -> None:
+    """The table that needs no torch names what is faulty, and which are controls."""
+    assert list(FAULTS) == list(FAULTY_FITS)
     assert [fault.name for fault in FAULTS.values() if fault.control] == [
         "threads_2",
         "reordered_sum",
@@ -26,16 +26,16 @@ def test_stateless_variants_are_named(name: str) -> None:
     assert (name in STATELESS) != hasattr(build_model(name), "h")
 
 
-def test_obstacles() -> None:
+def test_unavailable() -> None:
     """A fault is refused where it would change nothing, and nowhere else."""
     refused = {
         (fault.name, variant.name)
         for fault in FAULTS.values()
         for variant in VARIANTS.values()
-        if fault.obstacle(variant, variant.backend)
+        if fault.why_inapplicable(variant, variant.backend)
     }
     assert refused == {
         *(("state_reset", name) for name in ("Model0", "Model1", "Model2")),
         *(("bptt_70", name) for name in ("Model0", "Model1")),
     }
-    assert all(fault.obstacle(VARIANTS["Model5"], "graphed") for fault in FAULTS.values())
+    assert all(fault.why_inapplicable(VARIANTS["Model5"], "graphed") for fault in FAULTS.values())

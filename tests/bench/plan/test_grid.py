@@ -14,7 +14,7 @@ def test_every_backend_is_implemented() -> None:
         assert backend.graphed == IMPLEMENTATIONS[name].graphed
 
 
-def test_notebooks_own_squares_are_in_the_grid() -> None:
+def test_notebooks_own_configurations_are_in_the_grid() -> None:
     """Every variant runs on its own backend, and the three recurrent ones on all three."""
     for variant in VARIANTS.values():
         assert BACKENDS[variant.backend].executes(variant)

@@ -12,13 +12,13 @@ from bench.plan.plan import (
     RELATIVE_BACKEND_SECONDS,
     RELATIVE_SECONDS,
     PlanError,
-    empty_squares,
     expected_cost,
-    find_squares,
+    find_configurations,
+    inapplicable,
     make_plan,
     parse_names,
     parse_seeds,
-    unplantable,
+    unsupported_configurations,
 )
 from bench.store.records import Run
 from hnrnn.variants import VARIANTS
@@ -118,7 +118,7 @@ def test_plan_can_stop_early() -> None:
 
 
 def test_backends_are_a_dimension() -> None:
-    """Every named backend is run on every variant that it executes, and each square once."""
+    """Every named backend is run on every variant that it executes, and each configuration once."""
     runs = plan(variants=["Model0", "Model6"], backends=["notebook", "nn", "cell"], seeds=[0])
     assert {(run.variant, run.backend) for run in runs} == {
         ("Model0", "custom"),
@@ -128,32 +128,34 @@ def test_backends_are_a_dimension() -> None:
     assert len(runs) == 3
 
 
-def test_empty_squares_are_named() -> None:
+def test_empty_configurations_are_named() -> None:
     """A variant that a named backend does not execute is named, with the backends that it has."""
-    lines = empty_squares(["Model0", "Model6"], ["notebook", "nn", "custom"])
+    lines = unsupported_configurations(["Model0", "Model6"], ["notebook", "nn", "custom"])
     assert lines == [
         "Model0 has no nn: its backends are custom, custom_hoisted, compiled, graphed, graphed_loop"
     ]
 
 
-def test_plant_is_in_every_run() -> None:
-    """What is planted is planted in every run that it applies to, and there are no others."""
-    assert {run.plant for run in plan()} == {None}
-    assert {(run.variant, run.plant) for run in plan(plant="lr_times_3")} == {
+def test_injected_fault_is_in_every_run() -> None:
+    """What is injected is injected in every run that it applies to, and there are no others."""
+    assert {run.injected_fault for run in plan()} == {None}
+    assert {(run.variant, run.injected_fault) for run in plan(injected_fault="lr_times_3")} == {
         ("Model0", "lr_times_3"),
         ("Model5", "lr_times_3"),
     }
-    assert {(run.variant, run.plant) for run in plan(plant="bptt_70")} == {("Model5", "bptt_70")}
+    assert {(run.variant, run.injected_fault) for run in plan(injected_fault="bptt_70")} == {
+        ("Model5", "bptt_70")
+    }
 
 
-def test_unplantable_squares_are_named() -> None:
-    """Why a plant does not apply is said once a reason; of an unplanted call, nothing."""
-    squares = find_squares(["Model0", "Model5"], ["notebook", "nn", "graphed"])
-    assert unplantable(squares, "state_reset") == [
-        "state_reset cannot be planted: Model0 keeps no hidden state",
-        "state_reset cannot be planted: graphed captures the training step that it would change",
+def test_inapplicable_configurations_are_named() -> None:
+    """Why a injected_fault does not apply is said once a reason; of an faultless call, nothing."""
+    configurations = find_configurations(["Model0", "Model5"], ["notebook", "nn", "graphed"])
+    assert inapplicable(configurations, "state_reset") == [
+        "state_reset cannot be faulty: Model0 keeps no hidden state",
+        "state_reset cannot be faulty: graphed captures the training step that it would change",
     ]
-    assert unplantable(squares, None) == []
+    assert inapplicable(configurations, None) == []
 
 
 def test_cost_depends_on_the_backend() -> None:
@@ -179,10 +181,10 @@ def test_cost_depends_on_the_backend() -> None:
             {"variants": ["Model0"], "backends": ["nn", "cell"]},
             "Model0 has no nn, cell: its backends are custom",
         ),
-        ({"plant": "lr"}, "unknown plant 'lr': choose from lr_times_3"),
+        ({"injected_fault": "lr"}, "unknown injected_fault 'lr': choose from lr_times_3"),
         (
-            {"variants": ["Model0"], "plant": "bptt_70"},
-            "bptt_70 cannot be planted: Model0 has bptt 3, not 20",
+            {"variants": ["Model0"], "injected_fault": "bptt_70"},
+            "bptt_70 cannot be faulty: Model0 has bptt 3, not 20",
         ),
     ],
 )

@@ -119,7 +119,7 @@ def test_what_is_no_file(place: str, tmp_path: Path) -> None:
 
 
 def test_a_pipe_in_a_runs_place(tmp_path: Path) -> None:
-    """What is no file is put aside, and its run is done again."""
+    """What is no file is quarantined, and its run is done again."""
     store = Store(tmp_path)
     store.prepare()
     store.write(RECORD)

@@ -46,10 +46,10 @@ def test_id_depends_on_the_run(name: str) -> None:
     assert run_id(changed, ENVIRONMENT) != run_id(small_run(), ENVIRONMENT)
 
 
-def test_id_of_a_planted_run() -> None:
-    """A run with nothing planted has the id of a run without the field; each plant has its own."""
-    plants = (None, "lr_times_3", "lr_over_3")
-    ids = [run_id(small_run(plant=plant), ENVIRONMENT) for plant in plants]
+def test_id_of_a_faulty_run() -> None:
+    """A run without an injected fault has the id of a run without the field; each fault its own."""
+    faults = (None, "lr_times_3", "lr_over_3")
+    ids = [run_id(small_run(injected_fault=fault), ENVIRONMENT) for fault in faults]
     assert ids[0] == "5a05f20e168efd800bf7"
     assert len(set(ids)) == 3
 
@@ -60,10 +60,10 @@ def test_id_of_another_engine() -> None:
     assert run_id(small_run(engine="ensemble"), ENVIRONMENT) != "5a05f20e168efd800bf7"
 
 
-def test_label_names_the_plant() -> None:
-    """What is planted is said of a run, and nothing where there is nothing."""
+def test_label_names_the_injected_fault() -> None:
+    """What is injected is said of a run, and nothing where there is nothing."""
     assert small_run().label == "Model4 nn seed 0"
-    assert small_run(plant="state_reset").label == "Model4 nn seed 0 with state_reset"
+    assert small_run(injected_fault="state_reset").label == "Model4 nn seed 0 with state_reset"
 
 
 def test_id_depends_on_the_variant() -> None:
@@ -82,8 +82,8 @@ def test_rows_have_the_schema(records: list[Record]) -> None:
     """A record's rows have exactly the columns of the tables."""
     record = records[0]
     assert list(record.run_row()) == RUNS_SCHEMA.names
-    assert record.run_row()["plant"] is None
-    assert RUNS_SCHEMA.field("plant").nullable
+    assert record.run_row()["injected_fault"] is None
+    assert RUNS_SCHEMA.field("injected_fault").nullable
     assert record.run_row()["engine"] == "learner"
     assert not RUNS_SCHEMA.field("engine").nullable
     assert [list(row) for row in record.epoch_rows()] == [EPOCHS_SCHEMA.names]

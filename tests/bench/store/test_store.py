@@ -51,7 +51,7 @@ def test_finished(store: Store, records: list[Record]) -> None:
 @pytest.mark.parametrize("table", [RUNS, EPOCHS])
 @pytest.mark.parametrize("keep", [0, 3, 0.5, -1])
 def test_cut_file(store: Store, records: list[Record], table: str, keep: float) -> None:
-    """A cut file is not believed: it is put aside, named, and its run is to be done again."""
+    """A cut file is not believed: it is quarantined, named, and its run is to be done again."""
     run_id = records[0].run_id
     path = store.path(table, run_id)
     whole = path.read_bytes()
@@ -139,7 +139,7 @@ def test_version_1_is_read(
             write_as_version(store.path(table, stem), 1)
     contents = store.read()
     assert contents.unreadable == {}
-    assert contents.runs["plant"].isna().all()
+    assert contents.runs["injected_fault"].isna().all()
     assert (contents.runs["engine"] == LEARNER).all()
     unknown = ["instruction_set", "numeric_fingerprint"]
     assert contents.runs[unknown].isna().all(axis=None)
@@ -153,7 +153,7 @@ def test_version_1_is_read(
     )
 
 
-@pytest.mark.parametrize("column", ["plant", "engine", "numeric_fingerprint"])
+@pytest.mark.parametrize("column", ["injected_fault", "engine", "numeric_fingerprint"])
 def test_newest_version_needs_its_columns(store: Store, records: list[Record], column: str) -> None:
     """A file that says it is of the newest version, and lacks a column, is not completed."""
     path = store.path(RUNS, records[0].run_id)
@@ -172,11 +172,11 @@ def test_cut_between_the_two_files(store: Store, records: list[Record]) -> None:
 
 def test_failed_run_is_done_again(store: Store, records: list[Record]) -> None:
     """A failed run is a record, but not finished; the next try takes its place."""
-    outcome = dataclasses.replace(records[0].outcome, status=FAILED, error="planted")
+    outcome = dataclasses.replace(records[0].outcome, status=FAILED, error="injected")
     failed = dataclasses.replace(records[0], run_id="again", outcome=outcome, epochs=())
     store.write(failed)
     assert store.finished(["again"]) == set()
-    assert "planted" in set(store.read().runs["error"])
+    assert "injected" in set(store.read().runs["error"])
     epochs = tuple(dataclasses.replace(epoch, run_id="again") for epoch in records[0].epochs)
     store.write(dataclasses.replace(records[0], run_id="again", epochs=epochs))
     assert store.finished(["again"]) == {"again"}

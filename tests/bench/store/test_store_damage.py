@@ -44,15 +44,15 @@ def without_seal(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("table", [RUNS, EPOCHS])
 def test_cut_at_any_length(store: Store, table: str) -> None:
-    """A run's file of any length but its own is put aside, and its run is to be done again."""
+    """A run's file of any length but its own is quarantined, and its run is to be done again."""
     path = path_of(store, table)
     whole = path.read_bytes()
-    # The row is put aside too where it is the epochs that are cut: without them it is none.
-    put_aside = [RUNS] if table == RUNS else [EPOCHS, RUNS]
+    # The row is quarantined too where it is the epochs that are cut: without them it is none.
+    quarantined = [RUNS] if table == RUNS else [EPOCHS, RUNS]
     for length in reversed(range(len(whole))):
         os.truncate(path, length)
         assert store.finished([RECORD.run_id]) == set(), length
-        for name in put_aside:
+        for name in quarantined:
             aside = store.folder / UNREADABLE / f"{name}-{path.name}"
             aside.rename(store.path(name, RECORD.run_id))
         assert path.stat().st_size == length

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and forks")
 
 KILLS = 120
 FLUSH_FOLDER = ["open", "fsync", "close"]
-PUT_ASIDE = [f"unreadable/{table}-{sample(0).run_id}.parquet" for table in (EPOCHS, RUNS)]
+QUARANTINED = [f"unreadable/{table}-{sample(0).run_id}.parquet" for table in (EPOCHS, RUNS)]
 
 
 def victims(*arguments: object) -> str:
@@ -107,11 +107,11 @@ def test_killed_writing(action: str, seed: int, tmp_path: Path) -> None:
 
 
 def test_killed_resuming(tmp_path: Path) -> None:
-    """Killed at any step of putting a damaged run aside and doing it again, nothing is lost."""
+    """Killed at any step of quarantining a damaged run and doing it again, nothing is lost."""
     _, folders = sweep("resume", tmp_path, damaged=True)
     before, done = Store(tmp_path / "template").read(), Store(folders[-1]).read()
     assert list(before.unreadable) == [f"{EPOCHS}/{sample(0).run_id}.parquet"]
-    assert list(done.unreadable) == PUT_ASIDE
+    assert list(done.unreadable) == QUARANTINED
     assert_same(done, before, 1)
     damaged = Store(tmp_path / "template").path(EPOCHS, sample(0).run_id).read_bytes()
     for folder in folders:
@@ -124,7 +124,7 @@ def test_killed_resuming(tmp_path: Path) -> None:
         store.write(sample(0))
         assert_same(store.read(), done, 0, 1)
         assert damaged in [path.read_bytes() for path in (folder / "unreadable").iterdir()]
-        assert list(store.read().unreadable) == PUT_ASIDE
+        assert list(store.read().unreadable) == QUARANTINED
         assert_swept_clean(folder)
 
 

@@ -102,7 +102,7 @@ def is_older(path: Path) -> bool:
 def test_a_version_to_come(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Columns of a next version are added by the table of columns alone, wherever they stand."""
     store.prepare()
-    columns = {"made_up": None, "new_text": "planted"}
+    columns = {"made_up": None, "new_text": "injected"}
     for table, schema in SCHEMAS.items():
         fields = [*schema]
         for place, name in zip((3, len(fields) + 1), columns, strict=True):
@@ -116,7 +116,7 @@ def test_a_version_to_come(store: Store, monkeypatch: pytest.MonkeyPatch) -> Non
         plain = pd.read_parquet(store.folder / table)
         assert plain.columns[3] == "made_up"
         assert plain["made_up"].isna().all()
-        assert set(plain["new_text"]) == {"planted"}
+        assert set(plain["new_text"]) == {"injected"}
         assert len(plain) == len(getattr(before, table))
     assert store.read().runs.equals(before.runs)
 
@@ -163,7 +163,7 @@ def test_what_cannot_be_brought_up_to_date(store: Store, monkeypatch: pytest.Mon
 
 
 def test_damage_stays_as_it_is(store: Store) -> None:
-    """A file that cannot be read is not touched: it is named, and put aside where it is due."""
+    """A file that cannot be read is not touched: it is named, and quarantined where it is due."""
     path = store.path(RUNS, sample(0).run_id)
     damaged = path.read_bytes()[:-1]
     path.write_bytes(damaged)

@@ -63,7 +63,7 @@ def test_failed_run_is_seen_until_it_is_done(tmp_path: Path) -> None:
     epochs = store.path(EPOCHS, sample(1).run_id).read_bytes()
     store.path(RUNS, sample(1).run_id).unlink()
     store.path(EPOCHS, sample(1).run_id).unlink()
-    store.write(with_outcome(sample(1), FAILED, "planted"))
+    store.write(with_outcome(sample(1), FAILED, "injected"))
     store.path(EPOCHS, sample(1).run_id).write_bytes(epochs)
     contents = store.read()
     assert list(contents.runs["status"]) == [FAILED]

@@ -1,4 +1,4 @@
-"""Timing one square: what a step does, and what is measured of it."""
+"""Timing one configuration: what a step does, and what is measured of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurements: interleaved rounds, the A/A twin, and what cannot be timed."""
+"""Measurements: interleaved rounds, the A/A aa_control, and what cannot be timed."""
 
 from __future__ import annotations
 
@@ -41,15 +41,17 @@ def test_measure() -> None:
         *[name for name in rows.columns if name not in ("measurement_id", "started_at")],
     ]
     assert set(rows.columns) == set(THROUGHPUT_SCHEMA.names)
-    squares = rows.groupby(["phase", "backend", "twin"]).size()
-    assert dict(squares) == {
-        (phase, backend, twin): 8
+    configurations = rows.groupby(["phase", "backend", "aa_control"]).size()
+    assert dict(configurations) == {
+        (phase, backend, aa_control): 8
         for phase in PHASES
-        for backend, twin in (("nn", False), ("nn", True), ("custom", False))
+        for backend, aa_control in (("nn", False), ("nn", True), ("custom", False))
     }
     orders = rows.sort_values(["phase", "round", "position"]).groupby(["phase", "round"])
     assert all(list(group["position"]) == [0, 1, 2] for _, group in orders)
-    assert len({tuple(group["backend"] + group["twin"].astype(str)) for _, group in orders}) > 2
+    assert (
+        len({tuple(group["backend"] + group["aa_control"].astype(str)) for _, group in orders}) > 2
+    )
     assert (rows["tokens"] == rows["steps"] * 64 * 20).all()
     assert (rows["wall_seconds"] > 0).all()
     steps = rows[rows["phase"] == "train_step"]

@@ -178,7 +178,7 @@ def test_gh_that_fails(
     assert tell(tmp_path) == 1
 
 
-@pytest.mark.parametrize("value", [*VALUES.values(), "-1,2", "--report", "-h", "```\n@planted"])
+@pytest.mark.parametrize("value", [*VALUES.values(), "-1,2", "--report", "-h", "```\n@injected"])
 def test_what_repeats_a_night_is_quoted(value: str, tmp_path: Path, calls: Calls) -> None:
     """Whatever was typed for seeds opens an issue, and is one word of the command in it."""
     assert tell(tmp_path, "--seeds", value) == 0
@@ -203,15 +203,15 @@ def check_neutral(markdown: str) -> None:
 
 
 RAW = {
-    "entities": "&#64;planted &commat;planted &#x40;planted &#35;1 w&#119;w.planted.invalid",
-    "split": "@\u2060planted @&#8288;planted @**planted**, ht**tps://planted.invalid**",
-    "html": "<a href=https://planted.invalid>x</a><!-- x --><details>",
-    "image": "![x](https://planted.invalid/x.png) ![x][y]\n\n[y]: https://planted.invalid",
-    "links": "[x](https://planted.invalid) [planted]\n\n[planted]: //planted.invalid",
-    "references": "GH-1 gh-12 planted/planted#1 #1 # 1\n# #1",
-    "fence": "```\n@planted\n```\n~~~\n~~~\n    @planted",
-    "table": "| @planted | [x](y) | `a` |\n| - | - | - |\n| #1 | ![](x) | &#124; |",
-    "bold": "**@planted** **#1** ***@planted***",
+    "entities": "&#64;injected &commat;injected &#x40;injected &#35;1 w&#119;w.faulty.invalid",
+    "split": "@\u2060injected @&#8288;injected @**injected**, ht**tps://faulty.invalid**",
+    "html": "<a href=https://faulty.invalid>x</a><!-- x --><details>",
+    "image": "![x](https://faulty.invalid/x.png) ![x][y]\n\n[y]: https://faulty.invalid",
+    "links": "[x](https://faulty.invalid) [faulty]\n\n[faulty]: //faulty.invalid",
+    "references": "GH-1 gh-12 injected/injected#1 #1 # 1\n# #1",
+    "fence": "```\n@injected\n```\n~~~\n~~~\n    @injected",
+    "table": "| @injected | [x](y) | `a` |\n| - | - | - |\n| #1 | ![](x) | &#124; |",
+    "bold": "**@injected** **#1** ***@injected***",
 }
 
 

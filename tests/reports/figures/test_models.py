@@ -15,7 +15,7 @@ def test_many_seeds_are_drawn_fainter() -> None:
     """A thousand curves and dots leave what is behind and among them to be seen."""
     first = made_up_record("Model1", 0)
     epochs, table = pd.DataFrame(first.epoch_rows()), published.tables()
-    none = published.field_runs().iloc[:0]
+    none = published.third_party_runs().iloc[:0]
     darkness = []
     for count in (20, 1000):
         many = pd.concat([epochs.assign(seed=seed) for seed in range(count)], ignore_index=True)

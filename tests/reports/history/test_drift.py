@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from reports.history.drift import FIRST_NIGHTS, Drift, DriftTest, find_drifts, luck_that_stays
+from reports.history.drift import FIRST_NIGHTS, Drift, DriftTest, find_drifts, lasting_seed_variance
 from reports.statistics.cusum import REFERENCE_VALUE, threshold
 from tests.history_data import (
     ACCURACY,
@@ -20,7 +20,7 @@ from tests.history_data import (
 )
 
 CHANGED = 20
-"""The night from which on a planted drift moves the means."""
+"""The night from which on a injected drift moves the means."""
 
 
 def night(number: int) -> pd.Timestamp:
@@ -38,7 +38,7 @@ def at_accuracy(nights: int, standard_errors: float, *, fresh: bool = True) -> p
 
 
 @pytest.mark.parametrize("random", range(12))
-def test_planted_drift_is_found(random: int) -> None:
+def test_faulty_drift_is_found(random: int) -> None:
     """A drift of one standard error a night is found within eight nights, dated and told right."""
     history = made_up_history(40, drift=1.0, drift_from=CHANGED, random=random)
     test = find_drifts(history, made_up_baseline(100))
@@ -90,21 +90,21 @@ def test_a_drift_that_has_gone() -> None:
     assert drift.standard_errors < -2
 
 
-def test_luck_of_the_baseline() -> None:
+def test_seed_variance_of_the_baseline() -> None:
     """A baseline that is lucky by two of its standard errors makes no drift, however long."""
     history = at_accuracy(400, 0.0)
-    assert find_drifts(history, made_up_baseline(25, luck=2.0)).drifts == ()
+    assert find_drifts(history, made_up_baseline(25, seed_variance=2.0)).drifts == ()
     # The same distance in accuracy, from a baseline of seeds without end, is one.
-    far = made_up_baseline(10**8, luck=2.0 * np.sqrt(10**8 / 25))
+    far = made_up_baseline(10**8, seed_variance=2.0 * np.sqrt(10**8 / 25))
     assert [drift.measure for drift in find_drifts(history, far).drifts] == ["accuracy"]
 
 
-def test_luck_of_seeds_that_are_run_again() -> None:
+def test_seed_variance_of_seeds_that_are_run_again() -> None:
     """Seeds that are lucky, and are run every night again, make no drift; fresh ones do."""
     baseline = made_up_baseline(10**6)
     assert find_drifts(at_accuracy(400, 2.5, fresh=False), baseline).drifts == ()
     assert len(find_drifts(at_accuracy(400, 2.5, fresh=True), baseline).drifts) == 1
-    # What is beyond all luck is found with the same seeds too.
+    # What is beyond all seed variance is found with the same seeds too.
     assert len(find_drifts(at_accuracy(20, -8.0, fresh=False), baseline).drifts) == 1
 
 
@@ -115,12 +115,12 @@ def false_alarms(columns: int, ratio: float, stays: float, nights: int) -> float
     """
     generator = np.random.default_rng(3)
     baselines, runs = 300, 60
-    luck = np.repeat(generator.standard_normal((baselines, columns)), runs, axis=0)
+    seed_variance = np.repeat(generator.standard_normal((baselines, columns)), runs, axis=0)
     charts = np.zeros((2, baselines * runs, columns))
     level = threshold(nights, columns)
     survived = np.ones(baselines * runs, dtype=bool)
     for _ in range(nights):
-        values = generator.standard_normal(luck.shape) - np.sqrt(ratio) * luck
+        values = generator.standard_normal(seed_variance.shape) - np.sqrt(ratio) * seed_variance
         steps = np.stack([values, -values]) - REFERENCE_VALUE - stays * np.sqrt(ratio)
         charts = np.maximum(0, charts + steps)
         survived &= (charts < level).all(axis=(0, 2))
@@ -132,8 +132,8 @@ def false_alarms(columns: int, ratio: float, stays: float, nights: int) -> float
 
 @pytest.mark.parametrize("ratio", [0.2, 1.0])
 def test_level_is_held_for_most_baselines(ratio: float) -> None:
-    """False alarms are rare for 95% of baselines, and would not be without allowing for luck."""
-    assert false_alarms(4, ratio, luck_that_stays(4), nights=60) < 0.05
+    """False alarms are rare for 95% of baselines, and would not be without that allowance."""
+    assert false_alarms(4, ratio, lasting_seed_variance(4), nights=60) < 0.05
     assert false_alarms(4, ratio, 0.0, nights=60) > 0.3
 
 
@@ -150,9 +150,9 @@ def test_null_histories() -> None:
 
 @given(st.integers(1, 400))
 @settings(max_examples=20)
-def test_luck_grows_with_the_columns(columns: int) -> None:
-    """So much luck either way is in none of the columns with 95% probability."""
-    stays = luck_that_stays(columns)
+def test_seed_variance_grows_with_the_columns(columns: int) -> None:
+    """So much seed variance either way is in none of the columns with 95% probability."""
+    stays = lasting_seed_variance(columns)
     assert (1 - 2 * norm.sf(stays)) ** columns == pytest.approx(0.95)
 
 
@@ -171,7 +171,7 @@ def test_first_nights_are_the_reference() -> None:
 
 
 def test_first_nights_of_the_same_seeds() -> None:
-    """Seeds that are run every night are no more seeds for the reference: their luck is one."""
+    """Seeds that are run every night are no more seeds for the reference: their variance is one."""
     # Three errors of a night, 3 sqrt(10) of ten nights' seeds: found only if they are fresh.
     first = at_accuracy(FIRST_NIGHTS, 0.0)
     later = at_accuracy(FIRST_NIGHTS + 60, 3.0).iloc[FIRST_NIGHTS:]
@@ -192,7 +192,7 @@ def test_means_are_over_seeds() -> None:
     assert drift.mean == pytest.approx(0.25 * 0.6 + 0.75 * 0.64)
 
 
-def test_a_square_that_the_baseline_lacks() -> None:
+def test_a_configuration_that_the_baseline_lacks() -> None:
     """It is held against its own first nights."""
     history = made_up_history(12, backends=("nn", "cell"))
     assert find_drifts(history, made_up_baseline(100)).columns == 4
@@ -219,7 +219,7 @@ def test_few_nights(nights: int, seeds: int) -> None:
 
 
 def test_nights_without_a_deviation() -> None:
-    """Nights of one seed, of none, and of equal values are passed over."""
+    """Nights of one seed, of none, and of equal values are skipped."""
     history = made_up_history(6)
     history.loc[0, ["accuracy_sd", "valid_loss_sd", "seeds"]] = [np.nan, np.nan, 1]
     history.loc[1, ["accuracy_sd", "valid_loss_sd", "accuracy_mean", "seeds"]] = [

@@ -30,7 +30,7 @@ from tests.reports.verdict.test_judgement import night
 def contents() -> Contents:
     """A night of five seeds of every variant, with a measurement of Model4's throughput."""
     samples = throughput_rows({"nn": 2.0, "custom": 4.0, "compiled": 1.0})
-    samples.loc[samples["twin"].astype(bool), "wall_seconds"] *= 3
+    samples.loc[samples["aa_control"].astype(bool), "wall_seconds"] *= 3
     return night(5, samples=samples)
 
 
@@ -70,20 +70,20 @@ def test_moments_by_hand() -> None:
 
 
 def test_summary(summary: pd.DataFrame, contents: Contents, judgement: Judgement) -> None:
-    """A row a square, timed ones without runs too, each number that of the night's own records."""
+    """One row per configuration, timed ones without runs too, from the night's own records."""
     assert list(summary.columns) == SCHEMA.names
     own = {(variant.name, variant.backend) for variant in VARIANTS.values()}
-    squares = set(zip(summary["variant"], summary["backend"], strict=True))
-    assert squares == own | {("Model4", "custom"), ("Model4", "compiled")}
-    assert len(summary) == len(squares)
+    configurations = set(zip(summary["variant"], summary["backend"], strict=True))
+    assert configurations == own | {("Model4", "custom"), ("Model4", "compiled")}
+    assert len(summary) == len(configurations)
     assert (summary["night"] == START).all()
     assert (summary["verdict"] == judgement.verdict).all()
     assert (summary["torch_version"] == "2.13.0").all()
     assert summary["driver_version"].isna().all()
-    by_square = summary.set_index(["variant", "backend"])
+    by_configuration = summary.set_index(["variant", "backend"])
     last = contents.epochs[contents.epochs["epoch"] == VARIANTS["Model5"].epochs - 1]
     values = last.loc[last["variant"] == "Model5", "accuracy"].to_numpy()
-    row = by_square.loc["Model5", "nn"]
+    row = by_configuration.loc["Model5", "nn"]
     assert (row["seeds"], row["seed_ranges"], row["diverged"]) == (5, "0-4", 0)
     assert row["accuracy_mean"] == pytest.approx(sum(values) / 5)
     assert row["accuracy_sd"] == pytest.approx(np.std(values, ddof=1))
@@ -91,7 +91,7 @@ def test_summary(summary: pd.DataFrame, contents: Contents, judgement: Judgement
 
 
 def test_throughput_of_the_night(summary: pd.DataFrame) -> None:
-    """The ratio is that of the training step to nn, with its interval, and no twin's."""
+    """The ratio is that of the training step to nn, with its interval, and no aa_control's."""
     rows = summary[summary["variant"] == "Model4"].set_index("backend")
     assert rows["throughput_ratio"].to_dict() == pytest.approx(
         {"compiled": 2.0, "custom": 0.5, "nn": 1.0}
@@ -113,14 +113,14 @@ def test_throughput_of_another_device(contents: Contents, judgement: Judgement) 
 def test_throughput_alone(contents: Contents, judgement: Judgement) -> None:
     """A folder that holds a measurement and no runs is a night too."""
     alone = Contents(contents.runs[:0], contents.epochs[:0], contents.throughput, {})
-    rows = summarise(select(alone), replace(judgement, squares=()))
+    rows = summarise(select(alone), replace(judgement, configurations=()))
     assert sorted(rows["backend"]) == ["compiled", "custom", "nn"]
     assert (rows["seeds"] == 0).all()
     assert (rows["device_name"] == "a processor").all()
 
 
-def test_failed_square(contents: Contents, judgement: Judgement) -> None:
-    """A square whose runs all failed keeps its row, without values."""
+def test_failed_configuration(contents: Contents, judgement: Judgement) -> None:
+    """A configuration whose runs all failed keeps its row, without values."""
     runs = contents.runs.copy()
     runs.loc[runs["variant"] == "Model5", "status"] = FAILED
     rows = summarise(select(replace(contents, runs=runs)), judgement)

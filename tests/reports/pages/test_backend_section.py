@@ -52,7 +52,7 @@ def test_nothing_measured(tmp_path: Path) -> None:
 
 
 def test_table(tmp_path: Path) -> None:
-    """Each square has its line, with what was measured; what was skipped is named with why."""
+    """Each configuration has a line of what was measured; what was skipped is named with why."""
     samples = throughput_rows({"nn": 2.0, "custom": 4.0, "compiled": 1.0})
     text = section(tmp_path, [], samples)
     lines = [line for line in text.splitlines() if line.startswith("| Model4")]

@@ -135,10 +135,10 @@ def test_unreadable_files() -> None:
 
 def test_data_is_no_markup() -> None:
     """What comes from the folder is shown as it is, and makes neither markup nor columns."""
-    planted = "<script>|</script>"
+    injected = "<script>|</script>"
     history = made_up_history(2)
     for column in ("verdict", "device_name", "torch_version", "commit"):
-        history.loc[1, column] = planted
+        history.loc[1, column] = injected
     text = section(history)
     assert "<script>" not in text
     assert all(len(row) == 8 for row in rows_of(text))

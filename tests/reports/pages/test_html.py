@@ -23,11 +23,11 @@ MARKDOWN = """# Title
 | :-- | --: |
 | b | 10 |
 | a | 9 |
-| <script>document.title = "planted"</script> | - |
+| <script>document.title = "injected"</script> | - |
 
 ## Model1
 
-<img src=x onerror="document.title = 'planted'">
+<img src=x onerror="document.title = 'injected'">
 """
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 

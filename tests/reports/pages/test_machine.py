@@ -26,7 +26,7 @@ def suspected() -> Judgement:
 
 @pytest.fixture(scope="module")
 def broken() -> Judgement:
-    """A night with a failed run whose error is hostile, and a missing square."""
+    """A night with a failed run whose error is hostile, and a missing configuration."""
     contents = night(20)
     runs = contents.runs[contents.runs["variant"] != "Model6"].copy()
     error = "<script>alert(1)</script> | \x00\x1b"
@@ -44,12 +44,12 @@ def test_json(suspected: Judgement, broken: Judgement) -> None:
     assert "NaN" not in as_json(broken)
     assert [p["kind"] for p in json.loads(as_json(broken))["problems"]] == [
         "failed run",
-        "missing square",
+        "missing configuration",
     ]
 
 
 def test_junit(suspected: Judgement, broken: Judgement) -> None:
-    """A case per square and gate, and one for the night: suspicions and problems are errors."""
+    """One case per configuration and gate, and for the night; suspicions, problems are errors."""
     suite = ET.fromstring(as_junit(suspected))  # noqa: S314  # our own
     names = [case.get("name") for case in suite.iter("testcase")]
     assert len(names) == 9 + 7
@@ -75,7 +75,7 @@ def test_junit(suspected: Judgement, broken: Judgement) -> None:
 
 
 def test_junit_of_a_regression() -> None:
-    """A regression that is confirmed is a failure of its square and of the night."""
+    """A regression that is confirmed is a failure of its configuration and of the night."""
     worse = {"Model5": 0.3}
     evidence = Evidence(
         night(60, start=100, moved=worse), night(60), night(60, start=300, moved=worse)
@@ -99,7 +99,7 @@ def test_junit_of_a_good_night() -> None:
 
 
 def test_junit_has_times() -> None:
-    """Every case has its seconds as a plain number: those of a square's runs, and their sum."""
+    """Every case has its seconds as a plain number: its runs' and their sum."""
     suite = ET.fromstring(as_junit(judge(Evidence(night(20)))))  # noqa: S314
     times = {case.get("name"): case.get("time") for case in suite}
     assert times["Model0 custom"] == "60.000"
@@ -124,16 +124,16 @@ def test_markdown(suspected: Judgement, broken: Judgement) -> None:
         "dtype": "float64",
         "initialisation": "uniform",
         "device": "cuda",
-        "plant": "same_seed",
+        "injected_fault": "same_seed",
     }
     assert (
-        "--dtype float64 --initialisation uniform --device cuda --plant same_seed --results"
+        "--dtype float64 --initialisation uniform --device cuda --inject-fault same_seed --results"
         in confirmation_command(replace(suspected, kind=other))
     )
     text = as_markdown(broken)
     assert "**Cannot be judged: the data are incomplete or corrupt.**" in text
     assert "<script>" not in text
-    assert "- missing square: Model6 cell has no runs" in text
+    assert "- missing configuration: Model6 cell has no runs" in text
 
 
 def test_gates_in_words(suspected: Judgement) -> None:

@@ -1,4 +1,4 @@
-"""Depth, backend or luck."""
+"""Depth, backend or seed variance."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_all_depth() -> None:
     pair = by_models["Model5", "Model6"]
     assert pair.notebook == pytest.approx(0.0601, abs=1e-4)
     assert pair.depth == pytest.approx(0.05)
-    assert pair.luck == pytest.approx(pair.notebook - 0.05)
-    assert pair.luck_deviation == pytest.approx(0.01 * 2**0.5)
+    assert pair.seed_variance == pytest.approx(pair.notebook - 0.05)
+    assert pair.seed_deviation == pytest.approx(0.01 * 2**0.5)
     assert by_models["Model6", "Model7"].depth == 0
 
 
@@ -60,11 +60,11 @@ def test_all_backend() -> None:
     pair = found.pairs[1]
     assert (pair.first, pair.second) == ("Model5", "Model7")
     assert pair.backend == pytest.approx(0.03)
-    assert pair.luck == pytest.approx(pair.notebook - 0.03)
+    assert pair.seed_variance == pytest.approx(pair.notebook - 0.03)
 
 
 def test_share_as_far() -> None:
-    """Luck far beyond our spread is shared by no pair; within a wide one by many."""
+    """Seed variance far beyond our spread is shared by no pair; within a wide one by many."""
     means = {"Model5": 0.8, "Model6": 0.9, "Model7": 0.8}
     for spread, least, most in ((0.001, 0.0, 0.0), (1.0, 0.8, 1.0)):
         found = attribute(grid(means, spread), published.tables())
@@ -73,7 +73,7 @@ def test_share_as_far() -> None:
 
 
 def test_too_little() -> None:
-    """One seed of a square, or a square too few, and nothing is said."""
+    """One seed of a configuration, or a configuration too few, and nothing is said."""
     runs = grid({"Model5": 0.8, "Model6": 0.8, "Model7": 0.8}, seeds=2)
     assert attribute(runs, published.tables()) is not None
     assert attribute(runs[runs["seed"] == 0], published.tables()) is None

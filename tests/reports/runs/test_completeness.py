@@ -10,7 +10,7 @@ import pytest
 from bench.store.records import ENSEMBLE, FAILED, SKIPPED, Record
 from bench.store.store import Contents, Store
 from hnrnn.variants import VARIANTS
-from reports.runs.completeness import find_notes, find_problems, notebook_squares
+from reports.runs.completeness import find_notes, find_problems, notebook_configurations
 from tests.report_data import ENVIRONMENT, PROVENANCE, made_up_record, with_outcome
 
 
@@ -38,32 +38,32 @@ def test_nothing_wrong(tmp_path: Path) -> None:
     assert found(tmp_path, whole_night()) == []
 
 
-def test_missing_square_and_runs(tmp_path: Path) -> None:
-    """A square without runs is named, and the seeds that a square lacks."""
+def test_missing_configuration_and_runs(tmp_path: Path) -> None:
+    """A configuration without runs is named, and the seeds that a configuration lacks."""
     night = [r for r in whole_night(6) if r.run.variant != "Model6"]
     night = [r for r in night if not (r.run.variant == "Model4" and r.run.seed in (1, 2, 5))]
     assert found(tmp_path, night) == [
         "missing runs: Model4 nn lacks seeds 1-2, 5",
-        "missing square: Model6 cell has no runs",
+        "missing configuration: Model6 cell has no runs",
     ]
 
 
-def test_expected_squares(tmp_path: Path) -> None:
-    """A square of the baseline that has no runs is missing too."""
+def test_expected_configurations(tmp_path: Path) -> None:
+    """A configuration of the baseline that has no runs is missing too."""
     (problem,) = find_problems(contents(tmp_path, whole_night()), {("Model4", "custom")})
-    assert str(problem) == "missing square: Model4 custom has no runs"
-    assert problem.square == ("Model4", "custom")
+    assert str(problem) == "missing configuration: Model4 custom has no runs"
+    assert problem.configuration == ("Model4", "custom")
 
 
 def test_a_short_run_is_no_run(tmp_path: Path) -> None:
-    """A square with runs of one epoch alone is missing, and so are such seeds beside whole ones."""
+    """A configuration with runs of one epoch only is missing, and so are such seeds."""
     night = [record for record in whole_night() if record.run.variant != "Model6"]
     night += [made_up_record("Model6", seed, epochs=1) for seed in range(3)]
     night = [r for r in night if (r.run.variant, r.run.seed) != ("Model4", 2)]
     night.append(made_up_record("Model4", 2, epochs=19))
     assert found(tmp_path, night) == [
         "missing runs: Model4 nn lacks seeds 2",
-        "missing square: Model6 cell has no run of the full recipe: 3 runs of 1 epoch",
+        "missing configuration: Model6 cell has no run of the full recipe: 3 runs of 1 epoch",
     ]
 
 
@@ -81,7 +81,7 @@ def test_a_smoke_night_is_said_in_one_line(tmp_path: Path) -> None:
     ]
 
 
-def test_a_skipped_square_is_missing_where_it_is_expected(tmp_path: Path) -> None:
+def test_a_skipped_configuration_is_missing_where_it_is_expected(tmp_path: Path) -> None:
     """A backend that cannot run here is a note, unless the baseline or the notebook has it."""
     night = whole_night()
     on_compiled = replace(made_up_record("Model5", 0).run, backend="compiled")
@@ -94,13 +94,13 @@ def test_a_skipped_square_is_missing_where_it_is_expected(tmp_path: Path) -> Non
     assert find_notes(kept) == ["Model5 compiled was skipped: compiled needs a C++ compiler."]
     expected = {("Model5", "compiled")}
     assert [str(problem) for problem in find_problems(kept, expected)] == [
-        "missing square: Model5 compiled was skipped: compiled needs a C++ compiler"
+        "missing configuration: Model5 compiled was skipped: compiled needs a C++ compiler"
     ]
     assert find_notes(kept, expected) == []
 
 
 def test_more_seeds_of_one_variant_are_no_problem(tmp_path: Path) -> None:
-    """The grid's seeds are those that half of the squares have."""
+    """The grid's seeds are those that half of the configurations have."""
     more = [made_up_record("Model2", seed) for seed in range(3, 9)]
     assert found(tmp_path, whole_night() + more) == []
 
@@ -110,7 +110,7 @@ def test_another_engine_makes_up_for_nothing(tmp_path: Path) -> None:
     ensemble = [made_up_record("Model0", seed, engine=ENSEMBLE) for seed in range(30)]
     lines = found(tmp_path / "few", ensemble + whole_night(1))
     assert lines == [
-        f"missing square: {variant.name} {variant.backend} has no runs"
+        f"missing configuration: {variant.name} {variant.backend} has no runs"
         for variant in VARIANTS.values()
         if variant.name != "Model0"
     ]
@@ -120,8 +120,8 @@ def test_another_engine_makes_up_for_nothing(tmp_path: Path) -> None:
 def test_failed(tmp_path: Path) -> None:
     """A failed run is named with its error, and is not missing as well."""
     night = whole_night()
-    night[0] = with_outcome(night[0], FAILED, "RuntimeError: planted")
-    assert found(tmp_path, night) == ["failed run: Model0 custom seed 0: RuntimeError: planted"]
+    night[0] = with_outcome(night[0], FAILED, "RuntimeError: injected")
+    assert found(tmp_path, night) == ["failed run: Model0 custom seed 0: RuntimeError: injected"]
 
 
 def test_unreadable(tmp_path: Path) -> None:
@@ -192,6 +192,6 @@ def test_repeated_weights(tmp_path: Path) -> None:
 
 
 def test_no_runs(tmp_path: Path) -> None:
-    """An empty store lacks all eight squares."""
+    """An empty store lacks all eight configurations."""
     assert len(found(tmp_path, [])) == 8
-    assert len(set(notebook_squares())) == 8
+    assert len(set(notebook_configurations())) == 8

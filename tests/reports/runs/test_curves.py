@@ -47,4 +47,4 @@ def test_rounded_as_printed() -> None:
 def test_published_tables() -> None:
     """The notebook's tables and other people's are curves too."""
     assert curves(published.tables(), "Model3", key="model").shape == (1, 60)
-    assert curves(published.field_runs(), "Model6", key="run").shape == (2, 30)
+    assert curves(published.third_party_runs(), "Model6", key="run").shape == (2, 30)

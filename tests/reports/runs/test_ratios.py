@@ -56,9 +56,9 @@ def test_interval_covers() -> None:
 
 
 def test_ratios() -> None:
-    """Each square and phase has its own ratio; the twin too; the skipped none."""
+    """Each configuration and phase has its own ratio; the aa_control too; the skipped none."""
     rows = throughput_rows({"nn": 2.0, "custom": 4.0, "compiled": 1.0})
-    found = {(r.backend, r.twin, r.phase): r for r in ratios(rows)}
+    found = {(r.backend, r.aa_control, r.phase): r for r in ratios(rows)}
     assert found["custom", False, "train_step"].ratio == pytest.approx(0.5)
     assert found["compiled", False, "forward"].ratio == pytest.approx(2.0)
     assert found["nn", True, "train_step"].ratio == pytest.approx(1.0)

@@ -33,12 +33,12 @@ def test_failed_and_diverged_are_named(tmp_path: Path) -> None:
     """A failed run is not shown, a diverged one is, and both are named."""
     records = [
         made_up_record("Model0", 0),
-        with_outcome(made_up_record("Model0", 1), FAILED, "RuntimeError: planted"),
+        with_outcome(made_up_record("Model0", 1), FAILED, "RuntimeError: injected"),
         with_outcome(made_up_record("Model0", 2), DIVERGED),
     ]
     selection = selected(tmp_path, records)
     assert list(selection.runs["seed"]) == [0, 2]
-    assert selection.notes[0] == "Model0 custom seed 1 failed: RuntimeError: planted"
+    assert selection.notes[0] == "Model0 custom seed 1 failed: RuntimeError: injected"
     assert selection.notes[1].startswith("Model0 custom seed 2 diverged")
 
 
@@ -61,8 +61,8 @@ def test_one_configuration(tmp_path: Path) -> None:
     assert set(selection.runs["torch_version"]) == {"2.14.0"}
     assert set(selection.runs["dtype"]) == {"float32"}
     assert sorted(selection.left_out) == [
-        "2 runs of another configuration are left out: torch_version 2.13.0.",
-        "9 runs of another configuration are left out: dtype float64, torch_version 2.13.0.",
+        "2 runs of other settings are left out: torch_version 2.13.0.",
+        "9 runs of other settings are left out: dtype float64, torch_version 2.13.0.",
     ]
 
 
@@ -73,31 +73,31 @@ def test_engines_are_not_mixed(tmp_path: Path) -> None:
     selection = selected(tmp_path, records)
     assert list(selection.runs["engine"]) == ["learner"] * 3
     assert set(selection.grid["engine"]) == {"learner"}
-    assert selection.left_out == ("2 runs of another configuration are left out: engine ensemble.",)
+    assert selection.left_out == ("2 runs of other settings are left out: engine ensemble.",)
 
 
-def test_planted_runs_are_left_out(tmp_path: Path) -> None:
-    """Runs with something planted are counted, not shown, even where they are more or failed."""
+def test_faulty_runs_are_left_out(tmp_path: Path) -> None:
+    """Runs with something injected are counted, not shown, even where they are more or failed."""
     records = [made_up_record("Model0", 0)]
-    records += [made_up_record("Model0", seed, plant="same_seed") for seed in range(3)]
-    failed = made_up_record("Model0", 9, plant="lr_times_3")
+    records += [made_up_record("Model0", seed, injected_fault="same_seed") for seed in range(3)]
+    failed = made_up_record("Model0", 9, injected_fault="lr_times_3")
     records.append(with_outcome(failed, FAILED, "x"))
     selection = selected(tmp_path, records)
     assert list(selection.runs["run_id"]) == [records[0].run_id]
     assert set(selection.epochs["run_id"]) == {records[0].run_id}
     assert selection.left_out == (
-        "lr_times_3 was planted in 1 runs, which are left out.",
-        "same_seed was planted in 3 runs, which are left out.",
+        "lr_times_3 was injected in 1 runs, which are left out.",
+        "same_seed was injected in 3 runs, which are left out.",
     )
 
 
-def test_a_store_of_one_plant_is_shown(tmp_path: Path) -> None:
-    """Where all runs have the same planted, they are shown, and it is said."""
-    records = [made_up_record("Model0", seed, plant="same_seed") for seed in range(3)]
+def test_a_store_of_one_injected_fault_is_shown(tmp_path: Path) -> None:
+    """Where all runs have the same faulty, they are shown, and it is said."""
+    records = [made_up_record("Model0", seed, injected_fault="same_seed") for seed in range(3)]
     selection = selected(tmp_path / "one", records)
     assert list(selection.runs["seed"]) == [0, 1, 2]
-    assert selection.left_out == ("same_seed was planted in all 3 runs.",)
-    records.append(made_up_record("Model0", 3, plant="lr_times_3"))
+    assert selection.left_out == ("same_seed was injected in all 3 runs.",)
+    records.append(made_up_record("Model0", 3, injected_fault="lr_times_3"))
     assert selected(tmp_path / "two", records).runs.empty
     mixed = selected(tmp_path / "mixed", [records[0], made_up_record("Model0", 7)])
     assert list(mixed.runs["seed"]) == [7]

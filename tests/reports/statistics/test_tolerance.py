@@ -1,4 +1,4 @@
-"""The correction for a baseline's own luck."""
+"""The correction for a baseline's own seed variance."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_never_above_the_level() -> None:
 
 
 @pytest.mark.parametrize("columns", [1, 8])
-def test_a_large_baseline_has_no_luck(columns: int) -> None:
+def test_a_large_baseline_has_no_seed_variance(columns: int) -> None:
     """The correction vanishes as the baseline grows."""
     levels = [
         corrected_level(0.05, night=20, baseline=20 * 10**i, columns=columns) for i in (2, 4, 6)
@@ -89,8 +89,9 @@ def test_independent_columns_by_drawing_baselines(level: float, night: int) -> N
     """Where they matter most, the alarm rate's 95% quantile over drawn baselines is the level."""
     corrected = corrected_level(level, night=night, baseline=40, columns=8)
     critical, ratio = norm.isf(1 - (1 - corrected) ** (1 / 8)), night / 40
-    luck = np.random.default_rng(0).standard_normal((50_000, 8))
-    rates = 1 - norm.cdf(critical * np.sqrt(1 + ratio) - luck * np.sqrt(ratio)).prod(axis=1)
+    seed_variance = np.random.default_rng(0).standard_normal((50_000, 8))
+    shifted = critical * np.sqrt(1 + ratio) - seed_variance * np.sqrt(ratio)
+    rates = 1 - norm.cdf(shifted).prod(axis=1)
     assert np.quantile(rates, 0.95) == pytest.approx(level, rel=0.05)
 
 

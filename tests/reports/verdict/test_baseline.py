@@ -30,7 +30,7 @@ def test_the_same_night_again() -> None:
 
 
 def test_other_weights() -> None:
-    """A run that ended with other weights is named, and no luck."""
+    """A run that ended with other weights is named, and no seed variance."""
     night = BASELINE.copy()
     night.loc[(night["variant"] == "Model3") & (night["seed"] == 7), "weights_sha256"] = "other"
     found = hold_against_baseline(night, BASELINE)
@@ -53,7 +53,7 @@ def test_only_an_ensemble_on_a_gpu_may_round_otherwise(
 
 
 def test_fresh_seeds_without_a_change() -> None:
-    """Other seeds of the same law are equal; the level is below 5% for the baseline's luck."""
+    """Other seeds of the same law are equal; the level allows for the baseline's seed variance."""
     found = hold_against_baseline(made_up_grid(60, start=1000), BASELINE)
     assert found.verdict == EQUAL
     assert not found.first.paired
@@ -63,17 +63,17 @@ def test_fresh_seeds_without_a_change() -> None:
 
 
 def test_a_regression_is_suspected_then_confirmed() -> None:
-    """A square that is worse is suspected, alone; fresh seeds that are worse too confirm it."""
+    """A worse configuration is suspected, alone; fresh seeds that are worse confirm it."""
     night = made_up_grid(60, start=1000, moved=WORSE)
     found = hold_against_baseline(night, BASELINE)
     assert found.verdict == SUSPECTED
-    assert {d.square for d in found.first.worse} == {("Model5", "nn")}
+    assert {d.configuration for d in found.first.worse} == {("Model5", "nn")}
     worse = next(d for d in found.first.worse if d.measure == "accuracy")
     assert worse.mean == pytest.approx(worse.baseline_mean - 0.06, abs=0.02)
     confirmed = hold_against_baseline(night, BASELINE, made_up_grid(60, start=5000, moved=WORSE))
     assert confirmed.verdict == REGRESSED
     assert confirmed.confirmation is not None
-    assert {d.square for d in confirmed.confirmation.differences} == {("Model5", "nn")}
+    assert {d.configuration for d in confirmed.confirmation.differences} == {("Model5", "nn")}
 
 
 def test_a_suspicion_is_cleared() -> None:
@@ -101,11 +101,11 @@ def test_too_few_seeds_are_inconclusive() -> None:
 
 
 def test_an_improvement_is_no_suspicion() -> None:
-    """A square that is better is reported as such."""
+    """A configuration that is better is reported as such."""
     better = {("Model5", "nn"): -0.06}
     found = hold_against_baseline(made_up_grid(60, start=1000, moved=better), BASELINE)
     assert found.verdict == EQUAL
-    assert {d.square for d in found.first.better} == {("Model5", "nn")}
+    assert {d.configuration for d in found.first.better} == {("Model5", "nn")}
 
 
 def test_pairs_see_small_changes() -> None:
@@ -115,17 +115,17 @@ def test_pairs_see_small_changes() -> None:
     strangers = hold_against_baseline(made_up_grid(60, start=1000, moved=little), BASELINE)
     assert paired.first.paired
     assert paired.verdict == REGRESSED  # the weights differ too
-    assert {d.square for d in paired.first.worse} == {("Model5", "nn")}
+    assert {d.configuration for d in paired.first.worse} == {("Model5", "nn")}
     assert strangers.verdict == EQUAL
 
 
 def test_diverged_runs_are_worse_than_any() -> None:
-    """A square half of whose runs diverged is suspected, whatever the other half."""
+    """A configuration half of whose runs diverged is suspected, whatever the other half."""
     night = made_up_grid(60, start=1000)
     half = (night["variant"] == "Model7") & (night["seed"] % 2 == 0)
     night.loc[half, ["accuracy", "valid_loss"]] = np.nan
     found = hold_against_baseline(night, BASELINE)
-    assert {d.square for d in found.first.worse} == {("Model7", "custom")}
+    assert {d.configuration for d in found.first.worse} == {("Model7", "custom")}
 
 
 def test_seeds_that_are_partly_the_same() -> None:
@@ -139,7 +139,7 @@ def test_seeds_that_are_partly_the_same() -> None:
 
 
 def test_nothing_in_common() -> None:
-    """Squares that the baseline lacks are not tested, and without any there is no verdict."""
+    """Configurations that the baseline lacks are not tested; without any there is no verdict."""
     other = pd.DataFrame(BASELINE[BASELINE["variant"] == "Model0"])
     night = pd.DataFrame(BASELINE[BASELINE["variant"] == "Model1"])
     found = hold_against_baseline(night, other)

@@ -24,12 +24,12 @@ def pool() -> Contents:
     return contents
 
 
-def planted(pool: Contents, moved: float, *, hashes: str | None = None) -> Contents:
+def faulty(pool: Contents, moved: float, *, hashes: str | None = None) -> Contents:
     """Return runs of Model5 as a fault would leave them: other accuracies, other software."""
     contents = night(12, start=500, moved={"Model5": moved})
     runs = contents.runs[contents.runs["variant"] == "Model5"].copy()
     runs["weights_sha256"] = runs["run_id"] if hashes is None else hashes
-    runs = runs.assign(plant="a_fault", commit="another")
+    runs = runs.assign(injected_fault="a_fault", commit="another")
     epochs = contents.epochs[contents.epochs["run_id"].isin(runs["run_id"])]
     return replace(pool, runs=runs, epochs=epochs)
 
@@ -56,7 +56,7 @@ def test_confirmation_is_of_other_seeds(pool: Contents, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(calibration, "judge_twice", watch)
     null_nights(pool, baselines=1, nights=1, baseline_seeds=9, night_seeds=7)
-    detect_faults(pool, planted(pool, 0.0), baseline_seeds=9, night_seeds=[6], nights=1)
+    detect_faults(pool, faulty(pool, 0.0), baseline_seeds=9, night_seeds=[6], nights=1)
     for start in (0, 3):
         night_, fresh, baseline = seen[start : start + 3]
         assert (len(night_), len(fresh), len(baseline)) == ((7, 7, 9) if not start else (6, 6, 9))
@@ -75,15 +75,15 @@ def test_detect_faults(
     """A fault is suspected and confirmed, none is not; one seed under many names is corrupt."""
     nights = detect_faults(
         pool,
-        planted(pool, moved, hashes=hashes),
+        faulty(pool, moved, hashes=hashes),
         baseline_seeds=30,
         night_seeds=[6],
         nights=2,
     )
     assert set(nights["first"]) <= first
     assert set(nights["last"]) == last
-    ((plant, variants, seeds, noticed, failed),) = rates_by_fault(nights)
-    assert (plant, variants, seeds, noticed.trials) == ("a_fault", "Model5", 6, 2)
+    ((injected_fault, variants, seeds, noticed, failed),) = rates_by_fault(nights)
+    assert (injected_fault, variants, seeds, noticed.trials) == ("a_fault", "Model5", 6, 2)
     assert failed.count == (0 if last == {0} else 2)
 
 
@@ -103,10 +103,10 @@ def test_the_same_as_check(moved: float, tmp_path: Path) -> None:
     assert outcome == (calibration.Outcome(4, 1) if moved else calibration.Outcome(0, 0))
 
 
-def test_too_few_planted_seeds(pool: Contents) -> None:
+def test_too_few_faulty_seeds(pool: Contents) -> None:
     """A night and its confirmation need seeds of their own."""
-    with pytest.raises(ValueError, match="20 planted seeds are needed, and there are 12"):
-        detect_faults(pool, planted(pool, 0.0), baseline_seeds=30, night_seeds=[10], nights=1)
+    with pytest.raises(ValueError, match="20 injected seeds are needed, and there are 12"):
+        detect_faults(pool, faulty(pool, 0.0), baseline_seeds=30, night_seeds=[10], nights=1)
 
 
 def test_whole_seeds(pool: Contents) -> None:
@@ -136,11 +136,11 @@ def test_command(
 ) -> None:
     """The command writes both tables, which the next verdict shows."""
     Store(tmp_path / "pool").write_contents(pool)
-    folder = ["--results", str(tmp_path / "pool"), "--output", str(tmp_path / "proof")]
-    command = ["prove", *folder, "--baselines", "1", "--nights", "1", "--seeds", "6"]
+    folder = ["--results", str(tmp_path / "pool"), "--output", str(tmp_path / "calibration")]
+    command = ["calibrate", *folder, "--baselines", "1", "--nights", "1", "--seeds", "6"]
     assert main([*command, "--baseline-seeds", "20"]) == 0
     assert "nights without a change that were failed: " in capsys.readouterr().out
-    measured = published_calibration(tmp_path / "proof")
+    measured = published_calibration(tmp_path / "calibration")
     monkeypatch.setattr("reports.verdict.judgement.published_calibration", lambda: measured)
     main(["check", "--results", str(tmp_path / "pool"), "--output", str(tmp_path / "report")])
     text = (tmp_path / "report" / "verdict.md").read_text(encoding="utf-8")

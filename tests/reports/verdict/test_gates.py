@@ -11,7 +11,7 @@ import pytest
 from bench.store.store import Contents, Store
 from reports.__main__ import main
 from reports.history.past import last_night
-from reports.runs.completeness import notebook_squares
+from reports.runs.completeness import notebook_configurations
 from reports.verdict.evidence import Evidence
 from reports.verdict.gates import LastNight
 from reports.verdict.judgement import Judgement, judge
@@ -20,7 +20,7 @@ from tests.report_data import throughput_rows
 from tests.reports.verdict.test_judgement import night
 
 TIMED = throughput_rows({"nn": 2.0, "custom": 3.0})
-EVERY_SQUARE = frozenset(notebook_squares())
+EVERY_CONFIGURATION = frozenset(notebook_configurations())
 
 
 def states(judgement: Judgement) -> dict[str, str]:
@@ -214,7 +214,9 @@ def test_too_few_seeds_run_no_gate() -> None:
 def test_a_gate_that_ran_last_night_is_missed() -> None:
     """Equal weights, throughput or the baseline as a whole: what ran must run again."""
     last = LastNight(
-        "2026-01-01", frozenset({"equal weights", "accuracy and loss", "throughput"}), EVERY_SQUARE
+        "2026-01-01",
+        frozenset({"equal weights", "accuracy and loss", "throughput"}),
+        EVERY_CONFIGURATION,
     )
     alone = judge(Evidence(night(), last=last))
     assert alone.exit_code == 3
@@ -235,9 +237,9 @@ def test_a_gate_that_ran_last_night_is_missed() -> None:
 
 def test_a_configuration_that_ran_last_night_is_missed() -> None:
     """Also where the baseline never had it."""
-    last = LastNight("2026-01-01", frozenset(), EVERY_SQUARE | {("Model5", "compiled")})
+    last = LastNight("2026-01-01", frozenset(), EVERY_CONFIGURATION | {("Model5", "compiled")})
     judgement = judge(Evidence(night(20), night(20), last=last))
-    assert judgement.reasons == ("missing square: Model5 compiled has no runs",)
+    assert judgement.reasons == ("missing configuration: Model5 compiled has no runs",)
 
 
 def fresh(seeds: int = 60, start: int = 200, **options: object) -> Contents:
@@ -291,9 +293,9 @@ def older(contents: Contents) -> Contents:
             "confirmation: device_name is a GPU, tonight's a processor",
         ),
         (
-            elsewhere(fresh(), plant="lr_times_3"),
+            elsewhere(fresh(), injected_fault="lr_times_3"),
             1,
-            "confirmation: plant is lr_times_3, tonight's none",
+            "confirmation: injected_fault is lr_times_3, tonight's none",
         ),
         (
             older(fresh()),

@@ -11,7 +11,7 @@ import pytest
 from bench.store.records import ENSEMBLE, EPOCHS_SCHEMA, FAILED, LEARNER, RUNS_SCHEMA
 from bench.store.store import Contents
 from hnrnn.variants import VARIANTS
-from reports.runs.completeness import notebook_squares
+from reports.runs.completeness import notebook_configurations
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding
 from reports.verdict.judgement import Judgement, judge, published_facts
@@ -60,7 +60,7 @@ def test_agrees_with_the_notebook() -> None:
     """A whole night like the notebook, with seeds enough, agrees."""
     judgement = judged(Evidence(night()))
     assert (judgement.verdict, judgement.exit_code) == ("agrees", 0)
-    assert judgement.squares == tuple(sorted(notebook_squares()))
+    assert judgement.configurations == tuple(sorted(notebook_configurations()))
     assert judgement.comparison is None
 
 
@@ -102,15 +102,15 @@ def test_a_smoke_test_is_no_night() -> None:
 
 
 def test_incomplete() -> None:
-    """A failed run, a missing square and an unreadable file: each is named, and none agrees."""
+    """A failed run, a missing configuration and an unreadable file are each named."""
     contents = night()
     runs = contents.runs[contents.runs["variant"] != "Model6"].copy()
-    runs.loc[runs.index[0], ["status", "error"]] = [FAILED, "RuntimeError: planted"]
+    runs.loc[runs.index[0], ["status", "error"]] = [FAILED, "RuntimeError: injected"]
     broken = replace(contents, runs=runs, unreadable={"runs/x.parquet": "cut short"})
     judgement = judged(Evidence(broken))
     assert (judgement.verdict, judgement.exit_code) == ("incomplete", 3)
     kinds = [problem.kind for problem in judgement.problems]
-    assert kinds == ["unreadable file", "failed run", "missing square"]
+    assert kinds == ["unreadable file", "failed run", "missing configuration"]
 
 
 def test_baseline_is_the_gate() -> None:
@@ -137,13 +137,15 @@ def test_the_engine_is_that_of_the_runs() -> None:
     assert judged(Evidence(by_ensemble)).kind == usual | {"engine": ENSEMBLE}
     nothing = replace(contents, runs=contents.runs.iloc[:0], epochs=contents.epochs.iloc[:0])
     assert judged(Evidence(nothing)).kind == {}
-    planted = judged(Evidence(replace(contents, runs=contents.runs.assign(plant="lr_times_3"))))
-    assert planted.kind == usual | {"plant": "lr_times_3"}
-    assert planted.reasons == ("injected fault: 160 runs trained with lr_times_3",)
+    faulty = judged(
+        Evidence(replace(contents, runs=contents.runs.assign(injected_fault="lr_times_3")))
+    )
+    assert faulty.kind == usual | {"injected_fault": "lr_times_3"}
+    assert faulty.reasons == ("injected fault: 160 runs trained with lr_times_3",)
 
 
 def test_another_engine_is_no_baseline() -> None:
-    """Nor may it confirm anything; beside runs of the night's own, it is passed over."""
+    """Nor may it confirm anything; beside runs of the night's own, it is skipped."""
     contents = night(20)
     other = replace(contents, runs=contents.runs.assign(engine=ENSEMBLE))
     judgement = judged(Evidence(contents, other))
@@ -214,10 +216,10 @@ def test_throughput(factor: float, verdict: str) -> None:
 
 def test_published_facts() -> None:
     """The certificate comes from the published seeds; without them there is none."""
-    certificate, field = published_facts()
+    certificate, third_party = published_facts()
     assert certificate is not None
     assert all(agreement.seeds >= 60 for agreement in certificate.agreements)
-    assert sum(row.runs for row in field) == 107
+    assert sum(row.runs for row in third_party) == 107
 
 
 def test_no_published_runs(tmp_path: pytest.TempPathFactory) -> None:

@@ -16,14 +16,14 @@ from tests.reports.test_reports_check import whole_store
 
 
 def grid(deviation: float, seeds: int = 50) -> pd.DataFrame:
-    """Return one square whose accuracies have this standard deviation."""
+    """Return one configuration whose accuracies have this standard deviation."""
     values = np.random.default_rng(0).standard_normal(seeds)
     values = 0.7 + deviation * (values - values.mean()) / values.std(ddof=1)
     return pd.DataFrame({"variant": "Model5", "backend": "nn", "accuracy": values})
 
 
 def test_plan() -> None:
-    """A wider spread and a smaller drop need more seeds, as the square of either."""
+    """A wider spread and a smaller drop need more seeds, as the configuration of either."""
     (narrow,) = plan_seeds(grid(0.01), 0.01, 0.9)
     (wide,) = plan_seeds(grid(0.02), 0.01, 0.9)
     (small,) = plan_seeds(grid(0.01), 0.005, 0.9)
@@ -50,14 +50,14 @@ def test_no_number_suffices() -> None:
 
 
 def test_single_and_diverged_runs() -> None:
-    """A square with one finite run has no spread, and is left out."""
+    """A configuration with one finite run has no spread, and is left out."""
     runs = grid(0.01, seeds=2)
     runs.loc[0, "accuracy"] = np.nan
     assert plan_seeds(runs, 0.01, 0.9) == []
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line a square; bad input is one line that says what would be right."""
+    """A line a configuration; bad input is one line that says what would be right."""
     whole_store(tmp_path)
     assert main(["power", "--results", str(tmp_path), "--drop", "2"]) == 0
     output = capsys.readouterr().out
@@ -72,4 +72,4 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
             if not path.name.startswith(made_up_record("Model5", 0).run_id):
                 path.unlink()
     assert main(["power", "--results", str(tmp_path)]) == 2
-    assert "no square with two runs" in capsys.readouterr().err
+    assert "no configuration with two runs" in capsys.readouterr().err

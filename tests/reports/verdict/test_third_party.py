@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hnrnn import published
-from reports.verdict.third_party import explained, field_runs
+from reports.verdict.third_party import explained, third_party_runs
 from tests.judged_data import made_up_epochs
 
 TABLES = published.tables()
@@ -30,7 +30,7 @@ def test_each_start_explains_its_own() -> None:
         ],
         ignore_index=True,
     )
-    runs = field_runs(theirs, ones, uniform)
+    runs = third_party_runs(theirs, ones, uniform)
     assert len(runs) == 6 * 8
     rows = explained(runs, theirs, TABLES)
     assert [row.variant for row in rows] == sorted(set(TABLES["model"]))
@@ -51,7 +51,7 @@ def test_notebook_among_the_published() -> None:
     """The notebook's place among five runs that are all below it is the last; p is 2 of 6."""
     theirs = as_published(made_up_epochs(5, moved=far(-1.0)))
     none = made_up_epochs(1).iloc[:0]
-    rows = explained(field_runs(theirs, none, none), theirs, TABLES)
+    rows = explained(third_party_runs(theirs, none, none), theirs, TABLES)
     assert {row.notebook_rank for row in rows} == {6}
     assert [row.notebook_accuracy_p for row in rows] == pytest.approx([2 / 6] * 8)
     assert [row.notebook_table_p for row in rows] == pytest.approx([1 / 6] * 8)
@@ -61,16 +61,16 @@ def test_without_our_seeds() -> None:
     """A start that was not run explains nothing, and its p-values say so."""
     ones = made_up_epochs(30, start=50)
     theirs = as_published(made_up_epochs(2))
-    runs = field_runs(theirs, ones, ones.iloc[:0])
+    runs = third_party_runs(theirs, ones, ones.iloc[:0])
     assert all(np.isnan(run.uniform_p) and run.ones_p > 0 for run in runs)
     assert explained([], theirs, TABLES) == []
 
 
 def test_published_data() -> None:
     """The data are 107 runs of the eight variants, whole tables all of them."""
-    theirs = published.field_runs()
+    theirs = published.third_party_runs()
     none = made_up_epochs(1).iloc[:0]
-    runs = field_runs(theirs, none, none)
+    runs = third_party_runs(theirs, none, none)
     assert len(runs) == 107
     assert sum(run.variant == "Model6" for run in runs) == 2
     assert all(0 < run.final_accuracy < 1 for run in runs)

@@ -1,4 +1,4 @@
-"""``reports prove``: check itself is measured, its false alarms and the faults that it finds."""
+"""``reports calibrate``: measure the false alarms of ``check`` and the faults that it finds."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ NIGHTS, SEEDS = WholeNumber(1, 1000), WholeNumber(1, 10_000)
 
 def add_parser(commands: Commands[Parser]) -> None:
     """Add the command to the parsers of ``python -m reports``."""
-    prove = commands.add_parser(
-        "prove",
-        help="measure check itself: false alarms, and planted faults found",
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="measure check itself: false alarms, and injected faults found",
         description="Judge simulated nights by `check`: nights without a change, made of seeds "
-        "of the results folder, and nights with the faults that `bench run --plant` trained. "
+        "of the results folder, and nights with faults that `bench run --inject-fault` trained. "
         "Writes null_nights.csv and faults.csv, which every verdict then shows.",
     )
-    add_results(prove)
-    prove.add_argument("--planted", type=folder, metavar="DIR", help="runs of `bench run --plant`")
+    add_results(calibrate)
+    calibrate.add_argument(
+        "--faults", type=folder, metavar="DIR", help="runs of `bench run --inject-fault`"
+    )
     for option, kind, default, what in (
         ("--baselines", NIGHTS, 40, "simulated baselines"),
         ("--nights", NIGHTS, 10, "simulated nights per baseline"),
         ("--seeds", SEEDS, 20, "seeds per night"),
         ("--baseline-seeds", SEEDS, 100, "seeds per baseline"),
     ):
-        prove.add_argument(
+        calibrate.add_argument(
             option, type=kind, default=default, metavar="N",
             help=f"{what}, %(type)s; default: {default}",
         )  # fmt: skip
-    prove.add_argument(
+    calibrate.add_argument(
         "--output", required=True, type=output_folder, metavar="DIR", help="where to write"
     )
-    prove.set_defaults(carry_out=carry_out)
+    calibrate.set_defaults(carry_out=carry_out)
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    """Carry out ``reports prove``."""
+    """Carry out ``reports calibrate``."""
     try:
         pool = calibration.whole_seeds(read(options.results))
     except ValueError as error:
@@ -57,20 +59,22 @@ def carry_out(options: argparse.Namespace) -> int:
     files = {rates.NULLS: nulls.to_csv(index=False)}
     for what, rate in zip(("suspected", "failed"), rates.false_alarms(nulls), strict=True):
         print(f"nights without a change that were {what}: {rate}")
-    if options.planted is not None:
-        planted = read(options.planted)
-        most = int(planted.runs.groupby("plant")["seed"].nunique().min()) // 2
+    if options.faults is not None:
+        faulty = read(options.faults)
+        most = int(faulty.runs.groupby("injected_fault")["seed"].nunique().min()) // 2
         if most < 2:
-            raise UsageError(f"{options.planted}: each fault needs 4 seeds or more, to confirm it")
+            raise UsageError(f"{options.faults}: each fault needs 4 seeds or more, to confirm it")
         faults = calibration.detect_faults(
             pool,
-            planted,
+            faulty,
             baseline_seeds=options.baseline_seeds,
             night_seeds=sorted({max(2, most // 2), most}),
             nights=options.nights,
         )
         files[rates.FAULTS] = faults.to_csv(index=False)
-        for plant, variants, seeds, noticed, failed in rates.rates_by_fault(faults):
-            print(f"{plant} in {variants}, {seeds} seeds: noticed {noticed}, failed {failed}")
+        for injected_fault, variants, seeds, noticed, failed in rates.rates_by_fault(faults):
+            print(
+                f"{injected_fault} in {variants}, {seeds} seeds: noticed {noticed}, failed {failed}"
+            )
     write_files(options.output, files)
     return 0

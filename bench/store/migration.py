@@ -1,0 +1,49 @@
+"""Older schema versions: how the rows of their files become rows of the current one."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bench.store.records import ENSEMBLE
+
+RENAMED = {5: {"plant": "injected_fault", "twin": "aa_control"}}
+"""New names by old name, by the schema version that brought them."""
+ADDED: dict[int, tuple[str, ...]] = {
+    2: ("injected_fault", "gates"),
+    4: ("instruction_set", "numeric_fingerprint"),
+}
+"""Columns by the schema version that brought them; older files have nothing to put there.
+``gates`` belongs to the history of nights."""
+REMOVED = {5: ("engine",)}
+"""Columns by the schema version that dropped them. ``engine`` said what trained a run: where it was
+``ensemble``, that is the run's backend now."""
+
+
+def is_known(name: str, schema: pa.Schema) -> bool:
+    """Return whether a file of ``schema``, or of an older version of it, may have the column."""
+    older = [old for names in RENAMED.values() for old in names]
+    return name in schema.names or name in older or name in sum(REMOVED.values(), ())
+
+
+def migrate(rows: pa.Table, version: int, schema: pa.Schema) -> pa.Table:
+    """Return the rows of a file of ``version`` with the columns of ``schema``.
+
+    An epoch's row does not say what trained it: ``bench.store.pairing`` gives it its run's backend.
+    """
+    for since, names in RENAMED.items():
+        if version < since:
+            rows = rows.rename_columns([names.get(name, name) for name in rows.column_names])
+    if "engine" in rows.column_names:
+        backends = pc.if_else(pc.equal(rows["engine"], ENSEMBLE), ENSEMBLE, rows["backend"])
+        rows = rows.set_column(rows.schema.get_field_index("backend"), "backend", backends)
+    for since, dropped in REMOVED.items():
+        if version < since:
+            rows = rows.drop_columns([name for name in dropped if name in rows.column_names])
+    for since, added in ADDED.items():
+        for name in added:
+            if version < since and name in schema.names:
+                field = schema.field(name)
+                values = pa.nulls(len(rows), field.type)
+                rows = rows.add_column(schema.get_field_index(name), field, values)
+    return rows
