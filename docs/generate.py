@@ -39,6 +39,57 @@ TABLES = {
     "throughput": records.THROUGHPUT_SCHEMA,
 }
 
+MEANINGS = {
+    "run_id": "a hash of everything that determines the result",
+    "variant": "`Model0` to `Model7`",
+    "backend": "how the training is executed",
+    "seed": "what fixes the initial weights",
+    "dtype": "`float32` or `float64`",
+    "initialisation": "where BatchNorm weights start: `ones` or `uniform`",
+    "device": "`cpu` or `cuda`",
+    "epochs": "the epochs that were asked for",
+    "device_name": "the model of the processor or GPU",
+    "threads": "CPU threads",
+    "deterministic_algorithms": "whether torch was limited to these",
+    "tf32": "whether products were allowed in TF32",
+    "data_sha256": "a hash of the corpus",
+    "source_sha256": "a hash of what the training code means",
+    "package_version": "hnrnn's",
+    "commit": "the git commit of the checkout",
+    "dirty": "whether its code differed from the commit",
+    "driver_version": "of the GPU",
+    "status": "how it ended; see above",
+    "error": "why it failed or was skipped",
+    "started_at": "when it started",
+    "ended_at": "when it ended",
+    "total_seconds": "from start to end, preparation included",
+    "train_seconds": "in training",
+    "valid_seconds": "in validation",
+    "train_tokens_per_second": "input tokens per second of training",
+    "initial_weights_sha256": "a hash of the weights before training",
+    "weights_sha256": "a hash of the weights after training",
+    "bptt": "tokens per row of a batch",
+    "recipe_epochs": "the epochs of the full recipe",
+    "learning_rate": "the peak of the one-cycle schedule",
+    "pct_start": "the share of batches over which the learning rate rises",
+    "loss": "the loss function's name",
+    "metric": "the metric's name",
+    "epoch_rows": "rows of the run in `epochs`",
+    "epoch": "from 0",
+    "train_loss": "smoothed",
+    "accuracy": "the share of tokens predicted correctly",
+    "measurement_id": "one call of `bench throughput`",
+    "phase": "training step, forward pass or validation",
+    "first_call_seconds": "of the first call, compilation included",
+    "parity_float32": "the same in float32",
+    "parity_tf32": "the same in TF32",
+    "round": "from 0; in each round every backend has one block",
+    "steps": "in the block",
+    "tokens": "in the block",
+    "wall_seconds": "of the block",
+}
+"""What a column means, for those whose field in a record has no docstring."""
+
 
 def commands() -> str:
     """Return every command with its options, in markdown."""
@@ -71,22 +122,17 @@ def _as_markdown(text: str) -> str:
 def columns(table: str) -> str:
     """Return the columns of a table of the store, in markdown."""
     meanings = _meanings()
-    lines = ["| column | type | may be null | meaning |", "| :-- | :-- | :-- | :-- |"]
+    lines = ["| column | type | meaning |", "| :-- | :-- | :-- |"]
     for field in TABLES[table]:
-        null = "yes" if field.nullable else ""
-        lines.append(
-            f"| `{field.name}` | {_type(field.type)} | {null} | {meanings.get(field.name, '')} |"
-        )
+        kind = "timestamp, UTC" if pa.types.is_timestamp(field.type) else str(field.type)
+        kind += " or null" if field.nullable else ""
+        lines.append(f"| `{field.name}` | {kind} | {meanings.get(field.name, '')} |")
     return "\n".join(lines)
 
 
-def _type(arrow: pa.DataType) -> str:
-    return "timestamp, UTC" if pa.types.is_timestamp(arrow) else str(arrow)
-
-
 def _meanings() -> dict[str, str]:
-    """Return what the docstring below a field of a record says of it, by the field's name."""
-    found = {}
+    """Return what a column means, by its name; the docstring below a record's field comes first."""
+    found = dict(MEANINGS)
     for node in ast.walk(ast.parse(Path(records.__file__).read_text(encoding="utf-8"))):
         body = node.body if isinstance(node, ast.ClassDef) else []
         for field, text in pairwise(body):
