@@ -20,8 +20,8 @@ project = "hnrnn"
 release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "_generated/*.md"]
+smartquotes = False  # they would make a dash of the -- before an option
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"npt?\..*|numpy\..*|Array|ArrayLike|collections\..*|Callable")]
 autodoc_typehints = "none"  # the docstrings give shapes and units
 autodoc_member_order = "bysource"
 

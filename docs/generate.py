@@ -79,7 +79,7 @@ MEANINGS = {
     "train_loss": "smoothed",
     "accuracy": "the share of tokens predicted correctly",
     "measurement_id": "one call of `bench throughput`",
-    "phase": "training step, forward pass or validation",
+    "phase": "`train_step`, `forward` or `validation`",
     "first_call_seconds": "of the first call, compilation included",
     "parity_float32": "the same in float32",
     "parity_tf32": "the same in TF32",
@@ -100,7 +100,7 @@ def _command(parser: argparse.ArgumentParser, level: int, help_text: str = "") -
     # argparse offers no public way to list a parser's actions or to expand their help.
     formatter = parser._get_formatter()  # noqa: SLF001
     yield f"{'#' * level} `{parser.prog}`\n"
-    text = " ".join((parser.description or help_text).split())
+    text = " ".join((parser.description or help_text).split()).removeprefix(f"``{parser.prog}``: ")
     yield f"{_as_markdown(text[:1].upper() + text[1:]).rstrip('.')}.\n"
     for action in parser._actions:  # noqa: SLF001
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
@@ -109,7 +109,7 @@ def _command(parser: argparse.ArgumentParser, level: int, help_text: str = "") -
                 yield from _command(command, level + 1, helps.get(name) or "")
         elif not isinstance(action, argparse._HelpAction):  # noqa: SLF001
             values = formatter._format_args(action, action.dest.upper())  # noqa: SLF001
-            required = "Required. " if action.required else ""
+            required = "required; " if action.required else ""
             yield f"`{' '.join([*action.option_strings, values]).strip()}`"
             yield f": {required}{_as_markdown(formatter._expand_help(action))}\n"  # noqa: SLF001
 
