@@ -40,7 +40,7 @@ PARSERS: tuple[tuple[Main, argparse.ArgumentParser], ...] = (
     (hnrnn.__main__.main, hnrnn.__main__.make_parser()),
     (bench.__main__.main, bench.__main__.make_parser()),
     (reports.__main__.main, reports.__main__.make_parser()),
-    (reports.ci.__main__.main, reports.ci.__main__._parser()),
+    (reports.ci.__main__.main, reports.ci.__main__.make_parser()),
 )
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import configparser
 import tomllib
 from fnmatch import fnmatch
+from importlib import import_module
 from importlib.metadata import EntryPoint
 
 import pytest
+import yaml
 
+import hnrnn
 from reports.verdict import findings, judgement, rates
 from tests.places import ROOT
 
@@ -38,6 +41,28 @@ def test_what_reports_read_is_packaged() -> None:
     published = set(judgement.PUBLISHED_RUNS.glob("*/*.parquet"))
     assert len(published) == 3
     assert packaged >= {findings.ACCEPTED_FILE, *measured, *published}
+
+
+@pytest.mark.parametrize("package", ["hnrnn", "bench", "reports"])
+def test_types_are_packaged(package: str) -> None:
+    """A type checker that reads the installed package believes its annotations."""
+    assert (ROOT / package / "py.typed").is_file()
+    assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"][package]
+
+
+@pytest.mark.parametrize("package", ["hnrnn", "bench", "reports.statistics"])
+def test_public_names(package: str) -> None:
+    """Every public name is there, named once, and in order."""
+    module = import_module(package)
+    assert list(module.__all__) == sorted(set(module.__all__))
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
+def test_citation() -> None:
+    """What is to be cited is this version, under this licence."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == hnrnn.__version__
+    assert citation["license"] == PROJECT["project"]["license"]
 
 
 @pytest.mark.parametrize("name", PROJECT["project"]["scripts"])

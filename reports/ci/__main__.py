@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] and words[0] in BENCH:
         return _measure(words)
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args(_joined(words))
     try:
         return int(options.carry_out(options))
@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
+    """Return the command line's parser."""
     program = called_as("hnrnn-ci", "reports.ci")
     parser = Parser(prog=program, description=__doc__)
     commands = parser.add_subparsers(required=True, parser_class=Parser)
@@ -131,11 +132,11 @@ def _measure(words: Sequence[str]) -> int:
     In this process, which so gets the signals that ``bench`` knows how to end on.
     """
     from bench.__main__ import main as bench
-    from bench.__main__ import make_parser
+    from bench.__main__ import make_parser as bench_parser
     from bench.commands.options import seeds_joined
     from reports.__main__ import main as reports
 
-    options = make_parser().parse_args(seeds_joined(words))
+    options = bench_parser().parse_args(seeds_joined(words))
     code = bench(words)
     if code == USAGE or code >= SOFTWARE:
         return code

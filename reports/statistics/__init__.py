@@ -1,1 +1,47 @@
-"""Tests, intervals and power: pure functions on arrays, of use beyond this project."""
+"""Tests, intervals and power: pure functions on arrays, useful beyond this project.
+
+    from reports.statistics import envelope_p_value, max_t_test, seeds_for_drop
+
+They import NumPy and SciPy only. The CUSUM charts are in ``reports.statistics.cusum``.
+"""
+
+from __future__ import annotations
+
+from reports.statistics.envelope import (
+    envelope_p_value,
+    extreme_rank_lengths,
+    global_envelope,
+    p_values_of_each,
+    smallest_p_value,
+)
+from reports.statistics.permutation import MaxT, max_t_test, oriented
+from reports.statistics.power import seeds_for_drop, smallest_visible_drop
+from reports.statistics.ranks import (
+    clopper_pearson,
+    holm,
+    joint_p_value,
+    rank_p_value,
+    seeds_needed,
+    smallest_rank_p_value,
+)
+from reports.statistics.tolerance import corrected_level
+
+__all__ = [
+    "MaxT",
+    "clopper_pearson",
+    "corrected_level",
+    "envelope_p_value",
+    "extreme_rank_lengths",
+    "global_envelope",
+    "holm",
+    "joint_p_value",
+    "max_t_test",
+    "oriented",
+    "p_values_of_each",
+    "rank_p_value",
+    "seeds_for_drop",
+    "seeds_needed",
+    "smallest_p_value",
+    "smallest_rank_p_value",
+    "smallest_visible_drop",
+]

@@ -38,8 +38,8 @@ def test_published_records() -> None:
     assert set(contents.runs["engine"]) == {LEARNER}
 
 
-def test_readme_shows_the_report() -> None:
-    """The README's table has the numbers of the published report."""
+def test_findings_show_the_report() -> None:
+    """The table of docs/findings.md has the numbers of the published report."""
     number = r"0\.\d{4}"
     pattern = re.compile(
         rf"^\| \[?(Model\d).*?\| ({number}) \| ({number}) \| ({number} to {number}) "
@@ -47,22 +47,22 @@ def test_readme_shows_the_report() -> None:
         re.MULTILINE,
     )
     report = (PUBLISHED / "report" / "report.md").read_text(encoding="utf-8")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(pattern.findall(readme)) == 8
-    assert pattern.findall(readme) == pattern.findall(report)
+    findings = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
+    assert len(pattern.findall(findings)) == 8
+    assert pattern.findall(findings) == pattern.findall(report)
 
 
 def test_engine_seconds_are_what_was_timed() -> None:
-    """The tables beside the ensemble's records are those of the seconds there; README's too."""
+    """The tables beside the ensemble's records are those of the seconds there; the docs' too."""
     folder = PUBLISHED.parent / "ensemble" / "engines"
     page = (folder / "README.md").read_text(encoding="utf-8")
     assert as_markdown(pd.read_csv(folder / "alone.csv")) in page
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    costs = (ROOT / "docs" / "engines-and-backends.md").read_text(encoding="utf-8")
     alone, *two = (_core_seconds(folder / f"{n}.csv") for n in ("alone", *TWO_AT_ONCE))
-    assert f"| {alone[LEARNER]:.1f} and {alone[ENSEMBLE]:.1f} core-seconds |" in readme
+    assert f"| {alone[LEARNER]:.1f} and {alone[ENSEMBLE]:.1f} core-seconds |" in costs
     learner, ensemble = (sum(each[engine] for each in two) / 2 for engine in (LEARNER, ENSEMBLE))
     an_hour = sum(3600 / each[ENSEMBLE] for each in two)
-    assert f"| {learner:.1f} and {ensemble:.1f} core-seconds; {an_hour:.0f} seeds" in readme
+    assert f"| {learner:.1f} and {ensemble:.1f} core-seconds; {an_hour:.0f} seeds" in costs
 
 
 def _core_seconds(path: Path) -> pd.Series:

@@ -319,5 +319,5 @@ def test_a_users_own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_bare_python_is_enough() -> None:
     """Where the writing token is, nothing is installed."""
-    code = "import reports.ci.__main__; reports.ci.__main__._parser()"
+    code = "import reports.ci.__main__; reports.ci.__main__.make_parser()"
     subprocess.run([sys.executable, "-S", "-c", code], check=True)

@@ -1,0 +1,70 @@
+"""README, CONTRIBUTING and docs: what they link to is there, and what they show runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.places import ROOT
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+LONGEST_README = 900
+"""Words."""
+
+
+def name(path: Path) -> str:
+    """Return a document's path in the checkout."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors that GitHub gives to a document's headings, and the document's own."""
+    text = re.sub(
+        r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    seen: Counter[str] = Counter()
+    found = set(re.findall(r"^\((\S+)\)=$", text, re.MULTILINE))
+    for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+        anchor = re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        found.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
+        seen[anchor] += 1
+    return found
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_links(path: Path) -> None:
+    """Every link to a file of the repository finds it, and its anchor."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        found = (path.parent / file).resolve() if file else path
+        assert found.is_file(), target
+        if anchor:
+            assert anchor in anchors(found), target
+
+
+def test_python_runs(tmp_path: Path) -> None:
+    """The Python of every document runs from top to bottom, beside the published results."""
+    (tmp_path / "results").symlink_to(ROOT / "reports" / "published" / "cpu")
+    blocks = [
+        block
+        for path in DOCUMENTS
+        for block in re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+    assert len(blocks) > 5
+    (tmp_path / "blocks.py").write_text("\n".join(blocks), encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "blocks.py"]  # in one process, which loads torch once
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+
+
+def test_readme_is_short() -> None:
+    """The README is read in a few minutes."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) < LONGEST_README
