@@ -1,4 +1,4 @@
-"""What a injected fault does: ``hnrnn.training.fit``, gone wrong as ``bench.plan.faults`` says."""
+"""What each injected fault of ``bench.plan.faults`` does: ``hnrnn.training.fit``, gone wrong."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Fit = Callable[..., Training]
 
 
 def with_recipe(change: Callable[[Variant], Variant]) -> Fit:
-    """Return a ``fit`` by another recipe than the variant's."""
+    """Return a ``fit`` that follows another recipe than the variant's."""
     return lambda variant, **options: fit(change(variant), **options)
 
 
@@ -49,7 +49,7 @@ def with_callback(make: Callable[[], Callback]) -> Fit:
 
 
 def with_seed_0(variant: Variant, **options: Any) -> Training:
-    """Train with seed 0, whatever seed is given."""
+    """Train with seed 0, whatever seed was asked for."""
     return fit(variant, **(options | {"seed": 0}))
 
 
@@ -60,7 +60,7 @@ class WeightDecay(Callback):  # type: ignore[misc]  # fastai has no types
         self.value = value
 
     def before_fit(self) -> None:
-        """Set it once: no schedule touches it."""
+        """Set it once; no schedule changes it."""
         self.opt.set_hyper("wd", self.value)
 
 
@@ -70,7 +70,7 @@ class FixedMomentum(Callback):  # type: ignore[misc]
     order, run_valid = 61, False  # after the schedule, which sets both hyperparameters at 60
 
     def before_batch(self) -> None:
-        """Set what it starts with."""
+        """Set the value that it starts with."""
         self.opt.set_hyper("mom", 0.95)
 
 
@@ -112,17 +112,17 @@ class LaterTargets(Callback):  # type: ignore[misc]
 
 
 class BatchNormEval(Callback):  # type: ignore[misc]
-    """Leave BatchNorm in eval mode: it normalises by its running statistics, which stay."""
+    """Keep BatchNorm in eval mode: it normalises by its running statistics, which do not change."""
 
     def before_train(self) -> None:
-        """Undo what the start of the pass has set."""
+        """Undo what the start of the pass set."""
         for module in self.model.modules():
             if isinstance(module, nn.BatchNorm1d):
                 module.eval()
 
 
 class ReversedRows(Callback):  # type: ignore[misc]
-    """Reverse the rows of every batch; those of a kept state, zero at first, follow."""
+    """Reverse the rows of every batch; those of a kept state, zero at first, follow suit."""
 
     def before_batch(self) -> None:
         """Reverse both sides."""
@@ -131,19 +131,19 @@ class ReversedRows(Callback):  # type: ignore[misc]
 
 
 class StopAfter(Callback):  # type: ignore[misc]
-    """End the fit after so many epochs, as if it went on: the schedule stays."""
+    """End the fit after ``epochs`` epochs, with the schedule of a full one."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
 
     def after_epoch(self) -> None:
-        """End, if it is time."""
+        """End the fit if it is time."""
         if self.epoch + 1 == self.epochs:
             raise CancelFitException
 
 
 class ReadyBatches(list[Batch]):
-    """The batches of a pass, as a loader that fastai's ``DataLoaders`` can move."""
+    """The batches of a pass, as a loader that fastai's ``DataLoaders`` can move to a device."""
 
     def to(self, device: torch.device) -> None:
         """Move them to ``device``."""
@@ -172,7 +172,7 @@ def with_fastai_v2_defaults(
     convert: Callable[[Model], nn.Module],
     callbacks: Sequence[Callback] = (),
 ) -> Training:
-    """Train with all that fastai v2 does where the recipe is silent.
+    """Train with fastai v2's defaults wherever the recipe is silent.
 
     These are ``LMDataLoader``'s stream, ``ModelResetter``'s resets, ``Adam`` with eps 1e-5 and no
     decay of BatchNorm and biases, and ``fit_one_cycle`` with its pct_start of 0.25.
@@ -221,8 +221,8 @@ FAULTY_FITS: Mapping[str, Fit] = MappingProxyType(
 
 
 def faulty_fit(injected_fault: str, variant: Variant, backend: str) -> Fit:
-    """Return the ``fit`` with a fault or control; raise ValueError where it does not apply."""
+    """Return the ``fit`` with a fault or control; raise ValueError if it does not apply."""
     reason = FAULTS[injected_fault].why_inapplicable(variant, backend)
     if reason:
-        raise ValueError(f"{injected_fault} cannot be faulty: {reason}")
+        raise ValueError(f"{injected_fault} does not apply: {reason}")
     return FAULTY_FITS[injected_fault]

@@ -31,6 +31,8 @@ FLOAT64_BOUND = 1e-12
 """Of the largest difference, beside the largest value of the same quantity (or 1)."""
 FLOAT32_FACTOR = 16
 """How many times the reference's own rounding error in float32 a backend's may be."""
+BATCHES = 2
+"""Of a whole model: the second starts from the state that the first has left."""
 STEPS = WARM_UP_CALLS + 3
 LEARNING_RATE = 1e-3
 
@@ -87,8 +89,8 @@ def check(variant: Variant, backend: str, device: str) -> Parity:
     """Hold a backend against the reference at the variant's sizes, with TF32 off."""
     implementation = IMPLEMENTATIONS[backend]
     quantities = partial(_variant_quantities, variant)
-    reference = quantities(_reference(variant), torch.float64, "cpu")
-    rounded = quantities(_reference(variant), torch.float32, "cpu")
+    reference = quantities(reference_of(variant), torch.float64, "cpu")
+    rounded = quantities(reference_of(variant), torch.float32, "cpu")
     with implementation.settings():
         with _tf32(allowed=False):
             exact = float64_differences(
@@ -96,7 +98,7 @@ def check(variant: Variant, backend: str, device: str) -> Parity:
             )
             if implementation.graphed:
                 exact += float64_differences(
-                    trained_weights(variant, _reference(variant), torch.float64, "cpu"),
+                    trained_weights(variant, reference_of(variant), torch.float64, "cpu"),
                     trained_weights(variant, implementation, torch.float64, device),
                 )
             single = float32_differences(
@@ -107,6 +109,13 @@ def check(variant: Variant, backend: str, device: str) -> Parity:
             with _tf32(allowed=True):
                 found = quantities(implementation, torch.float32, device)
             tf32 = max(_difference(reference[name], found[name]) for name in reference)
+    return parity_of(exact, single, tf32)
+
+
+def parity_of(
+    exact: list[Difference], single: list[Difference], tf32: float | None = None
+) -> Parity:
+    """Return the gate's result from the differences in float64 and in float32."""
     failures = tuple(
         f"{d.quantity} is {d.difference:.1e} from the reference in {dtype}, bound {d.bound:.1e}"
         for dtype, differences in (("float64", exact), ("float32", single))
@@ -159,7 +168,8 @@ def _difference(reference: Tensor, found: Tensor) -> float:
     return float((reference - found).abs().max()) / scale
 
 
-def _reference(variant: Variant) -> Implementation:
+def reference_of(variant: Variant) -> Implementation:
+    """Return the implementation that the others are compared with."""
     return IMPLEMENTATIONS[reference_backend(variant)]
 
 
@@ -211,7 +221,7 @@ def recurrence_quantities(
     found |= {
         f"gradient of {name}": gradient for name, gradient in zip(named, gradients, strict=True)
     }
-    return _on_cpu(found)
+    return on_cpu(found)
 
 
 def model_quantities(
@@ -224,11 +234,14 @@ def model_quantities(
 ) -> Quantities:
     """Return scores, kept state, running statistics and all gradients of a whole model.
 
-    The gradient of the input is that of the embedding, ``i_h.weight``.
+    The gradient of the input is that of the embedding, ``i_h.weight``. ``seed`` is that of the
+    weights; the batches are always the same.
     """
-    model, batches = _model_and_batches(variant, implementation, dtype, device, seed, 2, **sizes)
+    model, batches = model_and_batches(
+        variant, implementation, dtype, device, seed, BATCHES, **sizes
+    )
     found: Quantities = {}
-    for step, (x, y) in enumerate(batches):  # the second starts from the state that was kept
+    for step, (x, y) in enumerate(batches):
         scores = model(x)
         parameters = dict(model.named_parameters())
         gradients = torch.autograd.grad(LOSSES[variant.loss](scores, y), list(parameters.values()))
@@ -236,7 +249,7 @@ def model_quantities(
         for name, gradient in zip(parameters, gradients, strict=True):
             found[f"gradient {step} of {name}"] = gradient
     found |= {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}
-    return _on_cpu(found)
+    return on_cpu(found)
 
 
 def trained_weights(
@@ -247,7 +260,7 @@ def trained_weights(
     seed: int = 0,
 ) -> Quantities:
     """Return the weights after a few training steps, by torch's AdamW or by the graphed step."""
-    model, batches = _model_and_batches(variant, implementation, dtype, device, seed, STEPS)
+    model, batches = model_and_batches(variant, implementation, dtype, device, seed, STEPS)
     loss = LOSSES[variant.loss]
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=LEARNING_RATE, betas=BETAS, eps=EPS, weight_decay=WEIGHT_DECAY
@@ -268,10 +281,10 @@ def trained_weights(
     for name, parameter in model.named_parameters():
         if not name.startswith("rnn."):
             found[f"{name} after {STEPS} steps"] = parameter
-    return _on_cpu(found)
+    return on_cpu(found)
 
 
-def _model_and_batches(
+def model_and_batches(
     variant: Variant,
     implementation: Implementation,
     dtype: torch.dtype,
@@ -280,7 +293,8 @@ def _model_and_batches(
     count: int,
     **sizes: int,
 ) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
-    generator = torch.Generator().manual_seed(seed)
+    """Return a model with the weights of ``seed``, and ``count`` batches of random tokens."""
+    generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_model(variant, **sizes)
@@ -294,8 +308,11 @@ def _model_and_batches(
     return implementation.convert(variant, model), batches
 
 
-def _on_cpu(found: Mapping[str, Tensor]) -> Quantities:
-    return {name: values.detach().cpu().double() for name, values in found.items()}
+def on_cpu(found: Mapping[str, Tensor]) -> Quantities:
+    """Return copies in float64 on the CPU."""
+    return {
+        name: values.detach().to("cpu", torch.float64, copy=True) for name, values in found.items()
+    }
 
 
 @contextmanager
