@@ -33,7 +33,7 @@ def configurations(device: str) -> list[str]:
         f"{variant.name} {backend.name}"
         for backend in BACKENDS.values()
         for variant in VARIANTS.values()
-        if backend.executes(variant) and not IMPLEMENTATIONS[backend.name].unavailable(device)
+        if backend.executes(variant) and not IMPLEMENTATIONS[backend.name].why_unavailable(device)
     ]
 
 

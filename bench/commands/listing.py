@@ -42,7 +42,7 @@ def _configuration(variant: str, backend: str, device: str) -> Configuration:
         reason: str | None = f"has no {VARIANTS[variant].recurrence} recurrence"
     else:
         implementation = IMPLEMENTATIONS[backend]
-        reason = implementation.unavailable(device) or implementation.switched_off()
+        reason = implementation.why_unavailable(device) or implementation.why_switched_off()
     return Configuration(
         variant=variant,
         backend=backend,

@@ -42,6 +42,7 @@ from bench.engines.work import (
 from bench.errors import UsageError
 from bench.store.records import Run
 from hnrnn.program import accept_warnings
+from hnrnn.text import has_space
 
 OBJECT_STORE_BYTES = 2**27
 """Of a cluster that is started here: all that it has to hold is records."""
@@ -107,7 +108,7 @@ def _connect(address: str | None) -> None:
     """Connect this process to the cluster, for as long as it lives; once is enough."""
     if ray.is_initialized():
         return
-    if address is None and any(character.isspace() for character in sys.prefix):
+    if address is None and has_space(sys.prefix):
         raise UsageError(
             f"--engine ray starts no workers from a path with a space ({sys.prefix}): use --engine "
             "local, or install somewhere else"

@@ -1,4 +1,4 @@
-"""What a run asks for, handed to the code that trains it."""
+"""The training of runs: each run is passed to the code that trains it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from hnrnn.variants import VARIANTS
 def fit_run(run: Run) -> Training:
     """Train one run on its backend, with its injected fault if it has one.
 
-    Raises ValueError where the fault does not apply, NotCapturedError where a graphed backend has
+    Raises ValueError if the fault does not apply, NotCapturedError if a graphed backend has
     captured nothing.
     """
     implementation, variant = IMPLEMENTATIONS[run.backend], VARIANTS[run.variant]
     train = fit
     if run.injected_fault is not None:
-        from bench.execution.fault_injection import (
-            faulty_fit,  # only such a run is trained by this code
-        )
+        # Imported here, because this code is part of the id of such runs only.
+        from bench.execution.fault_injection import faulty_fit
 
         train = faulty_fit(run.injected_fault, variant, run.backend)
     graphed = [GraphedTraining()] if implementation.graphed else []
@@ -44,8 +43,9 @@ def fit_run(run: Run) -> Training:
 
 
 def fit_runs(runs: Sequence[Run]) -> list[Training]:
-    """Train runs that differ in nothing but their seed as one ensemble, in their order."""
-    from bench.ensemble.training import fit_many  # only an ensemble is trained by this code
+    """Train runs that differ only in their seed as one ensemble; return them in the same order."""
+    # Imported here, because this code is part of the id of an ensemble's runs only.
+    from bench.ensemble.training import fit_many
 
     first = runs[0]
     return fit_many(

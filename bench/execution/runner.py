@@ -59,7 +59,7 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
         epochs: tuple[Epoch, ...] = ()
         result: dict[str, Any]
         kernel: str | None = None
-        reason = implementation.unavailable(run.device)
+        reason = implementation.why_unavailable(run.device)
         if reason:
             result = {"status": SKIPPED, "error": f"{run.backend} {reason}"}
         else:

@@ -23,6 +23,7 @@ LEARNER_MODULES: tuple[str, ...] = (
     "bench.backends.custom",
     "bench.backends.custom_hoisted",
     "bench.backends.graphed",
+    "bench.backends.hoisted_layers",
     "bench.backends.implementation",
     "bench.backends.nn",
     "bench.backends.nn_no_cudnn",
@@ -30,7 +31,9 @@ LEARNER_MODULES: tuple[str, ...] = (
     "bench.backends.cuda_graph",
     "bench.execution.fitting",
     "hnrnn.cells",
+    "hnrnn.metrics",
     "hnrnn.models",
+    "hnrnn.optimizer",
     "hnrnn.settings",
     "hnrnn.stream",
     "hnrnn.training",
@@ -80,6 +83,7 @@ LEFT_OUT: Mapping[str, str] = MappingProxyType(
         "hnrnn": "names what is public, and the version",
         "hnrnn.archives": "unpacks a given copy of the text, which must equal the generated one",
         "hnrnn.corpus": "its text is part of the id by its own hash",
+        "hnrnn.text": "makes messages",
     }
 )
 """Modules that are imported on the way to a training, and why they decide none of its numbers."""

@@ -15,7 +15,6 @@ from hnrnn.arguments import (
     Number,
     WholeNumber,
     any_path,
-    as_line,
     filled,
     folder,
     output_file,
@@ -165,7 +164,7 @@ def test_numbers(text: str, value: float) -> None:
         ),
         (reports, ["render", "--output", "file"], "--output must name a folder: file is a file"),
         (reports, ["check", "--findings", "file/a"], "must name a file or folder: file is a file"),
-        (reports, ["check", "--history", LONG], "999... (File name too long)"),
+        (reports, ["check", "--history", LONG], "999 ... (File name too long)"),
         (bench, ["run", "--data", "a\0b"], "not a\\x00b (embedded null byte)"),
         (
             reports,
@@ -213,9 +212,3 @@ def test_folders_beside_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_stores_own_folders() -> None:
     """They are those that the store makes."""
     assert set(STORE_FOLDERS) == {store.RUNS, store.EPOCHS, store.THROUGHPUT, store.UNREADABLE}
-
-
-def test_a_line_is_short_and_harmless() -> None:
-    """Neither a terminal nor a log is led astray by what was typed."""
-    assert as_line("a\n\x1b[31m  b\u202e") == "a \\x1b[31m b\\u202e"
-    assert len(as_line("x" * 10_000)) < 1010

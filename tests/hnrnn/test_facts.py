@@ -67,7 +67,7 @@ def test_tiny_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("train.txt", "valid.txt"):
         (tmp_path / name).write_text("one\ntwo\n")
     assert main(["facts", "--data", str(tmp_path)]) == 1
-    assert "cannot be made from this text" in capsys.readouterr().out
+    assert "cannot be computed from this text" in capsys.readouterr().out
 
 
 def test_no_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 import hnrnn
 from bench.ensemble.training import fit_many
 from bench.execution.parity import check
-from hnrnn.settings import SettingsError, pinned_settings
+from hnrnn.settings import SettingsError, pinned_settings, tf32_allowed
 from hnrnn.training import fit, initial_model, weights_sha256
 from hnrnn.variants import VARIANTS
 
@@ -179,6 +179,22 @@ def test_inner_settings_hold() -> None:
         assert torch.backends.cudnn.enabled
 
 
+@pytest.mark.parametrize("name", CALLERS)
+def test_tf32_is_allowed_inside_only(name: str) -> None:
+    """TF32 is on inside ``tf32_allowed``, and off afterwards, also after an exception."""
+
+    def fails() -> None:
+        with tf32_allowed():
+            assert state()["tf32"] == [True, True]
+            raise KeyError
+
+    with CALLERS[name](), pinned_settings():
+        before = state()
+        with pytest.raises(KeyError):
+            fails()
+        assert state() == before
+
+
 class EverythingOnMeta(TorchFunctionMode):
     """Makes every new tensor on the meta device, whatever is asked for."""
 
@@ -196,6 +212,6 @@ def test_what_cannot_be_undone_is_refused() -> None:
     with EverythingOnMeta(), pytest.raises(SettingsError) as caught:
         hnrnn.train("Model4", seed=0)
     assert str(caught.value) == (
-        "torch makes new tensors on meta here, and a training cannot undo that: "
-        "train outside of the mode that does it"
+        "torch creates new tensors on meta here, and a training cannot override that: "
+        "train outside the mode that does it"
     )

@@ -11,6 +11,7 @@ import torch
 
 import hnrnn
 from hnrnn import training
+from hnrnn.optimizer import one_cycle
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
 from tests.fastai_v1 import parity_runs, parity_weights
@@ -42,23 +43,6 @@ def test_parity_with_fastai_v1(name: str, seed: int) -> None:
         assert difference.max() < PARITY_TOLERANCE, measure
 
 
-def test_one_cycle() -> None:
-    """The schedule's ends, peak and a point between are where fastai v1's arithmetic puts them."""
-    value = training.one_cycle(400, 0.3, 1.0, 25.0, 0.0001)
-    assert value(0) == pytest.approx(1.0)
-    assert value(60) == pytest.approx(13.0)
-    assert value(120) == pytest.approx(25.0)
-    assert value(260) == pytest.approx((25 + 0.0001) / 2)
-    assert value(400) == pytest.approx(0.0001)
-    # 9 * 0.3 is 2.7: the rise takes two whole steps, neither 2.7 nor three.
-    assert training.one_cycle(9, 0.3, 0.0, 1.0, 0.0)(2) == pytest.approx(1.0)
-
-
-def test_one_cycle_without_a_rise() -> None:
-    """Where the rise is shorter than a step, the schedule starts at its peak."""
-    assert training.one_cycle(3, 0.1, 0.0, 1.0, 0.0)(0) == pytest.approx(1.0)
-
-
 def test_optimizer_hyperparameters_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """The optimizer is given the schedule's exact value at each step, and decays everything."""
     seen: list[tuple[float, float]] = []
@@ -75,8 +59,8 @@ def test_optimizer_hyperparameters_at_every_step(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(torch.optim.AdamW, "step", spy)
     hnrnn.train("Model4", seed=0, epochs=2)
-    rate = training.one_cycle(800, 0.3, 3e-3 / 25, 3e-3, 3e-3 / 25e4)
-    momentum = training.one_cycle(800, 0.3, 0.95, 0.85, 0.95)
+    rate = one_cycle(800, 0.3, 3e-3 / 25, 3e-3, 3e-3 / 25e4)
+    momentum = one_cycle(800, 0.3, 0.95, 0.85, 0.95)
     assert seen == [(rate(step), momentum(step)) for step in range(80)]
     assert len(seen) == 80
     assert (groups[0]["eps"], groups[0]["weight_decay"]) == (1e-8, 0.01)

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.backends import IMPLEMENTATIONS
-from bench.backends.compiled import SWITCHES, Compiled, triton_unavailable
+from bench.backends.compiled import SWITCHES, Compiled, why_no_triton
 from bench.backends.cuda_graph import CudaGraph
-from bench.backends.custom_hoisted import HoistedFullyConnected, elman_layer, gru_layer
+from bench.backends.custom_hoisted import HoistedFullyConnected
 from bench.backends.graphed import Graphed, GraphedTraining
+from bench.backends.hoisted_layers import elman_layer, gru_layer
 from bench.backends.recurrence import (
     ConvertedModel,
     canonical_parameters,
@@ -46,7 +47,7 @@ NN, CUSTOM = IMPLEMENTATIONS["nn"], IMPLEMENTATIONS["custom"]
 EAGER = [name for name in BACKENDS if name not in ("nn", "compiled")]
 RECURRENT = [name for name, variant in VARIANTS.items() if variant.recurrence != "relu"]
 FULLY_CONNECTED = [name for name in VARIANTS if name not in RECURRENT]
-COMPILER_REASON = IMPLEMENTATIONS["compiled"].unavailable("cpu")
+COMPILER_REASON = IMPLEMENTATIONS["compiled"].why_unavailable("cpu")
 needs_compiler = pytest.mark.skipif(COMPILER_REASON is not None, reason=f"{COMPILER_REASON}")
 
 
@@ -266,13 +267,13 @@ def test_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot run says what it needs."""
     monkeypatch.setattr(torch, "__path__", ["/somewhere/torch"])
     for name in ("nn_no_cudnn", "graphed", "graphed_loop"):
-        assert "needs a GPU" in str(IMPLEMENTATIONS[name].unavailable("cpu"))
-        assert IMPLEMENTATIONS[name].unavailable("cuda") is None
+        assert "needs a GPU" in str(IMPLEMENTATIONS[name].why_unavailable("cpu"))
+        assert IMPLEMENTATIONS[name].why_unavailable("cuda") is None
     for name in ("nn", "cell", "custom", "custom_hoisted"):
-        assert IMPLEMENTATIONS[name].unavailable("cpu") is None
+        assert IMPLEMENTATIONS[name].why_unavailable("cpu") is None
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert "needs the C++ compiler no-such-compiler" in str(
-        IMPLEMENTATIONS["compiled"].unavailable("cpu")
+        IMPLEMENTATIONS["compiled"].why_unavailable("cpu")
     )
 
 
@@ -283,17 +284,17 @@ def test_what_triton_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("bench.backends.compiled.find_spec", found.get)
     monkeypatch.setattr("bench.backends.compiled.shutil.which", found.get)
     monkeypatch.setattr("bench.backends.compiled.sysconfig.get_config_var", found.get)
-    assert "headers" in str(triton_unavailable())
+    assert "headers" in str(why_no_triton())
     (tmp_path / "Python.h").touch()
-    assert triton_unavailable() is None
+    assert why_no_triton() is None
     assert kernel_of("cuda") == "CUDA graph over ATen and Triton over all seeds, own backward"
     del found["gcc"]
-    assert "C compiler" in str(triton_unavailable())
+    assert "C compiler" in str(why_no_triton())
     assert kernel_of("cuda") == "CUDA graph over ATen over all seeds, own backward"
     monkeypatch.setenv("CC", "icx")
-    assert triton_unavailable() is None
+    assert why_no_triton() is None
     del found["triton"]
-    assert "pip install triton" in str(IMPLEMENTATIONS["compiled"].unavailable("cuda"))
+    assert "pip install triton" in str(IMPLEMENTATIONS["compiled"].why_unavailable("cuda"))
     assert kernel_of("cpu") == "ATen over all seeds, own backward"
 
 
@@ -334,7 +335,7 @@ def test_kernel(backend: str, variant: str, device: str, kernel: str) -> None:
 
 def test_compiled_fails_where_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """With torch.compile switched off a run fails, names no kernel, and is not timed."""
-    monkeypatch.setattr(Compiled, "unavailable", lambda *_: None)
+    monkeypatch.setattr(Compiled, "why_unavailable", lambda *_: None)
     for name in SWITCHES:
         with monkeypatch.context() as patch:
             patch.setenv(name, "1")
@@ -363,7 +364,7 @@ def test_compiled_sees_that_nothing_is_compiled(
     """Whatever the reason: what torch.compile leaves as it was does not run."""
     monkeypatch.setattr("bench.backends.compiled.SWITCHES", ())
     monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
-    monkeypatch.setattr(Compiled, "unavailable", lambda *_: None)
+    monkeypatch.setattr(Compiled, "why_unavailable", lambda *_: None)
     outcome = execute(small_run(variant, backend="compiled")).outcome
     assert outcome.status == FAILED
     assert str(outcome.error).startswith("NotCompiledError: torch.compile has left ")
@@ -383,8 +384,8 @@ def test_compiled_ignores_the_callers_stance() -> None:
 def test_compiled_in_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inductor splits paths at spaces: that is a reason, and no failure later."""
     monkeypatch.setattr(torch, "__path__", ["/a b/torch"])
-    assert Compiled().unavailable("cpu") == (
-        "cannot compile with a torch that lies in a path with a space: /a b/torch"
+    assert Compiled().why_unavailable("cpu") == (
+        "cannot compile if torch is installed in a path with a space: /a b/torch"
     )
 
 
@@ -401,7 +402,7 @@ def test_compiled_ignores_the_callers_inductor() -> None:
 
 def test_graphed_fails_where_nothing_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     """A training whose steps were all launched one by one is not recorded as a graph's."""
-    monkeypatch.setattr(Graphed, "unavailable", lambda *_: None)
+    monkeypatch.setattr(Graphed, "why_unavailable", lambda *_: None)
     assert execute(small_run(backend="graphed")).outcome.error is None  # a CPU has no graphs
     monkeypatch.setattr(CudaGraph, "missing", property(lambda _: True))
     outcome = execute(small_run(backend="graphed")).outcome

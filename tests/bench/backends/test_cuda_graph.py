@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.backends.cuda_graph import WARM_UP_CALLS, CudaGraph
+from bench.backends.cuda_graph import WARM_UP_CALLS, CudaGraph, no_garbage_collection
 
 
 class StandInGraph:
@@ -122,3 +122,22 @@ def test_on_a_cpu_every_call_is_made() -> None:
         graph.call(lambda: calls.append(0) or torch.zeros(()))  # type: ignore[func-returns-value]
     assert len(calls) == WARM_UP_CALLS + 2
     assert graph.capture_seconds is None
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_collection_is_restored(enabled: bool) -> None:  # noqa: FBT001  # a parameter
+    """Garbage is not collected inside; afterwards, also after an exception, all is as before."""
+    was = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+
+        def fails() -> None:
+            with no_garbage_collection():
+                assert not gc.isenabled()
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fails()
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if was else gc.disable)()

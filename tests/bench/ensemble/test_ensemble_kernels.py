@@ -14,7 +14,7 @@ from bench.ensemble.batches import prepare
 from bench.ensemble.gru import GRULayer
 from bench.ensemble.in_place import IN_PLACE
 from bench.ensemble.models import ensemble_model
-from bench.ensemble.optimizer import AdamW, schedule
+from bench.ensemble.optimizer import AdamW, factors_of_steps
 from bench.ensemble.parameters import Parameters
 from bench.ensemble.pointwise import Pointwise
 from hnrnn.stream import language_model_data
@@ -109,11 +109,11 @@ def test_gru_backward(kernels: Pointwise, *, first: bool) -> None:
 def test_adamw(kernels: Pointwise) -> None:
     """Weights and means move as by the plain step."""
     tensors = [draw(3, 700), draw(3, 700), draw(3, 700), draw(3, 700).configuration()]
-    coefficients = torch.tensor([0.97, 0.13, -0.02, 0.31]).to(DEVICE)
+    factors = torch.tensor([0.97, 0.13, -0.02, 0.31]).to(DEVICE)
     ends = []
     for steps in (kernels, IN_PLACE):
         own = [tensor.clone() for tensor in tensors]
-        steps.adamw(*own, coefficients, torch.empty_like(own[0]))
+        steps.adamw(*own, factors, torch.empty_like(own[0]))
         ends.append(own)
     for found, expected in zip(*ends, strict=True):
         assert_close(found, expected)
@@ -130,7 +130,7 @@ def test_training_steps(kernels: Pointwise, monkeypatch: pytest.MonkeyPatch) -> 
         ensemble, optimizer = ensemble_model(parameters, variant), AdamW(parameters)
         stream = list(language_model_data(variant.bptt, device=DEVICE).train)[:2]
         batches = prepare(stream, ensemble.layout, seeds=2, dtype=torch.float64)
-        rows = schedule(variant, 40, 2, parameters.flat_weights)
+        rows = factors_of_steps(variant, 40, 2, parameters.flat_weights)
         for batch, row in zip(batches, rows, strict=True):
             ensemble.train(batch)
             optimizer.step(row)

@@ -14,13 +14,14 @@ from torch.utils._pytree import tree_leaves
 from bench.ensemble.batches import Batch, Layout, prepare
 from bench.ensemble.chunks import chunk_size, split
 from bench.ensemble.models import ensemble_model
-from bench.ensemble.optimizer import AdamW, schedule
+from bench.ensemble.optimizer import AdamW, factors_of_steps
 from bench.ensemble.parameters import Parameters, trained_parameters
 from bench.ensemble.projection import one_hot_sums, sum_by_token
 from bench.ensemble.stepping import CapturedStep, stepper
 from hnrnn.models import Model
+from hnrnn.optimizer import one_cycle
 from hnrnn.stream import language_model_data
-from hnrnn.training import initial_model, one_cycle
+from hnrnn.training import initial_model
 from hnrnn.variants import VARIANTS
 
 
@@ -84,7 +85,7 @@ def test_adamw_is_torch_s() -> None:
     rate = one_cycle(800, 0.3, 3e-3 / 25, 3e-3, 3e-3 / 25e4)
     momentum = one_cycle(800, 0.3, 0.95, 0.85, 0.95)
     generator = torch.Generator().manual_seed(0)
-    for step, row in enumerate(schedule(variant, 40, 5, parameters.flat_weights)):
+    for step, row in enumerate(factors_of_steps(variant, 40, 5, parameters.flat_weights)):
         gradient = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
         parameters.flat_gradients.copy_(gradient)
         weight.grad = gradient
@@ -104,7 +105,7 @@ def test_the_step_over_fixed_tensors_is_the_step(name: str) -> None:
         step = stepper(ensemble, AdamW(parameters))
         if captured:
             step = CapturedStep(step)
-        rows = schedule(variant, 40, 3, parameters.flat_weights)
+        rows = factors_of_steps(variant, 40, 3, parameters.flat_weights)
         for batch, row in zip(batches(ensemble.layout, variant.bptt), rows, strict=True):
             step(batch, row)
         weights.append(parameters.flat_weights)
@@ -136,7 +137,7 @@ def test_a_step_stays_on_its_device(name: str, monkeypatch: pytest.MonkeyPatch) 
     parameters = Parameters(models(name), "meta")
     ensemble = ensemble_model(parameters, variant)
     optimizer = AdamW(parameters)
-    (row,) = schedule(variant, 40, 1, parameters.flat_weights)
+    (row,) = factors_of_steps(variant, 40, 1, parameters.flat_weights)
     (batch,) = batches(ensemble.layout, variant.bptt, 1)
     batch = Batch(*(getattr(batch, field.name).to("meta") for field in fields(batch)))
     with Here():

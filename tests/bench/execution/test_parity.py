@@ -95,27 +95,9 @@ def test_gate_stays_shut_for_nan(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_gate_stays_shut_for_a_wrong_graphed_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """A graphed step that trains otherwise, here without weight decay, is refused."""
-    monkeypatch.setattr("bench.backends.graphed.WEIGHT_DECAY", 0.0)
+    monkeypatch.setattr("hnrnn.optimizer.WEIGHT_DECAY", 0.0)
     found = check(VARIANTS["Model4"], "graphed", "cpu")
     assert any("weight_ih_l0 after 6 steps" in failure for failure in found.failures)
-
-
-def test_tf32_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gate leaves the TF32 settings as they were, after an exception too."""
-
-    def broken(*_: object, **__: object) -> None:
-        assert not torch.backends.cuda.matmul.allow_tf32
-        raise KeyError
-
-    monkeypatch.setattr(parity, "float64_differences", broken)
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = True
-    try:
-        with pytest.raises(KeyError):
-            check(VARIANTS["Model4"], "custom", "cpu")
-        assert torch.backends.cuda.matmul.allow_tf32
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def test_same_quantities_are_compared() -> None:

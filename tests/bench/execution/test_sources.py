@@ -44,10 +44,10 @@ def after(records):
     return sorted(name for name in sys.modules if name.partition(".")[0] in ("bench", "hnrnn"))
 
 runs = [run(name) for name in IMPLEMENTATIONS if name != "compiled"]
-if IMPLEMENTATIONS["compiled"].unavailable("cpu") is None:
+if IMPLEMENTATIONS["compiled"].why_unavailable("cpu") is None:
     runs.append(run("compiled", "Model1"))  # the quickest to compile
 for name in ("nn_no_cudnn", "graphed", "graphed_loop"):
-    patch.object(type(IMPLEMENTATIONS[name]), "unavailable", lambda *_: None).start()
+    patch.object(type(IMPLEMENTATIONS[name]), "why_unavailable", lambda *_: None).start()
 learner = after([execute(each) for each in runs])
 injected = after([execute(run("nn", injected_fault="weight_decay_0"))])
 ensemble = after(execute_many([run("nn", "Model5", engine=ENSEMBLE)]))

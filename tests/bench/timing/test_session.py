@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-
 import pytest
 import torch
 
-from bench.timing.session import PHASES, Session, no_garbage_collection, nothing_compiled
+from bench.timing.session import PHASES, Session, nothing_compiled
 from hnrnn.variants import VARIANTS
 
 
@@ -59,25 +57,6 @@ def test_peak_memory() -> None:
     hidden_states = 64 * 20 * 64 * 4
     assert one.peak_memory_bytes() > 3 * hidden_states
     assert two.peak_memory_bytes() > 1.3 * one.peak_memory_bytes()
-
-
-@pytest.mark.parametrize("enabled", [True, False])
-def test_garbage_collection_is_put_back(enabled: bool) -> None:  # noqa: FBT001  # a parameter
-    """Inside there is none; outside it is as it was, after an exception too."""
-    was = gc.isenabled()
-    try:
-        (gc.enable if enabled else gc.disable)()
-
-        def fails() -> None:
-            with no_garbage_collection():
-                assert not gc.isenabled()
-                raise KeyError
-
-        with pytest.raises(KeyError):
-            fails()
-        assert gc.isenabled() == enabled
-    finally:
-        (gc.enable if was else gc.disable)()
 
 
 def test_nothing_compiled_forgets() -> None:

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from bench.text import LONGEST, one_line
+from hnrnn.text import LONGEST, counted, has_space, one_line
 from tests.hostile_data import VALUES
 
 
@@ -30,3 +30,16 @@ def test_nothing_is_lost() -> None:
     assert one_line("\x1b[31m\x00\u202e\udcff") == "\\x1b[31m\\x00\\u202e\\udcff"
     assert one_line("x" * (LONGEST + 1)).endswith("x ...")
     assert one_line("x" * LONGEST) == "x" * LONGEST
+    assert one_line("x" * LONGEST, longest=9) == "xxxxx ..."
+
+
+def test_counted() -> None:
+    """Only 1 takes the singular."""
+    assert [counted(n, "run") for n in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
+
+
+def test_has_space() -> None:
+    """Any white space counts, a path without it does not."""
+    assert has_space("/a b/c")
+    assert has_space("/a\tb")
+    assert not has_space("/a-b/c")
