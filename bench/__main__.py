@@ -1,4 +1,4 @@
-"""``python -m bench``: train variants under many seeds, time backends, keep what comes out."""
+"""``python -m bench``: train variants under many seeds, time backends, and keep the results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ begin(called_as("hnrnn-bench", "bench"))  # before the imports that take seconds
 import sys
 from collections.abc import Sequence
 
-from bench.commands import compact, engine_comparison, listing, run, throughput
+from bench.commands import compact, ensemble_timing, listing, run, throughput
 from bench.commands.options import seeds_joined
 from bench.errors import StoreError, UsageError
 from bench.signals import Terminated, terminable
@@ -18,16 +18,16 @@ from hnrnn.arguments import Parser
 from hnrnn.corpus import CorpusError
 from hnrnn.program import INTERRUPTED
 
-COMMANDS = (run, throughput, engine_comparison, listing, compact)
+COMMANDS = (run, throughput, ensemble_timing, listing, compact)
 TERMINATED = 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
-    Returns 0 where every run is stored, 1 where one failed, 2 for wrong usage, 74 where the output
-    of ``list`` cannot be written, 130 after Ctrl-C, 143 after SIGTERM. An error that nobody
-    expected is raised; ``hnrnn.program`` makes 70 of it.
+    Returns 0 if every run is stored, 1 if one failed, 2 for wrong usage, 74 if the output of
+    ``list`` cannot be written, 130 after Ctrl-C, 143 after SIGTERM. An unexpected error is raised,
+    and ``hnrnn.program`` turns it into 70.
     """
     parser = make_parser()
     options = parser.parse_args(seeds_joined(sys.argv[1:] if arguments is None else arguments))
@@ -39,11 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{prog}: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        kept = "nothing of what it was doing is stored"
+        kept = "nothing of this call is stored"
         if options.command == "run":
             kept = (
                 f"finished runs are stored in {one_line(options.results)}, "
-                "and the same command goes on from there"
+                "and the same command continues from there"
             )
         print(f"\n{prog}: stopped; {kept}", file=sys.stderr)
         return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED

@@ -15,8 +15,8 @@ def add_parser(commands: Commands[Parser]) -> None:
     """Add the command to the parsers of ``python -m bench``."""
     compact = commands.add_parser(
         "compact",
-        help="copy a results folder into one compressed file a table",
-        description="Copy a results folder into one compressed file a table, to be published.",
+        help="copy a results folder into one compressed file per table",
+        description="Copy a results folder into one compressed file per table, to be published.",
     )
     add_results(compact, folder)
     compact.add_argument(

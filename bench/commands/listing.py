@@ -36,20 +36,22 @@ def configurations(device: str) -> list[Configuration]:
 
 
 def _configuration(variant: str, backend: str, device: str) -> Configuration:
-    from bench.backends import IMPLEMENTATIONS  # loads torch
+    from bench.execution.availability import (
+        kernel_of,
+        why_switched_off,
+        why_unavailable,
+    )  # loads torch
 
-    if not BACKENDS[backend].executes(VARIANTS[variant]):
-        reason: str | None = f"has no {VARIANTS[variant].recurrence} recurrence"
-    else:
-        implementation = IMPLEMENTATIONS[backend]
-        reason = implementation.why_unavailable(device) or implementation.why_switched_off()
+    reason: str | None = BACKENDS[backend].needs
+    if BACKENDS[backend].executes(VARIANTS[variant]):
+        reason = why_unavailable(backend, device) or why_switched_off(backend)
     return Configuration(
         variant=variant,
         backend=backend,
         notebook=VARIANTS[variant].backend == backend,
         runs_here=reason is None,
         reason=reason,
-        kernel=None if reason else IMPLEMENTATIONS[backend].kernel(VARIANTS[variant], device),
+        kernel=None if reason else kernel_of(VARIANTS[variant], backend, device),
     )
 
 
@@ -70,7 +72,11 @@ def as_text(grid: list[Configuration], device_text: str) -> str:
         }
         cells = (f"{_mark(row[variant]):^{len(variant)}}" for variant in VARIANTS)
         lines.append(f"{backend:{width}}  {'  '.join(cells)}".rstrip())
-    lines += ["", "* the notebook's own, + runs here, x cannot run here, . no such recurrence", ""]
+    lines += [
+        "",
+        "* the notebook's own, + runs here, x cannot run here, . needs a recurrent model",
+        "",
+    ]
     for name, backend_row in BACKENDS.items():
         lines.append(f"{name:{width}}  {backend_row.description}")
         reason = next((s.reason for s in grid if s.backend == name and _mark(s) == "x"), None)

@@ -7,19 +7,21 @@ import os
 import sys
 
 from bench.commands.options import (
-    ROUNDS,
     Commands,
     add_device,
     add_dtype,
+    add_profile,
     add_results,
+    add_rounds,
     add_variants,
 )
+from bench.errors import UsageError
 from bench.plan import plan
 from bench.plan.grid import BACKENDS
 from bench.plan.plan import PROFILES, parse_names
 from bench.store.records import FAILED
 from bench.store.store import THROUGHPUT, Store
-from bench.text import one_line
+from bench.text import counted, one_line
 from hnrnn.arguments import Parser, WholeNumber, output_folder
 
 
@@ -33,28 +35,18 @@ def add_parser(commands: Commands[Parser]) -> None:
         "as parquet. The reference backend, nn or for Model0 to Model3 custom, is always timed, "
         "and twice.",
     )
-    profiles = "; ".join(
-        f"{name}: {profile.rounds} of {profile.block_seconds:g} s"
-        for name, profile in PROFILES.items()
-    )
-    throughput.add_argument(
-        "--profile",
-        choices=PROFILES,
-        default="quick",
-        help=f"rounds and blocks ({profiles}); default: quick",
+    add_profile(
+        throughput,
+        "rounds and blocks",
+        lambda profile: f"{profile.rounds} of {profile.block_seconds:g} s",
     )
     add_variants(throughput)
     throughput.add_argument(
-        "--backends", nargs="+", metavar="NAME", help="see `bench list`; default: all there are"
+        "--backends", nargs="+", metavar="NAME", help="see `bench list`; default: all but ensemble"
     )
     add_device(throughput)
     add_dtype(throughput)
-    throughput.add_argument(
-        "--rounds",
-        type=ROUNDS,
-        metavar="N",
-        help="blocks of each backend, %(type)s; default: the profile's",
-    )
+    add_rounds(throughput)
     throughput.add_argument(
         "--threads",
         type=WholeNumber(1, 1024),
@@ -67,17 +59,22 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    """Carry out ``bench throughput``; returns 1 where a backend failed or its gate was shut."""
+    """Carry out ``bench throughput``; returns 1 if a backend failed, or failed its gate."""
     profile = PROFILES[options.profile]
     variants = parse_names(options.variants)
-    backends = list(BACKENDS) if options.backends is None else parse_names(options.backends)
-    plan.find_configurations(variants, backends)  # whatever is wrong with a name is said at once
+    named = list(BACKENDS) if options.backends is None else parse_names(options.backends)
+    plan.find_configurations(variants, named)  # whatever is wrong with a name is said at once
+    joint = [name for name in named if name in BACKENDS and BACKENDS[name].joint]
+    backends = [name for name in named if name not in joint]
+    lines = [f"{name}: its steps train many seeds; use `bench ensemble-timing`" for name in joint]
+    if not backends:
+        raise UsageError(f"nothing to time: {'; '.join(lines)}")
     if options.backends is not None:
-        for line in plan.unsupported_configurations(variants, backends):
-            print(f"skipped: {line}", file=sys.stderr)
+        for line in lines + plan.unsupported_configurations(variants, backends):
+            print(f"skipped {line}", file=sys.stderr)
     store = Store(options.results)
     store.prepare([THROUGHPUT])
-    # Before torch is loaded: its memory profiler speaks of itself otherwise.
+    # Before torch is loaded: its memory profiler would print lines of its own.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from bench.execution.environment import find_device
@@ -95,9 +92,9 @@ def carry_out(options: argparse.Namespace) -> int:
     try:
         store.write_measurement(measurement)
         print(
-            f"{len(measurement.samples)} rows stored in {one_line(options.results)}",
+            f"{counted(len(measurement.samples), 'row')} stored in {one_line(options.results)}",
             file=sys.stderr,
         )
     finally:
-        print(summary(measurement))  # what took an hour is seen, though no disk holds it
+        print(summary(measurement))  # an hour's work is shown even if no disk can hold it
     return 1 if any(timed.status == FAILED for timed, _ in measurement.samples) else 0

@@ -1,7 +1,7 @@
-"""The engines that train the runs of a plan: one module each, loaded only where it is asked for.
+"""The engines, which say where runs execute: one module each, loaded only when it is asked for.
 
-Each has two functions: ``survey`` says what there is where it trains, and ``run_all`` trains: the
-same runs in, the same records with the same ids stored.
+Each has two functions. ``survey`` finds the device and the environment of its workers, and
+``run_all`` trains: the same runs in, the same records with the same ids stored.
 """
 
 from __future__ import annotations
@@ -14,26 +14,23 @@ from types import MappingProxyType
 from typing import Any
 
 from bench.errors import UsageError
-from bench.store.records import ENSEMBLE, LEARNER
 
 LOCAL = "local"
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Where and how runs are trained."""
+    """Where runs execute."""
 
     name: str
     description: str
     module: str
-    trained_by: str = LEARNER
-    """What a run's record says in its column ``engine``."""
     needs: str | None = None
-    """The package that its module imports."""
+    """The package that its module imports, which is an extra of this project."""
     requirement: str = ""
-    """What pip is told to install it, as the extra of the package's name says."""
+    """What pip installs for that extra."""
     settings: tuple[str, ...] = ()
-    """What it alone is told: parameters of its functions, and options of the command line."""
+    """What only this engine is told: parameters of its functions."""
 
     def load(self) -> Any:
         """Return the engine's module; raise UsageError where what it needs is not installed."""
@@ -46,22 +43,31 @@ class Engine:
 
 
 _TABLE = (
-    Engine(LOCAL, "worker processes of this machine", "bench.engines.local"),
+    Engine(LOCAL, "worker processes on this machine", "bench.engines.local"),
     Engine(
         "ray",
-        "workers of a Ray cluster",
+        "workers on a Ray cluster",
         "bench.engines.ray",
         needs="ray",
         requirement="ray>=2.50,<3",
         settings=("gpus_per_run", "ray_address"),
     ),
-    Engine(
-        "ensemble",
-        "many seeds of a variant at once, on the notebook's backends and with nothing injected",
-        "bench.engines.ensemble",
-        trained_by=ENSEMBLE,
-    ),
 )
 
 ENGINES: Mapping[str, Engine] = MappingProxyType({engine.name: engine for engine in _TABLE})
 """Engine by name."""
+
+
+def find_engine(name: str, **settings: Any) -> tuple[Engine, dict[str, Any]]:
+    """Return an engine, and those of ``settings`` that its functions take.
+
+    Raises UsageError for an unknown engine, and for a setting of another engine that is not None.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"unknown engine {name!r}: choose from {', '.join(ENGINES)}")
+    for other in ENGINES.values():
+        for setting in other.settings:
+            if other.name != name and settings[setting] is not None:
+                option = f"--{setting.replace('_', '-')}"
+                raise UsageError(f"{option} only applies to --engine {other.name}")
+    return ENGINES[name], {setting: settings[setting] for setting in ENGINES[name].settings}

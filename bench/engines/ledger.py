@@ -1,6 +1,6 @@
-"""What becomes of a run that has ended: its record is stored, and what is said of it.
+"""What happens when a run has ended: its record is stored, and counted.
 
-A record of another environment than the plan's is not the planned run, and is not taken for it.
+A record from another environment than the plan's is not the planned run's: that run has failed.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from bench.engines.limits import Limits
-from bench.engines.work import Finished, Task
+from bench.engines.tasks import Task
+from bench.engines.work import Finished
 from bench.errors import StoreError
+from bench.execution.sources import environment_of
 from bench.store.records import (
     DIVERGED,
     FAILED,
@@ -25,23 +27,24 @@ from bench.store.records import (
     run_id,
 )
 from bench.store.store import Store
+from bench.text import counted
 
 
 @dataclass
 class Attempt:
-    """A task that a worker is at, and why it was lost before."""
+    """A worker's attempt at a task, and why earlier ones were lost."""
 
     task: Task
     losses: tuple[str, ...] = ()
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     start: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
-    """What it took for each of its runs, once it has ended."""
+    """Of each of its runs, once it has ended."""
     awake_seconds: float = 0.0
-    """Likewise, without the time in which everything stood still."""
+    """The same without the time in which everything stood still."""
 
     def end(self, awake_seconds: float) -> None:
-        """Take the time; ``awake_seconds`` is that of the whole task."""
+        """Take the time; ``awake_seconds`` are those of the whole task."""
         self.seconds = (time.monotonic() - self.start) / len(self.task)
         self.awake_seconds = awake_seconds / len(self.task)
 
@@ -49,43 +52,42 @@ class Attempt:
     def label(self) -> str:
         """The task in a few words, for people."""
         first, *others = self.task
-        return f"{first.label} and {len(others)} more seeds" if others else first.label
+        return f"{first.label} and {counted(len(others), 'more seed')}" if others else first.label
 
 
 @dataclass
 class Ledger:
-    """What has become of a night's runs."""
+    """The runs of a night that have ended, and where their records go."""
 
     store: Store
     environment: Environment
-    """That of the plan: every run's id is made with it."""
+    """The plan's, for runs that are trained one at a time; see ``environment_of``."""
     provenance: Provenance
     fail_fast: bool = False
     limits: Limits = field(default_factory=Limits)
     ended: list[Finished] = field(default_factory=list)
     halt: str | None = None
-    """Why nothing more should be done."""
+    """Why the night should end now."""
 
     def keep(self, record: Record, attempt: Attempt) -> Finished:
-        """Store a record, or the record of why it cannot be; return how the run has ended."""
-        run = record.run
-        if record.run_id != run_id(run, self.environment):
-            unlike = differences(record.environment, self.environment)
+        """Store a record, or one that says why it could not be stored; return how the run ended."""
+        run, unlike = record.run, self._differences(record)
+        if unlike:
             record = self._failed(run, attempt, f"it was trained in another environment: {unlike}")
         reason = self._store(record)
         if reason:
             record = self._failed(run, attempt, f"its record could not be stored: {reason}")
             still = self._store(record)
             if still:
-                self.halt = f"nothing can be stored in {self.store.folder} any more: {still}"
+                self.halt = f"nothing more can be stored in {self.store.folder}: {still}"
         return self._close(attempt, record)
 
     def fail(self, run: Run, attempt: Attempt, error: str) -> Finished:
-        """Store the record of a run that no worker has made one of."""
+        """Store a failed record of a run that no worker has finished."""
         return self.keep(self._failed(run, attempt, error), attempt)
 
     def _store(self, record: Record) -> str | None:
-        """Store a record; return why it cannot be."""
+        """Store a record; return why it cannot be stored, or None."""
         try:
             self.store.write(record)
         except OSError as error:
@@ -96,17 +98,17 @@ class Ledger:
         return None
 
     def _close(self, attempt: Attempt, record: Record) -> Finished:
-        """Take note of how a run has ended."""
+        """Take note of how a run ended."""
         run, status, error = record.run, record.outcome.status, record.outcome.error
         if status not in (FAILED, SKIPPED):
             self.limits.learn(run, attempt.awake_seconds)
         if status == DIVERGED:
-            error = "its loss is no finite number"
+            error = "its loss is not a finite number"
         accuracy = record.epochs[-1].accuracy if record.epochs else None
         finished = Finished(run, status, error, accuracy, attempt.seconds)
         self.ended.append(finished)
         if status == FAILED and self.fail_fast and not self.halt:
-            self.halt = f"--fail-fast, and {run.label} failed"
+            self.halt = f"{run.label} failed, and --fail-fast was given"
         return finished
 
     def _failed(self, run: Run, attempt: Attempt, error: str) -> Record:
@@ -118,15 +120,18 @@ class Ledger:
             total_seconds=attempt.seconds,
             error=error,
         )
-        identity = run_id(run, self.environment)
-        return Record(identity, run, self.environment, self.provenance, outcome, ())
+        environment = environment_of(run, self.environment)
+        return Record(run_id(run, environment), run, environment, self.provenance, outcome, ())
+
+    def _differences(self, record: Record) -> str:
+        return differences(record.environment, environment_of(record.run, self.environment))
 
 
 def differences(found: Environment, planned: Environment) -> str:
-    """Return in a line what is unlike in two environments; nothing where nothing is."""
+    """Return in one line how two environments differ; nothing if they are equal."""
     values = asdict(planned)
     return ", ".join(
-        f"{name} is {value}, where {values[name]} is planned for"
+        f"{name} is {value}, the plan needs {values[name]}"
         for name, value in asdict(found).items()
         if value != values[name]
     )

@@ -1,7 +1,7 @@
-"""Runs in worker processes of this machine.
+"""Runs in worker processes on this machine.
 
-Each worker has a pipe of its own. A pool whose workers share one, with locks around it, does not
-survive a worker that is killed while it holds a lock or between two runs.
+Each worker has a pipe of its own. A pool whose workers share one behind a lock does not survive a
+worker that is killed while it holds the lock.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from typing import Any
 from bench.engines.ledger import Ledger
 from bench.engines.process import serve
 from bench.engines.schedule import Schedule
-from bench.engines.work import Finished, Lost, Message, Site, Task, Trainer, Watcher
+from bench.engines.tasks import Task
+from bench.engines.work import Finished, Lost, Message, Site, Trainer, Watcher
 from bench.store.records import Run
 
 STOP_SECONDS = 5.0
-"""How long a killed process is waited for: one that the system does not let go is left to it."""
+"""How long to wait for the end of a killed process, which the system may hold back."""
 
 
 def survey(device: str, injected_fault: str | None) -> Site:
-    """Return what there is on this machine; raise DeviceError where the device is not here."""
+    """Return what this machine has; raise DeviceError if the device is not here."""
     from bench.execution.environment import find_device  # loads torch
 
     found = find_device(device)
@@ -50,30 +51,15 @@ def run_all(
     watch: Watcher,
     say: Callable[[str], None],
 ) -> list[Finished]:
-    """Have ``trainer`` train ``runs`` in ``jobs`` processes; what they make goes to ``ledger``.
+    """Train ``runs`` in ``jobs`` worker processes, and give their records to ``ledger``.
 
-    The runs are of one device and one injected fault. Returns how each ended;
-    ``bench.engines.schedule`` says what becomes of what goes wrong, and ``say`` is given a line of
-    it. Raises Halted where the night cannot go on. On KeyboardInterrupt the workers are ended, and
-    it is raised again: what was stored stays.
+    The runs share device and injected fault, and are in the order of a plan. Returns how each
+    ended. ``bench.engines.schedule`` says what happens when something goes wrong; ``say`` is called
+    with a line about it. Raises Halted if the night cannot go on. KeyboardInterrupt ends the
+    workers and passes through; what is stored stays.
     """
-    tasks = [(run,) for run in runs]
-    return carry_out(tasks, trainer, ledger, jobs=jobs, watch=watch, say=say)
-
-
-def carry_out(
-    tasks: Sequence[Task],
-    trainer: Trainer,
-    ledger: Ledger,
-    *,
-    jobs: int,
-    watch: Watcher,
-    say: Callable[[str], None],
-) -> list[Finished]:
-    """Have ``jobs`` processes do ``tasks``, as ``run_all`` has runs trained."""
-    first = tasks[0][0]
-    pool = LocalPool(trainer, first.device, first.injected_fault)
-    return Schedule(pool, ledger, jobs=jobs, watch=watch, say=say).carry_out(tasks)
+    pool = LocalPool(trainer, runs[0].device, runs[0].injected_fault)
+    return Schedule(pool, ledger, jobs=jobs, watch=watch, say=say).carry_out(runs)
 
 
 class LocalWorker:
@@ -99,7 +85,7 @@ class LocalWorker:
         self.connection.close()
 
     def receive(self) -> Message:
-        """Return what it has said, or that it is no more."""
+        """Return what it has said, or how it ended."""
         try:
             message: Message = self.connection.recv()  # what a dead process has sent is still there
         except (EOFError, OSError):
@@ -111,7 +97,7 @@ class LocalWorker:
 
 
 class LocalPool:
-    """The processes that work."""
+    """The worker processes."""
 
     waits_for_room = False
 
@@ -126,7 +112,7 @@ class LocalPool:
         return worker
 
     def receive(self, seconds: float) -> list[tuple[LocalWorker, Message]]:
-        """Return what the processes say within so many seconds."""
+        """Return what the processes say within ``seconds``."""
         self.workers = [worker for worker in self.workers if not worker.connection.closed]
         sources: dict[Any, LocalWorker] = {worker.connection: worker for worker in self.workers}
         sources |= {worker.process.sentinel: worker for worker in self.workers}
@@ -141,13 +127,13 @@ def _end_of(exit_code: int | None) -> str:
     if exit_code >= 0:
         return f"its worker ended with exit code {exit_code}"
     name = signal.Signals(-exit_code).name
-    why = ", as the system does where memory runs out" if name == "SIGKILL" else ""
+    why = ", as the system does when memory runs out" if name == "SIGKILL" else ""
     return f"its worker was killed by {name}{why}"
 
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Have processes that are started here take no notice of Ctrl-C, which goes to them too."""
+    """Let processes that are started here ignore Ctrl-C, which goes to them too."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What a worker process does, from its first line to its last. It loads little by itself."""
+"""What a worker process does from its start to its end. This module loads little by itself."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
 
-from bench.engines.work import Lost, Ready, Task, Trained, Trainer, describe
+from bench.engines.tasks import Task
+from bench.engines.work import Lost, Ready, Trained, Trainer, describe
 from hnrnn.program import accept_warnings
 
 
 def serve(
     connection: Connection, trainer: Trainer, device: str, injected_fault: str | None
 ) -> None:
-    """Be a worker: say that it is ready, then train what comes and send back its records.
+    """Be a worker: say that it is ready, then train each task that comes and send its records.
 
-    It ends when the pipe or the parent does, and where a run leaves it good for nothing more.
+    It ends with the pipe or the parent, or when a task leaves the process unusable.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     accept_warnings()
@@ -32,7 +33,7 @@ def serve(
 
 
 def _received(connection: Connection) -> Task | None:
-    """Return the next task; None where the other side has closed the pipe."""
+    """Return the next task; None if the other side has closed the pipe."""
     try:
         task: Task = connection.recv()
     except EOFError:
@@ -41,20 +42,20 @@ def _received(connection: Connection) -> Task | None:
 
 
 def _share_no_semaphore() -> None:
-    """Give tqdm, by which torch's compiler counts, a lock of this process alone.
+    """Give tqdm, which torch's compiler uses, a lock of this process alone.
 
-    Its own is a semaphore of the system's, which a worker that is killed would leave behind, and
-    Python would warn of.
+    Its own lock is a semaphore of the system. A killed worker would leave that behind, and Python
+    would warn of it.
     """
-    with suppress(ImportError):  # torch does without it
+    with suppress(ImportError):  # torch works without it
         from tqdm import tqdm
 
         tqdm.set_lock(threading.RLock())
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent is no more, however that ended."""
+    """End this process when its parent has ended, however that happened."""
     parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101  # it is a worker's
+    assert parent is not None  # noqa: S101  # a worker has one
     wait([parent.sentinel])
     os._exit(1)

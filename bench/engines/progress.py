@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,34 +15,34 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.engines.work import Finished
+from bench.engines.work import Finished, Site
+from bench.plan.grid import BACKENDS
 from bench.plan.plan import expected_cost
-from bench.store.records import LEARNER, OK, SKIPPED, Run
-from bench.text import one_line
+from bench.store.records import OK, SKIPPED, Run
+from bench.text import counted, one_line
 
 DUMB_TERMINALS = ("dumb", "unknown")
-"""Values of ``TERM`` for terminals that can only add lines."""
+"""Values of ``TERM`` for terminals that cannot redraw a line."""
 
 
 def stderr_console() -> Console:
-    """Return a console on stderr that redraws only what a terminal can redraw.
+    """Return a console on stderr that redraws lines only on a terminal that can.
 
-    ``FORCE_COLOR`` and its like, which CI systems set, make no terminal of a file.
+    ``FORCE_COLOR`` and the like, which CI systems set, do not turn a file into a terminal.
     """
     live = sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in DUMB_TERMINALS
     return Console(stderr=True, soft_wrap=True, force_terminal=live, force_interactive=live)
 
 
 class ProgressDisplay:
-    """A context manager that is called as an engine goes along (its ``Watcher``)."""
+    """A context manager that shows a night as it goes along: a ``bench.engines.work.Display``."""
 
-    def __init__(self, runs: Sequence[Run], console: Console | None = None) -> None:
-        self.console = console or stderr_console()
-        self.run_count = len(runs)
-        self.done_count = 0
-        self.total_cost = sum(expected_cost(run) for run in runs)
-        self.done_cost = 0.0
-        self.start = time.monotonic()
+    def __init__(self, notes: Sequence[str] = (), console: Console | None = None) -> None:
+        """Show ``notes`` first, once there is a plan."""
+        self.notes, self.console = notes, console or stderr_console()
+        self.planned_count = self.missing_count = 0
+        self.ended: list[Finished] = []
+        self.total_cost = self.done_cost = 0.0
         self.bar = Progress(
             TextColumn("{task.fields[counts]}"),
             BarColumn(bar_width=30),
@@ -53,8 +54,6 @@ class ProgressDisplay:
         )
 
     def __enter__(self) -> Self:
-        self.bar.start()
-        self.task = self.bar.add_task("", total=self.total_cost, **self._texts([]))
         return self
 
     def __exit__(
@@ -65,12 +64,29 @@ class ProgressDisplay:
     ) -> None:
         self.bar.stop()
 
+    def begin(
+        self, planned: Sequence[Run], missing: Sequence[Run], site: Site, folder: Path
+    ) -> None:
+        """Show how much there is to do, and where; start the bar if there is anything."""
+        self.planned_count, self.missing_count = len(planned), len(missing)
+        for note in self.notes:
+            self.say(note)
+        self.total_cost = sum(expected_cost(run) for run in missing)
+        self.start = time.monotonic()
+        self.say(
+            f"{counted(len(planned), 'run')}: {len(planned) - len(missing)} stored already in "
+            f"{folder}, {len(missing)} to do on {site.device} ({site.environment.device_name})"
+        )
+        if missing:
+            self.bar.start()
+            self.task = self.bar.add_task("", total=self.total_cost, **self._texts([]))
+
     def __call__(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
-        """Show what is running; count the runs that have finished and say how each ended."""
-        # All costs first: those that were trained together took their time together.
+        """Show what is running, and how each run ended that has just finished."""
+        # All costs first: runs that were trained together took their time together.
         self.done_cost += sum(expected_cost(each.run) for each in finished)
         for each in finished:
-            self.done_count += 1
+            self.ended.append(each)
             if each.status == SKIPPED:
                 pass  # the closing line says why, once
             elif each.status != OK:
@@ -82,25 +98,25 @@ class ProgressDisplay:
         self.bar.update(self.task, completed=self.done_cost, **self._texts(running))
 
     def say(self, line: str) -> None:
-        """Show a line that is about no finished run."""
+        """Show a line."""
         self.console.print(escape(one_line(line)), highlight=False)
 
     def _texts(self, running: Sequence[Run]) -> dict[str, Any]:
         return {
-            "counts": f"{self.done_count}/{self.run_count} runs",
+            "counts": f"{len(self.ended)}/{counted(self.missing_count, 'run')}",
             "left": f"{self._time_left()} left",
             "running": escape("; ".join(_labels(running))),
         }
 
     def _line(self, finished: Finished) -> str:
         return (
-            f"{self.done_count}/{self.run_count}  {finished.run.label}  "
+            f"{len(self.ended)}/{self.missing_count}  {finished.run.label}  "
             f"accuracy {finished.accuracy:.4f}  {finished.total_seconds:.1f} s  "
             f"({self._time_left()} left)"
         )
 
     def _time_left(self) -> str:
-        """Return the time left at the speed so far, weighed by the runs' expected costs."""
+        """Return the time left at the speed so far, weighted by the runs' expected costs."""
         if not self.done_cost:
             return "?"
         seconds = (time.monotonic() - self.start) * (self.total_cost / self.done_cost - 1)
@@ -109,10 +125,11 @@ class ProgressDisplay:
 
 
 def _labels(running: Sequence[Run]) -> list[str]:
-    """Return what is running in few words: a label a run, or one for all seeds of an ensemble."""
+    """Return what is running in few words: one label per run, or per variant trained jointly."""
     alike: dict[Run, list[Run]] = {}
     for run in running:
-        alike.setdefault(run if run.engine == LEARNER else replace(run, seed=0), []).append(run)
+        joint = BACKENDS[run.backend].joint
+        alike.setdefault(replace(run, seed=0) if joint else run, []).append(run)
     return [
         runs[0].label if len(runs) == 1 else f"{kind.variant} {kind.backend}, {len(runs)} seeds"
         for kind, runs in alike.items()

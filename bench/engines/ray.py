@@ -1,7 +1,7 @@
-"""Runs in workers of a Ray cluster, on this machine or many, each with one CPU.
+"""Runs in workers on a Ray cluster of one machine or many; each worker has one CPU.
 
-The records come back and are stored here: the nodes need share no disk. Ray itself repeats nothing
-that is lost, neither tasks nor actors: ``bench.engines.schedule`` does, once, as for every engine.
+The records come back and are stored here, so that the nodes need no shared disk. Ray itself repeats
+neither tasks nor actors that are lost: ``bench.engines.schedule`` does, once, for every engine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-# What Ray reads while it is imported: it would print the raylet's words into the progress display.
+# Ray reads this while it is imported. It would print the raylet's log into the progress display.
 os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
 
 import ray
@@ -27,13 +27,13 @@ import bench
 import hnrnn
 from bench.engines.ledger import Ledger
 from bench.engines.schedule import Schedule
+from bench.engines.tasks import Task
 from bench.engines.work import (
     Finished,
     Lost,
     Message,
     Ready,
     Site,
-    Task,
     Trained,
     Trainer,
     Watcher,
@@ -45,8 +45,7 @@ from hnrnn.program import accept_warnings
 from hnrnn.text import has_space
 
 OBJECT_STORE_BYTES = 2**27
-"""Of a cluster that is started here: all that it has to hold is records."""
-
+"""Of a cluster that is started here; it holds records and nothing else."""
 KNOCK_SECONDS = 10.0
 
 
@@ -59,8 +58,8 @@ def survey(
 ) -> Site:
     """Connect to the cluster, and return what one of its workers finds.
 
-    Nodes that are unlike it are found when they are to train, and are given no runs. Raises
-    UsageError where there is no such cluster, or none with the device.
+    Workers with another environment are found when they start, and get no runs. Raises UsageError
+    if there is no such cluster, or the cluster does not have the device.
     """
     if gpus_per_run is not None and not 0 < gpus_per_run <= 1:
         raise UsageError(f"--gpus-per-run must be above 0 and at most 1, not {gpus_per_run:g}")
@@ -91,54 +90,53 @@ def run_all(
     gpus_per_run: float | None = None,
     ray_address: str | None = None,
 ) -> list[Finished]:
-    """As ``bench.engines.local.run_all``, but in workers of the cluster.
+    """As ``bench.engines.local.run_all``, but in workers on the cluster at ``ray_address``.
 
-    A worker has ``gpus_per_run`` of a GPU, or a
-    whole one, where the runs are for one. ``ray_address`` is the cluster's; None starts one here.
+    None starts a cluster on this machine. If the runs are for a GPU, each worker has
+    ``gpus_per_run`` of one; by default a whole one.
     """
     _connect(ray_address)
-    first = runs[0]
-    pool = RayPool(trainer, first.device, first.injected_fault, gpus_per_run)
-    return Schedule(pool, ledger, jobs=jobs, watch=watch, say=say).carry_out(
-        [(run,) for run in runs]
-    )
+    pool = RayPool(trainer, runs[0].device, runs[0].injected_fault, gpus_per_run)
+    return Schedule(pool, ledger, jobs=jobs, watch=watch, say=say).carry_out(runs)
 
 
 def _connect(address: str | None) -> None:
-    """Connect this process to the cluster, for as long as it lives; once is enough."""
+    """Connect this process to the cluster, unless it is connected already."""
     if ray.is_initialized():
         return
     if address is None and has_space(sys.prefix):
         raise UsageError(
-            f"--engine ray starts no workers from a path with a space ({sys.prefix}): use --engine "
-            "local, or install somewhere else"
+            f"--engine ray cannot start workers from a path with a space ({sys.prefix}): use "
+            "--engine local, or install to another path"
         )
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     options: dict[str, Any]
     if address is None:
-        os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 starves beside anything else
+        os.environ.setdefault(
+            "RAY_worker_niceness", "0"
+        )  # Ray's own 15 starves beside any other load
         options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-    else:  # its nodes may have no hnrnn, or another, and have not inherited what is set here
+    else:  # its nodes may lack hnrnn, or have another version, and do not inherit our environment
         variables = {"OMP_WAIT_POLICY": "passive"}
         options = {"runtime_env": {"py_modules": [hnrnn, bench], "env_vars": variables}}
     before = signal.getsignal(signal.SIGTERM)
     try:
         _knock(address)
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as error:  # Ray raises exceptions of no kind, too
+    except Exception as error:  # Ray raises plain Exceptions, too
         raise UsageError(_no_cluster(address, error)) from error
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # Ray's exits without a word
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # Ray's handler exits silently
 
 
 def _no_cluster(address: str | None, error: Exception) -> str:
-    """Say why there is no cluster, and what would help."""
+    """Return why there is no cluster, and what would help."""
     reason = describe(error)
     if address is not None:
         return (
             f"--ray-address {address}: no Ray cluster answers there ({reason}): "
-            "start one with `ray start --head`, or leave the option away"
+            "start one with `ray start --head`, or leave out the option"
         )
     if "AF_UNIX path length" in reason:
         remedy = "set RAY_TMPDIR to a shorter path"
@@ -152,26 +150,26 @@ def _no_cluster(address: str | None, error: Exception) -> str:
 
 
 def _knock(address: str | None) -> None:
-    """Raise OSError where nobody listens at ``host:port``: Ray itself would try for minutes."""
+    """Raise OSError if nobody listens at ``host:port``; Ray itself would try for minutes."""
     host, colon, port = (address or "").rpartition(":")
     if colon and port.isdecimal() and "/" not in host:
         socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
 
 
 class RemoteTrainer:
-    """What stands in a worker: an actor of Ray."""
+    """A worker: an actor of Ray."""
 
     def __init__(self, trainer: Trainer) -> None:
         accept_warnings()
         self.trainer = trainer
 
     def prepare(self, device: str, injected_fault: str | None) -> Ready:
-        """Find out where this is."""
+        """Return the environment of this node."""
         self.trainer = self.trainer.moved(device)
         return Ready(self.trainer.read_environment(device, injected_fault))
 
     def carry_out(self, task: Task) -> Trained:
-        """Train."""
+        """Train a task."""
         return Trained(self.trainer.carry_out(task))
 
 
@@ -193,7 +191,7 @@ class RayWorker:
         ray.kill(self.actor)
 
     def receive(self) -> Message:
-        """Return its answer, or that it is no more."""
+        """Return its answer, or how it ended."""
         try:
             message: Message = ray.get(self.answer)
             self.answer = None
@@ -207,7 +205,7 @@ class RayWorker:
 
 
 class RayPool:
-    """The actors that work. One that there is no room for is not ready until there is."""
+    """The actors. One for which the cluster has no room yet is not ready until it has."""
 
     waits_for_room = True
 
@@ -226,7 +224,7 @@ class RayPool:
         return worker
 
     def receive(self, seconds: float) -> list[tuple[RayWorker, Message]]:
-        """Return what the actors answer within so many seconds."""
+        """Return what the actors answer within ``seconds``."""
         self.workers = [worker for worker in self.workers if not worker.stopped]
         asked = {worker.answer: worker for worker in self.workers if worker.answer}
         answers = list(asked)
@@ -239,16 +237,16 @@ class RayPool:
 
 
 def _end_of(error: RayError) -> str:
-    """Say in a line what Ray says in many."""
+    """Return in one line what Ray says in many."""
     text = " ".join(str(error).split())
     place = re.search(r"\bip: (\S+)", text)
     worker = f"its worker on {place[1]}" if place else "its worker"
     if isinstance(error, ActorUnavailableError):
         return f"{worker} cannot be reached: it has died, or its node has"
     if "low on memory" in text:
-        return f"{worker} was ended by Ray: the node's memory ran out"
+        return f"{worker} was ended by Ray because the node ran out of memory"
     if "node has died" in text:
         return f"{worker} died with its node"
     if "process has died" in text:
-        return f"{worker} died: it crashed, or was killed, as where memory runs out"
+        return f"{worker} died: it crashed or was killed, as the system does when memory runs out"
     return f"{worker} is lost: {text[:200]}"

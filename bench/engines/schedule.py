@@ -1,11 +1,11 @@
-"""The loop that engines share: runs go to workers, records to the ledger, lost runs once more.
+"""The loop that engines share: tasks go to workers, records to the ledger, lost tasks once more.
 
-An exception in a run's training is part of its record, which ``bench.execution.runner`` makes: the
-same run would fail again, so it is not tried again. Where a run's worker dies, is broken (a CUDA
-error can leave a process with a context that is good for nothing) or comes to no end, the run is
-lost. It is tried once more, in a worker that has done nothing yet: what ended the first may have
-been the memory that it had gathered, another process, or a card's fault. Lost again, it gets a
-record of status ``failed`` that says what happened each time.
+An exception in a training becomes part of the run's record, in ``bench.execution.runner``. The same
+run would fail again, so it is not tried again. A task is lost when its worker dies, hangs, or is
+broken, as by a CUDA error that leaves the process without a usable device. It is tried once more,
+in a worker that has done nothing yet: the cause may have been memory that the first worker had
+gathered, another process, or a fault of the card. If it is lost again, its runs get records of
+status ``failed`` that say what happened each time.
 """
 
 from __future__ import annotations
@@ -17,52 +17,53 @@ from typing import Protocol
 
 from bench.engines.clock import AwakeClock
 from bench.engines.ledger import Attempt, Ledger, differences
-from bench.engines.work import Finished, Halted, Message, Ready, Task, Trained, Watcher
+from bench.engines.tasks import Task, tasks_of
+from bench.engines.work import Finished, Halted, Message, Ready, Trained, Watcher
 from bench.signals import held
-from bench.store.records import Environment, Record
+from bench.store.records import Environment, Record, Run
 
 ATTEMPTS = 2
 FAILED_STARTS = 3
-"""So many workers for each job may end in a row before any is ready."""
+"""How many workers in a row, for each job, may end before they are ready."""
 POLL_SECONDS = 0.2
 ROUND_SECONDS = 5 * POLL_SECONDS
-"""What one round counts for at most: one that takes longer was stopped, or waited for a disk."""
+"""The most that a round counts for: a longer one was suspended, or waited for a disk."""
 
 
 class Worker(Protocol):
     """A process that does one task at a time."""
 
     def start(self, task: Task) -> None:
-        """Give it a task. It has been heard to be ready, and has none."""
+        """Give it a task; it has said that it is ready, and has no task."""
 
     def stop(self) -> None:
-        """End it at once, whatever it is doing; nothing more is heard of it."""
+        """End it at once, whatever it is doing; it says nothing more."""
 
 
 class WorkerPool(Protocol):
     """An engine's workers."""
 
     waits_for_room: bool
-    """Whether one that is started may have to wait until there is room for it, for however long."""
+    """Whether a new worker may have to wait for room, for however long."""
 
     def start_worker(self) -> Worker:
-        """Start one more. Its first message is that it is ready, or lost."""
+        """Start one more; its first message is that it is ready, or lost."""
 
     def receive(self, seconds: float) -> Sequence[tuple[Worker, Message]]:
-        """Return what the workers say; wait up to so many seconds where they say nothing."""
+        """Return what the workers say; wait for up to ``seconds`` if they say nothing."""
 
 
 @dataclass
 class Place:
-    """What a worker is at."""
+    """What a worker is doing."""
 
     since: float
-    """When it was started, or given what it is at, on the schedule's clock."""
+    """When it was started or got its task, on the schedule's clock."""
     ready: bool = False
     fit: bool = True
     """Whether its environment is the plan's."""
     fresh: bool = True
-    """Whether it has been given nothing yet."""
+    """Whether it has had no task yet."""
     attempt: Attempt | None = None
 
     @property
@@ -72,7 +73,7 @@ class Place:
 
 
 class Schedule:
-    """Tasks that ``pool`` does, ``jobs`` at a time, and ``ledger`` keeps."""
+    """Tasks that the workers of ``pool`` do, ``jobs`` at a time, and ``ledger`` records."""
 
     def __init__(
         self,
@@ -91,16 +92,16 @@ class Schedule:
         self.lost: deque[Attempt] = deque()
         self.places: dict[Worker, Place] = {}
         self.failed_starts = 0
-        """Workers that have ended before they were ready, since the last that was."""
+        """Workers that ended before they were ready, since the last one that was ready."""
         self.unlike = ""
-        """What was unlike in the last worker that did not fit."""
+        """How the environment of the last worker that did not fit differs."""
 
-    def carry_out(self, tasks: Sequence[Task]) -> list[Finished]:
-        """Have every task done and its records stored; return how each run ended.
+    def carry_out(self, runs: Sequence[Run]) -> list[Finished]:
+        """Have every run trained and its record stored; return how each ended.
 
-        Raises Halted where that cannot go on, or should not. The workers are ended in any case.
+        Raises Halted if the night cannot go on, or should not. The workers are ended in any case.
         """
-        self.new.extend(tasks)
+        self.new.extend(tasks_of(runs, self.jobs))
         try:
             while self.new or self.lost or self._attempts():
                 self._staff()
@@ -112,7 +113,7 @@ class Schedule:
                     self._take(messages)
                     self._end_hung()
                 if self.ledger.halt:
-                    raise Halted(self.ledger.halt, self.ledger.ended)
+                    raise Halted(self.ledger.halt)
         finally:
             with held():
                 for worker in self.places:
@@ -127,7 +128,7 @@ class Schedule:
         self.watch(runs, finished)
 
     def _staff(self) -> None:
-        """Have as many workers as there is work for; those that do not fit keep their places."""
+        """Have as many workers as there are tasks; those that do not fit keep their places."""
         for worker, place in list(self.places.items()):
             if place.idle and not place.fresh and not self.new:
                 del self.places[worker]
@@ -136,14 +137,14 @@ class Schedule:
         fit = sum(place.fit for place in self.places.values())
         unfit = len(self.places) - fit
         for _ in range(min(min(self.jobs, work) - fit, self.jobs - unfit)):
-            with held():  # one that is started is known, and so is ended
+            with held():  # a worker that is started is known, and so is ended
                 self.places[self.pool.start_worker()] = Place(self.clock.seconds)
             fit += 1
         if not fit:
-            raise Halted(f"no worker is as planned for: {self.unlike}", self.ledger.ended)
+            raise Halted(f"every worker has another environment: {self.unlike}")
 
     def _assign(self) -> None:
-        """Give every idle worker a task; to one that is fresh a lost one, if there is any."""
+        """Give every idle worker a task; a fresh one gets a lost task first."""
         for worker, place in self.places.items():
             if not place.idle:
                 continue
@@ -165,29 +166,29 @@ class Schedule:
             if isinstance(message, Ready):
                 self._welcome(place, message.environment)
             elif isinstance(message, Trained):
-                assert place.attempt is not None  # noqa: S101  # it was given a task
+                assert place.attempt is not None  # noqa: S101  # it had a task
                 place.attempt.end(self.clock.seconds - place.since)
                 done.append((place.attempt, message.records))
                 place.attempt = None
             else:
                 self._lose(worker, message.reason)
-        self._assign()  # first: no worker should wait for a disk
+        self._assign()  # first, so that no worker waits for a disk
         for attempt, records in done:
             self._show([self.ledger.keep(record, attempt) for record in records])
 
     def _welcome(self, place: Place, environment: Environment) -> None:
-        """Take a worker that is ready, if its environment is the plan's."""
+        """Accept a worker that is ready, if its environment is the plan's."""
         self.failed_starts = 0
         place.ready = True
         unlike = differences(environment, self.ledger.environment)
         if unlike:
             place.fit = False
             if unlike != self.unlike:
-                self.say(f"a worker is given no runs: {unlike}")
+                self.say(f"a worker has another environment and gets no runs: {unlike}")
             self.unlike = unlike
 
     def _lose(self, worker: Worker, reason: str) -> None:
-        """Take note that a worker is no more: what it was at is tried again, or has failed."""
+        """Take note that a worker has ended: its task is tried again, or has failed."""
         place = self.places.pop(worker)
         if place.attempt:
             place.attempt.end(self.clock.seconds - place.since)
@@ -208,7 +209,7 @@ class Schedule:
             self._show([self.ledger.fail(run, attempt, reasons) for run in attempt.task])
 
     def _end_hung(self) -> None:
-        """End the workers whose runs, or whose starts, have gone on for too long."""
+        """End the workers whose task or start has taken too long."""
         limits = self.ledger.limits
         for worker, place in list(self.places.items()):
             if place.attempt:

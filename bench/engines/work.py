@@ -1,20 +1,19 @@
-"""What all engines share: what a worker does and says, and what is said of a run that has ended."""
+"""What all engines share: what a worker does and says, and how a run ended."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from pathlib import Path
+from typing import Protocol, Self
 
-from bench.store.records import ENSEMBLE, LEARNER, Environment, Provenance, Record, Run
-
-Task = tuple[Run, ...]
-"""Runs that a worker is given together: one, or those of an ensemble."""
+from bench.engines.tasks import Task
+from bench.store.records import Environment, Provenance, Record, Run
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How a run ended that is stored, or could not be."""
+    """How a run ended."""
 
     run: Run
     status: str
@@ -29,36 +28,45 @@ Watcher = Callable[[Sequence[Run], Sequence[Finished]], None]
 
 
 class Halted(Exception):  # noqa: N818  # not an error of the code: a night that cannot go on
-    """The night has ended before its runs have; ``ended`` is what became of those that have."""
-
-    def __init__(self, reason: str, ended: Sequence[Finished]) -> None:
-        super().__init__(reason)
-        self.ended = list(ended)
+    """Runs are left that have not been trained; the message says why. Finished runs are stored."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where an engine trains: what it finds there before there is a plan."""
+    """What an engine finds where it trains, before anything is trained."""
 
     device: str
     """``cpu`` or ``cuda``."""
     environment: Environment
-    """That of its workers."""
+    """That of its workers, for runs that are trained one at a time."""
     jobs: int
-    """How many runs to train at a time where nothing else is asked for."""
+    """How many tasks to do at a time by default."""
+
+
+class Display(Protocol):
+    """What is told of a night as it goes along."""
+
+    def begin(
+        self, planned: Sequence[Run], missing: Sequence[Run], site: Site, folder: Path
+    ) -> None:
+        """Take note of the runs of the plan, and of those not stored in the folder yet."""
+
+    def __call__(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
+        """Take note of what runs and what has just finished, as a ``Watcher`` does."""
+
+    def say(self, line: str) -> None:
+        """Take note of a line that is about no finished run."""
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """What a worker executes; sent to it when it starts."""
+    """What a worker executes; it is sent to the worker when that starts."""
 
     provenance: Provenance | None = None
-    """The same for all runs of a night; None: each run reads it."""
-    engine: str = LEARNER
-    """By which code the runs are trained, as their records say."""
+    """The same for all runs of a night; None if each run is to read it."""
 
     def moved(self, device: str) -> Self:
-        """Return the trainer as it is on this machine, which is not the one that it was made on."""
+        """Return the trainer for this machine, where it was made on another."""
         from bench.execution.environment import machine_facts
 
         if self.provenance is None:
@@ -66,7 +74,7 @@ class Trainer:
         return replace(self, provenance=replace(self.provenance, **machine_facts(device)))
 
     def read_environment(self, device: str, injected_fault: str | None) -> Environment:
-        """Return the environment that this process gives to runs on ``device``."""
+        """Return the environment of runs that are trained here one at a time."""
         from bench.execution.environment import (  # loads torch and fastai, in the worker only
             read_environment,
             reproducible_settings,
@@ -74,49 +82,41 @@ class Trainer:
         )
 
         with reproducible_settings(threads_of(injected_fault)):
-            return read_environment(device, injected_fault, self.engine)
+            return read_environment(device, injected_fault)
 
     def carry_out(self, task: Task) -> tuple[Record, ...]:
-        """Train a task's runs. What is raised means that the process is good for nothing more."""
-        if self.engine == ENSEMBLE:
-            from bench.execution.runner import execute_many
+        """Train a task's runs. An exception means that this process cannot be used any more."""
+        from bench.execution.runner import execute_many
 
-            return tuple(execute_many(task, self.provenance))
-        return tuple(self.train(run) for run in task)
-
-    def train(self, run: Run) -> Record:
-        """Train one run in this process."""
-        from bench.execution.runner import execute
-
-        return execute(run, self.provenance)
+        return tuple(execute_many(task, self.provenance))
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker's first word: it can be given runs, in this environment."""
+    """A worker's first message: it is ready for tasks, in this environment."""
 
     environment: Environment
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A worker's end, as it or its engine reports it: it will do nothing more."""
+    """The end of a worker, and the reason, as it or its engine reports it."""
 
     reason: str
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception's kind and the first line of what it says."""
+    """Return an exception's type and the first line of its message."""
     first, *_ = str(error).splitlines() or [""]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The end of a task: a record of each of its runs."""
+    """The end of a task, with a record of each of its runs."""
 
     records: tuple[Record, ...]
 
 
 Message = Ready | Trained | Lost
-"""What is heard of a worker."""
+"""What a worker says."""

@@ -27,6 +27,8 @@ class EnsembleModel(Protocol):
 
     parameters: Parameters
     layout: Layout
+    scores: Tensor
+    """Of the last training batch, (S, M, V); M is as in ``bench.ensemble.batches``."""
     normalisations: int
     """The number of BatchNorm calls per training batch."""
 

@@ -18,7 +18,7 @@ from bench.errors import UsageError
 from bench.execution.fingerprint import instruction_set, numeric_fingerprint
 from bench.execution.sources import LEFT_OUT, TRAINING_MODULES, path_of, source_sha256
 from bench.plan.faults import FAULTS
-from bench.store.records import LEARNER, Environment, Provenance
+from bench.store.records import Environment, Provenance
 from hnrnn import corpus
 from hnrnn.settings import pinned_settings
 
@@ -26,13 +26,13 @@ THREADS = 1
 
 
 class DeviceError(UsageError):
-    """The device that was asked for is not here."""
+    """The device that was asked for is not on this machine."""
 
 
 def find_device(name: str) -> str:
     """Return ``cpu`` or ``cuda`` for ``auto``, ``cpu`` or ``cuda``.
 
-    Raises DeviceError where ``cuda`` is asked for and torch sees no GPU.
+    Raises DeviceError if ``cuda`` is asked for and torch sees no GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError("--device cuda: torch sees no GPU here; use --device cpu or auto")
@@ -44,8 +44,8 @@ def find_device(name: str) -> str:
 def device_works(device: str) -> bool:
     """Return whether this process can still compute on the device.
 
-    Many a CUDA error (an illegal address, a failed assertion, a card that is gone) stays: every
-    later call in the process fails with it. Others, as that memory is full, leave no trace.
+    Many CUDA errors (an illegal address, a failed assertion, a lost card) stay: every later call in
+    the process fails with them. Others, such as a full memory, leave no trace.
     """
     if device != "cuda":
         return True
@@ -77,10 +77,8 @@ def reproducible_settings(threads: int = THREADS) -> Iterator[None]:
         torch.set_num_threads(threads_before)
 
 
-def read_environment(
-    device: str, injected_fault: str | None = None, engine: str = LEARNER
-) -> Environment:
-    """Return the environment as torch reports it now, for runs on ``device``."""
+def read_environment(device: str, injected_fault: str | None = None) -> Environment:
+    """Return the environment as torch reports it now, for runs that are trained one at a time."""
     cuda = device == "cuda"
     products: Any = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)
     cudnn = torch.backends.cudnn.version() if cuda else None  # type: ignore[no-untyped-call]
@@ -94,7 +92,7 @@ def read_environment(
         deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
         tf32=any(operation.fp32_precision == "tf32" for operation in products),
         data_sha256=corpus.generate().sha256,
-        source_sha256=source_sha256(faulty=injected_fault is not None, engine=engine),
+        source_sha256=source_sha256(faulty=injected_fault is not None),
         instruction_set=instruction_set(device),
         numeric_fingerprint=numeric_fingerprint(device),
     )

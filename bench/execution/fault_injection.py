@@ -215,5 +215,5 @@ def faulty_fit(injected_fault: str, variant: Variant, backend: str) -> Fit:
     """Return the ``fit`` with a fault or control; raise ValueError if it does not apply."""
     reason = FAULTS[injected_fault].why_inapplicable(variant, backend)
     if reason:
-        raise ValueError(f"{injected_fault} cannot be injected: {reason}")
+        raise ValueError(f"{injected_fault} does not apply: {reason}")
     return FAULTY_FITS[injected_fault]

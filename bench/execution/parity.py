@@ -31,6 +31,8 @@ FLOAT64_BOUND = 1e-12
 """The largest allowed difference in float64, as a share of the largest value (or of 1)."""
 FLOAT32_FACTOR = 16
 """The largest allowed error in float32, in units of the reference's own error in float32."""
+BATCHES = 2
+"""The batches of a whole model; the second starts from the state that the first left."""
 STEPS = WARM_UP_CALLS + 3
 LEARNING_RATE = 1e-3
 
@@ -87,13 +89,13 @@ def check(variant: Variant, backend: str, device: str) -> Parity:
     """Return the result of comparing a backend with the reference at the variant's sizes."""
     implementation = IMPLEMENTATIONS[backend]
     quantities = partial(_variant_quantities, variant)
-    reference = quantities(_reference(variant), torch.float64, "cpu")
-    rounded = quantities(_reference(variant), torch.float32, "cpu")
+    reference = quantities(reference_of(variant), torch.float64, "cpu")
+    rounded = quantities(reference_of(variant), torch.float32, "cpu")
     with implementation.settings():
         exact = float64_differences(reference, quantities(implementation, torch.float64, device))
         if implementation.graphed:
             exact += float64_differences(
-                trained_weights(variant, _reference(variant), torch.float64, "cpu"),
+                trained_weights(variant, reference_of(variant), torch.float64, "cpu"),
                 trained_weights(variant, implementation, torch.float64, device),
             )
         single = float32_differences(
@@ -103,7 +105,14 @@ def check(variant: Variant, backend: str, device: str) -> Parity:
         if device == "cuda":
             with tf32_allowed():
                 found = quantities(implementation, torch.float32, device)
-            tf32 = max(_difference(reference[name], found[name]) for name in reference)
+            tf32 = _largest(float64_differences(reference, found))
+    return parity_of(exact, single, tf32)
+
+
+def parity_of(
+    exact: list[Difference], single: list[Difference], tf32: float | None = None
+) -> Parity:
+    """Return the gate's result from the differences in float64 and in float32."""
     failures = tuple(
         f"{d.quantity} is {d.difference:.1e} from the reference in {dtype}, bound {d.bound:.1e}"
         for dtype, differences in (("float64", exact), ("float32", single))
@@ -115,11 +124,7 @@ def check(variant: Variant, backend: str, device: str) -> Parity:
 
 def float64_differences(reference: Quantities, found: Quantities) -> list[Difference]:
     """Return the difference of every quantity in float64, with its bound."""
-    _same_names(reference, found)
-    return [
-        Difference(name, _difference(values, found[name]), FLOAT64_BOUND)
-        for name, values in reference.items()
-    ]
+    return _differences(reference, found, dict.fromkeys(reference, FLOAT64_BOUND))
 
 
 def float32_differences(
@@ -130,14 +135,19 @@ def float32_differences(
     The bound is ``FLOAT32_FACTOR`` times the error of ``rounded``, the reference backend's values
     in float32, or times the rounding unit of float32 if that is larger.
     """
-    _same_names(reference, found)
     unit = torch.finfo(torch.float32).eps
+    errors = {name: _difference(values, rounded[name]) for name, values in reference.items()}
+    bounds = {name: FLOAT32_FACTOR * max(unit, error) for name, error in errors.items()}
+    return _differences(reference, found, bounds)
+
+
+def _differences(
+    reference: Quantities, found: Quantities, bounds: Mapping[str, float]
+) -> list[Difference]:
+    if reference.keys() != found.keys():
+        raise ValueError(f"expected {', '.join(reference)}; found {', '.join(found)}")
     return [
-        Difference(
-            name,
-            _difference(values, found[name]),
-            FLOAT32_FACTOR * max(unit, _difference(values, rounded[name])),
-        )
+        Difference(name, _difference(values, found[name]), bounds[name])
         for name, values in reference.items()
     ]
 
@@ -146,17 +156,13 @@ def _largest(differences: list[Difference]) -> float:
     return float(torch.tensor([d.difference for d in differences]).max())  # NaN stays NaN
 
 
-def _same_names(reference: Quantities, found: Quantities) -> None:
-    if reference.keys() != found.keys():
-        raise ValueError(f"expected {', '.join(reference)}; found {', '.join(found)}")
-
-
 def _difference(reference: Tensor, found: Tensor) -> float:
     scale = max(1.0, float(reference.abs().max()))
     return float((reference - found).abs().max()) / scale
 
 
-def _reference(variant: Variant) -> Implementation:
+def reference_of(variant: Variant) -> Implementation:
+    """Return the implementation that the others are compared with."""
     return IMPLEMENTATIONS[reference_backend(variant)]
 
 
@@ -208,7 +214,7 @@ def recurrence_quantities(
     found |= {
         f"gradient of {name}": gradient for name, gradient in zip(named, gradients, strict=True)
     }
-    return _on_cpu(found)
+    return on_cpu(found)
 
 
 def model_quantities(
@@ -221,11 +227,14 @@ def model_quantities(
 ) -> Quantities:
     """Return the scores, kept state, running statistics and all gradients of a whole model.
 
-    The gradient of the input is that of the embedding, ``i_h.weight``.
+    The gradient of the input is that of the embedding, ``i_h.weight``. ``seed`` is that of the
+    weights; the batches are always the same.
     """
-    model, batches = _model_and_batches(variant, implementation, dtype, device, seed, 2, **sizes)
+    model, batches = model_and_batches(
+        variant, implementation, dtype, device, seed, BATCHES, **sizes
+    )
     found: Quantities = {}
-    for step, (x, y) in enumerate(batches):  # the second starts from the state that was kept
+    for step, (x, y) in enumerate(batches):
         scores = model(x)
         parameters = dict(model.named_parameters())
         gradients = torch.autograd.grad(LOSSES[variant.loss](scores, y), list(parameters.values()))
@@ -233,7 +242,7 @@ def model_quantities(
         for name, gradient in zip(parameters, gradients, strict=True):
             found[f"gradient {step} of {name}"] = gradient
     found |= {name: buffer for name, buffer in model.named_buffers() if buffer.is_floating_point()}
-    return _on_cpu(found)
+    return on_cpu(found)
 
 
 def trained_weights(
@@ -244,7 +253,7 @@ def trained_weights(
     seed: int = 0,
 ) -> Quantities:
     """Return the weights after a few training steps, by torch's AdamW or by the graphed step."""
-    model, batches = _model_and_batches(variant, implementation, dtype, device, seed, STEPS)
+    model, batches = model_and_batches(variant, implementation, dtype, device, seed, STEPS)
     loss = LOSSES[variant.loss]
     optimizer = adamw(model.parameters(), lr=LEARNING_RATE)
     graphed = GraphedStep(model, loss)
@@ -255,18 +264,14 @@ def trained_weights(
             optimizer.zero_grad()
             loss(model(x), y).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-    recurrence = model.get_submodule("rnn") if hasattr(model, "rnn") else None
-    canonical = {} if recurrence is None else canonical_parameters(recurrence)
-    found: Quantities = {
-        f"{name} after {STEPS} steps": parameter for name, parameter in canonical.items()
-    }
-    for name, parameter in model.named_parameters():
-        if not name.startswith("rnn."):
-            found[f"{name} after {STEPS} steps"] = parameter
-    return _on_cpu(found)
+    named = model.named_parameters()
+    weights = {name: weight for name, weight in named if not name.startswith("rnn.")}
+    if hasattr(model, "rnn"):
+        weights |= canonical_parameters(model.get_submodule("rnn"))
+    return on_cpu({f"{name} after {STEPS} steps": weight for name, weight in weights.items()})
 
 
-def _model_and_batches(
+def model_and_batches(
     variant: Variant,
     implementation: Implementation,
     dtype: torch.dtype,
@@ -275,7 +280,8 @@ def _model_and_batches(
     count: int,
     **sizes: int,
 ) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
-    generator = torch.Generator().manual_seed(seed)
+    """Return a model with the weights of ``seed``, and ``count`` batches of random tokens."""
+    generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_model(variant, **sizes)
@@ -289,5 +295,8 @@ def _model_and_batches(
     return implementation.convert(variant, model), batches
 
 
-def _on_cpu(found: Mapping[str, Tensor]) -> Quantities:
-    return {name: values.detach().cpu().double() for name, values in found.items()}
+def on_cpu(found: Mapping[str, Tensor]) -> Quantities:
+    """Return copies in float64 on the CPU."""
+    return {
+        name: values.detach().to("cpu", torch.float64, copy=True) for name, values in found.items()
+    }

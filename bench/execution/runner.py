@@ -1,4 +1,4 @@
-"""One run: variant, backend and seed in, record out. Everything that trains goes through here."""
+"""Runs in, records out: everything that trains for a record goes through here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from bench.backends import IMPLEMENTATIONS
+from bench.execution.availability import kernel_of, why_unavailable
 from bench.execution.environment import (
     device_works,
     read_environment,
@@ -21,11 +21,11 @@ from bench.execution.environment import (
 )
 from bench.execution.fitting import fit_run, fit_runs
 from bench.execution.parity import Parity, check
+from bench.execution.sources import environment_of
+from bench.plan.grid import BACKENDS
 from bench.store.records import (
     DIVERGED,
-    ENSEMBLE,
     FAILED,
-    LEARNER,
     OK,
     SKIPPED,
     Epoch,
@@ -40,95 +40,66 @@ from hnrnn.variants import VARIANTS
 
 
 def execute(run: Run, provenance: Provenance | None = None) -> Record:
-    """Train as ``run`` says and return its record.
-
-    An exception in the training becomes a record of status ``failed`` with the error, as does a
-    backend that the parity gate refuses; one that cannot run on this device becomes a record of
-    status ``skipped`` with the reason. Only KeyboardInterrupt and the like pass through, and
-    DeviceFaultError where the exception has left the device unusable for this process.
-    ``provenance``, the same for all runs of a night, is read here where it is not given. Raises
-    ValueError for a run of another engine: its record would not say what trained it.
-    """
-    if run.engine != LEARNER:
-        raise ValueError(f"{run.label} is for the engine {run.engine}, not for {LEARNER}")
-    implementation = IMPLEMENTATIONS[run.backend]
-    with reproducible_settings(threads_of(run.injected_fault)):
-        environment = read_environment(run.device, run.injected_fault)
-        identity = run_id(run, environment)
-        started_at, start = datetime.now(UTC), time.perf_counter()
-        epochs: tuple[Epoch, ...] = ()
-        result: dict[str, Any]
-        kernel: str | None = None
-        reason = implementation.why_unavailable(run.device)
-        if reason:
-            result = {"status": SKIPPED, "error": f"{run.backend} {reason}"}
-        else:
-            try:
-                training = _train(run)
-                epochs = _epochs(run, identity, training)
-                result = _result(training)
-                kernel = implementation.kernel(VARIANTS[run.variant], run.device)
-            except Exception as error:  # noqa: BLE001  # whatever it is, it costs this run only
-                result = {"status": FAILED, "error": _failure(error, run.device)}
-        outcome = Outcome(
-            kernel=kernel,
-            started_at=started_at,
-            ended_at=datetime.now(UTC),
-            total_seconds=time.perf_counter() - start,
-            **result,
-        )
-    return Record(
-        identity, run, environment, provenance or read_provenance(run.device), outcome, epochs
-    )
+    """Train one run and return its record; otherwise as ``execute_many``."""
+    (record,) = execute_many([run], provenance)
+    return record
 
 
 def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> list[Record]:
-    """Train runs that differ in nothing but their seed as one ensemble and return their records.
+    """Train a run, or the runs of a joint backend that share all but their seed, together.
 
-    The seconds of a record are its share of the ensemble's. An exception becomes a record of
-    status ``failed`` of every run; otherwise as ``execute``. Raises ValueError for runs that are no
-    ensemble.
+    Returns a record of each; its seconds are its share of the whole. An exception in the training
+    makes records of status ``failed`` with the error, as does a backend that the parity gate
+    refuses; a backend that cannot run on this device makes records of status ``skipped`` with the
+    reason. Only KeyboardInterrupt and the like pass through, and DeviceFaultError if the exception
+    has left the device unusable for this process. ``provenance`` is read here if it is None. Raises
+    ValueError for runs that cannot be trained together.
     """
     first = runs[0]
-    if first.engine != ENSEMBLE or {replace(run, seed=first.seed) for run in runs} != {first}:
-        raise ValueError("an ensemble's runs are all for it, and differ in nothing but their seed")
-    from bench.ensemble.stepping import kernel_of  # only an ensemble is trained by this code
-
-    with reproducible_settings():
-        environment = read_environment(first.device, engine=ENSEMBLE)
+    if {replace(run, seed=first.seed) for run in runs} != {first}:
+        raise ValueError("runs that are trained together may differ in nothing but their seed")
+    if len(runs) > 1 and not BACKENDS[first.backend].joint:
+        raise ValueError(f"{first.backend} trains one seed at a time, not {len(runs)}")
+    kernel: str | None = None
+    trainings: list[Training] = []
+    with reproducible_settings(threads_of(first.injected_fault)):
+        environment = environment_of(first, read_environment(first.device, first.injected_fault))
         started_at, start = datetime.now(UTC), time.perf_counter()
-        trainings: list[Training] = []
-        error = None
-        try:
-            trainings = fit_runs(runs)
-        except Exception as raised:  # noqa: BLE001  # whatever it is, it costs these runs only
-            error = _failure(raised, first.device)
+        results: list[dict[str, Any]]
+        reason = why_unavailable(first.backend, first.device)
+        if reason:
+            results = [{"status": SKIPPED, "error": f"{first.backend} {reason}"}] * len(runs)
+        else:
+            try:
+                trainings = _train(runs)
+                results = [_result(training) for training in trainings]
+                kernel = kernel_of(VARIANTS[first.variant], first.backend, first.device)
+            except Exception as error:  # noqa: BLE001  # whatever it is, it costs these runs only
+                trainings = []
+                failed = {"status": FAILED, "error": _failure(error, first.device)}
+                results = [failed] * len(runs)
         shared: dict[str, Any] = {
-            "kernel": None if error else kernel_of(first.device),
+            "kernel": kernel,
             "started_at": started_at,
             "ended_at": datetime.now(UTC),
             "total_seconds": (time.perf_counter() - start) / len(runs),
         }
     provenance = provenance or read_provenance(first.device)
     records = []
-    for number, run in enumerate(runs):
+    for number, (run, result) in enumerate(zip(runs, results, strict=True)):
         identity = run_id(run, environment)
-        result: dict[str, Any] = {"status": FAILED, "error": error}
-        epochs: tuple[Epoch, ...] = ()
-        if error is None:
-            result = _result(trainings[number])
-            epochs = _epochs(run, identity, trainings[number])
+        epochs = _epochs(run, identity, trainings[number]) if trainings else ()
         outcome = Outcome(**shared, **result)
         records.append(Record(identity, run, environment, provenance, outcome, epochs))
     return records
 
 
 class DeviceFaultError(Exception):
-    """Nothing more can be computed on the device in this process: one error breaks its context."""
+    """An error has broken the device's context: nothing more can be computed in this process."""
 
 
 def _failure(error: Exception, device: str) -> str:
-    """Return what a failed run's record says; raise DeviceFaultError where the device is broken."""
+    """Return what a failed run's record says; raise DeviceFaultError if the device is broken."""
     if not device_works(device):
         raise DeviceFaultError(str(error)) from error
     return f"{type(error).__name__}: {error}"
@@ -140,18 +111,24 @@ class ParityError(Exception):
 
 @cache
 def check_parity(variant: str, backend: str, device: str) -> Parity:
-    """Return what the parity gate finds, once a process; raise ParityError where it is shut."""
-    parity = check(VARIANTS[variant], backend, device)
+    """Return what the parity gate finds, once per process; raise ParityError if it is shut."""
+    if BACKENDS[backend].joint:
+        from bench.execution.ensemble_parity import check_ensemble  # imports what only it trains by
+
+        parity = check_ensemble(VARIANTS[variant], device)
+    else:
+        parity = check(VARIANTS[variant], backend, device)
     if not parity.passed:
         raise ParityError("; ".join(parity.failures))
     return parity
 
 
-def _train(run: Run) -> Training:
-    """Train a run whose backend has passed the parity gate, or is the notebook's own."""
-    if run.backend != VARIANTS[run.variant].backend:
-        check_parity(run.variant, run.backend, run.device)
-    return fit_run(run)
+def _train(runs: Sequence[Run]) -> list[Training]:
+    """Train runs whose backend is the notebook's own, or has passed the parity gate."""
+    first = runs[0]
+    if first.backend != VARIANTS[first.variant].backend:
+        check_parity(first.variant, first.backend, first.device)
+    return fit_runs(runs) if BACKENDS[first.backend].joint else [fit_run(first)]
 
 
 def _epochs(run: Run, identity: str, training: Training) -> tuple[Epoch, ...]:
@@ -163,7 +140,7 @@ def _epochs(run: Run, identity: str, training: Training) -> tuple[Epoch, ...]:
 
 
 def _result(training: Training) -> dict[str, Any]:
-    """Return what a training that went to its end adds to an ``Outcome``."""
+    """Return what a finished training adds to an ``Outcome``."""
     history = training.history
     finite = np.isfinite(history[["train_loss", "valid_loss"]].to_numpy()).all()
     train_seconds = float(history["train_seconds"].sum())

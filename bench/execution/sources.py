@@ -1,6 +1,6 @@
 """The code that a run's numbers come from: which modules, and a hash of what they mean.
 
-``tests/bench/execution/test_sources.py`` holds the lists to what a training really imports.
+``tests/bench/execution/test_sources.py`` compares the lists with what a training imports.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
 import hnrnn
-from bench.store.records import ENSEMBLE, LEARNER
+from bench.plan.grid import BACKENDS
+from bench.store.records import Environment, Run
 
 PACKAGES = ("bench", "hnrnn")
 LEARNER_MODULES: tuple[str, ...] = (
@@ -40,7 +42,7 @@ LEARNER_MODULES: tuple[str, ...] = (
     "hnrnn.variants",
     "hnrnn.vocab",
 )
-"""They train every run."""
+"""They train every run; the ensemble's runs share the models and the settings."""
 FAULT_MODULES = ("bench.execution.fault_injection",)
 """They train a run with an injected fault."""
 ENSEMBLE_MODULES = (
@@ -67,7 +69,7 @@ TRAINING_MODULES = (*LEARNER_MODULES, *FAULT_MODULES, *ENSEMBLE_MODULES)
 
 LEFT_OUT: Mapping[str, str] = MappingProxyType(
     {
-        "bench": "has a docstring and nothing else",
+        "bench": "names what is public",
         "bench.errors": "has exceptions and nothing else",
         "bench.execution": "has a docstring and nothing else",
         "bench.plan": "has a docstring and nothing else",
@@ -76,6 +78,8 @@ LEFT_OUT: Mapping[str, str] = MappingProxyType(
         "bench.plan.faults": "names and describes faults; fault_injection does them",
         "bench.execution.fingerprint": "computes what is part of the id",
         "bench.plan.grid": "names and describes backends",
+        "bench.execution.availability": "says what can run here, and names the kernel",
+        "bench.execution.ensemble_parity": "decides whether the ensemble may train",
         "bench.execution.parity": "decides whether a backend may train, not what it computes",
         "bench.store.records": "names and keeps what came out",
         "bench.execution.runner": "takes time and status of bench.execution.fitting's trainings",
@@ -86,28 +90,39 @@ LEFT_OUT: Mapping[str, str] = MappingProxyType(
         "hnrnn.text": "makes messages",
     }
 )
-"""Modules that are imported on the way to a training, and why they decide none of its numbers."""
+"""Modules that a training imports, and why they decide none of its numbers."""
 
 NO_MEANING = ("kind", "type_comment", "type_ignores")
-"""Fields of the syntax tree that do not change what code does."""
+"""Fields of the syntax tree that do not change what the code does."""
 
 
 @cache
-def source_sha256(*, faulty: bool = False, engine: str = LEARNER) -> str:
+def source_sha256(*, faulty: bool = False, joint: bool = False) -> str:
     """Return the digest of what the modules mean that train a run.
 
-    It is the same for code that differs in comments, docstrings, layout or line ends, in every
-    version of Python that runs it, and wherever in its package a module lies.
+    It does not depend on comments, docstrings, layout or line ends, on the version of Python, nor
+    on the folder of its package that a module is in.
     """
     modules = LEARNER_MODULES
     if faulty:
         modules += FAULT_MODULES
-    if engine == ENSEMBLE:
+    if joint:
         modules += ENSEMBLE_MODULES
     digest = hashlib.sha256()
     for name, path in sorted((short_name(module), path_of(module)) for module in modules):
         digest.update(f"{name} {meaning(path.read_bytes())}\n".encode())
     return digest.hexdigest()
+
+
+def environment_of(run: Run, environment: Environment) -> Environment:
+    """Return the environment of a run, where ``environment`` is that of runs trained one at a time.
+
+    They differ in ``source_sha256`` alone: other code trains the seeds of a variant together.
+    """
+    if not BACKENDS[run.backend].joint:
+        return environment
+    digest = source_sha256(faulty=run.injected_fault is not None, joint=True)
+    return replace(environment, source_sha256=digest)
 
 
 def path_of(module: str) -> Path:

@@ -1,6 +1,6 @@
-"""Faults that are injected in a training to see that a verdict finds them, and controls.
+"""Faults to inject into a training, to see whether a verdict finds them, and harmless controls.
 
-Needs no torch. What each does stands in ``bench.execution.fault_injection``, under its name.
+Needs no torch. The code of each is in ``bench.execution.fault_injection``, under its name.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ STATELESS = ("Model0", "Model1", "Model2")
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to train that is not the recipe's."""
+    """One way to train that departs from the recipe."""
 
     name: str
     description: str
     control: bool = False
     """Whether the mathematics stays the same, so that no verdict may change."""
     needs_state: bool = False
-    """Whether it needs a model that keeps its hidden state."""
+    """Whether it only applies to models that keep their hidden state."""
     replaces_bptt: int | None = None
-    """The only bptt that it is another one for; None where it leaves bptt alone."""
+    """The bptt that it replaces; None where it leaves bptt alone."""
     threads: int | None = None
-    """CPU threads, where it changes them."""
+    """The number of CPU threads, where it changes that."""
 
     def why_inapplicable(self, variant: Variant, backend: str) -> str | None:
-        """Return why it cannot be injected in a variant on a backend; None if it can."""
+        """Return why it cannot be injected into a variant on a backend; None if it can."""
         if BACKENDS[backend].graphed:
             return f"{backend} captures the training step that it would change"
+        if BACKENDS[backend].joint:
+            return f"{backend} has a training loop of its own"
         if self.needs_state and variant.name in STATELESS:
             return f"{variant.name} keeps no hidden state"
         if self.replaces_bptt not in (None, variant.bptt):
@@ -45,7 +47,7 @@ class Fault:
 _TABLE = (
     Fault("lr_times_3", "The learning rate is three times the recipe's at every step."),
     Fault("lr_over_3", "The learning rate is a third of the recipe's at every step."),
-    Fault("weight_decay_0", "Nothing is decayed, where the recipe's weight decay is 0.01."),
+    Fault("weight_decay_0", "The weight decay is 0, where the recipe's is 0.01."),
     Fault("weight_decay_0.1", "The weight decay is 0.1, where the recipe's is 0.01."),
     Fault(
         "state_reset",

@@ -1,4 +1,4 @@
-"""The grid's other side: which backends there are, and which recurrences each can execute.
+"""The table of backends, and which recurrences each can execute.
 
 Needs no torch. What a backend does stands in ``bench.backends``, in the file of its name.
 """
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from bench.store.records import ENSEMBLE
-from hnrnn.variants import Recurrence, Variant
+from hnrnn.variants import VARIANTS, Recurrence, Variant
 
 NOTEBOOK = "notebook"
-"""In a command, each variant's own backend: the one that the notebook runs it on."""
+"""Stands for each variant's own backend: the one that the notebook runs it on."""
 NOTEBOOK_BACKENDS = ("nn", "cell", "custom")
-"""The three that the notebook compares."""
+"""The three backends that the notebook compares."""
 
 _MODULE: frozenset[Recurrence] = frozenset({"tanh", "gru"})
 _EVERY: frozenset[Recurrence] = frozenset({"relu", "tanh", "gru"})
@@ -34,8 +34,14 @@ class Backend:
     """Whether the seeds of a variant are trained together, so that a task holds many runs."""
 
     def executes(self, variant: Variant) -> bool:
-        """Return whether the variant's recurrence is one that this backend is made for."""
+        """Return whether the backend executes the variant's recurrence."""
         return variant.recurrence in self.recurrences
+
+    @property
+    def needs(self) -> str:
+        """What a variant must be for this backend to execute it, for people."""
+        names = [variant.name for variant in VARIANTS.values() if self.executes(variant)]
+        return f"{self.name} needs a recurrent model ({names[0]} to {names[-1]})"
 
 
 _TABLE = (
@@ -63,7 +69,7 @@ _TABLE = (
     ),
     Backend(
         ENSEMBLE,
-        "many seeds of a variant as one batched computation, hand-written",
+        "many seeds of a variant trained together as one batched computation, hand-written",
         _EVERY,
         joint=True,
     ),

@@ -1,27 +1,29 @@
-"""What a call of ``bench run`` asks for: profiles, and the grid of runs that they stand for."""
+"""Which runs are asked for: profiles, seeds, and the grid of runs that they stand for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from bench.errors import UsageError
 from bench.plan.faults import FAULTS
 from bench.plan.grid import BACKENDS, NOTEBOOK, NOTEBOOK_BACKENDS
-from bench.store.records import LEARNER, Run
+from bench.store.records import Run
+from hnrnn.arguments import DEVICES
 from hnrnn.variants import LARGEST_SEED, VARIANTS, Variant, find_variant
 
 
 class PlanError(UsageError):
-    """A part of the grid that does not exist, with what would be right."""
+    """A run that cannot be planned; the message says what would be right."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How much a call does when it is not told.
+    """How much a command does unless its options say otherwise.
 
-    A run: seeds from 0, epochs (None for all), backends. Throughput: rounds, and how long a block
-    of steps lasts in them.
+    ``bench run``: seeds from 0, epochs (None for all), backends. ``bench throughput``: rounds, and
+    how long a block of steps lasts in them.
     """
 
     description: str
@@ -42,62 +44,70 @@ RELATIVE_SECONDS = {
     "Model0": 3.4, "Model1": 2.5, "Model2": 2.5, "Model3": 4.3,
     "Model4": 3.7, "Model5": 6.3, "Model6": 3.8, "Model7": 4.3,
 }  # fmt: skip
-"""About how long the full recipes take beside one another on the notebook's backends (one CPU
-thread): only the order of the runs within a seed and the estimate of the time left depend on it."""
+"""About how long the full recipes take beside one another on the notebook's backends and one CPU
+thread. Only the order of the runs, the time left and the limits of hung runs depend on it."""
 RELATIVE_BACKEND_SECONDS = {
     "nn": 1.0, "nn_no_cudnn": 1.0, "cell": 1.1, "custom": 1.2,
-    "custom_hoisted": 0.9, "compiled": 2.0, "graphed": 0.3, "graphed_loop": 0.4,
+    "custom_hoisted": 0.9, "compiled": 2.0, "graphed": 0.3, "graphed_loop": 0.4, "ensemble": 0.35,
 }  # fmt: skip
-"""About how long a variant takes on the backends beside one another; for the same use."""
-
+"""About how long a variant takes on the backends beside one another, for the same use."""
 
 MOST_SEEDS = 100_000
-"""Of one call."""
+"""Seeds of one call."""
 SEEDS_HELP = "give a number of seeds (5), a range (0-4) or a list (1,3,9) of seeds from 0"
+CHOICES = {
+    "dtype": ("float32", "float64"),
+    "initialisation": ("ones", "uniform"),
+    "device": DEVICES,
+}
 
 
 def parse_seeds(text: str) -> list[int]:
     """Return the seeds of ``5`` (0 to 4), ``0-4``, ``1,3,9``, or parts of these by commas.
 
-    Raises PlanError for anything else, a negative seed or one above ``LARGEST_SEED``, an empty
-    range, more than ``MOST_SEEDS`` seeds, or a seed named twice.
+    Raises PlanError for anything else, an empty range, and as ``find_seeds`` does.
     """
     parts = [part.strip() for part in text.split(",")]
-    seeds: list[int] = []
+    ranges = []
     for part in parts:
         first, dash, last = part.partition("-")
         if not _is_number(first) or (dash and not _is_number(last)):
             raise PlanError(f"--seeds {text}: {part!r} is not a seed or a range: {SEEDS_HELP}")
         if len(parts) == 1 and not dash:
-            if len(first) > len(str(LARGEST_SEED)) or int(first) > MOST_SEEDS:
-                raise PlanError(_too_many(text))
-            start, stop = 0, int(first)
-        else:
-            start, stop = _seed(text, first), _seed(text, last or first) + 1
-        if dash and stop <= start:
+            ranges.append(range(_number(first)))
+            continue
+        ranges.append(range(_number(first), _number(last or first) + 1))
+        if not ranges[-1]:
             raise PlanError(f"--seeds {text}: the range {part} is empty: {SEEDS_HELP}")
-        if len(seeds) + stop - start > MOST_SEEDS:
-            raise PlanError(_too_many(text))
-        seeds += range(start, stop)
-    if not seeds:
-        raise PlanError(f"--seeds {text} names no seed: {SEEDS_HELP}")
-    if len(set(seeds)) < len(seeds):
-        raise PlanError(f"--seeds {text} names a seed twice: name each once")
-    return seeds
+    return find_seeds(chain.from_iterable(ranges), f"--seeds {text}")
+
+
+def find_seeds(seeds: int | Iterable[int], source: str = "seeds") -> list[int]:
+    """Return a list of ``seeds``; a single number counts seeds from 0.
+
+    Raises PlanError, which starts with ``source``, for no seed, a negative seed or one above
+    ``LARGEST_SEED``, more than ``MOST_SEEDS`` seeds, or a seed that is named twice.
+    """
+    named = range(seeds) if isinstance(seeds, int) else seeds
+    found = [int(seed) for seed in islice(named, MOST_SEEDS + 1)]
+    if not found:
+        raise PlanError(f"{source} names no seed: {SEEDS_HELP}")
+    if not 0 <= min(found) <= max(found) <= LARGEST_SEED:
+        raise PlanError(f"{source}: a seed is from 0 to {LARGEST_SEED}: {SEEDS_HELP}")
+    if len(found) > MOST_SEEDS:
+        raise PlanError(f"{source} names more than {MOST_SEEDS:,} seeds: name fewer in a call")
+    if len(set(found)) < len(found):
+        raise PlanError(f"{source} names a seed twice: name each once")
+    return found
 
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _too_many(text: str) -> str:
-    return f"--seeds {text} names more than {MOST_SEEDS:,} seeds: name fewer in a call"
-
-
-def _seed(text: str, digits: str) -> int:
-    if len(digits) > len(str(LARGEST_SEED)) or int(digits) > LARGEST_SEED:
-        raise PlanError(f"--seeds {text}: a seed is at most {LARGEST_SEED}: {SEEDS_HELP}")
-    return int(digits)
+def _number(digits: str) -> int:
+    """Return the number; for one of too many digits another that is too large as well."""
+    return int(digits.lstrip("0")[: len(str(LARGEST_SEED)) + 1] or "0")
 
 
 def parse_names(words: Sequence[str]) -> list[str]:
@@ -121,22 +131,18 @@ def backends_of(variant: Variant, names: Sequence[str]) -> list[str]:
 
 
 def unsupported_configurations(variants: Sequence[str], backends: Sequence[str]) -> list[str]:
-    """Return a line for every variant that some of the named backends do not execute.
+    """Return a line for every named backend that does not execute some of the named variants.
 
     Raises PlanError as ``make_plan`` does.
     """
+    found = _find_variants(variants)
+    supported = {(variant, name) for variant in found for name in backends_of(variant, backends)}
     lines = []
-    for variant in _find_variants(variants):
-        there = backends_of(variant, backends)
-        missing = [name for name in backends if name not in (NOTEBOOK, *there)]
+    for name in backends:
+        missing = [v.name for v in found if name != NOTEBOOK and (v, name) not in supported]
         if missing:
-            lines.append(f"{variant.name} has no {', '.join(missing)}: {_offer(variant)}")
+            lines.append(f"{', '.join(missing)} on {name}: {BACKENDS[name].needs}")
     return lines
-
-
-def _offer(variant: Variant) -> str:
-    names = [backend.name for backend in BACKENDS.values() if backend.executes(variant)]
-    return f"its backends are {', '.join(names)}"
 
 
 def _find_variants(names: Sequence[str]) -> list[Variant]:
@@ -163,49 +169,54 @@ def find_configurations(
         (variant, backend) for variant in found for backend in backends_of(variant, backends)
     ]
     if not configurations:
-        raise PlanError("; ".join(unsupported_configurations(variants, backends)))
+        lines = unsupported_configurations(variants, backends)
+        raise PlanError(f"nothing to run: {'; '.join(lines)}")
     return configurations
 
 
 def inapplicable(
     configurations: Sequence[tuple[Variant, str]], injected_fault: str | None
 ) -> list[str]:
-    """Return a line for every reason why a fault does not apply to some ``configurations``.
+    """Return every reason why a fault does not apply to some of ``configurations``.
 
     Raises PlanError for a name that is neither a fault nor a control.
     """
     if injected_fault is None:
         return []
-    if injected_fault not in FAULTS:
-        raise PlanError(
-            f"unknown injected_fault {injected_fault!r}: choose from {', '.join(FAULTS)}"
-        )
-    reasons = (
-        FAULTS[injected_fault].why_inapplicable(*configuration) for configuration in configurations
-    )
-    lines = (f"{injected_fault} cannot be faulty: {reason}" for reason in reasons if reason)
-    return list(dict.fromkeys(lines))
+    _check_choice("injected fault", injected_fault, FAULTS)
+    fault = FAULTS[injected_fault]
+    reasons = (fault.why_inapplicable(*configuration) for configuration in configurations)
+    return list(dict.fromkeys(reason for reason in reasons if reason))
+
+
+def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    if value not in choices:
+        raise PlanError(f"unknown {name} {value!r}: choose from {', '.join(choices)}")
 
 
 def make_plan(
     *,
     variants: Sequence[str],
     backends: Sequence[str],
-    seeds: Sequence[int],
+    seeds: int | Iterable[int],
     dtype: str,
     initialisation: str,
     device: str,
     epochs: int | None,
     injected_fault: str | None = None,
-    engine: str = LEARNER,
 ) -> list[Run]:
     """Return every run of the grid: seed by seed, so that a night cut short is balanced.
 
     Within a seed the longest runs come first, so that no worker is left alone with one at the end.
-    Where ``injected_fault``, of ``bench.plan.faults``, does not apply, there is no run. Raises
-    PlanError for an unknown variant, backend or injected_fault, and where no named backend executes
-    any of the named variants, or ``injected_fault`` applies to none.
+    A backend that does not execute a variant, or a configuration to which ``injected_fault`` does
+    not apply, has no run. Raises PlanError for an unknown name or value, for seeds that
+    ``find_seeds`` refuses, and where nothing is left to run.
     """
+    _check_choice("dtype", dtype, CHOICES["dtype"])
+    _check_choice("initialisation", initialisation, CHOICES["initialisation"])
+    _check_choice("device", device, CHOICES["device"])
+    if epochs is not None and epochs < 1:
+        raise PlanError(f"epochs must be 1 or more, not {epochs}")
     named = find_configurations(variants, backends)
     configurations = [
         configuration
@@ -213,7 +224,9 @@ def make_plan(
         if not inapplicable([configuration], injected_fault)
     ]
     if not configurations:
-        raise PlanError("; ".join(inapplicable(named, injected_fault)))
+        reasons = "; ".join(inapplicable(named, injected_fault))
+        raise PlanError(f"{injected_fault} applies to none of the runs: {reasons}")
+    places = {seed: place for place, seed in enumerate(find_seeds(seeds))}
     runs = [
         Run(
             variant=variant.name,
@@ -224,12 +237,10 @@ def make_plan(
             device=device,
             epochs=variant.epochs if epochs is None else min(epochs, variant.epochs),
             injected_fault=injected_fault,
-            engine=engine,
         )
-        for seed in seeds
+        for seed in places
         for variant, backend in configurations
     ]
-    places = {seed: place for place, seed in enumerate(seeds)}
     return sorted(runs, key=lambda run: (places[run.seed], -expected_cost(run)))
 
 

@@ -15,7 +15,6 @@ from hnrnn.variants import VARIANTS
 SCHEMA_VERSION = 5
 VERSION_KEY = b"schema_version"
 """Where a file's metadata says which schema it is of."""
-LEARNER = "learner"
 ENSEMBLE = "ensemble"
 """The backend that trains many seeds of a variant together."""
 ID_VERSION = 2

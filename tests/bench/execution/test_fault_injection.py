@@ -293,7 +293,7 @@ def test_what_does_not_apply_is_not_trained() -> None:
     record = execute(small_run("Model0", injected_fault="state_reset"))
     assert record.outcome.status == FAILED
     assert record.outcome.error == (
-        "ValueError: state_reset cannot be injected: Model0 keeps no hidden state"
+        "ValueError: state_reset does not apply: Model0 keeps no hidden state"
     )
 
 

@@ -1,11 +1,11 @@
-"""``bench engines``: one seed after the other timed beside an ensemble."""
+"""``bench ensemble-timing``: times one seed after the other beside an ensemble."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from bench.commands.options import ROUNDS, Commands, add_device, add_variants
+from bench.commands.options import Commands, add_device, add_rounds, add_variants
 from bench.errors import UsageError
 from bench.plan import plan
 from bench.plan.grid import NOTEBOOK
@@ -16,45 +16,43 @@ from hnrnn.arguments import Parser, WholeNumber, output_file
 
 def add_parser(commands: Commands[Parser]) -> None:
     """Add the command to the parsers of ``python -m bench``."""
-    engines = commands.add_parser(
-        "engines",
+    timing = commands.add_parser(
+        "ensemble-timing",
         help="time one seed after the other beside an ensemble, and both beside the machine's peak",
-        description="Time whole trainings in interleaved rounds, one seed by the Learner and many "
-        "seeds as an ensemble, and print both beside the operations and bytes that they take and "
-        "what the machine does of these at most.",
+        description="Time whole trainings in interleaved rounds: one seed on the notebook's own "
+        "backend, and many seeds as an ensemble. Print both beside the operations and bytes that "
+        "they take, and the most that the machine can do of each.",
     )
-    add_variants(engines)
-    add_device(engines)
-    engines.add_argument(
+    add_variants(timing)
+    add_device(timing)
+    timing.add_argument(
         "--seeds",
         type=WholeNumber(1, 4096),
         metavar="N",
-        help="of an ensemble, %(type)s; default: as many as are trained at once on the device",
+        help="seeds of an ensemble, %(type)s; default: as many as fit at once on the device",
     )
-    engines.add_argument(
-        "--rounds", type=ROUNDS, default=3, metavar="N", help="%(type)s; default: 3"
-    )
-    engines.add_argument(
+    add_rounds(timing, default=3)
+    timing.add_argument(
         "--epochs",
         type=WholeNumber(1, 1000),
         metavar="N",
-        help="of a training at most, %(type)s; default: the recipe's",
+        help="the most of a training, %(type)s; default: the recipe's",
     )
-    engines.add_argument(
+    timing.add_argument(
         "--output",
         type=output_file,
         metavar="FILE",
-        help="a new CSV file, for the seconds of every call",
+        help="a new CSV file for the seconds of every call",
     )
-    engines.set_defaults(carry_out=carry_out)
+    timing.set_defaults(carry_out=carry_out)
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    """Carry out ``bench engines``."""
+    """Carry out ``bench ensemble-timing``."""
     variants = parse_names(options.variants)
     plan.find_configurations(variants, [NOTEBOOK])  # whatever is wrong with a name is said at once
     from bench.execution.environment import find_device
-    from bench.timing.engine_timing import as_markdown, compare
+    from bench.timing.ensemble_timing import as_markdown, compare
 
     timed = compare(
         variants,
@@ -72,5 +70,5 @@ def carry_out(options: argparse.Namespace) -> int:
             f"--output {options.output} cannot be written: {error.strerror}"
         ) from error
     finally:
-        print(as_markdown(timed))  # what took an hour is seen, though no disk holds it
+        print(as_markdown(timed))  # an hour's work is shown even if no disk can hold it
     return 0

@@ -1,0 +1,114 @@
+"""A night: the runs of a plan that are not stored yet, trained and stored."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.engines import LOCAL, find_engine
+from bench.engines.ledger import Ledger
+from bench.engines.work import Display, Finished, Site, Trainer
+from bench.errors import UsageError
+from bench.execution.sources import environment_of
+from bench.plan.grid import NOTEBOOK
+from bench.plan.plan import make_plan
+from bench.store.records import Run, run_id
+from bench.store.store import Store
+from hnrnn import corpus
+from hnrnn.variants import VARIANTS
+
+
+class NoDisplay:
+    """Shows nothing."""
+
+    def begin(
+        self, planned: Sequence[Run], missing: Sequence[Run], site: Site, folder: Path
+    ) -> None:
+        """See ``Display``."""
+
+    def __call__(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
+        """See ``Display``."""
+
+    def say(self, line: str) -> None:
+        """See ``Display``."""
+
+
+def run(
+    *,
+    variants: Sequence[str] = tuple(VARIANTS),
+    backends: Sequence[str] = (NOTEBOOK,),
+    seeds: int | Iterable[int] = 5,
+    device: str = "auto",
+    dtype: str = "float32",
+    initialisation: str = "ones",
+    epochs: int | None = None,
+    injected_fault: str | None = None,
+    engine: str = LOCAL,
+    jobs: int | None = None,
+    gpus_per_run: float | None = None,
+    ray_address: str | None = None,
+    fail_fast: bool = False,
+    results: str | Path = "results",
+    data: str | Path | None = None,
+    display: Display | None = None,
+) -> Store:
+    """Train every variant on every backend with every seed, and return the store of the records.
+
+        store = bench.run(variants=["Model4", "Model5"], backends=["nn", "cell"], seeds=3)
+        store.read().epochs.groupby(["variant", "backend", "epoch"])["accuracy"].mean()
+
+    Runs that are stored in ``results`` already are not trained again. ``python -m bench run`` calls
+    this function, and its help explains the arguments. ``seeds`` is a number of seeds from 0, or
+    the seeds themselves; ``epochs`` cuts each training short; ``notebook`` as a backend is
+    each variant's own. A backend that does not execute a variant, or a variant to which
+    ``injected_fault`` does not apply, is left out. ``display`` is told how the night goes along.
+
+    A run that fails is not an exception: its record has the status ``failed`` and the error. Raises
+    UsageError for arguments that cannot be served and StoreError for a folder that cannot be used,
+    before anything is trained, and ``bench.engines.work.Halted`` if the night could not go on.
+
+    The workers are processes that import the main module: in a script, call this function below
+    ``if __name__ == "__main__":``.
+    """
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs must be 1 or more, not {jobs}")
+    asked = make_plan(
+        variants=variants,
+        backends=backends,
+        seeds=seeds,
+        dtype=dtype,
+        initialisation=initialisation,
+        device=device,
+        epochs=epochs,
+        injected_fault=injected_fault,
+    )
+    where, settings = find_engine(engine, gpus_per_run=gpus_per_run, ray_address=ray_address)
+    corpus.load(data)  # raises if a given copy is another text
+    # Threads spin while they wait: several, as a fault may use, spin for minutes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # From here on torch is loaded: only once the arguments have been found good.
+    module = where.load()
+    site: Site = module.survey(device, injected_fault, **settings)
+    planned = [replace(run, device=site.device) for run in asked]
+    store, display = Store(results), display or NoDisplay()
+    store.prepare()
+    ids = {run: run_id(run, environment_of(run, site.environment)) for run in planned}
+    finished = store.finished(ids.values())
+    missing = [run for run in planned if ids[run] not in finished]
+    display.begin(planned, missing, site, store.folder)
+    if missing:
+        from bench.execution.environment import read_provenance
+
+        provenance = read_provenance(site.device)
+        module.run_all(
+            missing,
+            Trainer(provenance),
+            Ledger(store, site.environment, provenance, fail_fast=fail_fast),
+            jobs=jobs or site.jobs,
+            watch=display,
+            say=display.say,
+            **settings,
+        )
+    return store
