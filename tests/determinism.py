@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from bench.backends import IMPLEMENTATIONS
+from bench.execution.availability import why_unavailable
 from bench.execution.runner import execute
 from bench.plan.grid import BACKENDS
 from bench.store.records import Run
@@ -33,7 +33,7 @@ def configurations(device: str) -> list[str]:
         f"{variant.name} {backend.name}"
         for backend in BACKENDS.values()
         for variant in VARIANTS.values()
-        if backend.executes(variant) and not IMPLEMENTATIONS[backend.name].why_unavailable(device)
+        if backend.executes(variant) and not why_unavailable(backend.name, device)
     ]
 
 

@@ -51,14 +51,15 @@ class Night:
         runs: Sequence[Run] = RUNS,
         **options: Any,
     ) -> list[str]:
-        """Have an engine do the night, two runs at a time; return how each ended by its seed."""
+        """Have an engine do the night, two tasks at a time; return how each run ended."""
         of_ledger = {name: options.pop(name) for name in ("fail_fast", "limits") if name in options}
         ledger = Ledger(self.store, ENVIRONMENT, PROVENANCE, **of_ledger)
         arguments: dict[str, Any] = {"jobs": 2, "watch": self.watch, "say": self.lines.append}
         ended = run_all(runs, self.trainer, ledger, **(arguments | options))
         assert [each for _, finished in self.shown for each in finished] == ended
-        assert sorted(finished.run.seed for finished in ended) == [run.seed for run in runs]
-        return [self.ended[run.seed].status for run in runs]
+        assert sorted(str(each.run) for each in ended) == sorted(map(str, runs))
+        statuses = {each.run: each.status for each in ended}
+        return [statuses[run] for run in runs]
 
     def stored(self) -> pd.DataFrame:
         """Return what is stored, by seed."""

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.engines.tasks import Task
 from bench.engines.work import Trainer
+from bench.execution.sources import environment_of
 from bench.store.records import (
     OK,
     Environment,
@@ -38,13 +40,14 @@ OTHER_ENVIRONMENT = Environment(**(vars(ENVIRONMENT) | {"torch_version": "2.12.0
 PROVENANCE = Provenance("0.1.0", "c" * 40, False, "3.11.7", "Linux", None)  # noqa: FBT003
 
 
-def made_up_run(seed: int = 0, variant: str = "Model4") -> Run:
+def made_up_run(seed: int = 0, variant: str = "Model4", backend: str = "nn") -> Run:
     """Return a run of one epoch."""
-    return Run(variant, "nn", seed, "float32", "ones", "cpu", 1)
+    return Run(variant, backend, seed, "float32", "ones", "cpu", 1)
 
 
 def record_of(run: Run, environment: Environment = ENVIRONMENT) -> Record:
     """Return a record with one epoch of made-up numbers."""
+    environment = environment_of(run, environment)
     identity, now = run_id(run, environment), datetime.now(UTC)
     epoch = Epoch(identity, run.variant, run.backend, run.seed, 0, 1.5, 1.25, 0.5, 0.1, 0.1)
     outcome = Outcome(OK, "ATen", now, now, 0.2, weights_sha256=str(run.seed))
@@ -111,6 +114,10 @@ class FaultyTrainer(Trainer):
         worker = take_number(self.folder, "worker")
         return self.environments[min(worker, len(self.environments)) - 1]
 
+    def carry_out(self, task: Task) -> tuple[Record, ...]:
+        """Make up a record of each run."""
+        return tuple(self.train(run) for run in task)
+
     def train(self, run: Run) -> Record:
         """Go wrong, if it is this attempt's turn."""
         attempt = take_number(self.folder, f"seed-{run.seed}")
@@ -130,14 +137,14 @@ class FaultyTrainer(Trainer):
 
 @dataclass(frozen=True)
 class TracedTrainer(Trainer):
-    """Trains really; leaves a file with the id of its process where it begins a run."""
+    """Trains really; leaves a file with the id of its process where it begins a task."""
 
     folder: Path = Path()
 
-    def train(self, run: Run) -> Record:
+    def carry_out(self, task: Task) -> tuple[Record, ...]:
         """Train."""
-        take_number(self.folder, run.variant)
-        return super().train(run)
+        take_number(self.folder, task[0].variant)
+        return super().carry_out(task)
 
 
 class CountingTrainer(FaultyTrainer):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -93,20 +92,19 @@ class Store:
     def _upgrade(self) -> None:
         """Give older files the columns that have come since, so that every folder is one table."""
         try:
-            runs, _ = read_folder(self.folder / RUNS, RUNS_SCHEMA)
-            stored = pa.concat_tables([RUNS_SCHEMA.empty_table(), *runs.values()])
-            count = sum(
-                upgrade_folder(
-                    self.folder / table,
-                    SCHEMAS[table],
-                    partial(with_backends, runs=stored) if table == EPOCHS else None,
-                )
-                for table in (EPOCHS, RUNS, THROUGHPUT)
-            )
+            count = upgrade_folder(self.folder / EPOCHS, SCHEMAS[EPOCHS], self._with_backends)
+            for table in (RUNS, THROUGHPUT):
+                count += upgrade_folder(self.folder / table, SCHEMAS[table])
         except NewerSchemaError as error:
             raise StoreError(f"{error}, or name another results folder") from error
         if count:
             say_once(f"{self.folder}: files of an older schema brought up to date: {count}")
+
+    def _with_backends(self, epochs: pa.Table) -> pa.Table:
+        """Return the epochs of an older file with the backends of their runs."""
+        paths = (self.path(RUNS, name) for name in {RUNS, *epochs["run_id"].to_pylist()})
+        runs = [read_file(path, SCHEMAS[RUNS]) for path in paths if path.exists()]
+        return with_backends(epochs, pa.concat_tables([SCHEMAS[RUNS].empty_table(), *runs]))
 
     def path(self, table: str, run_id: str) -> Path:
         """Return where a run's file of a table is, or would be."""

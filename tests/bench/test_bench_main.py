@@ -16,7 +16,7 @@ import torch
 from bench.__main__ import main
 from bench.engines import local
 from bench.engines.ledger import Ledger
-from bench.engines.work import Finished, Halted, Trainer
+from bench.engines.work import Finished, Halted, Trainer, Watcher
 from bench.execution.environment import read_environment, reproducible_settings
 from bench.plan.faults import FAULTS
 from bench.plan.grid import BACKENDS
@@ -63,34 +63,34 @@ def test_run_then_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["--backends", "cudnn"], "choose from notebook, nn, nn_no_cudnn"),
         (
             ["--variants", "Model0", "--backends", "cell"],
-            "Model0 has no cell: its backends are custom",
+            "nothing to run: Model0 on cell: cell needs a recurrent model (Model4 to Model7)",
         ),
         (["--backends", ","], "no backend is named: choose from notebook, nn"),
         (["--seeds", "-1"], "seeds from 0"),
         (["--seeds", "-1,2"], "seeds from 0"),
         (["--seeds", "4-2"], "range 4-2 is empty"),
-        (["--engine", "ensemble", "--backends", "cell"], "leave --backends away, or use --engine"),
         (
-            ["--engine", "ensemble", "--inject-fault", "same_seed"],
-            "leave --inject-fault away, or use --engine",
+            ["--backends", "ensemble", "--inject-fault", "same_seed"],
+            "same_seed applies to none of the runs: ensemble has a training loop of its own",
         ),
+        (["--engine", "ensemble"], "choose from"),
         (["--profile", "huge"], "choose from"),
         (["--dtype", "float16"], "choose from"),
         (["--initialisation", "zeros"], "choose from"),
         (["--engine", "slurm"], "choose from"),
-        (["--gpus-per-run", "0.5"], "--gpus-per-run is of --engine ray, not local"),
-        (["--ray-address", "auto"], "--ray-address is of --engine ray, not local"),
+        (["--gpus-per-run", "0.5"], "--gpus-per-run only applies to --engine ray"),
+        (["--ray-address", "auto"], "--ray-address only applies to --engine ray"),
         (["--jobs", "0"], "--jobs must be a whole number from 1 to 1,024, not 0"),
         (["--data", "/nowhere"], "give the human_numbers folder or archive"),
         (["--device", "cuda"], "use --device cpu or auto"),
         (
             ["--inject-fault", "lr"],
-            "unknown injected_fault 'lr': choose from lr_times_3, lr_over_3",
+            "unknown injected fault 'lr': choose from lr_times_3, lr_over_3",
         ),
         (["--inject-fault", "lr_times_3", "--profile", "nightly"], "use --profile quick or smoke"),
         (
             ["--inject-fault", "state_reset", "--variants", "Model0,Model1"],
-            "state_reset cannot be faulty: Model0 keeps no hidden state; state_reset cannot",
+            "state_reset applies to none of the runs: Model0 keeps no hidden state; Model1 keeps",
         ),
     ],
 )
@@ -106,14 +106,44 @@ def test_bad_input(
     assert not results.exists()
 
 
+def test_mixed_backends(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The ensemble trains beside another backend in one call, the same but for rounding."""
+    results = tmp_path / "results"
+    command = ["run", "--profile", "smoke", "--variants", "Model0,Model4", "--seeds", "3"]
+    command += ["--backends", "notebook", "ensemble", "--results", str(results)]
+    assert main(command) == 0
+    epochs = pd.read_parquet(results / "epochs").set_index(["variant", "seed"]).sort_index()
+    together = epochs["backend"] == "ensemble"
+    assert together.sum() == 6
+    measures = ["train_loss", "valid_loss", "accuracy"]
+    ours, theirs = (epochs.loc[rows, measures] for rows in (together, ~together))
+    pd.testing.assert_frame_equal(ours, theirs, rtol=1e-3)
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "12 runs: 12 stored already" in capsys.readouterr().err
+
+
+def test_throughput_is_not_for_the_ensemble(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A step of many seeds is not timed beside those of one; a line says what is for it."""
+    command = ["throughput", "--results", str(tmp_path / "results"), "--backends", "ensemble"]
+    assert main(command) == 2
+    assert capsys.readouterr().err == (
+        "python -m bench throughput: nothing to time: ensemble: its steps train many seeds; "
+        "use `bench ensemble-timing`\n"
+    )
+    assert not (tmp_path / "results").exists()
+
+
 def test_failed_and_diverged_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A failed run makes the exit code 1 and is named; a diverged one is named, and a result."""
 
     def ends(statuses: list[str]) -> int:
-        def run_all(runs: list[Run], *_: object, **__: object) -> list[Finished]:
-            return [Finished(r, status) for r, status in zip(runs, statuses, strict=True)]
+        def run_all(runs: list[Run], *_: object, watch: Watcher, **__: object) -> None:
+            watch([], [Finished(r, s, accuracy=0.5) for r, s in zip(runs, statuses, strict=True)])
 
         monkeypatch.setattr(local, "run_all", run_all)
         command = ["run", "--variants", "Model4", *NOTEBOOK, "--seeds", "2"]
@@ -161,7 +191,7 @@ def test_signal_leaves_a_readable_store(tmp_path: Path, number: int, code: int) 
         (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
         rest = process.stderr.read()
     assert process.returncode == code
-    assert "the same command goes on from there" in rest
+    assert "the same command continues from there" in rest
     assert "Traceback" not in rest
     assert are_gone(below)
     contents = Store(results).read()
@@ -176,9 +206,12 @@ def test_halted_night(
 ) -> None:
     """A night that is ended early says in one line why, how much is left, and exits with 1."""
 
-    def run_all(runs: list[Run], _: Trainer, ledger: Ledger, **__: object) -> list[Finished]:
+    def run_all(
+        runs: list[Run], _: Trainer, ledger: Ledger, *, watch: Watcher, **__: object
+    ) -> None:
         assert ledger.fail_fast
-        raise Halted("--fail-fast, and a run failed", [Finished(runs[0], "failed")])
+        watch([], [Finished(runs[0], "failed")])
+        raise Halted("a run failed, and --fail-fast was given")
 
     monkeypatch.setattr(local, "run_all", run_all)
     command = ["run", "--variants", "Model4", *NOTEBOOK, "--seeds", "3", "--fail-fast"]
@@ -186,8 +219,8 @@ def test_halted_night(
     lines = capsys.readouterr().err.splitlines()
     assert lines[-2].endswith("1 failed: Model4 nn seed 0")
     assert lines[-1] == (
-        "stopped: --fail-fast, and a run failed; 2 runs not done: "
-        "the same command goes on from there"
+        "stopped: a run failed, and --fail-fast was given; 2 runs not done: "
+        "the same command continues from there"
     )
 
 
@@ -198,7 +231,7 @@ def test_skipped_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     command += ["--device", "cpu", "--variants", "Model0,Model6"]
     assert main([*command, "--backends", "custom,nn_no_cudnn"]) == 0
     error = capsys.readouterr().err
-    assert "skipped: Model0 has no nn_no_cudnn: its backends are custom" in error
+    assert "skipped Model0 on nn_no_cudnn: nn_no_cudnn needs a recurrent model" in error
     assert "2 runs stored in" in error
     assert "1 skipped: nn_no_cudnn needs a GPU; on a CPU nn is ATen already: use nn" in error
     runs = pd.read_parquet(results / "runs").set_index(["variant", "backend"])
@@ -216,7 +249,7 @@ def test_skipped_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_injected_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A injected run is stored as such, beside the real one; where it cannot be, a line says so."""
+    """A run with a fault is stored as such, beside the real one; what it is not for is named."""
     results = tmp_path / "results"
     command = ["run", "--profile", "smoke", "--seeds", "1", "--results", str(results), *NOTEBOOK]
     assert main([*command, "--variants", "Model4"]) == 0
@@ -224,9 +257,7 @@ def test_injected_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     capsys.readouterr()
     assert main(command) == 0
     error = capsys.readouterr().err
-    assert error.startswith(
-        "skipped: state_reset cannot be faulty: Model0 keeps no hidden state\n1 run: 0 stored"
-    )
+    assert error.startswith("skipped state_reset: Model0 keeps no hidden state\n1 run: 0 stored")
     assert "Model4 nn seed 0 with state_reset" in error
     runs = Store(results).read().runs.sort_values("injected_fault", na_position="first")
     assert list(runs["variant"]) == ["Model4", "Model4"]
@@ -237,15 +268,14 @@ def test_injected_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "1 run: 1 stored already" in capsys.readouterr().err
 
 
-def test_threads_of_a_injected_fault_are_part_of_its_id(
+def test_threads_of_an_injected_fault_are_part_of_its_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the call takes for a injected run's id is what its worker stores."""
+    """The id that a call expects of a run with a fault is that under which its worker stores it."""
     planned: list[Run] = []
 
-    def run_all(runs: list[Run], *_: object, **__: object) -> list[Finished]:
+    def run_all(runs: list[Run], *_: object, **__: object) -> None:
         planned.extend(runs)
-        return [Finished(run, "ok") for run in runs]
 
     seen = []
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
@@ -284,9 +314,13 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert configurations["Model5", "nn"]["notebook"]
     assert configurations["Model5", "nn"]["kernel"] == "ATen"
     assert not configurations["Model0", "nn"]["runs_here"]
-    assert configurations["Model0", "nn"]["reason"] == "has no relu recurrence"
+    assert (
+        configurations["Model0", "nn"]["reason"] == "nn needs a recurrent model (Model4 to Model7)"
+    )
     assert "needs a GPU" in configurations["Model0", "graphed"]["reason"]
     assert {s["variant"] for s in grid if s["notebook"]} == set(VARIANTS)
+    together = [configurations[variant, "ensemble"] for variant in VARIANTS]
+    assert all(row["runs_here"] and "over all seeds" in row["kernel"] for row in together)
 
 
 def test_list_needs_the_device(capsys: pytest.CaptureFixture[str]) -> None:

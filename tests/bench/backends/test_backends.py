@@ -35,7 +35,6 @@ from bench.execution.parity import (
     recurrence_quantities,
 )
 from bench.execution.runner import execute
-from bench.plan.grid import BACKENDS
 from bench.store.records import FAILED
 from bench.timing.throughput import _gate
 from hnrnn.training import fit, initial_model
@@ -44,7 +43,7 @@ from tests.conftest import small_run
 
 NN, CUSTOM = IMPLEMENTATIONS["nn"], IMPLEMENTATIONS["custom"]
 # What a graph is captured of is tried without one: the code is the same.
-EAGER = [name for name in BACKENDS if name not in ("nn", "compiled")]
+EAGER = [name for name in IMPLEMENTATIONS if name not in ("nn", "compiled")]
 RECURRENT = [name for name, variant in VARIANTS.items() if variant.recurrence != "relu"]
 FULLY_CONNECTED = [name for name in VARIANTS if name not in RECURRENT]
 COMPILER_REASON = IMPLEMENTATIONS["compiled"].why_unavailable("cpu")

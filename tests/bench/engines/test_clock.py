@@ -9,7 +9,8 @@ from bench.engines.clock import AwakeClock
 from bench.engines.ledger import Ledger
 from bench.engines.limits import Limits
 from bench.engines.schedule import POLL_SECONDS, ROUND_SECONDS, Schedule
-from bench.engines.work import Message, Ready, Task, Trained
+from bench.engines.tasks import Task
+from bench.engines.work import Message, Ready, Trained
 from bench.store.records import FAILED, OK
 from bench.store.store import Store
 from tests.trainers import ENVIRONMENT, PROVENANCE, made_up_run, record_of
@@ -84,7 +85,7 @@ def carried_out(
         say=lines.append,
         clock=AwakeClock(ROUND_SECONDS, lambda: pool.seconds),
     )
-    ended = schedule.carry_out([(made_up_run(0),)])
+    ended = schedule.carry_out([made_up_run(0)])
     return [finished.status for finished in ended], lines, ledger
 
 
@@ -114,7 +115,7 @@ def test_a_worker_that_stands_still_alone_is_hung(tmp_path: Path) -> None:
     pool = MadeUpPool([MadeUpWorker(None), MadeUpWorker(None)], {3: NIGHT})
     statuses, lines, _ = carried_out(tmp_path, pool)
     assert statuses == [FAILED]
-    assert lines[0].startswith("Model4 nn seed 0: hung: no end after 600 seconds")
+    assert lines[0].startswith("Model4 nn seed 0: hung: no result after 600 seconds")
     assert pool.round * POLL_SECONDS < 2 * LIMIT_SECONDS + 2
 
 

@@ -9,19 +9,18 @@ from importlib.util import find_spec
 import pytest
 
 from bench import engines
-from bench.engines import ENGINES, Engine
+from bench.engines import ENGINES, Engine, find_engine
 from bench.errors import UsageError
-from bench.store.records import ENSEMBLE, LEARNER
 from tests.places import ROOT
 from tests.test_imports import modules_after
 
 
 def test_every_engine_is_there() -> None:
-    """Every engine says what it is and what its records say."""
+    """The engines are ``local`` and ``ray``, and each says what it is."""
+    assert list(ENGINES) == ["local", "ray"]
     for name, engine in ENGINES.items():
         assert engine.name == name
         assert engine.description
-        assert engine.trained_by == (ENSEMBLE if name == "ensemble" else LEARNER)
 
 
 def test_nothing_is_loaded_unless_asked() -> None:
@@ -60,3 +59,15 @@ def test_requirements_are_those_of_the_extras() -> None:
     needed = {engine.needs: [engine.requirement] for engine in ENGINES.values() if engine.needs}
     assert needed == {name: project["optional-dependencies"][name] for name in needed}
     assert needed
+
+
+def test_settings_belong_to_an_engine() -> None:
+    """An engine gets its own settings; another engine's setting is refused in one line."""
+    unset = {"gpus_per_run": None, "ray_address": None}
+    assert find_engine("local", **unset) == (ENGINES["local"], {})
+    given = unset | {"gpus_per_run": 0.5}
+    assert find_engine("ray", **given) == (ENGINES["ray"], given)
+    with pytest.raises(UsageError, match=r"^--gpus-per-run only applies to --engine ray$"):
+        find_engine("local", **given)
+    with pytest.raises(UsageError, match="unknown engine 'slurm': choose from local, ray"):
+        find_engine("slurm", **unset)

@@ -38,7 +38,7 @@ def test_another_environment_is_not_the_planned_run(ledger: Ledger) -> None:
     run = made_up_run(0)
     finished = ledger.keep(record_of(run, OTHER_ENVIRONMENT), Attempt((run,)))
     assert finished.status == FAILED
-    assert "torch_version is 2.12.0, where 2.13.0 is planned for" in str(finished.error)
+    assert "torch_version is 2.12.0, the plan needs 2.13.0" in str(finished.error)
     assert list(ledger.store.read().runs["run_id"]) == [record_of(run).run_id]
 
 
@@ -52,6 +52,6 @@ def test_a_newer_folder_ends_the_night(ledger: Ledger) -> None:
     pq.write_table(newer, path)
     before = path.read_bytes()
     assert ledger.keep(record, Attempt((run,))).status == FAILED
-    assert "nothing can be stored" in str(ledger.halt)
+    assert "nothing more can be stored" in str(ledger.halt)
     assert "version 99 is newer" in str(ledger.halt)
     assert path.read_bytes() == before

@@ -26,7 +26,9 @@ def test_peers_come_first() -> None:
     known.learn(ONE, 3.0)
     known.learn(PEER, 1.0)
     assert known.of(ONE).seconds == 30.0
-    assert known.of(ONE).grounds == ("no end after 30 seconds, 10 times the slowest of its 3 peers")
+    assert known.of(ONE).grounds == (
+        "no result after 30 seconds, which is 10 times the slowest of its 3 peers"
+    )
 
 
 def test_one_peer() -> None:
@@ -42,13 +44,13 @@ def test_others_are_scaled() -> None:
     known.learn(OTHER, 3 * expected_cost(OTHER))
     known.learn(made_up_run(0, "Model6"), 2 * expected_cost(made_up_run(0, "Model6")))
     assert known.of(ONE).seconds == pytest.approx(50 * 3 * expected_cost(ONE))
-    assert "50 times what the other runs let expect" in known.of(ONE).grounds
+    assert "50 times what the other runs suggest" in known.of(ONE).grounds
 
 
 def test_nothing_is_known() -> None:
     """The first runs of a night have a limit too: otherwise one that hangs hangs the night."""
     assert limits().of(ONE).seconds == pytest.approx(200 * expected_cost(ONE))
-    assert "200 times what such a run takes elsewhere" in limits().of(ONE).grounds
+    assert "200 times what it should take" in limits().of(ONE).grounds
 
 
 def test_ceiling() -> None:
@@ -65,7 +67,7 @@ def test_floor() -> None:
     known = Limits(floor_seconds=60.0, of_peers=10)
     known.learn(PEER, 0.5)
     assert known.of(ONE).seconds == 60.0
-    assert "no end after 60 seconds, 120 times the slowest" in known.of(ONE).grounds
+    assert "no result after 60 seconds, which is 120 times the slowest" in known.of(ONE).grounds
 
 
 def test_defaults_are_generous() -> None:
@@ -79,7 +81,7 @@ def test_defaults_are_generous() -> None:
 def test_limits_share_nothing() -> None:
     """What one night has learnt is not known to another."""
     Limits().learn(PEER, 1.0)
-    assert "elsewhere" in Limits().of(ONE).grounds
+    assert "what it should take" in Limits().of(ONE).grounds
 
 
 def test_every_run_of_a_night_has_a_limit() -> None:

@@ -36,7 +36,7 @@ from tests.trainers import (
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
-KILLED = "its worker was killed by SIGKILL, as the system does where memory runs out"
+KILLED = "its worker was killed by SIGKILL, as the system does when memory runs out"
 
 
 def test_real_runs_are_stored(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_hung(tmp_path: Path, fault: str) -> None:
         "Model4 nn seed 3",
     }
     error = night.stored().loc[3, "error"]
-    hung = r"hung: no end after 1 seconds, \d+ times the slowest of its [123] peers?"
+    hung = r"hung: no result after 1 seconds, which is \d+ times the slowest of its [123] peers?"
     assert re.fullmatch(f"attempt 1: {hung}; attempt 2: {hung}", error)
     assert processes_below(os.getpid()) == set()
 
@@ -183,12 +183,9 @@ def test_slow_is_not_hung(tmp_path: Path) -> None:
 def test_fail_fast(tmp_path: Path) -> None:
     """At the first failed run what runs is ended, what is finished is kept, the rest left."""
     night = Night(tmp_path, {1: ("asleep",), 2: ("exit 3", "exit 3"), 3: ("asleep",)})
-    with pytest.raises(Halted, match="--fail-fast, and Model4 nn seed 2 failed") as halted:
+    with pytest.raises(Halted, match="Model4 nn seed 2 failed, and --fail-fast was given"):
         night.run(run_all, [*RUNS, made_up_run(4)], fail_fast=True)
-    assert {finished.run.seed: finished.status for finished in halted.value.ended} == {
-        0: OK,
-        2: FAILED,
-    }
+    assert {seed: ended.status for seed, ended in night.ended.items()} == {0: OK, 2: FAILED}
     assert list(night.stored().index) == [0, 2]
     assert processes_below(os.getpid()) == set()
 
@@ -264,13 +261,10 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write_file(path, rows)
 
     monkeypatch.setattr(store_module, "write_file", write_until_full)
-    why = r"nothing can be stored in .* any more: the disk is full \(No space left on device\)"
-    with pytest.raises(Halted, match=why) as halted:
+    why = r"nothing more can be stored in .*: the disk is full \(No space left on device\)"
+    with pytest.raises(Halted, match=why):
         night.run(run_all, jobs=1)
-    assert [(finished.run.seed, finished.status) for finished in halted.value.ended] == [
-        (0, OK),
-        (1, FAILED),
-    ]
+    assert {seed: ended.status for seed, ended in night.ended.items()} == {0: OK, 1: FAILED}
     assert night.ended[1].error == (
         "its record could not be stored: the disk is full (No space left on device)"
     )
@@ -284,7 +278,7 @@ def test_file_that_the_system_refuses(tmp_path: Path) -> None:
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
-        with pytest.raises(Halted, match=r"nothing can be stored in .*File too large"):
+        with pytest.raises(Halted, match=r"nothing more can be stored in .*File too large"):
             night.run(run_all)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -313,16 +307,20 @@ def test_unlike_worker_is_given_nothing(tmp_path: Path) -> None:
     environments = (ENVIRONMENT, OTHER_ENVIRONMENT)
     night = Night(tmp_path, {0: ("slow",), 1: ("slow",)}, environments=environments)
     assert night.run(run_all) == [OK] * 4
-    assert night.lines == [
-        "a worker is given no runs: torch_version is 2.12.0, where 2.13.0 is planned for"
-    ]
+    (line,) = night.lines
+    assert line == (
+        "a worker has another environment and gets no runs: "
+        "torch_version is 2.12.0, the plan needs 2.13.0"
+    )
     assert len({pid for seed in range(4) for pid in night.trainer.processes(seed)}) == 1
 
 
 def test_no_worker_is_like_the_plan(tmp_path: Path) -> None:
     """Where no worker has the plan's environment, the night is ended, and says what is unlike."""
     night = Night(tmp_path, environments=(OTHER_ENVIRONMENT,))
-    with pytest.raises(Halted, match=r"as planned for: torch_version is 2\.12\.0, where 2\.13\.0"):
+    with pytest.raises(
+        Halted, match=r"every worker has another environment: torch_version is 2\.12\.0"
+    ):
         night.run(run_all)
     assert night.stored().empty
 
@@ -333,5 +331,5 @@ def test_record_of_another_environment(tmp_path: Path) -> None:
     assert night.run(run_all) == [FAILED] * 4
     stored = night.stored()
     assert set(stored["run_id"]) == {run_id(run, ENVIRONMENT) for run in RUNS}
-    unlike = "torch_version is 2.12.0, where 2.13.0 is planned for"
+    unlike = "torch_version is 2.12.0, the plan needs 2.13.0"
     assert set(stored["error"]) == {f"it was trained in another environment: {unlike}"}

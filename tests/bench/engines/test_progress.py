@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -13,9 +12,13 @@ import pytest
 from rich.console import Console
 
 from bench.engines.progress import ProgressDisplay
-from bench.engines.work import Finished
+from bench.engines.work import Finished, Site
 from bench.store.records import ENSEMBLE, FAILED, OK
 from tests.conftest import small_run
+from tests.trainers import ENVIRONMENT
+
+SITE = Site("cpu", ENVIRONMENT, 1)
+FIRST = "1 run: 0 stored already in results, 1 to do on cpu (a processor)"
 
 
 def shown(*, terminal: bool) -> str:
@@ -23,7 +26,8 @@ def shown(*, terminal: bool) -> str:
     runs = [small_run("Model4", 0), small_run("Model5", 1)]
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=150)
-    with ProgressDisplay(runs, console) as display:
+    with ProgressDisplay(console=console) as display:
+        display.begin(runs, runs, SITE, Path("results"))
         display(runs, [])
         display.bar.refresh()
         display(runs[1:], [Finished(runs[0], OK, accuracy=0.25, total_seconds=1.5)])
@@ -35,6 +39,7 @@ def shown(*, terminal: bool) -> str:
 def test_plain_lines() -> None:
     """Without a terminal every run is a line: count, name, result, time, time left."""
     lines = shown(terminal=False).splitlines()
+    assert lines.pop(0).startswith("2 runs: 0 stored already in results, 2 to do on cpu")
     assert lines[0].startswith("1/2  Model4 nn seed 0  accuracy 0.2500  1.5 s  (")
     assert lines[0].endswith("left)")
     assert lines[1] == "a [line]"
@@ -52,13 +57,14 @@ def test_bar() -> None:
 
 def test_ensemble_is_one_label() -> None:
     """What is running together is named together."""
-    runs = [replace(small_run("Model4", seed), engine=ENSEMBLE) for seed in range(3)]
+    runs = [small_run("Model4", seed, backend=ENSEMBLE) for seed in range(3)]
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=150)
-    with ProgressDisplay(runs, console) as display:
+    with ProgressDisplay(console=console) as display:
+        display.begin(runs, runs, SITE, Path("results"))
         display(runs, [])
         display.bar.refresh()
-    assert "Model4 nn, 3 seeds" in file.getvalue()
+    assert "Model4 ensemble, 3 seeds" in file.getvalue()
     assert "seed 1" not in file.getvalue()
 
 
@@ -66,13 +72,14 @@ def test_time_left_of_an_ensemble(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that were trained together took their time together: the first of them not all of it."""
     now = iter([0.0, *[60.0] * 40])
     monkeypatch.setattr("bench.engines.progress.time.monotonic", lambda: next(now))
-    runs = [replace(small_run("Model4", seed), engine=ENSEMBLE) for seed in range(40)]
+    runs = [small_run("Model4", seed, backend=ENSEMBLE) for seed in range(40)]
     file = io.StringIO()
-    with ProgressDisplay(runs, Console(file=file, width=150)) as display:
+    with ProgressDisplay(console=Console(file=file, width=150)) as display:
+        display.begin(runs, runs, SITE, Path("results"))
         display(runs[32:], [Finished(run, OK, accuracy=0.25) for run in runs[:32]])
-    lines = file.getvalue().splitlines()
-    assert lines[0].startswith("1/40  Model4 nn seed 0")
-    assert lines[31].startswith("32/40  Model4 nn seed 31")
+    lines = file.getvalue().splitlines()[1:]
+    assert lines[0].startswith("1/40  Model4 ensemble seed 0")
+    assert lines[31].startswith("32/40  Model4 ensemble seed 31")
     assert all(line.endswith("(15 s left)") for line in lines)
 
 
@@ -80,10 +87,12 @@ def test_an_error_is_one_line() -> None:
     """An error of several lines, of which one would be a command of the CI's, is one line."""
     run = small_run("Model4", 0)
     file = io.StringIO()
-    with ProgressDisplay([run], Console(file=file, width=150)) as display:
+    with ProgressDisplay(["a note"], Console(file=file, width=150)) as display:
+        display.begin([run, run], [run], SITE, Path("results"))
         display([], [Finished(run, FAILED, error="RuntimeError: injected\n::error::\x1b[31m")])
         display.say("x\n::error::y")
     assert file.getvalue() == (
+        "a note\n2 runs: 1 stored already in results, 1 to do on cpu (a processor)\n"
         "Model4 nn seed 0: failed, RuntimeError: injected ::error::\\x1b[31m\nx ::error::y\n"
     )
 
@@ -98,7 +107,8 @@ def show_one_run(file: TextIO, terminal: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("TERM", terminal)
     monkeypatch.setattr(sys, "stderr", file)
     run = small_run("Model4", 0)
-    with ProgressDisplay([run]) as display:
+    with ProgressDisplay() as display:
+        display.begin([run], [run], SITE, Path("results"))
         display([], [Finished(run, OK, accuracy=0.25, total_seconds=1.5)])
 
 
@@ -107,7 +117,7 @@ def test_a_file_is_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     log = tmp_path / "log"
     with log.open("w") as file:
         show_one_run(file, "xterm", monkeypatch)
-    assert log.read_text() == f"{LINE}\n"
+    assert log.read_text() == f"{FIRST}\n{LINE}\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
@@ -119,7 +129,9 @@ def test_a_terminal(terminal: str, *, live: bool, monkeypatch: pytest.MonkeyPatc
     ours, its = os.openpty()
     with os.fdopen(its, "w") as file:
         show_one_run(file, terminal, monkeypatch)
-        shown = os.read(ours, 100_000).decode()
+        shown = ""
+        while "left)" not in shown and "1/1 run" not in shown:
+            shown += os.read(ours, 100_000).decode()
     os.close(ours)
     assert ("\x1b" in shown) == live
-    assert (shown == f"{LINE}\r\n") != live
+    assert (shown == f"{FIRST}\r\n{LINE}\r\n") != live

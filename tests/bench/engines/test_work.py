@@ -25,7 +25,7 @@ def test_moved_trainer() -> None:
 def test_environment_is_that_of_the_runs() -> None:
     """A worker reports the environment that its records will have, a fault's threads included."""
     trainer = Trainer(PROVENANCE)
-    record = trainer.train(small_run())
+    (record,) = trainer.carry_out((small_run(),))
     assert record.outcome.status == OK
     assert record.provenance == PROVENANCE
     assert trainer.read_environment("cpu", None) == record.environment

@@ -12,11 +12,11 @@ from bench.backends.nn_no_cudnn import NNNoCuDNN
 from bench.execution import fitting, runner
 from bench.execution.parity import Parity
 from bench.execution.runner import execute, execute_many
+from bench.execution.sources import environment_of
 from bench.store.records import (
     DIVERGED,
     ENSEMBLE,
     FAILED,
-    LEARNER,
     OK,
     SKIPPED,
     Record,
@@ -96,12 +96,6 @@ def test_interrupt_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
         execute(small_run())
 
 
-def test_run_of_another_engine_is_refused() -> None:
-    """A run that asks for another engine is not trained: its record would name the wrong one."""
-    with pytest.raises(ValueError, match="for the engine ensemble, not for learner"):
-        execute(small_run(engine="ensemble"))
-
-
 def test_diverged_run_is_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loss that is no finite number marks the run, and its epochs are kept."""
     fit_run = runner.fit_run
@@ -164,32 +158,32 @@ def test_settings_of_a_backend_hold_during_the_training(monkeypatch: pytest.Monk
 
 
 def ensemble_runs(*seeds: int) -> list[Run]:
-    """Return short runs for the ensemble, which differ in their seed."""
-    run = dataclasses.replace(small_run(), engine=ENSEMBLE)
-    return [dataclasses.replace(run, seed=seed) for seed in seeds]
+    """Return short runs of the ensemble, which differ in their seed."""
+    return [small_run(seed=seed, backend=ENSEMBLE) for seed in seeds]
 
 
 def test_ensemble_records_are_those_of_single_runs() -> None:
-    """They differ from the learner's in engine, kernel, code and id, and by rounding."""
+    """They differ from the notebook's backend in backend, kernel, code and id, and by rounding."""
     runs = ensemble_runs(0, 1)
     records = execute_many(runs)
     assert [record.run for record in records] == runs
     for record in records:
-        alone = execute(dataclasses.replace(record.run, engine=LEARNER))
+        alone = execute(dataclasses.replace(record.run, backend="nn"))
         assert record.outcome.initial_weights_sha256 == alone.outcome.initial_weights_sha256
+        assert record.outcome.kernel == "ATen over all seeds, own backward"
         assert record.run_id == run_id(record.run, record.environment) != alone.run_id
-        ours, theirs = record.environment, alone.environment
-        assert ours.source_sha256 != theirs.source_sha256
-        assert dataclasses.replace(ours, source_sha256=theirs.source_sha256) == theirs
+        assert record.environment == environment_of(record.run, alone.environment)
         assert record.outcome.status == OK
         for epoch, other in zip(record.epochs, alone.epochs, strict=True):
-            assert epoch.run_id == record.run_id
+            assert (epoch.run_id, epoch.backend) == (record.run_id, ENSEMBLE)
             assert epoch.train_loss == pytest.approx(other.train_loss, rel=1e-5)
             assert epoch.valid_loss == pytest.approx(other.valid_loss, rel=1e-4)
+    # A seed's weights do not depend on the others that it is trained with.
+    assert execute(runs[1]).outcome.weights_sha256 == records[1].outcome.weights_sha256
 
 
-def test_failed_ensemble_is_a_record_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception in an ensemble's training is recorded of each of its runs."""
+def test_failed_ensemble_is_a_record_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception in an ensemble's training is recorded for each of its runs."""
 
     def broken(*_: object, **__: object) -> list[Training]:
         raise RuntimeError("injected")
@@ -198,12 +192,25 @@ def test_failed_ensemble_is_a_record_a_run(monkeypatch: pytest.MonkeyPatch) -> N
     records = execute_many(ensemble_runs(4, 2))
     assert [record.run.seed for record in records] == [4, 2]
     assert {record.outcome.error for record in records} == {"RuntimeError: injected"}
+    assert {record.outcome.kernel for record in records} == {None}
 
 
-def test_no_ensemble() -> None:
-    """Runs of several variants, or of another engine, are no ensemble."""
+def test_an_ensemble_passes_the_gate_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ensemble that computes something else is not trained, and its records say what differs."""
+    monkeypatch.setattr("bench.ensemble.models.GRULayer.keep_state", lambda _: None)
+    runner.check_parity.cache_clear()
+    record, _ = execute_many([small_run("Model6", seed, backend=ENSEMBLE) for seed in (0, 1)])
+    runner.check_parity.cache_clear()
+    assert record.outcome.status == FAILED
+    error = str(record.outcome.error)
+    assert error.startswith("ParityError: scores 1 of seed 0 is ")
+    assert record.epochs == ()
+
+
+def test_what_is_not_trained_together() -> None:
+    """Runs that differ in more than their seed are refused, as are several of another backend."""
     one, two = ensemble_runs(0, 1)
-    unlike = [one, dataclasses.replace(two, epochs=two.epochs + 1)]
-    for runs in (unlike, [small_run()]):
-        with pytest.raises(ValueError, match="nothing but their seed"):
-            execute_many(runs)
+    with pytest.raises(ValueError, match="may differ in nothing but their seed"):
+        execute_many([one, dataclasses.replace(two, epochs=two.epochs + 1)])
+    with pytest.raises(ValueError, match="nn trains one seed at a time, not 2"):
+        execute_many([small_run(seed=seed) for seed in (0, 1)])

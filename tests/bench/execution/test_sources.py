@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import itertools
 import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,28 +21,34 @@ from bench.execution.sources import (
     LEARNER_MODULES,
     LEFT_OUT,
     TRAINING_MODULES,
+    environment_of,
     meaning,
     path_of,
     short_name,
     source_sha256,
 )
-from bench.store.records import ENSEMBLE, LEARNER
+from bench.store.records import ENSEMBLE
+from tests.conftest import small_run
+from tests.trainers import ENVIRONMENT
 
 ON_A_GPU = ("bench.ensemble.kernels",)
-"""Modules that are imported where there is a GPU with Triton, and are not here."""
+"""Modules that are imported only where there is a GPU with Triton."""
+ENSEMBLE_GATE = "bench.execution.ensemble_parity"
+"""Left out as other gates are; only the ensemble imports it."""
 
 TRAIN = """
 import json, sys
 from unittest.mock import patch
 from bench.backends import IMPLEMENTATIONS
-from bench.store.records import ENSEMBLE, Run
-from bench.execution.runner import execute, execute_many
+from bench.store.records import Run
+from bench.execution.runner import execute
 
 def run(backend, variant="Model4", **changes):
     return Run(variant, backend, 0, "float32", "ones", "cpu", 1, **changes)
 
-def after(records):
-    assert [record.outcome.error for record in records] == [None] * len(records), records
+def after(runs):
+    errors = [execute(each).outcome.error for each in runs]
+    assert errors == [None] * len(runs), errors
     return sorted(name for name in sys.modules if name.partition(".")[0] in ("bench", "hnrnn"))
 
 runs = [run(name) for name in IMPLEMENTATIONS if name != "compiled"]
@@ -48,9 +56,9 @@ if IMPLEMENTATIONS["compiled"].why_unavailable("cpu") is None:
     runs.append(run("compiled", "Model1"))  # the quickest to compile
 for name in ("nn_no_cudnn", "graphed", "graphed_loop"):
     patch.object(type(IMPLEMENTATIONS[name]), "why_unavailable", lambda *_: None).start()
-learner = after([execute(each) for each in runs])
-injected = after([execute(run("nn", injected_fault="weight_decay_0"))])
-ensemble = after(execute_many([run("nn", "Model5", engine=ENSEMBLE)]))
+learner = after(runs)
+faulty = after([run("nn", injected_fault="weight_decay_0")])
+ensemble = after([run("ensemble", "Model5")])
 print(json.dumps([learner, faulty, ensemble]))
 """
 
@@ -64,9 +72,9 @@ def test_modules_are_those_that_train() -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     learner, faulty, ensemble = map(set, json.loads(result.stdout))
-    assert learner == {*LEARNER_MODULES, *LEFT_OUT}
+    assert learner == {*LEARNER_MODULES, *LEFT_OUT} - {ENSEMBLE_GATE}
     assert faulty - learner == set(FAULT_MODULES)
-    assert (ensemble - faulty) | {*ON_A_GPU} == set(ENSEMBLE_MODULES)
+    assert (ensemble - faulty) | {*ON_A_GPU} == {*ENSEMBLE_MODULES, ENSEMBLE_GATE}
 
 
 def test_modules_are_there() -> None:
@@ -147,12 +155,16 @@ def test_empty_end_of_a_format(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_an_id_depends_on() -> None:
     """An injected fault's code and the ensemble's are part of no other run's hash."""
-    hashes = {
-        source_sha256(faulty=faulty, engine=engine)
-        for faulty in (False, True)
-        for engine in (LEARNER, ENSEMBLE)
-    }
-    assert len(hashes) == 4
+    kinds = list(itertools.product((False, True), repeat=2))
+    assert len({source_sha256(faulty=faulty, joint=joint) for faulty, joint in kinds}) == 4
+
+
+def test_environment_of_a_run() -> None:
+    """The ensemble's runs differ from a night's others in the hash of their code alone."""
+    joint = environment_of(small_run(backend=ENSEMBLE), ENVIRONMENT)
+    assert environment_of(small_run(), ENVIRONMENT) == ENVIRONMENT
+    assert joint.source_sha256 == source_sha256(joint=True)
+    assert replace(joint, source_sha256=ENVIRONMENT.source_sha256) == ENVIRONMENT
 
 
 def test_hash_of_changed_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,4 +38,5 @@ def test_unavailable() -> None:
         *(("state_reset", name) for name in ("Model0", "Model1", "Model2")),
         *(("bptt_70", name) for name in ("Model0", "Model1")),
     }
-    assert all(fault.why_inapplicable(VARIANTS["Model5"], "graphed") for fault in FAULTS.values())
+    for backend in ("graphed", "ensemble"):
+        assert all(fault.why_inapplicable(VARIANTS["Model5"], backend) for fault in FAULTS.values())

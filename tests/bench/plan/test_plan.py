@@ -64,7 +64,7 @@ def test_parse_seeds_errors(text: str) -> None:
 @pytest.mark.parametrize("text", ["1,4294967296", "0-99999999999", "7,1-" + "9" * 20])
 def test_parse_seeds_too_large(text: str) -> None:
     """A seed that torch would take for another one is refused, before any list is made."""
-    with pytest.raises(PlanError, match="a seed is at most 4294967295"):
+    with pytest.raises(PlanError, match=r"a seed is from 0 to 4294967295|more than 100,000 seeds"):
         parse_seeds(text)
     assert parse_seeds("4294967295,0") == [4294967295, 0]
 
@@ -129,10 +129,10 @@ def test_backends_are_a_dimension() -> None:
 
 
 def test_empty_configurations_are_named() -> None:
-    """A variant that a named backend does not execute is named, with the backends that it has."""
-    lines = unsupported_configurations(["Model0", "Model6"], ["notebook", "nn", "custom"])
-    assert lines == [
-        "Model0 has no nn: its backends are custom, custom_hoisted, compiled, graphed, graphed_loop"
+    """A backend that does not execute a variant is named, with what it needs."""
+    names = ["Model0", "Model6", "Model1"]
+    assert unsupported_configurations(names, ["notebook", "nn", "custom", "ensemble"]) == [
+        "Model0, Model1 on nn: nn needs a recurrent model (Model4 to Model7)"
     ]
 
 
@@ -149,11 +149,13 @@ def test_injected_fault_is_in_every_run() -> None:
 
 
 def test_inapplicable_configurations_are_named() -> None:
-    """Why a injected_fault does not apply is said once a reason; of an faultless call, nothing."""
-    configurations = find_configurations(["Model0", "Model5"], ["notebook", "nn", "graphed"])
+    """Each reason why an injected fault does not apply is given once; without a fault, none."""
+    backends = ["notebook", "nn", "graphed", "ensemble"]
+    configurations = find_configurations(["Model0", "Model5"], backends)
     assert inapplicable(configurations, "state_reset") == [
-        "state_reset cannot be faulty: Model0 keeps no hidden state",
-        "state_reset cannot be faulty: graphed captures the training step that it would change",
+        "Model0 keeps no hidden state",
+        "graphed captures the training step that it would change",
+        "ensemble has a training loop of its own",
     ]
     assert inapplicable(configurations, None) == []
 
@@ -179,13 +181,25 @@ def test_cost_depends_on_the_backend() -> None:
         ({"backends": []}, "no backend is named: choose from notebook, nn"),
         (
             {"variants": ["Model0"], "backends": ["nn", "cell"]},
-            "Model0 has no nn, cell: its backends are custom",
+            "nothing to run: Model0 on nn: nn needs a recurrent model",
         ),
-        ({"injected_fault": "lr"}, "unknown injected_fault 'lr': choose from lr_times_3"),
+        ({"injected_fault": "lr"}, "unknown injected fault 'lr': choose from lr_times_3"),
         (
             {"variants": ["Model0"], "injected_fault": "bptt_70"},
-            "bptt_70 cannot be faulty: Model0 has bptt 3, not 20",
+            "bptt_70 applies to none of the runs: Model0 has bptt 3, not 20",
         ),
+        (
+            {"backends": ["ensemble"], "injected_fault": "same_seed"},
+            "same_seed applies to none of the runs: ensemble has a training loop of its own",
+        ),
+        ({"dtype": "float16"}, "unknown dtype 'float16': choose from float32, float64"),
+        ({"initialisation": "zeros"}, "unknown initialisation 'zeros': choose from ones, uniform"),
+        ({"device": "tpu"}, "unknown device 'tpu': choose from auto, cpu, cuda"),
+        ({"epochs": 0}, "epochs must be 1 or more, not 0"),
+        ({"seeds": []}, "seeds names no seed"),
+        ({"seeds": 0}, "seeds names no seed"),
+        ({"seeds": [1, 2, 1]}, "seeds names a seed twice"),
+        ({"seeds": [-1]}, "seeds: a seed is from 0 to 4294967295"),
     ],
 )
 def test_errors(changes: dict[str, object], message: str) -> None:
@@ -200,3 +214,13 @@ def test_profiles() -> None:
     assert (PROFILES["quick"].seeds, PROFILES["quick"].epochs) == (5, None)
     # The envelope test over eight models needs its smallest p, 1 / (N + 1), below 0.05 / 8.
     assert 1 / (PROFILES["nightly"].seeds + 1) < 0.05 / len(VARIANTS)
+
+
+def test_an_ensemble_is_one_more_backend() -> None:
+    """It has the runs that every other backend has, and costs less; a fault leaves it out."""
+    runs = plan(variants=["Model5"], backends=["notebook", "ensemble"], seeds=3)
+    assert [(run.seed, run.backend) for run in runs] == [
+        (seed, backend) for seed in range(3) for backend in ("nn", "ensemble")
+    ]
+    faulty = plan(backends=["notebook", "ensemble"], injected_fault="lr_times_3")
+    assert {run.backend for run in faulty} == {"custom", "nn"}

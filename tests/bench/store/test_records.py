@@ -54,12 +54,6 @@ def test_id_of_a_faulty_run() -> None:
     assert len(set(ids)) == 3
 
 
-def test_id_of_another_engine() -> None:
-    """A run that the learner trains has the id of a run without the field; others their own."""
-    assert run_id(small_run(engine="learner"), ENVIRONMENT) == "5a05f20e168efd800bf7"
-    assert run_id(small_run(engine="ensemble"), ENVIRONMENT) != "5a05f20e168efd800bf7"
-
-
 def test_label_names_the_injected_fault() -> None:
     """What is injected is said of a run, and nothing where there is nothing."""
     assert small_run().label == "Model4 nn seed 0"
@@ -84,8 +78,6 @@ def test_rows_have_the_schema(records: list[Record]) -> None:
     assert list(record.run_row()) == RUNS_SCHEMA.names
     assert record.run_row()["injected_fault"] is None
     assert RUNS_SCHEMA.field("injected_fault").nullable
-    assert record.run_row()["engine"] == "learner"
-    assert not RUNS_SCHEMA.field("engine").nullable
     assert [list(row) for row in record.epoch_rows()] == [EPOCHS_SCHEMA.names]
     assert EPOCHS_SCHEMA.names == [
         "run_id", "variant", "backend", "seed", "epoch",

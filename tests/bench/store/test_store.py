@@ -13,8 +13,10 @@ import pytest
 
 from bench.errors import StoreError
 from bench.store import parquet
-from bench.store.records import ADDED_COLUMNS, FAILED, LEARNER, SCHEMA_VERSION, Record
+from bench.store.migration import ADDED, RENAMED
+from bench.store.records import ENSEMBLE, FAILED, SCHEMA_VERSION, Record
 from bench.store.store import EPOCHS, RUN_ORDER, RUNS, UNREADABLE, Store
+from hnrnn.variants import VARIANTS
 
 
 def ids(records: list[Record]) -> list[str]:
@@ -79,10 +81,31 @@ def test_swapped_file(store: Store, records: list[Record]) -> None:
 
 
 def write_as_version(path: Path, version: int) -> None:
-    """Rewrite a file as one of another schema version, without the columns that came later."""
-    rows = pq.ParquetFile(path).read().replace_schema_metadata({"schema_version": str(version)})
-    later = [name for since, names in ADDED_COLUMNS.items() if since > version for name in names]
-    pq.write_table(rows.drop_columns([name for name in later if name in rows.column_names]), path)
+    """Rewrite a file as another schema version had it: with its columns, and under their old names.
+
+    Before version 5 an ensemble's runs named the notebook's backend, and versions 3 and 4 said in a
+    column ``engine`` what had trained them.
+    """
+    rows = pq.ParquetFile(path).read()
+    later = [name for since, names in ADDED.items() if since > version for name in names]
+    rows = rows.drop_columns([name for name in later if name in rows.column_names])
+    if version < 5:
+        frame = rows.select(["variant", "backend"]).to_pandas()
+        own = frame["variant"].map(lambda name: VARIANTS[name].backend)
+        joint = frame["backend"] == ENSEMBLE
+        place = rows.schema.get_field_index("backend")
+        rows = rows.set_column(
+            place,
+            rows.schema.field(place),
+            pa.array(frame["backend"].where(~joint, own), pa.string()),
+        )
+        if version >= 3 and path.parent.name == RUNS:
+            engines = joint.map({True: "ensemble", False: "learner"})
+            field = pa.field("engine", pa.string(), nullable=False)
+            rows = rows.add_column(place + 6, field, pa.array(engines, pa.string()))
+        olden = {new: old for old, new in RENAMED[5].items()}
+        rows = rows.rename_columns([olden.get(name, name) for name in rows.column_names])
+    pq.write_table(rows.replace_schema_metadata({"schema_version": str(version)}), path)
 
 
 @pytest.mark.parametrize("table", [RUNS, EPOCHS])
@@ -105,7 +128,7 @@ def test_newer_schema(
 
 
 @pytest.mark.parametrize("table", [RUNS, EPOCHS])
-def test_newer_schema_is_not_put_aside(store: Store, records: list[Record], table: str) -> None:
+def test_newer_schema_is_not_quarantined(store: Store, records: list[Record], table: str) -> None:
     """What a newer hnrnn wrote is whole: resuming refuses it, and leaves it where it is."""
     path = store.path(table, records[0].run_id)
     write_as_version(path, 99)
@@ -129,7 +152,7 @@ def test_no_schema_version(store: Store, records: list[Record], metadata: dict[s
 def test_version_1_is_read(
     store: Store, records: list[Record], tmp_path: Path, *, compacted: bool
 ) -> None:
-    """Files of version 1 are read as the learner's, their instruction set as unknown."""
+    """Files of version 1 are read, their instruction set as unknown, and nothing as injected."""
     names = {RUNS: ids(records), EPOCHS: ids(records)}
     if compacted:
         store, names = Store(store.compact(tmp_path / "compact")), {RUNS: [RUNS], EPOCHS: [EPOCHS]}
@@ -140,7 +163,6 @@ def test_version_1_is_read(
     contents = store.read()
     assert contents.unreadable == {}
     assert contents.runs["injected_fault"].isna().all()
-    assert (contents.runs["engine"] == LEARNER).all()
     unknown = ["instruction_set", "numeric_fingerprint"]
     assert contents.runs[unknown].isna().all(axis=None)
     known = expected.runs.drop(columns=unknown)
@@ -153,7 +175,7 @@ def test_version_1_is_read(
     )
 
 
-@pytest.mark.parametrize("column", ["injected_fault", "engine", "numeric_fingerprint"])
+@pytest.mark.parametrize("column", ["injected_fault", "backend", "numeric_fingerprint"])
 def test_newest_version_needs_its_columns(store: Store, records: list[Record], column: str) -> None:
     """A file that says it is of the newest version, and lacks a column, is not completed."""
     path = store.path(RUNS, records[0].run_id)
@@ -228,7 +250,7 @@ def test_the_run_is_written_last(
     assert "new" not in set(store.read().epochs["run_id"])
 
 
-def test_temporary_files_are_passed_over(store: Store) -> None:
+def test_temporary_files_are_skipped(store: Store) -> None:
     """What a killed writer left under its temporary name is no part of the store."""
     (store.folder / RUNS / ".abc.123.part").write_bytes(b"half")
     assert len(pd.read_parquet(store.folder / RUNS)) == 3

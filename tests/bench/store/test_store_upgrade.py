@@ -14,8 +14,9 @@ import pytest
 from bench.errors import StoreError
 from bench.store import parquet
 from bench.store import store as store_module
-from bench.store.records import ADDED_COLUMNS, LEARNER, SCHEMA_VERSION, VERSION_KEY
-from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Store
+from bench.store.migration import ADDED, REMOVED, RENAMED
+from bench.store.records import ENSEMBLE, SCHEMA_VERSION, VERSION_KEY, Record
+from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
 from tests.bench.store.test_store import write_as_version
 from tests.places import ROOT
 from tests.victims import measurement, sample
@@ -27,18 +28,30 @@ PUBLISHED = ROOT / "reports" / "published"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """A store of six runs and two measurements, half of the files of an older schema each."""
+    """A store of seven runs and two measurements, about half of them in older schemas.
+
+    The run of seed 3 is an ensemble's.
+    """
     store = Store(tmp_path / "results")
     store.prepare(TABLES)
-    for seed in range(6):
-        store.write(sample(seed))
+    for seed in range(7):
+        store.write(old_sample(seed))
     for name in ("m0", "m1"):
         store.write_measurement(replace(measurement(), measurement_id=name))
-    for version, seed in ((1, 0), (2, 1), (2, 2)):
+    for version, seed in ((1, 0), (2, 1), (4, 2), (4, 3)):
         for table in (RUNS, EPOCHS):
-            write_as_version(store.path(table, sample(seed).run_id), version)
+            write_as_version(store.path(table, old_sample(seed).run_id), version)
     write_as_version(store.path(THROUGHPUT, "m0"), 1)
     return store
+
+
+def old_sample(seed: int) -> Record:
+    """Return a run's record; that of seed 3 is an ensemble's, under the id that it had before."""
+    record = sample(seed)
+    if seed != 3:
+        return record
+    epochs = tuple(replace(epoch, backend=ENSEMBLE) for epoch in record.epochs)
+    return replace(record, run=replace(record.run, backend=ENSEMBLE), epochs=epochs)
 
 
 def schemas(folder: Path) -> set[str]:
@@ -50,20 +63,46 @@ def schemas(folder: Path) -> set[str]:
 def test_every_reader_sees_all(store: Store) -> None:
     """After a folder is prepared its files have one schema, all rows and all columns."""
     before = store.read()
-    assert len(schemas(store.folder / RUNS)) == 3
+    assert len(schemas(store.folder / RUNS)) == 4
     files = list((store.folder / RUNS).iterdir())
-    assert sum("engine" not in pq.read_schema(path).names for path in files) == 3
+    old = {*RENAMED[5], *REMOVED[5]}
+    assert {name for path in files for name in pq.read_schema(path).names} & old == {
+        "plant",
+        "engine",
+    }
     store.prepare()
     for table in TABLES:
         assert len(schemas(store.folder / table)) == 1
         plain = pd.read_parquet(store.folder / table)
         assert list(plain) == SCHEMAS[table].names
         assert len(plain) == len(getattr(before, table))
-    assert set(pd.read_parquet(store.folder / RUNS)["engine"]) == {LEARNER}
     after = store.read()
     for table in TABLES:
         pd.testing.assert_frame_equal(getattr(after, table), getattr(before, table))
     assert after.unreadable == {}
+
+
+def test_an_older_ensemble(store: Store, tmp_path: Path) -> None:
+    """An ensemble's run and epochs have it as their backend: read, upgraded and compacted."""
+    expected = [seed == 3 for seed in range(7)]
+
+    def check(contents: Contents) -> None:
+        runs = contents.runs.sort_values("seed")
+        assert list(runs["backend"] == ENSEMBLE) == expected
+        assert set(runs["backend"]) == {ENSEMBLE, "nn"}
+        epochs = contents.epochs.drop_duplicates(["seed", "backend"]).sort_values("seed")
+        assert list(epochs["backend"] == ENSEMBLE) == expected
+
+    check(store.read())
+    check(Store(store.compact(tmp_path / "compact")).read())
+    for table in (RUNS, EPOCHS):
+        write_as_version(tmp_path / "compact" / table / f"{table}.parquet", 4)
+    check(Store(tmp_path / "compact").read())
+    store.prepare()
+    for table in (RUNS, EPOCHS):
+        plain = pd.read_parquet(store.folder / table)
+        assert set(plain.loc[plain["backend"] == ENSEMBLE, "seed"]) == {3}
+        assert set(plain.loc[plain["seed"] == 3, "backend"]) == {ENSEMBLE}
 
 
 @pytest.mark.parametrize("library", ["polars", "duckdb"])
@@ -88,35 +127,33 @@ def test_what_is_current_stays(store: Store, capsys: pytest.CaptureFixture[str])
     store.prepare()
     assert {path: path.stat().st_ino for path in newer} == inodes
     error = capsys.readouterr().err
-    assert error == f"{store.folder}: files of an older schema brought up to date: 4\n"
+    assert error == f"{store.folder}: files of an older schema brought up to date: 9\n"
     store.prepare()
     assert capsys.readouterr().err == ""
 
 
 def is_older(path: Path) -> bool:
-    """Say whether a file lacks columns."""
-    schema = SCHEMAS[path.parent.name]
-    return not pq.read_schema(path).equals(schema, check_metadata=False)
+    """Say whether a file is of an older version."""
+    return int(pq.read_schema(path).metadata[VERSION_KEY]) < SCHEMA_VERSION
 
 
 def test_a_version_to_come(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Columns of a next version are added by the table of columns alone, wherever they stand."""
     store.prepare()
-    columns = {"made_up": None, "new_text": "injected"}
+    columns = ("made_up", "new_text")
     for table, schema in SCHEMAS.items():
         fields = [*schema]
         for place, name in zip((3, len(fields) + 1), columns, strict=True):
             fields.insert(place, pa.field(name, pa.string()))
         newer = pa.schema(fields, metadata={VERSION_KEY: str(NEXT).encode()})
         monkeypatch.setitem(store_module.SCHEMAS, table, newer)
-    monkeypatch.setitem(ADDED_COLUMNS, NEXT, columns)
+    monkeypatch.setitem(ADDED, NEXT, columns)
     before = store.read()
     store.prepare()
     for table in TABLES:
         plain = pd.read_parquet(store.folder / table)
         assert plain.columns[3] == "made_up"
-        assert plain["made_up"].isna().all()
-        assert set(plain["new_text"]) == {"injected"}
+        assert plain[list(columns)].isna().all(axis=None)
         assert len(plain) == len(getattr(before, table))
     assert store.read().runs.equals(before.runs)
 

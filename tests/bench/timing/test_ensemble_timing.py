@@ -1,4 +1,4 @@
-"""Engines side by side: order, seconds and the table that people read."""
+"""One seed after the other beside an ensemble: order, seconds and the tables for people."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from bench.__main__ import main
-from bench.timing import engine_timing
-from bench.timing.engine_timing import as_markdown, compare
+from bench.timing import ensemble_timing
+from bench.timing.ensemble_timing import as_markdown, compare
 from bench.timing.roofline import Peak, Work
 from tests.command_line import exit_code
 
@@ -19,39 +19,41 @@ Calls = list[tuple[str, str, int, int, str]]
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """Take as long for a seed's epoch as is easily counted, and return what was called."""
+    """Take round numbers of seconds for each epoch, and return what was called."""
     made: Calls = []
 
-    def call(engine: str, variant: str, seeds: int, epochs: int, device: str) -> float:
-        made.append((engine, variant, seeds, epochs, device))
+    def call(way: str, variant: str, seeds: int, epochs: int, device: str) -> float:
+        made.append((way, variant, seeds, epochs, device))
         alone = {"Model0": 2.0, "Model4": 3.0}[variant] * epochs
-        return alone if engine == "learner" else alone * seeds / (4 + len(made) % 2)
+        return alone if way == "notebook" else alone * seeds / (4 + len(made) % 2)
 
-    monkeypatch.setattr(engine_timing, "_call", call)
-    monkeypatch.setattr(engine_timing, "measure_peak", lambda _: Peak(2e9, 5e8))
-    monkeypatch.setattr(engine_timing, "work_of_ensemble", lambda _, e, __: Work(3e9 * e, 1e9 * e))
-    monkeypatch.setattr(engine_timing, "operations_of_learner", lambda _, e: 7e9 * e)
+    monkeypatch.setattr(ensemble_timing, "_call", call)
+    monkeypatch.setattr(ensemble_timing, "measure_peak", lambda _: Peak(2e9, 5e8))
+    monkeypatch.setattr(
+        ensemble_timing, "work_of_ensemble", lambda _, e, __: Work(3e9 * e, 1e9 * e)
+    )
+    monkeypatch.setattr(ensemble_timing, "operations_of_learner", lambda _, e: 7e9 * e)
     return made
 
 
 def test_interleaved(calls: Calls) -> None:
-    """After a first call of each, rounds go through the variants, and turn the order around."""
+    """After a first call of each, rounds go through the variants, in alternating order."""
     compare(["Model0", "Model4"], device="cpu", rounds=2, seeds=8, epochs=10, watch=print)
     assert calls[:4] == [
-        ("learner", "Model0", 1, 1, "cpu"),
+        ("notebook", "Model0", 1, 1, "cpu"),
         ("ensemble", "Model0", 8, 1, "cpu"),
-        ("learner", "Model4", 1, 1, "cpu"),
+        ("notebook", "Model4", 1, 1, "cpu"),
         ("ensemble", "Model4", 8, 1, "cpu"),
     ]
     assert [call[:4] for call in calls[4:]] == [
-        ("learner", "Model0", 1, 6),  # its recipe has no more epochs
+        ("notebook", "Model0", 1, 6),  # its recipe has no more epochs
         ("ensemble", "Model0", 8, 6),
-        ("learner", "Model4", 1, 10),
+        ("notebook", "Model4", 1, 10),
         ("ensemble", "Model4", 8, 10),
         ("ensemble", "Model0", 8, 6),
-        ("learner", "Model0", 1, 6),
+        ("notebook", "Model0", 1, 6),
         ("ensemble", "Model4", 8, 10),
-        ("learner", "Model4", 1, 10),
+        ("notebook", "Model4", 1, 10),
     ]
 
 
@@ -71,7 +73,7 @@ def test_table() -> None:
 
 @pytest.mark.usefixtures("calls")
 def test_one_variant_has_no_sum() -> None:
-    """Of a variant alone there is nothing to add."""
+    """A single variant has no row for all together."""
     timed = compare(["Model4"], device="cpu", rounds=1, watch=print)
     assert "together" not in as_markdown(timed)
 
@@ -79,11 +81,11 @@ def test_one_variant_has_no_sum() -> None:
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command trains for real, prints the table, and keeps every call's seconds."""
     path = tmp_path / "seconds.csv"
-    command = ["engines", "--variants", "Model0", "--device", "cpu", "--rounds", "1"]
+    command = ["ensemble-timing", "--variants", "Model0", "--device", "cpu", "--rounds", "1"]
     assert main([*command, "--seeds", "2", "--epochs", "1", "--output", str(path)]) == 0
     assert "| Model0 | 2 |" in capsys.readouterr().out
     frame = pd.read_csv(path)
-    assert list(frame["engine"]) == ["learner", "ensemble"]
+    assert list(frame["backend"]) == ["custom", "ensemble"]
     assert list(frame["seeds"]) == [1, 2]
     assert (frame["wall_seconds"] > 0).all()
 
@@ -102,7 +104,7 @@ def test_wrong_usage(
     arguments: list[str], right: str, calls: Calls, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is wrong is said in a line before anything is timed."""
-    assert exit_code(main, ["engines", *arguments]) == 2
+    assert exit_code(main, ["ensemble-timing", *arguments]) == 2
     message = capsys.readouterr().err
     assert right in message
     assert message.count("\n") == 1
@@ -115,7 +117,7 @@ def test_a_file_is_never_overwritten(
     """Seconds that were kept stay as they are."""
     path = tmp_path / "seconds.csv"
     path.write_text("kept")
-    assert exit_code(main, ["engines", "--output", str(path)]) == 2
+    assert exit_code(main, ["ensemble-timing", "--output", str(path)]) == 2
     assert "must name a new file" in capsys.readouterr().err
     assert path.read_text() == "kept"
     assert not calls
@@ -130,12 +132,12 @@ def test_kept_before_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         printed.append((len(timed), path.exists()))
         return ""
 
-    monkeypatch.setattr(engine_timing, "as_markdown", print_late)
-    command = ["engines", "--variants", "Model4", "--device", "cpu", "--output", str(path)]
+    monkeypatch.setattr(ensemble_timing, "as_markdown", print_late)
+    command = ["ensemble-timing", "--variants", "Model4", "--device", "cpu", "--output", str(path)]
     assert main(command) == 0
     assert printed == [(6, True)]
     path.unlink()
-    monkeypatch.setattr("bench.commands.engine_comparison.write_whole", refuse)
+    monkeypatch.setattr("bench.commands.ensemble_timing.write_whole", refuse)
     assert main(command) == 2
     assert printed == [(6, True), (6, False)]
 
