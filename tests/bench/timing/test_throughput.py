@@ -12,7 +12,8 @@ import pytest
 from bench.__main__ import main
 from bench.errors import StoreError
 from bench.execution.parity import Parity, check
-from bench.store.records import OK, THROUGHPUT_SCHEMA, Measurement, Timed
+from bench.store.records import OK, Measurement, Timed
+from bench.store.schemas import THROUGHPUT_SCHEMA
 from bench.store.store import Store
 from bench.timing import throughput
 from bench.timing.session import PHASES, Session
