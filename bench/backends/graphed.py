@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
-from fastai.callback.core import Callback, CancelBatchException
 from torch import Tensor, nn
 
 from bench.backends.cuda_graph import CudaGraph
@@ -94,31 +93,6 @@ class GraphedStep:
         updates = list(torch._foreach_div(self.means, denominators))
         torch._foreach_mul_(updates, step_size)
         torch._foreach_sub_(self.parameters, updates)
-
-
-class GraphedTraining(Callback):  # type: ignore[misc]  # fastai has no types
-    """Replace the training steps of a ``Learner`` by a ``GraphedStep``; validation is unchanged."""
-
-    order = 70  # after the schedule has set the learning rate and the momentum of the step
-
-    def before_fit(self) -> None:
-        """Start with nothing captured."""
-        self.step: GraphedStep | None = None
-
-    def before_batch(self) -> None:
-        """Do the whole training step, and cancel that of the ``Learner``."""
-        if not self.training:
-            return
-        if self.step is None:
-            self.step = GraphedStep(self.learn.model, self.learn.loss_func)
-        hypers = self.learn.opt.hypers[0]
-        self.learn.loss = self.step(self.learn.xb[0], self.learn.yb[0], hypers["lr"], hypers["mom"])
-        raise CancelBatchException
-
-    def check_captured(self) -> None:
-        """Raise NotCapturedError if there is a GPU and no step has been captured."""
-        if self.step is not None:
-            self.step.check_captured()
 
 
 class NotCapturedError(Exception):

@@ -109,10 +109,10 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``bench list``."""
-    from bench.execution.environment import find_device, read_environment
+    from bench.execution.environment import device_name, find_device
 
     device = find_device(options.device)
     grid = configurations(device)
     if options.json:
         return show(as_json(grid))
-    return show(as_text(grid, f"{device} ({read_environment(device).device_name})"))
+    return show(as_text(grid, f"{device} ({device_name(device)})"))

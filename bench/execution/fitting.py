@@ -5,11 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from fastai.callback.core import Callback, CancelBatchException
+
 from bench.backends import IMPLEMENTATIONS
-from bench.backends.graphed import GraphedTraining
+from bench.backends.graphed import GraphedStep
 from bench.store.records import Run
 from hnrnn.training import Training, fit
 from hnrnn.variants import VARIANTS
+
+
+class GraphedTraining(Callback):  # type: ignore[misc]  # fastai has no types
+    """Replace the training steps of a ``Learner`` by a ``GraphedStep``; validation is unchanged."""
+
+    order = 70  # after the schedule has set the learning rate and the momentum of the step
+
+    def before_fit(self) -> None:
+        """Start with nothing captured."""
+        self.step: GraphedStep | None = None
+
+    def before_batch(self) -> None:
+        """Do the whole training step, and cancel that of the ``Learner``."""
+        if not self.training:
+            return
+        if self.step is None:
+            self.step = GraphedStep(self.learn.model, self.learn.loss_func)
+        hypers = self.learn.opt.hypers[0]
+        self.learn.loss = self.step(self.learn.xb[0], self.learn.yb[0], hypers["lr"], hypers["mom"])
+        raise CancelBatchException
+
+    def check_captured(self) -> None:
+        """Raise NotCapturedError if there is a GPU and no step has been captured."""
+        if self.step is not None:
+            self.step.check_captured()
 
 
 def fit_run(run: Run) -> Training:

@@ -17,7 +17,7 @@ from bench.backends import IMPLEMENTATIONS
 from bench.backends.compiled import SWITCHES, Compiled, why_no_triton
 from bench.backends.cuda_graph import CudaGraph
 from bench.backends.custom_hoisted import HoistedFullyConnected
-from bench.backends.graphed import Graphed, GraphedTraining
+from bench.backends.graphed import Graphed
 from bench.backends.hoisted_layers import elman_layer, gru_layer
 from bench.backends.recurrence import (
     ConvertedModel,
@@ -27,6 +27,7 @@ from bench.backends.recurrence import (
 )
 from bench.commands import listing
 from bench.ensemble.stepping import kernel_of
+from bench.execution.fitting import GraphedTraining
 from bench.execution.parity import (
     Sizes,
     float32_differences,

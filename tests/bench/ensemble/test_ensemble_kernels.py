@@ -108,7 +108,7 @@ def test_gru_backward(kernels: Pointwise, *, first: bool) -> None:
 @pytest.mark.usefixtures("generator")
 def test_adamw(kernels: Pointwise) -> None:
     """Weights and means move as by the plain step."""
-    tensors = [draw(3, 700), draw(3, 700), draw(3, 700), draw(3, 700).configuration()]
+    tensors = [draw(3, 700), draw(3, 700), draw(3, 700), draw(3, 700).square()]
     factors = torch.tensor([0.97, 0.13, -0.02, 0.31]).to(DEVICE)
     ends = []
     for steps in (kernels, IN_PLACE):
