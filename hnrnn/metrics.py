@@ -91,19 +91,14 @@ class EpochRecorder(Callback):  # type: ignore[misc]  # fastai has no types
         self.smoothed = SmoothedLoss()
 
     def before_train(self) -> None:
-        """Start the clock of the training pass."""
-        self._start_pass()
-
-    def before_validate(self) -> None:
-        """Start the clock of the validation pass."""
-        self._start_pass()
-
-    def _start_pass(self) -> None:
+        """Start a pass and its clock."""
         self.losses: list[Tensor] = []
         self.correct: list[Tensor] = []
         self.row_counts: list[int] = []
         self.target_count = 0
         self.pass_start = time.perf_counter()
+
+    before_validate = before_train
 
     def after_batch(self) -> None:
         """Keep the batch's loss and, in validation, its number of correct predictions."""

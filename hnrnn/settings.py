@@ -48,31 +48,6 @@ def pinned_settings() -> Iterator[None]:
 
 
 @contextmanager
-def _gradients() -> Iterator[None]:
-    """Leave ``torch.inference_mode`` and ``torch.no_grad``."""
-    with torch.inference_mode(mode=False), torch.enable_grad():
-        yield
-
-
-@contextmanager
-def _no_autocast() -> Iterator[None]:
-    """Leave ``torch.autocast`` on both devices."""
-    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-        yield
-
-
-@contextmanager
-def _float32_by_default() -> Iterator[None]:
-    """Create tensors in float32 by default."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-@contextmanager
 def _cpu_by_default() -> Iterator[None]:
     """Create tensors on the CPU by default."""
     # The context costs a Python call per operation, so it is entered only if it is needed.
@@ -88,18 +63,6 @@ def _cpu_by_default() -> Iterator[None]:
 
 
 @contextmanager
-def _deterministic() -> Iterator[None]:
-    """Allow deterministic algorithms only."""
-    before = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(mode=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(mode=before, warn_only=warn_only)
-
-
-@contextmanager
 def _fixed_workspace() -> Iterator[None]:
     """Give cuBLAS a workspace of fixed size: its products are not deterministic without one."""
     name = "CUBLAS_WORKSPACE_CONFIG"
@@ -110,17 +73,6 @@ def _fixed_workspace() -> Iterator[None]:
     finally:
         if not given:
             del os.environ[name]
-
-
-@contextmanager
-def _default_blas() -> Iterator[None]:
-    """Let torch choose between cuBLAS and cuBLASLt."""
-    before = torch.backends.cuda.preferred_blas_library()
-    torch.backends.cuda.preferred_blas_library("default")
-    try:
-        yield
-    finally:
-        torch.backends.cuda.preferred_blas_library(before)
 
 
 @contextmanager
@@ -188,6 +140,17 @@ def _denormals() -> Iterator[None]:
 
 
 @contextmanager
+def _set(read: Callable[[], Any], write: Callable[[Any], object], value: object) -> Iterator[None]:
+    """Set something by a function of torch, and restore it at the end."""
+    before = read()
+    write(value)
+    try:
+        yield
+    finally:
+        write(before)
+
+
+@contextmanager
 def replaced(owner: Any, name: str, *, value: bool) -> Iterator[None]:
     """Give an attribute another value, and restore it at the end."""
     before = getattr(owner, name)
@@ -198,14 +161,19 @@ def replaced(owner: Any, name: str, *, value: bool) -> Iterator[None]:
         setattr(owner, name, before)
 
 
+_preferred_blas = torch.backends.cuda.preferred_blas_library
+
 SETTINGS: tuple[Setting, ...] = (
-    _gradients,
-    _no_autocast,
-    _float32_by_default,
+    partial(torch.inference_mode, mode=False),
+    torch.enable_grad,
+    partial(torch.autocast, "cpu", enabled=False),
+    partial(torch.autocast, "cuda", enabled=False),
+    partial(_set, torch.get_default_dtype, torch.set_default_dtype, torch.float32),
     _cpu_by_default,
-    _deterministic,
+    # Deterministic algorithms only. (torch.use_deterministic_algorithms would load the compiler.)
+    partial(_set, torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode, "error"),
     _fixed_workspace,
-    _default_blas,
+    partial(_set, _preferred_blas, _preferred_blas, "default"),
     _full_precision,
     _denormals,
     partial(replaced, torch.backends.cudnn, "enabled", value=True),

@@ -25,11 +25,12 @@ INDUCTOR_SETTINGS: dict[str, object] = {
     "cpp.enable_floating_point_contract_flag": "off",
     "cpp.enable_unsafe_math_opt_flag": False,
     "cpp.simdlen": None,
+    "deterministic": True,
     "emulate_precision_casts": False,
     "freezing": False,
     "max_autotune": False,
 }
-"""torch's defaults of settings that change a program's bits and have environment variables."""
+"""Settings that change a program's bits and have environment variables; most at their defaults."""
 
 
 class Compiled(Custom):

@@ -80,12 +80,10 @@ class PassReset(Callback):  # type: ignore[misc]
     """Set the kept hidden state to zero whenever fastai v2's ``ModelResetter`` would."""
 
     def before_train(self) -> None:
-        """Reset the state that the validation left."""
+        """Reset the state that the previous pass left."""
         reset_state(self.model)
 
-    def before_validate(self) -> None:
-        """Reset the state that the training left."""
-        reset_state(self.model)
+    before_validate = before_train
 
 
 def reset_state(model: nn.Module) -> None:

@@ -103,8 +103,6 @@ class Session:
         Call the function inside the implementation's settings; it does not wait for a GPU.
         """
         self.model.train(phase != "validation")
-        if phase == "train_step" and self.graphed_step:
-            return self._graphed_train_step
         return {
             "train_step": self._train_step,
             "forward": self._forward,
@@ -113,14 +111,12 @@ class Session:
 
     def _train_step(self) -> None:
         x, y = next(self.train_batches)
+        if self.graphed_step:
+            self.graphed_step(x, y, self.learning_rate, BETAS[0])
+            return
         self.loss(self.model(x), y).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.optimizer.zero_grad()
-
-    def _graphed_train_step(self) -> None:
-        assert self.graphed_step is not None  # noqa: S101  # checked in ``step``
-        x, y = next(self.train_batches)
-        self.graphed_step(x, y, self.learning_rate, BETAS[0])
 
     def _forward(self) -> None:
         x, _ = next(self.train_batches)

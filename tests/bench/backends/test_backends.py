@@ -188,7 +188,7 @@ def test_converted_models_have_no_unused_parameters() -> None:
 
 
 def test_kept_state_refuses_another_batch_size() -> None:
-    """A batch of another number of rows is one clear line on converted models too."""
+    """Converted models, too, refuse a batch with another number of rows in one line."""
     for name in ("Model3", "Model5"):
         model = IMPLEMENTATIONS["custom_hoisted"].convert(VARIANTS[name], initial_model(name, 0))
         with pytest.raises(ValueError, match="x has 3 rows, the kept hidden state 64"):
@@ -229,19 +229,19 @@ def test_same_training_curve(backend: str) -> None:
 
 @pytest.mark.parametrize("name", ["Model1", "Model3"])
 def test_same_training_curve_by_the_graphed_step(name: str) -> None:
-    """The step that a graph captures trains as the Learner's own, kept state and statistics too."""
+    """The captured step trains like the Learner's own, with the kept state and the statistics."""
     np.testing.assert_allclose(curves(name, "graphed", 1), curves(name, "custom", 1), atol=1e-7)
 
 
 def test_converted_model_trains_to_the_same_bits() -> None:
-    """Model5 converted to the very module that it has trains to the same float32 figures."""
+    """Model5 converted to its own kind of module trains to the same float32 values."""
     assert np.array_equal(
         curves("Model5", "nn_no_cudnn", 1, "float32"), curves("Model5", "nn", 1, "float32")
     )
 
 
 def test_no_cudnn_is_restored_after_an_exception() -> None:
-    """Inside cuDNN is off, outside as it was, whatever happened; no other flag is touched."""
+    """The backend turns cuDNN off, and on again even after an exception; no other flag changes."""
     flags = torch.backends.cudnn
 
     def state() -> tuple[bool, ...]:
@@ -264,7 +264,7 @@ def test_no_cudnn_is_restored_after_an_exception() -> None:
 
 
 def test_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot run says what it needs."""
+    """A backend that cannot run says what it needs."""
     monkeypatch.setattr(torch, "__path__", ["/somewhere/torch"])
     for name in ("nn_no_cudnn", "graphed", "graphed_loop"):
         assert "needs a GPU" in str(IMPLEMENTATIONS[name].why_unavailable("cpu"))
@@ -299,13 +299,13 @@ def test_what_triton_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_nn_has_no_fully_connected_models() -> None:
-    """A configuration that does not exist cannot be built by accident."""
+    """A configuration outside the grid cannot be built."""
     with pytest.raises(NotImplementedError, match="nn does not execute Model0"):
         NN.convert(VARIANTS["Model0"], initial_model("Model0", 0))
 
 
 def test_hoisted_model0_takes_short_and_long_rows() -> None:
-    """As Model0, it looks at up to three tokens."""
+    """Like Model0, it reads up to three tokens."""
     model = initial_model("Model0", 0).eval()
     hoisted = IMPLEMENTATIONS["custom_hoisted"].convert(VARIANTS["Model0"], model).eval()
     assert isinstance(hoisted, HoistedFullyConnected)
@@ -361,7 +361,7 @@ def test_compiled_fails_where_nothing_is_compiled(monkeypatch: pytest.MonkeyPatc
 def test_compiled_sees_that_nothing_is_compiled(
     variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the reason: what torch.compile leaves as it was does not run."""
+    """A module that torch.compile did not compile, for whatever reason, does not run."""
     monkeypatch.setattr("bench.backends.compiled.SWITCHES", ())
     monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
     monkeypatch.setattr(Compiled, "why_unavailable", lambda *_: None)
@@ -372,7 +372,7 @@ def test_compiled_sees_that_nothing_is_compiled(
 
 @needs_compiler
 def test_compiled_ignores_the_callers_stance() -> None:
-    """A caller who has torch run everything as it is changes nothing in a compiled run."""
+    """A caller who has switched compiling off by a stance does not change a compiled run."""
     run = small_run("Model1", backend="compiled")
     with torch.compiler.set_stance("force_eager"):
         outcome = execute(run).outcome
@@ -382,7 +382,7 @@ def test_compiled_ignores_the_callers_stance() -> None:
 
 
 def test_compiled_in_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inductor splits paths at spaces: that is a reason, and no failure later."""
+    """Inductor cannot handle a path with a space, so the backend is unavailable there."""
     monkeypatch.setattr(torch, "__path__", ["/a b/torch"])
     assert Compiled().why_unavailable("cpu") == (
         "cannot compile if torch is installed in a path with a space: /a b/torch"
@@ -390,7 +390,7 @@ def test_compiled_in_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_compiled_ignores_the_callers_inductor() -> None:
-    """What decides a program's bits is as torch has it, whatever the environment says."""
+    """Settings that change a program's bits are pinned, whatever the environment says."""
     config = torch._inductor.config
     usual = {name: getattr(config, name) for name in ("freezing", "max_autotune")}
     with config.patch({"cpp.enable_unsafe_math_opt_flag": True, "freezing": True}):
@@ -401,7 +401,7 @@ def test_compiled_ignores_the_callers_inductor() -> None:
 
 
 def test_graphed_fails_where_nothing_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A training whose steps were all launched one by one is not recorded as a graph's."""
+    """A training without a captured step fails on a graphed backend."""
     monkeypatch.setattr(Graphed, "why_unavailable", lambda *_: None)
     assert execute(small_run(backend="graphed")).outcome.error is None  # a CPU has no graphs
     monkeypatch.setattr(CudaGraph, "missing", property(lambda _: True))

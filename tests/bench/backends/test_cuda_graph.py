@@ -1,4 +1,4 @@
-"""When a function is called, captured and replayed, with a stand-in for a GPU's graphs."""
+"""A function is called, captured and replayed, with a stand-in for a GPU's graphs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.backends.cuda_graph import WARM_UP_CALLS, CudaGraph, no_garbage_colle
 
 
 class StandInGraph:
-    """Notes what is done to a graph."""
+    """Counts the replays of a graph."""
 
     itself: StandInGraph
 
@@ -28,7 +28,7 @@ class StandInGraph:
 
 
 class StandInStream:
-    """A stream that is never waited for long."""
+    """A stream without work."""
 
     made = 0
 
@@ -41,7 +41,7 @@ class StandInStream:
 
 @pytest.fixture
 def captures(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Stand in for CUDA; return of each capture whether garbage was collected meanwhile."""
+    """Replace CUDA by stand-ins; return for each capture whether garbage collection was enabled."""
     found: list[bool] = []
 
     @contextmanager
@@ -80,7 +80,7 @@ def test_one_capture_then_replays(captures: list[bool]) -> None:
 
 
 def test_no_garbage_is_collected_during_a_capture(captures: list[bool]) -> None:
-    """A graph that is destroyed while another is captured breaks it; later all is as before."""
+    """Garbage collection is off during a capture, and on again afterwards."""
     assert gc.isenabled()
     graph = CudaGraph(torch.device("cuda"))
     for _ in range(WARM_UP_CALLS):
@@ -93,7 +93,7 @@ def test_no_garbage_is_collected_during_a_capture(captures: list[bool]) -> None:
 
 @pytest.mark.usefixtures("captures")
 def test_earlier_graphs_are_gone_before_a_capture() -> None:
-    """What only the garbage collector can destroy is destroyed before, not some time during it."""
+    """Graphs that only the garbage collector can destroy are destroyed before a capture."""
     graph = CudaGraph(torch.device("cuda"))
     for _ in range(WARM_UP_CALLS):
         graph.call(lambda: torch.zeros(()))
@@ -116,7 +116,7 @@ def test_one_stream_for_all_warm_up_calls() -> None:
 
 
 def test_on_a_cpu_every_call_is_made() -> None:
-    """There is nothing to capture there."""
+    """On a CPU nothing is captured."""
     graph, calls = CudaGraph(torch.device("cpu")), []
     for _ in range(WARM_UP_CALLS + 2):
         graph.call(lambda: calls.append(0) or torch.zeros(()))  # type: ignore[func-returns-value]

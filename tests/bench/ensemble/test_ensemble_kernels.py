@@ -1,4 +1,4 @@
-"""A GPU's kernels, against the plain steps: on a GPU as they are, on a CPU interpreted."""
+"""A GPU's kernels compared with the plain steps; on a CPU they are interpreted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STATE = (3, 5, 7, 64)
 
 @pytest.fixture
 def kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pointwise]:
-    """Return the kernels, interpreted where there is no GPU."""
+    """Return the kernels, interpreted if there is no GPU."""
     if DEVICE == "cpu":
         monkeypatch.setenv("TRITON_INTERPRET", "1")
     pytest.importorskip("triton", reason="there is no Triton for this system")
@@ -107,7 +107,7 @@ def test_gru_backward(kernels: Pointwise, *, first: bool) -> None:
 
 @pytest.mark.usefixtures("generator")
 def test_adamw(kernels: Pointwise) -> None:
-    """Weights and means move as by the plain step."""
+    """Weights and means are updated as by the plain step."""
     tensors = [draw(3, 700), draw(3, 700), draw(3, 700), draw(3, 700).square()]
     factors = torch.tensor([0.97, 0.13, -0.02, 0.31]).to(DEVICE)
     ends = []
@@ -144,7 +144,7 @@ def test_training_steps(kernels: Pointwise, monkeypatch: pytest.MonkeyPatch) -> 
 def test_they_compile(
     values: str, strides: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each becomes machine code of an H100, for which no GPU is needed."""
+    """Each kernel can be compiled for an H100, for which no GPU is needed."""
     pytest.importorskip("triton", reason="there is no Triton for this system")
     from triton import compiler
     from triton.backends.compiler import GPUTarget
