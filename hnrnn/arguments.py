@@ -81,14 +81,9 @@ class Number:
 
     def __call__(self, text: str) -> float:
         """Return the number; raise ``argparse.ArgumentTypeError`` for any other text."""
-        if re.fullmatch(r"[+-]?[0-9.]{1,40}(e[+-]?[0-9]{1,3})?", text, re.IGNORECASE):
-            try:
-                number = float(text)
-            except ValueError:  # 1.2.3
-                pass
-            else:
-                if self.least <= number <= self.most:
-                    return number
+        form = r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})(e[+-]?[0-9]{1,3})?"
+        if re.fullmatch(form, text, re.IGNORECASE) and self.least <= float(text) <= self.most:
+            return float(text)
         raise argparse.ArgumentTypeError(
             f"must be a number from {self}, not {_shown(text) or 'empty'}"
         )
