@@ -6,33 +6,22 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.engines import LOCAL, find_engine
 from bench.engines.ledger import Ledger
-from bench.engines.work import Display, Finished, Site, Trainer
+from bench.engines.work import Site, Trainer
 from bench.errors import UsageError
 from bench.execution.sources import environment_of
 from bench.plan.grid import NOTEBOOK
 from bench.plan.plan import make_plan
-from bench.store.records import Run, run_id
+from bench.store.records import run_id
 from bench.store.store import Store
 from hnrnn import corpus
 from hnrnn.variants import VARIANTS
 
-
-class NoDisplay:
-    """Shows nothing."""
-
-    def begin(
-        self, planned: Sequence[Run], missing: Sequence[Run], site: Site, folder: Path
-    ) -> None:
-        """See ``Display``."""
-
-    def __call__(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
-        """See ``Display``."""
-
-    def say(self, line: str) -> None:
-        """See ``Display``."""
+if TYPE_CHECKING:
+    from bench.engines.progress import ProgressDisplay  # slow to load
 
 
 def run(
@@ -52,7 +41,7 @@ def run(
     fail_fast: bool = False,
     results: str | Path = "results",
     data: str | Path | None = None,
-    display: Display | None = None,
+    display: ProgressDisplay | None = None,
 ) -> Store:
     """Train every variant on every backend with every seed, and return the store of the records.
 
@@ -63,7 +52,7 @@ def run(
     this function, and its help explains the arguments. ``seeds`` is a number of seeds from 0, or
     the seeds themselves; ``epochs`` cuts each training short; ``notebook`` as a backend is
     each variant's own. A backend that does not execute a variant, or a variant to which
-    ``injected_fault`` does not apply, is left out. ``display`` is told how the night goes along.
+    ``injected_fault`` does not apply, is left out. ``display`` shows how the night goes.
 
     A run that fails is not an exception: its record has the status ``failed`` and the error. Raises
     UsageError for arguments that cannot be served and StoreError for a folder that cannot be used,
@@ -92,12 +81,13 @@ def run(
     module = where.load()
     site: Site = module.survey(device, injected_fault, **settings)
     planned = [replace(run, device=site.device) for run in asked]
-    store, display = Store(results), display or NoDisplay()
+    store = Store(results)
     store.prepare()
     ids = {run: run_id(run, environment_of(run, site.environment)) for run in planned}
     finished = store.finished(ids.values())
     missing = [run for run in planned if ids[run] not in finished]
-    display.begin(planned, missing, site, store.folder)
+    if display:
+        display.begin(planned, missing, site, store.folder)
     if missing:
         from bench.execution.environment import read_provenance
 
@@ -107,8 +97,8 @@ def run(
             Trainer(provenance),
             Ledger(store, site.environment, provenance, fail_fast=fail_fast),
             jobs=jobs or site.jobs,
-            watch=display,
-            say=display.say,
+            watch=display or (lambda *_: None),
+            say=display.say if display else (lambda _: None),
             **settings,
         )
     return store

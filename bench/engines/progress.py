@@ -35,7 +35,7 @@ def stderr_console() -> Console:
 
 
 class ProgressDisplay:
-    """A context manager that shows a night as it goes along: a ``bench.engines.work.Display``."""
+    """A context manager that shows a night; an engine calls it as its ``Watcher``."""
 
     def __init__(self, notes: Sequence[str] = (), console: Console | None = None) -> None:
         """Show ``notes`` first, once there is a plan."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 from bench.engines.tasks import Task
 from bench.store.records import Environment, Provenance, Record, Run
@@ -41,21 +40,6 @@ class Site:
     """That of its workers, for runs that are trained one at a time."""
     jobs: int
     """How many tasks to do at a time by default."""
-
-
-class Display(Protocol):
-    """What is told of a night as it goes along."""
-
-    def begin(
-        self, planned: Sequence[Run], missing: Sequence[Run], site: Site, folder: Path
-    ) -> None:
-        """Take note of the runs of the plan, and of those not stored in the folder yet."""
-
-    def __call__(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
-        """Take note of what runs and what has just finished, as a ``Watcher`` does."""
-
-    def say(self, line: str) -> None:
-        """Take note of a line that is about no finished run."""
 
 
 @dataclass(frozen=True)

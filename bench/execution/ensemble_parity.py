@@ -45,11 +45,8 @@ def check_ensemble(variant: Variant, device: str) -> Parity:
 
 
 def _alone(variant: Variant, dtype: torch.dtype) -> Quantities:
-    found: Quantities = {}
-    for seed in SEEDS:
-        quantities = model_quantities(variant, reference_of(variant), dtype, "cpu", seed)
-        found |= {_name(seed, name): values for name, values in quantities.items()}
-    return found
+    reference = reference_of(variant)
+    return _by_seed([model_quantities(variant, reference, dtype, "cpu", seed) for seed in SEEDS])
 
 
 @torch.no_grad()
@@ -59,21 +56,19 @@ def _together(variant: Variant, device: str, dtype: torch.dtype) -> Quantities:
     parameters = Parameters([model for model, _ in both], device)  # type: ignore[misc]
     ensemble = ensemble_model(parameters, variant)
     stream = [(x.to(device), y.to(device)) for x, y in both[0][1]]
-    found: Quantities = {}
+    found: list[Quantities] = [{} for _ in SEEDS]
     for step, batch in enumerate(prepare(stream, ensemble.layout, seeds=len(SEEDS), dtype=dtype)):
         ensemble.train(batch)
-        for index, seed in enumerate(SEEDS):
-            its = {f"scores {step}": _by_row(ensemble.scores[index], len(stream[0][0]))}
-            its |= {
-                f"gradient {step} of {name}": gradients[index]
-                for name, gradients in parameters.gradients.items()
-            }
-            found |= on_cpu({_name(seed, name): values for name, values in its.items()})
+        for index, its in enumerate(found):
+            gradients = parameters.gradients.items()
+            named = {f"gradient {step} of {name}": each[index] for name, each in gradients}
+            named[f"scores {step}"] = _by_row(ensemble.scores[index], len(stream[0][0]))
+            its.update(on_cpu(named))
     ensemble.store(BATCHES)
-    for seed, model in zip(SEEDS, parameters.models, strict=True):
-        buffers = {n: buffer for n, buffer in model.named_buffers() if buffer.is_floating_point()}
-        found |= on_cpu({_name(seed, name): buffer for name, buffer in buffers.items()})
-    return found
+    for its, model in zip(found, parameters.models, strict=True):
+        buffers = {n: each for n, each in model.named_buffers() if each.is_floating_point()}
+        its.update(on_cpu(buffers))
+    return _by_seed(found)
 
 
 def _by_row(scores: Tensor, rows: int) -> Tensor:
@@ -82,5 +77,9 @@ def _by_row(scores: Tensor, rows: int) -> Tensor:
     return by_step[0] if len(by_step) == 1 else by_step.transpose(0, 1)
 
 
-def _name(seed: int, name: str) -> str:
-    return f"{name.replace(' rnn.', ' ')} of seed {seed}"
+def _by_seed(found: list[Quantities]) -> Quantities:
+    return {
+        f"{name.replace(' rnn.', ' ')} of seed {seed}": values
+        for seed, its in zip(SEEDS, found, strict=True)
+        for name, values in its.items()
+    }
