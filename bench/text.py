@@ -1,5 +1,5 @@
-"""The text functions of ``hnrnn.text``, by the name that ``reports`` imports them by."""
+"""The text functions of ``hnrnn.text``, for ``bench`` and ``reports``."""
 
-from hnrnn.text import LONGEST, counted, has_space, one_line
+from hnrnn.text import counted, one_line
 
-__all__ = ["LONGEST", "counted", "has_space", "one_line"]
+__all__ = ["counted", "one_line"]

@@ -88,24 +88,21 @@ class Parity:
 def check(variant: Variant, backend: str, device: str) -> Parity:
     """Return the result of comparing a backend with the reference at the variant's sizes."""
     implementation = IMPLEMENTATIONS[backend]
-    quantities = partial(_variant_quantities, variant)
-    reference = quantities(reference_of(variant), torch.float64, "cpu")
-    rounded = quantities(reference_of(variant), torch.float32, "cpu")
+    expected = partial(_variant_quantities, variant, reference_of(variant), device="cpu")
+    found = partial(_variant_quantities, variant, implementation, device=device)
+    reference = expected(torch.float64)
     with implementation.settings():
-        exact = float64_differences(reference, quantities(implementation, torch.float64, device))
+        exact = float64_differences(reference, found(torch.float64))
         if implementation.graphed:
             exact += float64_differences(
                 trained_weights(variant, reference_of(variant), torch.float64, "cpu"),
                 trained_weights(variant, implementation, torch.float64, device),
             )
-        single = float32_differences(
-            reference, rounded, quantities(implementation, torch.float32, device)
-        )
+        single = float32_differences(reference, expected(torch.float32), found(torch.float32))
         tf32 = None
         if device == "cuda":
             with tf32_allowed():
-                found = quantities(implementation, torch.float32, device)
-            tf32 = _largest(float64_differences(reference, found))
+                tf32 = _largest(float64_differences(reference, found(torch.float32)))
     return parity_of(exact, single, tf32)
 
 
