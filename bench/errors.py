@@ -1,11 +1,11 @@
-"""What a command refuses with one line and exit code 2."""
+"""The errors that a command reports in one line, with exit code 2."""
 
 from __future__ import annotations
 
 
 class UsageError(ValueError):
-    """An argument that cannot be served, with what would be right."""
+    """An argument is wrong; the message says what would be right."""
 
 
 class StoreError(Exception):
-    """The results folder cannot be used, with what would be right."""
+    """The results folder cannot be used; the message says what would be right."""

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: both end a command in order, and wait while a record is written."""
+"""SIGINT and SIGTERM: both end a command cleanly, and wait while a record is written."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM has come: like Ctrl-C, but for what is said of it."""
+    """SIGTERM was received; it ends a command like Ctrl-C, with another exit code."""
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise Terminated where SIGTERM comes, in the main thread; elsewhere nothing is changed.
+    """Raise Terminated in the main thread on SIGTERM; other threads change nothing.
 
-    SIGHUP is ignored, here and in the processes that are started: hours of training do not end with
-    the terminal that they were started from.
+    SIGHUP is ignored, here and in the processes that are started, so that hours of training do not
+    end with the terminal that started them.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -38,7 +38,7 @@ def terminable() -> Iterator[None]:
         yield
     except KeyboardInterrupt as interrupt:
         if came and not isinstance(interrupt, Terminated):
-            raise Terminated from None  # compiled code, Ray's, makes of it what it knows
+            raise Terminated from None  # Ray's compiled code turns it into a KeyboardInterrupt
         raise
     finally:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
@@ -48,7 +48,7 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait until the block is done; the first that came is then raised."""
+    """Delay SIGINT and SIGTERM until the block is done; then raise the first one received."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

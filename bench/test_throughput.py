@@ -41,7 +41,7 @@ CONFIGURATIONS = [
 def session(request: pytest.FixtureRequest) -> Iterator[Session]:
     """Return a configuration that has passed the parity gate; skip what cannot run here."""
     variant, backend = request.param
-    reason = IMPLEMENTATIONS[backend].unavailable(DEVICE)
+    reason = IMPLEMENTATIONS[backend].why_unavailable(DEVICE)
     if reason:
         pytest.skip(f"{backend} {reason}")
     with reproducible_settings():

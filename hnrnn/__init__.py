@@ -3,8 +3,8 @@
     import hnrnn
     hnrnn.train("Model5", seed=0)
 
-The names below load torch and fastai when they are first used, so that reading the published
-tables or the table of variants costs neither.
+torch and fastai are loaded when one of the names below is first used, so that the published tables
+and the table of variants can be read without them.
 """
 
 from __future__ import annotations

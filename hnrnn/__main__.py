@@ -1,4 +1,4 @@
-"""``python -m hnrnn facts``: the notebook's deterministic outputs, each beside ours."""
+"""``python -m hnrnn facts``: compare the notebook's deterministic outputs with ours."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hnrnn.arguments import Parser, any_path, as_line
+from hnrnn.arguments import Parser, any_path
 from hnrnn.corpus import Corpus, CorpusError, first_difference, generate, read
+from hnrnn.text import one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0 where all is equal, 1 where not, 2 for wrong usage."""
+    """Run the command line; return 0 if all facts are equal, 1 if not, 2 for wrong usage."""
     options = make_parser().parse_args(arguments)
     try:
         corpus = generate() if options.data is None else read(options.data)
     except CorpusError as error:
-        print(f"{called_as('hnrnn', 'hnrnn')} facts: {as_line(error)}", file=sys.stderr)
+        print(f"{called_as('hnrnn', 'hnrnn')} facts: {one_line(error)}", file=sys.stderr)
         return 2
     return print_facts(corpus, options.data)
 
@@ -37,25 +38,25 @@ def make_parser() -> Parser:
         "--data",
         type=any_path,
         metavar="PATH",
-        help="a copy of fast.ai's human_numbers, folder or archive, to read instead of generating",
+        help="folder or archive of fast.ai's human_numbers to read instead of the generated text",
     )
     return parser
 
 
 def print_facts(corpus: Corpus, path: Path | None) -> int:
-    """Print every fact beside the notebook's value; return 1 if anything differs, else 0."""
+    """Print every fact with the notebook's value; return 1 if anything differs, else 0."""
     from hnrnn.facts import compare  # loads torch and fastai
 
     difference = first_difference(corpus, generate())
     if difference:
-        print(f"{as_line(path)} differs from the generated text: {difference}\n")
+        print(f"{one_line(path)} differs from the generated text: {difference}\n")
     elif path:
-        print(f"{as_line(path)} is equal to the generated text.\n")
+        print(f"{one_line(path)} is equal to the generated text.\n")
 
     try:
         comparisons = compare(corpus)
     except (ValueError, IndexError) as error:
-        print(f"the notebook's facts cannot be made from this text: {error}")
+        print(f"the notebook's facts cannot be computed from this text: {error}")
         return 1
     for comparison in comparisons:
         fact = comparison.notebook

@@ -1,7 +1,7 @@
-"""Reads named text files from a folder, a tar or a zip archive that may be damaged or hostile.
+"""Read named text files from a folder or archive that may be damaged or hostile.
 
-Only the files that are asked for are read, and no more than the limits below, whatever an archive
-says of itself. What is wrong is one error of one kind.
+Only the files that are asked for are read, within the limits below, whatever an archive's headers
+say. Every problem is one FilesError.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 LARGEST_FILE = 4 * 2**20
-"""Bytes of one file that is asked for; the corpus's larger one has 0.4 MB."""
+"""The limit of one file in bytes; the corpus's larger file has 0.4 MB."""
 LARGEST_ARCHIVE = 16 * 2**20
-"""Bytes of an archive, packed, and of a tar archive also unpacked."""
+"""The limit of an archive in bytes, and of a tar archive after decompression."""
 LARGEST_DICTIONARY = 128 * 2**20
-"""Bytes of memory for unpacking xz, which a header may ask for."""
+"""The limit of memory, in bytes, that the header of an xz file may ask for."""
 COMPRESSIONS: dict[bytes, Callable[[], Any]] = {
     b"\x1f\x8b": lambda: zlib.decompressobj(wbits=31),  # 31: with gzip's header and checksum
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\x00": lambda: lzma.LZMADecompressor(memlimit=LARGEST_DICTIONARY),
 }
-"""What unpacks a compressed tar archive, by its first bytes."""
+"""The decompressors of tar archives by the first bytes of the file."""
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
-"""All that zipfile reads but LZMA, whose header may ask for any amount of memory."""
+"""The methods of zipfile without LZMA, whose header may ask for any amount of memory."""
 ZIP_ENCRYPTED = 0x1
-"""In a member's flags."""
+"""The bit of a member's flags that says that it is encrypted."""
 MACOS_FOLDER = "__MACOSX"
-"""Where macOS's zip puts attributes of files, under the files' names."""
+"""The folder in which macOS's zip keeps attributes, under the names of the files."""
 DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -50,19 +50,19 @@ DAMAGE = (
     RuntimeError,
     ValueError,
 )
-"""What tarfile and zipfile raise on damaged archives, most of it undocumented."""
+"""The exceptions of tarfile and zipfile on damaged archives; most are undocumented."""
 
 
 class FilesError(ValueError):
-    """The files cannot be read; the message says why in one line."""
+    """The files cannot be read; the message is one line with the reason."""
 
 
 def read_files(path: Path, names: Sequence[str]) -> dict[str, bytes]:
-    """Return the content of the files ``names``, read from a folder or an archive, by name.
+    """Return the contents of the files ``names`` in a folder or an archive, by name.
 
-    They may stand in a folder of the archive, or in one folder below ``path``: all of them in the
-    same one, and no file of these names in another. Raises FilesError where they do not, and where
-    they cannot be read, are no regular files, or are larger than ``LARGEST_FILE``.
+    The files may be in ``path`` itself or in one folder inside it; a second file with one of the
+    names is refused. Raises FilesError if a file is missing, unreadable, not regular, or larger
+    than ``LARGEST_FILE``.
     """
     try:
         mode = path.stat().st_mode
@@ -88,7 +88,7 @@ def read_files(path: Path, names: Sequence[str]) -> dict[str, bytes]:
 
 
 def _read_folder(path: Path, names: Sequence[str]) -> dict[str, bytes]:
-    """Return the files in a folder; where it has none of them, those in a folder below it."""
+    """Return the files of a folder, or, if it has none of them, those of a folder inside it."""
     places = [path]
     if not any(os.path.lexists(path / name) for name in names):
         below = (place for place in path.iterdir() if place.is_dir() and place.name != MACOS_FOLDER)
@@ -99,7 +99,7 @@ def _read_folder(path: Path, names: Sequence[str]) -> dict[str, bytes]:
 
 
 def _read_regular(path: Path, largest: int) -> bytes:
-    """Return a file's content; raise FilesError for what is no file, or larger than ``largest``."""
+    """Return a file's content; raise FilesError if it is not regular or exceeds ``largest``."""
     if path.is_symlink() and not path.exists():
         raise FilesError(f"{path} is a link to nothing")
     if not path.is_file():  # a folder, or a pipe or device, whose end may never come
@@ -115,7 +115,7 @@ def _within(largest: int, content: bytes, what: object) -> bytes:
 
 
 def _check_found(path: Path, found: Iterable[str], names: Sequence[str]) -> None:
-    """Raise FilesError unless ``found`` are the files ``names``, each once, in one folder."""
+    """Raise FilesError unless ``found`` has each of ``names`` once, all in the same folder."""
     files = [PurePosixPath(name) for name in found]
     there = {file.name for file in files}
     if len(files) > len(there) or len({file.parent for file in files}) > 1:
@@ -127,7 +127,7 @@ def _check_found(path: Path, found: Iterable[str], names: Sequence[str]) -> None
 
 
 def _are_meant(name: str, names: Sequence[str]) -> bool:
-    """Say whether an archive's member has one of the names, in whatever folder but macOS's."""
+    """Return whether an archive's member has one of the names and is not in macOS's folder."""
     member = PurePosixPath(name)
     return member.name in names and MACOS_FOLDER not in member.parts
 
@@ -154,7 +154,7 @@ def _read_zip(path: Path, content: bytes, names: Sequence[str]) -> dict[str, byt
 
 def _read_tar(path: Path, content: bytes, names: Sequence[str]) -> dict[str, bytes]:
     contents = {}
-    # Unpacked here and not by tarfile, which has no limit of what it unpacks.
+    # Decompressed here, because tarfile would decompress any amount.
     plain = io.BytesIO(_unpacked(path, content))
     with tarfile.open(fileobj=plain, mode="r:") as archive:
         members = [member for member in archive if _are_meant(member.name, names)]
@@ -170,7 +170,7 @@ def _read_tar(path: Path, content: bytes, names: Sequence[str]) -> dict[str, byt
 
 
 def _unpacked(path: Path, content: bytes) -> bytes:
-    """Return a tar archive without its compression, of one stream or several."""
+    """Return a tar archive decompressed; it may consist of several compressed streams."""
     unpacked = b""
     for start, make in COMPRESSIONS.items():
         while content.startswith(start):

@@ -1,7 +1,7 @@
-"""Command lines whose errors are one line, and the types of their options.
+"""A command-line parser with one-line errors, and the types of its options.
 
-A type says what a value must be, and its ``str`` says so in the help (``%(type)s``). Only the
-standard library is imported: ``reports.ci`` runs on a bare Python.
+A type checks a value, and its ``str`` describes it in the help (``%(type)s``). Only the standard
+library is imported, because ``reports.ci`` runs on a bare Python.
 """
 
 from __future__ import annotations
@@ -15,39 +15,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hnrnn.text import one_line
+
 DEVICES = ("auto", "cpu", "cuda")
-"""What ``--device`` takes; ``auto`` is a GPU where there is one."""
+"""The values of ``--device``; ``auto`` is a GPU if there is one."""
 STORE_FOLDERS = ("runs", "epochs", "throughput", "unreadable")
-"""The folders that a results folder consists of; ``bench.store.store`` alone writes into them."""
+"""The folders inside a results folder; only ``bench.store.store`` writes into them."""
 ROOM_CHARACTERS, ROOM_OF_TEMPORARY = 120, 20
-"""Of what a command writes into a folder, and of what a temporary file has in its name besides."""
-LONGEST_VALUE, LONGEST_LINE = 200, 1000
-"""Characters of a value within a message, and of a message."""
+"""The longest path of a file inside an output folder, and what a temporary file's name adds."""
+LONGEST_VALUE = 200
+"""Characters of a value that a message quotes."""
 
 
 class Parser(argparse.ArgumentParser):
-    """An ``ArgumentParser`` that answers wrong usage with one line and exit code 2."""
+    """An ``ArgumentParser`` that reports wrong usage in one line, with exit code 2."""
 
     def parse_known_args(  # type: ignore[override]  # typeshed's overloads differ in the namespace
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """Parse as argparse does, but refuse ``--option=--``, at which argparse 3.11 crashes."""
+        """Parse as argparse does, but refuse ``--option=--``, which crashes it in Python 3.11."""
         words = sys.argv[1:] if args is None else list(args)
-        for word in [] if self._subparsers else words:  # a command answers for its own options
+        for word in [] if self._subparsers else words:  # each command checks its own options
             option, _, value = word.partition("=")
             if option.startswith("--") and value == "--":
                 self.error(f"{option} must have a value, not --")
         return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Print the message, and where help is, in one line; leave with exit code 2."""
+        """Print the message in one line, point to the help, and exit with code 2."""
         message = re.sub(r"^argument (\S+): must ", r"\1 must ", message)
-        self.exit(2, f"{self.prog}: {as_line(message)} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: {one_line(message)} (see {self.prog} --help)\n")
 
 
 @dataclass(frozen=True)
 class WholeNumber:
-    """The type of an option that takes a whole number between two limits, both included."""
+    """The type of an option that takes a whole number from ``least`` to ``most``."""
 
     least: int
     most: int
@@ -58,7 +60,7 @@ class WholeNumber:
 
     def __call__(self, text: str) -> int:
         """Return the number; raise ``argparse.ArgumentTypeError`` for any other text."""
-        # Python itself takes 1_000 and the digits of every script, and no more than 4300 of them.
+        # int() also accepts 1_000 and the digits of any script, and raises for over 4300 digits.
         if re.fullmatch(r"[+-]?[0-9]{1,18}", text) and self.least <= int(text) <= self.most:
             return int(text)
         raise argparse.ArgumentTypeError(
@@ -68,7 +70,7 @@ class WholeNumber:
 
 @dataclass(frozen=True)
 class Number:
-    """The type of an option that takes a number between two limits, both included."""
+    """The type of an option that takes a number from ``least`` to ``most``."""
 
     least: float
     most: float
@@ -79,14 +81,9 @@ class Number:
 
     def __call__(self, text: str) -> float:
         """Return the number; raise ``argparse.ArgumentTypeError`` for any other text."""
-        if re.fullmatch(r"[+-]?[0-9.]{1,40}(e[+-]?[0-9]{1,3})?", text, re.IGNORECASE):
-            try:
-                number = float(text)
-            except ValueError:  # 1.2.3
-                pass
-            else:
-                if self.least <= number <= self.most:
-                    return number
+        form = r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})(e[+-]?[0-9]{1,3})?"
+        if re.fullmatch(form, text, re.IGNORECASE) and self.least <= float(text) <= self.most:
+            return float(text)
         raise argparse.ArgumentTypeError(
             f"must be a number from {self}, not {_shown(text) or 'empty'}"
         )
@@ -95,8 +92,8 @@ class Number:
 def any_path(text: str) -> Path:
     """Return the path of a file or folder to read: an option's type.
 
-    Whether there is such a file is seen by what reads it. Raises ``argparse.ArgumentTypeError``
-    for an empty name and for a name that no file can have.
+    The path need not exist: the code that reads it checks that. Raises
+    ``argparse.ArgumentTypeError`` for an empty name and for a name that no file can have.
     """
     return _path(text, "file or folder", text)
 
@@ -112,14 +109,14 @@ def folder(text: str) -> Path:
 def output_folder(text: str) -> Path:
     """Return the path of a folder to write into, which need not exist: an option's type.
 
-    Raises ``argparse.ArgumentTypeError`` as ``folder`` does, and for every place inside a results
-    folder's own folders: a foreign file there makes the whole results folder incomplete.
+    Raises ``argparse.ArgumentTypeError`` as ``folder`` does, and for every place inside the
+    folders of a results folder, because a foreign file there makes the results incomplete.
     """
     path = folder(text)
     own = _store_folder_around(path)
     if own is not None:
         raise argparse.ArgumentTypeError(
-            f"must name a folder outside {as_line(own)}, where a results folder keeps its own files"
+            f"must name a folder outside {_shown(own)}, where a results folder keeps its own files"
         )
     return path
 
@@ -127,8 +124,8 @@ def output_folder(text: str) -> Path:
 def output_file(text: str) -> Path:
     """Return the path of a file to write: an option's type.
 
-    Raises ``argparse.ArgumentTypeError`` as ``output_folder`` does, for a file that exists, and
-    where its folder does not.
+    Raises ``argparse.ArgumentTypeError`` as ``output_folder`` does, for a file that exists, and for
+    a folder that does not.
     """
     path = _path(text, "new file", text + "x" * ROOM_OF_TEMPORARY)
     if os.path.lexists(path) or not path.parent.is_dir():
@@ -140,18 +137,18 @@ def output_file(text: str) -> Path:
 
 
 def filled(text: str) -> str:
-    """Return the text: the type of an option that takes a name of any form, but not none."""
+    """Return the text: the type of an option that takes any text but an empty one."""
     if not text.strip():
         raise argparse.ArgumentTypeError("must have a value: it is empty (an unset variable?)")
     return text
 
 
 def _path(text: str, kind: str, probe: str) -> Path:
-    """Return the path in ``text``; ``probe`` is what is looked up to see that it can be one."""
+    """Return ``text`` as a path, after looking up ``probe`` to see that the name is possible."""
     if not text.strip():
         raise argparse.ArgumentTypeError(f"must name a {kind}: it is empty (an unset variable?)")
     try:
-        os.stat(probe)  # noqa: PTH116  # of the text as it is: Path would tidy it up
+        os.stat(probe)  # noqa: PTH116  # the text as it is: Path would normalise it
     except FileNotFoundError:
         pass
     except NotADirectoryError as error:
@@ -167,7 +164,7 @@ def _path(text: str, kind: str, probe: str) -> Path:
 
 
 def _store_folder_around(path: Path) -> Path | None:
-    """Return the store's own folder that ``path`` is, or lies in, links resolved; None: in none."""
+    """Return the folder of ``STORE_FOLDERS`` that contains ``path`` or is it; None if none does."""
     real = Path(os.path.realpath(path))
     for place in (real, *real.parents):
         if place.name in STORE_FOLDERS and _is_results_folder(place.parent):
@@ -176,21 +173,14 @@ def _store_folder_around(path: Path) -> Path | None:
 
 
 def _is_results_folder(path: Path) -> bool:
-    """Say whether runs or measurements are stored in a folder, or could be at any moment.
+    """Return whether runs or measurements are stored in a folder, or will be.
 
-    A person may well have a folder that is named ``runs``.
+    The name of a folder is not enough: a user may well have another folder named ``runs``.
     """
     if os.path.isdir(path / "runs") and os.path.isdir(path / "epochs"):  # noqa: PTH112  # never raises
         return True
     return any(next((path / name).glob("*.parquet"), None) for name in STORE_FOLDERS)
 
 
-def as_line(value: object, longest: int = LONGEST_LINE) -> str:
-    """Return a value, an error for example, as one line that a terminal does not obey."""
-    text = " ".join(str(value).split())
-    text = text if len(text) <= longest else f"{text[:longest]}..."
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def _shown(value: object) -> str:
-    return as_line(value, LONGEST_VALUE)
+    return one_line(value, LONGEST_VALUE)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class RNNCell(nn.Module):
-    """An Elman network's step from two linear maps, equal to ``torch.nn.RNNCell`` with tanh.
+    """One step of an Elman network as two linear maps, equal to ``torch.nn.RNNCell`` with tanh.
 
     ``h' = tanh(W_ih x + b_ih + W_hh h + b_hh)``; ``i2h`` maps the input, ``h2h`` the hidden state.
     Source: PyTorch's documentation of ``torch.nn.RNN``.
@@ -27,7 +27,7 @@ class RNNCell(nn.Module):
 
 
 class GRUCell(nn.Module):
-    """A gated recurrent unit's step from two linear maps, equal to ``torch.nn.GRUCell``.
+    """One step of a gated recurrent unit as two linear maps, equal to ``torch.nn.GRUCell``.
 
     With the gates in PyTorch's order r, z, n and both biases::
 
@@ -36,8 +36,8 @@ class GRUCell(nn.Module):
         n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
         h' = (1 - z) * n + z * h
 
-    ``i2h`` maps the input, ``h2h`` the hidden state; both hold the three gates one below the
-    other. Source: PyTorch's documentation of ``torch.nn.GRU``.
+    ``i2h`` maps the input, ``h2h`` the hidden state; both stack the rows of the three gates.
+    Source: PyTorch's documentation of ``torch.nn.GRU``.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:

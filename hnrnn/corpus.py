@@ -1,4 +1,4 @@
-"""The HUMAN_NUMBERS corpus: the numbers 1 to 9999 in English words, generated or read.
+"""The HUMAN_NUMBERS corpus, generated or read: the numbers 1 to 9999 in English words.
 
 The training split counts from 1 to 7999, the validation split from 8001 to 9999; 8000 is in
 neither. fast.ai publishes the same text as an archive with one number per line.
@@ -22,23 +22,23 @@ TRAIN_NUMBERS = range(1, 8000)
 VALID_NUMBERS = range(8001, 10000)
 FILE_NAMES = ("train.txt", "valid.txt")
 LONGEST_SHOWN = 60
-"""Characters of a number that is none."""
+"""Characters of a wrong number that a message quotes; the longest of the corpus has 39."""
 
 
 class CorpusError(ValueError):
-    """A given copy of the corpus cannot be read, or is not the generated text."""
+    """A copy of the corpus cannot be read, or differs from the generated text."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The two splits, each one text: numbers in words, joined by a comma and a space."""
+    """The two splits as texts: numbers in words, joined by a comma and a space."""
 
     train: str
     valid: str
 
     @property
     def sha256(self) -> str:
-        """Hexadecimal digest of both splits, part of a run's identity."""
+        """The hexadecimal digest of both splits, which is part of a run's id."""
         return hashlib.sha256(f"{self.train}\n{self.valid}".encode()).hexdigest()
 
 
@@ -68,7 +68,7 @@ def number_in_words(number: int) -> str:
 
 @cache
 def generate() -> Corpus:
-    """Return the corpus made from the counting rules, with nothing read or downloaded."""
+    """Return the corpus, made by the rules of counting; nothing is read or downloaded."""
     return Corpus(
         train=", ".join(map(number_in_words, TRAIN_NUMBERS)),
         valid=", ".join(map(number_in_words, VALID_NUMBERS)),
@@ -76,13 +76,11 @@ def generate() -> Corpus:
 
 
 def read(path: str | Path) -> Corpus:
-    """Read a copy of fast.ai's ``human_numbers``: a folder, or a tar or zip archive of it.
+    """Return a copy of fast.ai's ``human_numbers``, read from a folder, tar or zip archive.
 
     Each split is a file, ``train.txt`` or ``valid.txt``, with one number per line. White space
-    around a line, a byte order mark and blank lines at the end are no part of it. Nothing is
-    unpacked to disk.
-
-    Raises CorpusError where there are no such files, or none that can be read.
+    around a line, a byte order mark and blank lines at the end are ignored. Nothing is unpacked to
+    disk. Raises CorpusError if a file is missing or unreadable.
     """
     try:
         contents = read_files(Path(path), FILE_NAMES)
@@ -100,9 +98,9 @@ def _joined_lines(text: str) -> str:
 
 
 def load(path: str | Path | None = None) -> Corpus:
-    """Return the generated corpus, or the copy at ``path`` once it has proved equal to it.
+    """Return the generated corpus; if ``path`` is given, check that the copy there is equal.
 
-    Raises CorpusError where the copy cannot be read, or differs: the message says where first.
+    Raises CorpusError if the copy cannot be read, or naming the first difference if there is one.
     """
     if path is None:
         return generate()
@@ -114,7 +112,7 @@ def load(path: str | Path | None = None) -> Corpus:
 
 
 def first_difference(given: Corpus, generated: Corpus) -> str | None:
-    """Say where ``given`` first differs from ``generated``, number by number; None if nowhere."""
+    """Return a description of the first number that differs, or None if the texts are equal."""
     for split, here, there in (
         ("training", given.train, generated.train),
         ("validation", given.valid, generated.valid),
@@ -130,7 +128,7 @@ def first_difference(given: Corpus, generated: Corpus) -> str | None:
 
 
 def _shown(words: str | None) -> str:
-    """Return the words as Python writes them, the longest number of the corpus being 39 long."""
+    """Return the words as Python writes them, shortened to ``LONGEST_SHOWN`` characters."""
     if words is None:
         return "missing"
     return repr(words) if len(words) <= LONGEST_SHOWN else f"{words[:LONGEST_SHOWN]!r}..."

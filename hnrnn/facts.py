@@ -1,4 +1,4 @@
-"""The notebook's deterministic outputs, made again from the corpus and held against it."""
+"""The notebook's deterministic outputs, computed again from the corpus and compared."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ TEXTIFIED = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """A fact of the notebook and what was made here; ``here`` is None where nothing was made."""
+    """A fact of the notebook and the value computed here, None if there is none."""
 
     notebook: Fact
     here: Any
 
     @property
     def equal(self) -> bool:
-        """Whether both are the same, to the last digit printed."""
+        """Whether both are equal, to the last printed digit."""
         return bool(self.notebook.value == self.here)
 
 
 def compare(corpus: Corpus | None = None) -> list[Comparison]:
-    """Hold every published fact against the ``corpus`` (the generated one if left out)."""
+    """Return every published fact with its value in ``corpus``, by default the generated one."""
     here = outputs(corpus or corpora.generate())
     return [Comparison(fact, here.get((fact.cell, fact.key))) for fact in published.facts()]
 
 
 def outputs(corpus: Corpus) -> dict[tuple[int, str], Any]:
-    """Return the notebook's outputs by cell number and name, made from ``corpus``."""
+    """Return the notebook's outputs for ``corpus``, by cell number and name."""
     vocab, train_numbers, valid_numbers = numericalized(corpus)
     dls = language_model_data(70, BS, corpus=corpus)
     x1, y1 = dls.valid.batch(0)
@@ -76,8 +76,8 @@ def outputs(corpus: Corpus) -> dict[tuple[int, str], Any]:
         batch, row = name.rstrip("]").split("[")
         made[cell, f"textify {name}"] = vocab.textify(rows[batch][int(row)])
 
-    # v1's stream goes on where it was left and starts anew only with an epoch. Cell 15 took three
-    # validation batches, a whole pass, and began no epoch: show_batch gets the fourth.
+    # v1's stream continues where it stopped and starts over only with an epoch. Cell 15 took three
+    # validation batches, a whole pass, without starting an epoch: show_batch gets the fourth.
     shown, _ = dls.valid.batch(3)
     for index in range(5):
         made[38, f"show_batch, row {index}"] = vocab.textify(shown[index])
@@ -86,8 +86,8 @@ def outputs(corpus: Corpus) -> dict[tuple[int, str], Any]:
     made[40, "training batches, bptt 3"] = len(dls.train)
     made[40, "validation batches, bptt 3"] = len(dls.valid)
     made[41, "bs"] = dls.train.bs
-    # Making the data takes a first training batch, to check that it can be loaded (v1's
-    # DataBunch.sanity_check, in cell 39): one_batch gets the second, and cell 48 shows it.
+    # v1 takes a first training batch to check that the data can be loaded (cell 39,
+    # DataBunch.sanity_check): one_batch gets the second, and cell 48 shows it.
     x, y = dls.train.batch(1)
     made[42, "shapes of x and y, bptt 3"] = _shapes((x, y))
     made[43, "nv"] = len(vocab)
@@ -102,7 +102,7 @@ def outputs(corpus: Corpus) -> dict[tuple[int, str], Any]:
 
 
 def _corners(x: Any) -> list[list[int]]:
-    """Return what torch prints of a large matrix: three rows and columns at either end."""
+    """Return the corners of a large matrix, as torch prints it: three rows and columns each."""
     return [[*row[:3].tolist(), *row[-3:].tolist()] for row in (*x[:3], *x[-3:])]
 
 
@@ -111,7 +111,7 @@ def _shapes(batch: Batch) -> list[list[int]]:
 
 
 def _as_whole_counts(model: str, stream: BatchStream) -> list[float]:
-    """Return the model's published accuracies, each moved to the nearest possible one."""
+    """Return the model's published accuracies, each rounded to a whole number of targets."""
     targets = len(stream) * stream.bs * stream.bptt
     tables = published.tables()
     accuracies = tables.loc[tables["model"] == model, "accuracy"]

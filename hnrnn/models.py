@@ -1,14 +1,14 @@
 """``Model0`` to ``Model7``: the notebook's eight models, with its attribute names.
 
 ``i_h`` maps input to hidden, ``h_h`` hidden to hidden, ``h_o`` hidden to output; ``bn`` is batch
-normalisation; ``rnn`` a recurrent module, ``rnnc`` a recurrent cell. A state dict means the same
-thing here as there.
+normalisation, ``rnn`` a recurrent module, ``rnnc`` a recurrent cell. State dicts have the same
+names and shapes as in the notebook.
 
-Every model takes x of shape (batch, time), int64 token numbers. ``Model0`` and ``Model1`` return
-scores for the token after the last one, (batch, vocab); the others for the token after each one,
-(batch, time, vocab). ``Model3`` to ``Model7`` keep their hidden state ``h`` from call to call: it
-is a buffer that moves with the model but is no part of a state dict. None has a method named
-``reset``: fastai would call it at the start of a fit.
+Every model takes x, int64 token numbers of shape (batch, time). ``Model0`` and ``Model1`` return
+scores for the token after the last one, (batch, vocab); the others return scores for the token
+after each one, (batch, time, vocab). ``Model3`` to ``Model7`` keep their hidden state ``h`` from
+call to call, in a buffer that moves with the model but is not part of the state dict. No model has
+a method named ``reset``, because fastai would call it at the start of a fit.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from hnrnn.variants import Variant, find_variant
 
 
 class BatchNorm1dFlat(nn.BatchNorm1d):
-    """Batch normalisation over the last dimension, all others taken together."""
+    """Batch normalisation of the last dimension over all others."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # torch's own name
-        """Normalise (..., features); the result has the same shape."""
+        """Return the normalised input, (..., features)."""
         return super().forward(input.flatten(0, -2)).view_as(input)
 
 
 class Model(nn.Module):
-    """What all eight share: token embedding, output map, batch normalisation, and sizes."""
+    """Base of all eight models: token embedding, output map, batch normalisation and sizes."""
 
     h: Tensor
 
@@ -66,32 +66,32 @@ class Model(nn.Module):
         self.to(device)
 
     def add_layers(self) -> None:
-        """Add the layers in the notebook's order, which is the order of their random draws."""
+        """Add the layers in the notebook's order, in which their weights are drawn."""
         raise NotImplementedError
 
     def keep_state(self, *shape: int) -> None:
-        """Start the hidden state that is kept from batch to batch at zero."""
+        """Add the hidden state that is kept from batch to batch, zero at first."""
         self.register_buffer("h", torch.zeros(*shape), persistent=False)
 
 
 def check_rows(x: Tensor, h: Tensor) -> None:
-    """Raise ValueError where x has another number of rows than the kept hidden state.
+    """Raise ValueError if x and the kept hidden state differ in their number of rows.
 
-    x is (batch, time), h (batch, hidden) or (layers, batch, hidden).
+    x is (batch, time), h is (batch, hidden) or (layers, batch, hidden).
     """
     rows = h.shape[-2]
     if x.shape[0] != rows:
         raise ValueError(
-            f"x has {x.shape[0]} rows, the kept hidden state {rows}: "
+            f"x has {x.shape[0]} rows but the kept hidden state has {rows}: "
             f"build the model with batch_size={x.shape[0]}"
         )
 
 
 class FullyConnected(Model):
-    """Base of ``Model0`` to ``Model3``: the recurrence is one linear map and a ReLU."""
+    """Base of ``Model0`` to ``Model3``, whose recurrence is a linear map with a ReLU."""
 
     def add_layers(self) -> None:
-        """Add embedding, hidden and output map, and batch normalisation."""
+        """Add the embedding, the hidden and the output map, and batch normalisation."""
         if self.num_layers != 1:
             raise ValueError(
                 f"{type(self).__name__} has one hidden layer, not num_layers={self.num_layers}"
@@ -107,10 +107,10 @@ class FullyConnected(Model):
 
 
 class Model0(FullyConnected):
-    """Up to three tokens, written out step by step; the first one bypasses ``h_h``."""
+    """Three steps, written out one by one; the first token bypasses ``h_h``."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return scores of the token after the row's third (or its last, if shorter)."""
+        """Return scores for the token after the third one of a row (after the last, if shorter)."""
         h = self.bn(F.relu(self.i_h(x[:, 0])))
         for step in range(1, min(x.shape[1], 3)):
             h = self.bn(F.relu(self.h_h(h + self.i_h(x[:, step]))))
@@ -119,10 +119,10 @@ class Model0(FullyConnected):
 
 
 class Model1(FullyConnected):
-    """The same recurrence as a loop over any number of tokens, from a state of zeros."""
+    """The same recurrence as a loop over any number of tokens, starting from zeros."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return scores of the token after the row's last."""
+        """Return scores for the token after the last one of a row."""
         h = self.zero_state(x)
         for step in range(x.shape[1]):
             h = self.bn(F.relu(self.h_h(h + self.i_h(x[:, step]))))
@@ -131,10 +131,10 @@ class Model1(FullyConnected):
 
 
 class Model2(FullyConnected):
-    """A score after every token; batch normalisation only on the way to the output."""
+    """Scores after every token; batch normalisation only on the way to the output."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return scores of every next token."""
+        """Return scores for the token after each one."""
         h = self.zero_state(x)
         scores = []
         for step in range(x.shape[1]):
@@ -144,7 +144,7 @@ class Model2(FullyConnected):
 
 
 class Model3(FullyConnected):
-    """``Model2`` that keeps its hidden state from batch to batch."""
+    """``Model2`` with a hidden state that is kept from batch to batch."""
 
     def add_layers(self) -> None:
         """Add the layers and the kept state, (batch, hidden)."""
@@ -152,7 +152,7 @@ class Model3(FullyConnected):
         self.keep_state(self.batch_size, self.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return scores of every next token; the last hidden state is kept."""
+        """Return scores for the token after each one, and keep the last hidden state."""
         check_rows(x, self.h)
         h = self.h
         normalised = []
@@ -180,7 +180,7 @@ class Recurrent(Model):
         self.keep_state(self.num_layers, self.batch_size, self.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return scores of every next token; the last hidden state is kept."""
+        """Return scores for the token after each one, and keep the last hidden state."""
         check_rows(x, self.h)
         outputs, h = self.rnn(self.i_h(x), self.h)
         self.h = h.detach()
@@ -189,26 +189,26 @@ class Recurrent(Model):
 
 
 class Model4(Recurrent):
-    """``nn.RNN``: a tanh recurrence of one layer."""
+    """A one-layer ``nn.RNN`` with tanh."""
 
     rnn_type = nn.RNN
 
 
 class Model5(Recurrent):
-    """``nn.GRU`` of two layers."""
+    """A two-layer ``nn.GRU``."""
 
     rnn_type = nn.GRU
 
     def __init__(self, *, num_layers: int = 2, **sizes: object) -> None:
-        """See ``Model``; two layers unless told otherwise."""
+        """Build the model as ``Model`` does, with two layers by default."""
         super().__init__(num_layers=num_layers, **sizes)  # type: ignore[arg-type]
 
 
 class Model6(Model5):
-    """A loop over ``nn.GRUCell``, one layer.
+    """One layer as a loop over ``nn.GRUCell``.
 
-    It inherits ``Model5``'s ``rnn`` and never uses it, as the notebook's model does: its
-    parameters take part in the draw of the initial weights. ``num_layers`` sizes that module.
+    Like the notebook's model it inherits ``Model5``'s ``rnn`` and never uses it, but the parameters
+    of ``rnn`` take part in the draw of the initial weights. ``num_layers`` is the size of ``rnn``.
     """
 
     def add_layers(self) -> None:
@@ -218,7 +218,7 @@ class Model6(Model5):
         self.keep_state(self.batch_size, self.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return scores of every next token; the last hidden state is kept."""
+        """Return scores for the token after each one, and keep the last hidden state."""
         check_rows(x, self.h)
         h = self.h
         outputs = []
@@ -231,7 +231,7 @@ class Model6(Model5):
 
 
 class Model7(Model6):
-    """``Model6`` with the hand-written cell, which is drawn after the ``GRUCell`` it replaces."""
+    """``Model6`` with the hand-written cell, drawn after the ``GRUCell`` that it replaces."""
 
     def add_layers(self) -> None:
         """Add ``Model6``'s layers, then the hand-written cell in place of its cell."""
@@ -245,16 +245,16 @@ MODELS: Mapping[str, type[Model]] = MappingProxyType(
         for model in (Model0, Model1, Model2, Model3, Model4, Model5, Model6, Model7)
     }
 )
-"""Model class by the name of its variant."""
+"""The model classes by the names of their variants."""
 
 
 def build_model(variant: str | Variant, **sizes: object) -> Model:
     """Return the variant's model with fresh weights from torch's CPU generator.
 
     ``sizes`` are ``vocab_size`` (40), ``hidden_size`` (64), ``batch_size`` (64), ``num_layers``
-    (2 for ``Model5`` to ``Model7``, else 1) and ``device`` ("cpu"); left out, they are the
-    notebook's. Raises ValueError for an unknown variant, an unknown size, or a size that the
-    model cannot have.
+    (2 for ``Model5`` to ``Model7``, else 1) and ``device`` ("cpu"); the defaults are the
+    notebook's. Raises ValueError for an unknown variant, an unknown size, or a size that the model
+    cannot have.
     """
     name = find_variant(variant).name
     known = ("vocab_size", "hidden_size", "batch_size", "num_layers", "device")

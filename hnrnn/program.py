@@ -1,8 +1,8 @@
-"""How each of the project's programs starts and ends, whatever becomes of its output.
+"""How the project's programs start and end, whatever happens to their output.
 
-A program calls ``begin`` before the imports that take seconds. From then on output that cannot be
-written is dropped and ends nothing, every text can be encoded, Ctrl-C is one line, and an error
-that nobody expected has an exit code of its own.
+A program calls ``begin`` before its slow imports. From then on output that cannot be written is
+dropped without an error, every text can be encoded, Ctrl-C prints one line, and an unexpected error
+has its own exit code.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from types import TracebackType
 from typing import Any, TextIO
 
 INTERNAL_ERROR = 70
-"""The exit code of an error that nobody expected: EX_SOFTWARE of sysexits.h."""
+"""The exit code after an unexpected error: EX_SOFTWARE of sysexits.h."""
 UNWRITTEN = 74
-"""That of a command whose only result is its output, and which could not write it: EX_IOERR."""
+"""The exit code if output that is a command's only result cannot be written: EX_IOERR."""
 INTERRUPTED = 130
-"""That of a program that Ctrl-C has ended."""
+"""The exit code after Ctrl-C."""
 
 
 class Output(io.FileIO):
-    """A file descriptor for output. What cannot be written to it is dropped."""
+    """A file descriptor for output. Data that cannot be written are dropped."""
 
     error: OSError | None = None
-    """The first that writing has met; a reader that has gone is none."""
+    """The first error of a write; a reader that has closed the pipe does not count."""
 
     def write(self, data: Any) -> int:
-        """Write the data, or some of them, or drop them; return how many bytes are done with."""
+        """Write or drop the data, or some of them; return how many bytes that were."""
         try:
-            while (written := super().write(data)) is None:  # a pipe that does not block is full
+            while (written := super().write(data)) is None:  # a full pipe that does not block
                 select.select([], [self], [])
         except OSError as error:
             if error.errno != errno.EPIPE:
@@ -46,16 +46,16 @@ class Output(io.FileIO):
 
 
 def called_as(script: str, module: str) -> str:
-    """Return how the program was called: by its installed script, or as a module of Python's."""
+    """Return how the program was called: ``script``, or ``python -m module``."""
     called = Path(sys.argv[0]).stem if sys.argv else ""
     return script if called == script else f"python -m {module}"
 
 
 def begin(name: str) -> None:
-    """Prepare the streams and the ends of this process, which is the program ``name``."""
+    """Prepare the output streams and the exit of this process, the program ``name``."""
     accept_warnings()
-    if os.name == "posix":  # a console of Windows is no file descriptor
-        # A stream that another has put in place, such as a test's, is that one's concern.
+    if os.name == "posix":  # a Windows console is not a file descriptor
+        # A stream that somebody else has set, such as a test, stays as it is.
         if sys.stdout is sys.__stdout__:
             sys.stdout = _prepared(sys.stdout, 1)
         if sys.stderr is sys.__stderr__:
@@ -76,16 +76,16 @@ def begin(name: str) -> None:
 
 
 def accept_warnings() -> None:
-    """Ignore what fastai does while it is imported: ``PYTHONWARNINGS=error`` ends there otherwise.
+    """Ignore the warnings of fastai's import, which would fail under ``PYTHONWARNINGS=error``.
 
-    Warnings are settings of a process: a worker calls this too.
+    Warning filters belong to a process, so a worker process calls this too.
     """
     warnings.filterwarnings("ignore", ".*torch.jit.script.*is deprecated", DeprecationWarning)
     warnings.filterwarnings("ignore", "The 'mode.chained_assignment' option is deprecated")
 
 
 def show(text: str) -> int:
-    """Print what a command was asked for, and return its exit code: 0, or ``UNWRITTEN``."""
+    """Print a command's result and return its exit code: 0, or ``UNWRITTEN``."""
     print(text, flush=True)
     return UNWRITTEN if _loss() else 0
 
@@ -93,8 +93,8 @@ def show(text: str) -> int:
 def _prepared(stream: TextIO | None, number: int) -> TextIO:
     """Return a stream to the same file descriptor that never fails.
 
-    Where there is none, because whoever started the program has closed it, its number leads
-    nowhere: otherwise the next file that is opened would have it, and be written to.
+    A descriptor that was closed when the program started is opened on the null device. Otherwise
+    the next file to be opened would get its number, and the output would be written into it.
     """
     if stream is None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -112,7 +112,7 @@ def _stream(number: int, encoding: str, *, by_line: bool) -> TextIO:
 
 
 def _loss() -> OSError | None:
-    """Return why some of the standard output is lost."""
+    """Return the error that lost some of the standard output, or None."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     return raw.error if isinstance(raw, Output) else None
 
@@ -125,5 +125,5 @@ def _report_loss(name: str) -> None:
 
 
 def _in_short(error: BaseException) -> str:
-    """Return an exception's kind and what it says, in one line."""
+    """Return an exception's type and message in one line."""
     return " ".join("".join(traceback.format_exception_only(error)).split())

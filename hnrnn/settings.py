@@ -1,8 +1,8 @@
 """The torch settings that a training's numbers depend on, pinned while it runs.
 
 Whatever the caller has set, a training computes deterministically and in full precision, records
-gradients, and makes its tensors in float32 on the CPU unless it says otherwise. Only the number of
-CPU threads stays the caller's.
+gradients, and creates tensors in float32 on the CPU by default. Only the number of CPU threads is
+left to the caller.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -23,15 +24,15 @@ _PINNED: ContextVar[bool] = ContextVar("pinned", default=False)
 
 
 class SettingsError(ValueError):
-    """A setting of the caller that a training can neither use nor undo."""
+    """The caller has set something that a training can neither use nor override."""
 
 
 @contextmanager
 def pinned_settings() -> Iterator[None]:
-    """Compute as every training does; afterwards, also after an exception, all is as it was.
+    """Compute under the settings of every training; restore the caller's at the end.
 
-    Inside another ``pinned_settings`` it changes nothing, so that a backend can turn cuDNN off for
-    the trainings within. Raises SettingsError where new tensors cannot be made on the CPU.
+    A nested ``pinned_settings`` changes nothing, so that a backend can turn cuDNN off for the
+    trainings inside it. Raises SettingsError if new tensors cannot be created on the CPU.
     """
     if _PINNED.get():
         yield
@@ -47,60 +48,23 @@ def pinned_settings() -> Iterator[None]:
 
 
 @contextmanager
-def _gradients() -> Iterator[None]:
-    """Leave ``torch.inference_mode`` and ``torch.no_grad``."""
-    with torch.inference_mode(mode=False), torch.enable_grad():
-        yield
-
-
-@contextmanager
-def _no_autocast() -> Iterator[None]:
-    """Leave ``torch.autocast`` of both devices."""
-    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-        yield
-
-
-@contextmanager
-def _float32_by_default() -> Iterator[None]:
-    """Make new tensors in float32."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-@contextmanager
 def _cpu_by_default() -> Iterator[None]:
-    """Make new tensors on the CPU."""
-    # The context costs a Python call for every operation: only where it is needed.
+    """Create tensors on the CPU by default."""
+    # The context costs a Python call per operation, so it is entered only if it is needed.
     on_cpu = torch.empty(0).device.type == "cpu"
     with nullcontext() if on_cpu else torch.device("cpu"):
         device = torch.empty(0).device
         if device.type != "cpu":
             raise SettingsError(
-                f"torch makes new tensors on {device} here, and a training cannot undo that: "
-                "train outside of the mode that does it"
+                f"torch creates new tensors on {device} here, and a training cannot override that: "
+                "train outside the mode that does it"
             )
         yield
 
 
 @contextmanager
-def _deterministic() -> Iterator[None]:
-    """Use deterministic algorithms only."""
-    before = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(mode=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(mode=before, warn_only=warn_only)
-
-
-@contextmanager
 def _fixed_workspace() -> Iterator[None]:
-    """Give cuBLAS a workspace of fixed size, without which its products are not deterministic."""
+    """Give cuBLAS a workspace of fixed size: its products are not deterministic without one."""
     name = "CUBLAS_WORKSPACE_CONFIG"
     given = name in os.environ
     os.environ.setdefault(name, ":4096:8")
@@ -112,24 +76,13 @@ def _fixed_workspace() -> Iterator[None]:
 
 
 @contextmanager
-def _default_blas() -> Iterator[None]:
-    """Let torch choose between cuBLAS and cuBLASLt."""
-    before = torch.backends.cuda.preferred_blas_library()
-    torch.backends.cuda.preferred_blas_library("default")
-    try:
-        yield
-    finally:
-        torch.backends.cuda.preferred_blas_library(before)
-
-
-@contextmanager
 def _full_precision() -> Iterator[None]:
-    """Forbid TF32 and bfloat16 in float32's products: the notebook was run without them."""
+    """Forbid TF32 and bfloat16 in products of float32: the notebook was run without them."""
     backends: Any = torch.backends  # torch's types do not know all of its precisions
     cuda, cudnn, mkldnn = backends.cuda, backends.cudnn, backends.mkldnn
-    # torch has an older and a newer way to set this, and raises where an older name is read while
-    # the two disagree. In the newer, "none" means: as the owner above says. So each is read after
-    # those above it have been cleared, and the older ones after that.
+    # torch has an older and a newer way to set this, and reading an older name raises while the
+    # two disagree. In the newer way, "none" means that the owner above decides. So each precision
+    # is read after those above it have been cleared, and the older names are read last.
     owners = (backends, cudnn, mkldnn)
     cuda_operations = (cuda.matmul, cudnn.conv, cudnn.rnn)
     operations = (*cuda_operations, mkldnn.matmul, mkldnn.conv, mkldnn.rnn)
@@ -149,14 +102,14 @@ def _full_precision() -> Iterator[None]:
 
 
 def _cleared(owner: Any) -> str:
-    """Return the precision that ``owner`` has been given, and take it away."""
+    """Return the precision that was set for ``owner``, and clear it."""
     precision: str = owner.fp32_precision
     owner.fp32_precision = "none"
     return precision
 
 
 def _readable(read: Callable[[], Value], otherwise: Value) -> Value:
-    """Return what ``read`` does, or torch's default where torch refuses to say."""
+    """Return what ``read`` returns, or ``otherwise``, torch's default, if torch refuses to say."""
     try:
         return read()
     except RuntimeError:
@@ -164,9 +117,19 @@ def _readable(read: Callable[[], Value], otherwise: Value) -> Value:
 
 
 @contextmanager
+def tf32_allowed() -> Iterator[None]:
+    """Allow TF32 in products of float32, inside ``pinned_settings``, which forbids it."""
+    with (
+        replaced(torch.backends.cuda.matmul, "allow_tf32", value=True),
+        replaced(torch.backends.cudnn, "allow_tf32", value=True),
+    ):
+        yield
+
+
+@contextmanager
 def _denormals() -> Iterator[None]:
-    """Keep numbers below the smallest normal one. Some libraries turn them off when loaded."""
-    flushed = math.ulp(0.0) * 1.0 == 0.0  # torch can set it, and not tell
+    """Compute with denormal numbers, which some libraries flush to zero once they are loaded."""
+    flushed = math.ulp(0.0) * 1.0 == 0.0  # torch can set this, but cannot read it
     if flushed:
         torch.set_flush_denormal(False)
     try:
@@ -176,34 +139,46 @@ def _denormals() -> Iterator[None]:
             torch.set_flush_denormal(True)
 
 
-def _flag(owner: Any, name: str, *, value: bool) -> Setting:
-    """Return a setting that is an attribute."""
+@contextmanager
+def _set(read: Callable[[], Any], write: Callable[[Any], object], value: object) -> Iterator[None]:
+    """Set something by a function of torch, and restore it at the end."""
+    before = read()
+    write(value)
+    try:
+        yield
+    finally:
+        write(before)
 
-    @contextmanager
-    def setting() -> Iterator[None]:
-        before = getattr(owner, name)
-        setattr(owner, name, value)
-        try:
-            yield
-        finally:
-            setattr(owner, name, before)
 
-    return setting
+@contextmanager
+def replaced(owner: Any, name: str, *, value: bool) -> Iterator[None]:
+    """Give an attribute another value, and restore it at the end."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
+
+_preferred_blas = torch.backends.cuda.preferred_blas_library
 
 SETTINGS: tuple[Setting, ...] = (
-    _gradients,
-    _no_autocast,
-    _float32_by_default,
+    partial(torch.inference_mode, mode=False),
+    torch.enable_grad,
+    partial(torch.autocast, "cpu", enabled=False),
+    partial(torch.autocast, "cuda", enabled=False),
+    partial(_set, torch.get_default_dtype, torch.set_default_dtype, torch.float32),
     _cpu_by_default,
-    _deterministic,
+    # Deterministic algorithms only. (torch.use_deterministic_algorithms would load the compiler.)
+    partial(_set, torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode, "error"),
     _fixed_workspace,
-    _default_blas,
+    partial(_set, _preferred_blas, _preferred_blas, "default"),
     _full_precision,
     _denormals,
-    _flag(torch.backends.cudnn, "enabled", value=True),
-    _flag(torch.backends.mkldnn, "enabled", value=True),
-    # It finds reads of uninitialised memory, at the cost of a pass over every new tensor.
-    _flag(torch.utils.deterministic, "fill_uninitialized_memory", value=False),
+    partial(replaced, torch.backends.cudnn, "enabled", value=True),
+    partial(replaced, torch.backends.mkldnn, "enabled", value=True),
+    # This finds reads of uninitialised memory, at the cost of a pass over every new tensor.
+    partial(replaced, torch.utils.deterministic, "fill_uninitialized_memory", value=False),
 )
-"""Each puts one setting in place, and back at the end."""
+"""Each pins one setting, and restores it at the end."""

@@ -1,9 +1,8 @@
 """The batch stream of fastai v1's language model data, as a fastai v2 ``DataLoaders``.
 
-Row ``i`` of every batch starts at token ``int(tokens / bs * i)`` of one long document and runs on
-from batch to batch; a row that reaches the end goes on at the beginning. The stream starts anew
-at every pass. fastai v2's ``LMDataLoader`` cuts the document into other rows, and gives other
-results.
+Row ``i`` of every batch starts at token ``int(tokens / bs * i)`` of one long document and continues
+from batch to batch; a row that reaches the end continues at the beginning. Every pass starts over.
+fastai v2's ``LMDataLoader`` cuts the document into different rows and gives different results.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ Batch = tuple[Tensor, Tensor]
 
 
 class BatchStream:
-    """Ready batches over one document: iterating yields (x, y), each (bs, bptt) of int64.
+    """The batches of one document: iterating yields (x, y), each (bs, bptt) of int64.
 
-    y is x moved by one token. All batches of a pass are made once and kept on ``device``.
+    y is x shifted by one token. All batches of a pass are made once and kept on ``device``.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class BatchStream:
         bs: int,
         device: str | torch.device = "cpu",
     ) -> None:
-        """Stream ``numbers``, shape (tokens,), of which there must be at least ``bs``."""
+        """Stream ``numbers``, shape (tokens,); there must be at least ``bs`` of them."""
         for name, value in (("bptt", bptt), ("bs", bs)):
             if value < 1:
                 raise ValueError(f"{name} must be 1 or more, not {value}")
@@ -55,7 +54,7 @@ class BatchStream:
         return iter(self._batches)
 
     def batch(self, index: int) -> Batch:
-        """Return the batch at ``index`` from the start of a pass; it may lie past its end."""
+        """Return the batch at ``index`` of a pass; an index past the end continues the stream."""
         tokens = len(self.numbers)
         starts = np.array([int(tokens / self.bs * row) for row in range(self.bs)])
         offsets = index * self.bptt + np.arange(self.bptt + 1)
@@ -72,7 +71,7 @@ class BatchStream:
 
 @cache
 def numericalized(corpus: Corpus) -> tuple[Vocab, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the vocabulary of the training split and both splits as numbers, shape (tokens,)."""
+    """Return the training split's vocabulary, and both splits as numbers, shape (tokens,)."""
     train, valid = tokenize(corpus.train), tokenize(corpus.valid)
     vocab = Vocab.from_tokens(train)
     return vocab, vocab.numericalize(train), vocab.numericalize(valid)
@@ -86,8 +85,8 @@ def language_model_data(
 ) -> DataLoaders:
     """Return the notebook's data as a fastai ``DataLoaders`` of two ``BatchStream``.
 
-    ``bptt`` tokens a row, ``bs`` rows a batch; ``dls.vocab`` is the vocabulary. Without a
-    ``corpus`` the generated one is used. Raises ValueError for a size below 1, or for more rows
+    A row has ``bptt`` tokens and a batch has ``bs`` rows; ``dls.vocab`` is the vocabulary. Without
+    a ``corpus`` the generated one is used. Raises ValueError for a size below 1, or for more rows
     than there are tokens.
 
     Source of the order: fastai 1.0.61, ``LanguageModelPreLoader``.

@@ -1,16 +1,13 @@
 """One training: fastai v1's semantics from fastai v2's ``Learner``.
 
-What fastai 1.0.61 does, and v2's defaults do not: the batch stream (``hnrnn.stream``), AdamW on
-every parameter with eps 1e-8 and weight decay 0.01, a one-cycle schedule whose phases end at a
-whole step, a smoothed training loss that runs on through the epochs, and a hidden state that is
-never reset, not even between training and validation.
+fastai 1.0.61 differs from v2's defaults in the batch stream (``hnrnn.stream``), in AdamW and the
+one-cycle schedule (``hnrnn.optimizer``), in the smoothed training loss (``hnrnn.metrics``), and in
+the hidden state, which is never reset, not even between training and validation.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,14 +17,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from fastai.callback.core import Callback, TrainEvalCallback
 from fastai.callback.schedule import ParamScheduler
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
-from torch import Tensor, nn
+from torch import nn
 
+from hnrnn.metrics import HISTORY_COLUMNS, LOSSES, EpochRecorder, history_table
 from hnrnn.models import Model, build_model
+from hnrnn.optimizer import adamw, schedules
 from hnrnn.settings import pinned_settings
 from hnrnn.stream import language_model_data
 from hnrnn.variants import LARGEST_SEED, Variant, find_variant
@@ -35,20 +33,14 @@ from hnrnn.variants import LARGEST_SEED, Variant, find_variant
 DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 INITIALISATIONS = ("ones", "uniform")
 
-BETAS = (0.95, 0.99)
-EPS = 1e-8
-WEIGHT_DECAY = 0.01
-SMOOTHING = 0.98
-
-HISTORY_COLUMNS = ("epoch", "train_loss", "valid_loss", "accuracy")
-
 
 @dataclass(frozen=True)
 class Training:
-    """What one training leaves behind.
+    """The result of one training.
 
-    ``history`` has one row an epoch: ``epoch, train_loss, valid_loss, accuracy, train_seconds,
-    valid_seconds``. ``train_tokens`` counts the input tokens of one training epoch.
+    ``history`` has one row per epoch, with the columns ``epoch``, ``train_loss``, ``valid_loss``,
+    ``accuracy``, ``train_seconds`` and ``valid_seconds``. ``train_tokens`` is the number of input
+    tokens in one training epoch.
     """
 
     variant: Variant
@@ -59,131 +51,6 @@ class Training:
     model: nn.Module
 
 
-def cross_entropy(scores: Tensor, y: Tensor) -> Tensor:
-    """Mean cross-entropy over all tokens; scores (batch, time, vocab), y (batch, time)."""
-    return F.cross_entropy(scores.flatten(0, 1), y.flatten())
-
-
-def cross_entropy_of_last(scores: Tensor, y: Tensor) -> Tensor:
-    """Mean cross-entropy over each row's last token; scores (batch, vocab), y (batch, time)."""
-    return F.cross_entropy(scores, y[:, -1])
-
-
-def correct(scores: Tensor, y: Tensor) -> tuple[Tensor, int]:
-    """Count right predictions (a scalar tensor) and predictions; shapes as in the losses."""
-    targets = y if scores.dim() > y.dim() else y[:, -1]
-    return (scores.argmax(dim=-1) == targets).sum(), targets.numel()
-
-
-LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "cross_entropy": cross_entropy,
-    "cross_entropy_of_last": cross_entropy_of_last,
-}
-
-
-def one_cycle(
-    steps: int, pct_start: float, start: float, middle: float, end: float
-) -> Callable[[int], float]:
-    """Return the value at a step: a cosine from ``start`` to ``middle``, then one to ``end``.
-
-    The first phase takes ``int(steps * pct_start)`` of the ``steps``, as in fastai 1.0.61's
-    ``OneCycleScheduler``.
-    """
-    rising = int(steps * pct_start)
-
-    def value(step: int) -> float:
-        if step <= rising and rising > 0:
-            return _cosine(start, middle, step / rising)
-        return _cosine(middle, end, (step - rising) / (steps - rising))
-
-    return value
-
-
-def _cosine(start: float, end: float, position: float) -> float:
-    return end + (start - end) / 2 * (math.cos(math.pi * position) + 1)
-
-
-class SmoothedLoss:
-    """A training loss as v1 smooths it: an exponential mean with bias correction.
-
-    It is carried on through the epochs, in float32 whatever the model's dtype: float32's 0.98 and
-    0.02 add up to more than 1, which moves the column by up to 4e-6. (v2's ``AvgSmoothLoss`` rounds
-    otherwise.)
-    """
-
-    def __init__(self) -> None:
-        self.sums, self.count = np.zeros((), np.float32), 0
-
-    def after(self, losses: Tensor) -> npt.NDArray[np.float32]:
-        """Return it after a pass's ``losses``, (batches,), or (batches, S) of S models."""
-        kept, added = np.float32(SMOOTHING), np.float32(1 - SMOOTHING)
-        for loss in losses.float().cpu().numpy():
-            self.sums = kept * self.sums + added * loss
-            self.count += 1
-        result: npt.NDArray[np.float32] = self.sums / np.float32(1 - SMOOTHING**self.count)
-        return result
-
-
-class EpochRecorder(Callback):  # type: ignore[misc]  # fastai has no types
-    """Record one row an epoch: smoothed training loss, validation loss, accuracy, seconds.
-
-    Losses stay on their device until the end of a pass, so that a GPU is waited for twice an epoch.
-    """
-
-    order = 60
-
-    def before_fit(self) -> None:
-        """Start with nothing recorded."""
-        self.rows: list[dict[str, float]] = []
-        self.smoothed = SmoothedLoss()
-
-    def before_train(self) -> None:
-        """Start the clock of the training pass."""
-        self._start_pass()
-
-    def before_validate(self) -> None:
-        """Start the clock of the validation pass."""
-        self._start_pass()
-
-    def _start_pass(self) -> None:
-        self.losses: list[Tensor] = []
-        self.correct: list[Tensor] = []
-        self.row_counts: list[int] = []
-        self.target_count = 0
-        self.pass_start = time.perf_counter()
-
-    def after_batch(self) -> None:
-        """Keep the batch's loss, and in validation its number of right predictions."""
-        self.losses.append(self.learn.loss.detach())
-        if not self.training:
-            right, targets = correct(self.learn.pred, *self.learn.yb)
-            self.correct.append(right)
-            self.target_count += targets
-            self.row_counts.append(len(self.learn.yb[0]))
-
-    def after_train(self) -> None:
-        """Smooth the pass's losses, in order and in float32."""
-        self.row = {
-            "epoch": self.epoch,
-            "train_loss": float(self.smoothed.after(torch.stack(self.losses))),
-            "train_seconds": time.perf_counter() - self.pass_start,
-        }
-
-    def after_validate(self) -> None:
-        """Average the pass over its rows and targets, and add the epoch's row."""
-        losses = torch.stack(self.losses).tolist()
-        self.row["valid_loss"] = float(np.average(losses, weights=self.row_counts))
-        self.row["accuracy"] = float(torch.stack(self.correct).sum()) / self.target_count
-        self.row["valid_seconds"] = time.perf_counter() - self.pass_start
-        self.rows.append(self.row)
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """The rows so far, as ``Training.history``."""
-        columns = [*HISTORY_COLUMNS, "train_seconds", "valid_seconds"]
-        return pd.DataFrame(self.rows, columns=columns)
-
-
 @pinned_settings()
 def initial_model(
     variant: str | Variant,
@@ -192,11 +59,11 @@ def initial_model(
     initialisation: str = "ones",
     **sizes: object,
 ) -> Model:
-    """Return the variant's model with the weights of ``seed``: float32, on the CPU.
+    """Return the variant's model with the initial weights of ``seed``: float32, on the CPU.
 
-    The caller's random state is left as it was. ``initialisation`` is where the BatchNorm weights
-    start: at 1 (``ones``), or drawn from U(0, 1) (``uniform``, PyTorch before 1.2); they are drawn
-    last, so that all other weights are the same for both. Raises ValueError for a bad seed,
+    ``initialisation`` says where the BatchNorm weights start: at 1 (``ones``), or drawn from
+    U(0, 1) (``uniform``, PyTorch before 1.2). They are drawn last, so all other weights are the
+    same in both cases. torch's random state is restored. Raises ValueError for an invalid seed,
     initialisation or size.
     """
     if not 0 <= seed <= LARGEST_SEED:
@@ -236,7 +103,7 @@ def set_weights(model: nn.Module, weights: Mapping[str, Any]) -> None:
 
 
 def check_arguments(variant: Variant, dtype: str, epochs: int | None) -> None:
-    """Raise ValueError for an unknown dtype, and for epochs that the recipe has not."""
+    """Raise ValueError for an unknown dtype, and for more epochs than the recipe has."""
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
     if epochs is not None and not 1 <= epochs <= variant.epochs:
@@ -261,10 +128,10 @@ def fit(
 ) -> Training:
     """Train one model by its recipe and return its history, its seed and the trained model.
 
-    Everything that trains goes through here, under the settings of ``hnrnn.settings``. The
-    arguments are those of ``train``, and two by which the same mathematics is executed otherwise:
-    ``convert`` makes of the model with its initial weights the one that is trained, and
-    ``callbacks`` are added to the ``Learner``'s.
+    Every training with a ``Learner`` goes through this function, under the settings of
+    ``hnrnn.settings``. Two arguments let a backend execute the same mathematics in another way:
+    ``convert`` takes the model with its initial weights and returns the module to train, and
+    ``callbacks`` are added to those of the ``Learner``. The others are those of ``train``.
     """
     variant = find_variant(variant)
     check_arguments(variant, dtype, epochs)
@@ -282,9 +149,7 @@ def fit(
         dls,
         executed,
         loss_func=LOSSES[variant.loss],
-        opt_func=partial(
-            OptimWrapper, opt=torch.optim.AdamW, betas=BETAS, eps=EPS, weight_decay=WEIGHT_DECAY
-        ),
+        opt_func=partial(OptimWrapper, opt=adamw),
         lr=variant.learning_rate,
         cbs=[TrainEvalCallback(), recorder, *callbacks],
         default_cbs=False,
@@ -292,25 +157,21 @@ def fit(
     epochs_run = variant.epochs if epochs is None else epochs
     learner.fit(epochs_run, cbs=_schedule(variant, len(dls.train), epochs_run))
     train_tokens = len(dls.train) * dls.train.bs * dls.train.bptt
-    return Training(variant, seed, recorder.history, train_tokens, initial_weights_sha256, executed)
+    history = history_table(recorder.rows)
+    return Training(variant, seed, history, train_tokens, initial_weights_sha256, executed)
 
 
 def _schedule(variant: Variant, batches: int, epochs_run: int) -> ParamScheduler:
-    """Return the full recipe's schedule of ``lr`` and ``mom``, step by step.
+    """Return the full recipe's schedule of ``lr`` and ``mom`` as a callback.
 
-    fastai gives a schedule the share of the fit that is done; rounding makes it the exact step.
+    fastai passes the completed share of the fit; rounding turns it into the exact step.
     """
-    steps = variant.epochs * batches
-    peak = variant.learning_rate
-    values = {
-        "lr": one_cycle(steps, variant.pct_start, peak / 25, peak, peak / 25e4),
-        "mom": one_cycle(steps, variant.pct_start, 0.95, 0.85, 0.95),
-    }
 
     def at_share(value: Callable[[int], float], share: float) -> float:
         return value(round(share * epochs_run * batches))
 
-    return ParamScheduler({name: partial(at_share, value) for name, value in values.items()})
+    values = schedules(variant, batches).items()
+    return ParamScheduler({name: partial(at_share, value) for name, value in values})
 
 
 def train(
@@ -327,30 +188,30 @@ def train(
     """Train one of the notebook's models and return the table that the notebook prints.
 
     Args:
-        variant: a name, ``Model0`` to ``Model7``, or a ``Variant``, such as one of these with
-            another recipe: ``dataclasses.replace(VARIANTS["Model5"], bptt=40)``.
-        seed: what the initial weights are drawn from, 0 or more; None takes a fresh one, which
-            the result names in ``attrs["seed"]``. The same seed starts from the same weights on
-            every device and in every dtype.
+        variant: a name, ``Model0`` to ``Model7``, or a ``Variant``, for example one with a changed
+            recipe: ``dataclasses.replace(VARIANTS["Model5"], bptt=40)``.
+        seed: determines the initial weights, 0 or more. The same seed gives the same weights on
+            every device and in every dtype. With None a fresh seed is drawn; the result has it in
+            ``attrs["seed"]``.
         dtype: ``float32`` or ``float64``.
-        device: where to train, in torch's words.
+        device: the torch device to train on, such as ``cpu`` or ``cuda``.
         initial_weights: arrays or tensors by parameter name, in the parameters' shapes;
-            parameters that are not named keep the seed's.
-        epochs: stop after so many; the schedule stays that of the full recipe.
+            parameters that are not named keep the seed's weights.
+        epochs: stop after this many epochs; the schedule stays that of the full recipe.
         initialisation: of the BatchNorm weights: ``ones``, or ``uniform`` on (0, 1) as in PyTorch
             before 1.2.
-        sizes: of the model, where they are not the notebook's; see ``build_model``.
+        sizes: model sizes that differ from the notebook's; see ``build_model``.
 
-    torch's settings, such as the default dtype or autocast, do not reach the training: it pins its
-    own and puts the caller's back. Only the number of CPU threads is the caller's.
+    torch's global settings, such as the default dtype or autocast, do not affect the training: it
+    sets its own and restores the caller's. Only the number of CPU threads is left to the caller.
 
     Returns:
-        One row an epoch: ``epoch`` (from 0), ``train_loss`` (smoothed), ``valid_loss`` (both mean
-        cross-entropies in nats a token) and ``accuracy`` (a share of the predicted tokens).
+        One row per epoch: ``epoch`` (from 0), ``train_loss`` (smoothed), ``valid_loss`` (both mean
+        cross-entropies in nats per token) and ``accuracy`` (the share of correct predictions).
 
     Raises:
-        ValueError: an argument is none of these, or a setting of torch cannot be undone; the
-            message says what would be right.
+        ValueError: an argument is invalid, or a setting of torch cannot be overridden; the message
+            says what would be valid.
 
     Source of the semantics: fastai 1.0.61's ``Learner.fit_one_cycle``.
     """

@@ -1,6 +1,6 @@
-"""The notebook's eight models, each with its recipe: one frozen table.
+"""The notebook's eight models with their recipes: one frozen table.
 
-Needs no torch, so that a command line can check its arguments before anything heavy is loaded.
+This module does not import torch, so that a command line can check its arguments quickly.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ Target = Literal["every", "last"]
 Recurrence = Literal["relu", "tanh", "gru"]
 
 LARGEST_SEED = 2**32 - 1
-"""Of a training: torch's generator for the CPU takes no more bits, and larger ones repeat these."""
+"""The largest seed of a training: torch's CPU generator uses 32 bits of it."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A model of the notebook with the recipe that the notebook trains it by.
+    """One of the notebook's models with its training recipe.
 
     ``target`` says which tokens are predicted: the one after ``every`` input token, or only the
-    one after a row's ``last`` (the notebook's ``loss4`` and ``acc4``). Loss and metric are the
-    cross-entropy and the accuracy over those.
+    one after the ``last`` token of a row (the notebook's ``loss4`` and ``acc4``). The loss is the
+    cross-entropy of those predictions, the metric their accuracy.
     """
 
     name: str
@@ -36,21 +36,21 @@ class Variant:
     learning_rate: float
     """The peak of the one-cycle schedule."""
     recurrence: Recurrence
-    """A linear map and a ReLU, an Elman network's tanh, or a gated recurrent unit."""
+    """A linear map with a ReLU, an Elman network with tanh, or a gated recurrent unit."""
     num_layers: int = 1
-    """Recurrent layers that are executed."""
+    """The number of recurrent layers that are executed."""
     pct_start: float = 0.3
-    """Share of the batches over which the learning rate rises."""
+    """The share of all batches over which the learning rate rises."""
     target: Target = "every"
 
     @property
     def loss(self) -> str:
-        """Name of the loss function."""
+        """The name of the loss function."""
         return "cross_entropy" if self.target == "every" else "cross_entropy_of_last"
 
     @property
     def metric(self) -> str:
-        """Name of the metric."""
+        """The name of the metric."""
         return "accuracy" if self.target == "every" else "accuracy_of_last"
 
 
@@ -66,13 +66,13 @@ _TABLE = (
 )
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for variant in _TABLE})
-"""Variant by name, ``Model0`` to ``Model7``, in the notebook's order."""
+"""The variants by name, ``Model0`` to ``Model7``, in the notebook's order."""
 
 
 def find_variant(variant: str | Variant) -> Variant:
-    """Return the variant of that name, or the variant itself.
+    """Return the variant with that name, or the variant itself.
 
-    Raises ValueError with the known names where there is none of that name.
+    Raises ValueError, listing the known names, for an unknown one.
     """
     if isinstance(variant, Variant):
         return variant

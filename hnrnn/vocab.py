@@ -1,4 +1,4 @@
-"""Tokens and the vocabulary of 40, in the order that fastai v1 gives it."""
+"""Tokens and the vocabulary of 40 entries, in fastai v1's order."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _TOKEN = re.compile(r"[^\s,]+|,")
 
 
 def tokenize(text: str) -> list[str]:
-    """Split a text of numbers into words and commas, behind one ``xxbos``."""
+    """Return ``xxbos``, then the words and commas of a text of numbers."""
     return [BEGIN_OF_STREAM, *_TOKEN.findall(text)]
 
 
 @dataclass(frozen=True)
 class Vocab:
-    """Token strings by number (``itos``: integer to string), and back."""
+    """Token strings by number (``itos``: integer to string), and the reverse (``stoi``)."""
 
     itos: tuple[str, ...]
 
     @classmethod
     def from_tokens(cls, tokens: Iterable[str], minimum_count: int = 2) -> Vocab:
-        """Order the vocabulary as fastai 1.0.61's ``Vocab.create`` does.
+        """Return the vocabulary of ``tokens``, ordered as by fastai 1.0.61's ``Vocab.create``.
 
-        Special tokens come first; then the others by falling frequency, equal ones by first
-        appearance, those seen fewer than ``minimum_count`` times left out; then fillers up to a
-        multiple of 8.
+        Special tokens come first. The others follow by decreasing frequency, and by first
+        appearance among equals; those seen fewer than ``minimum_count`` times are left out.
+        Fillers pad the vocabulary to a multiple of 8.
         """
         counts = Counter(tokens)
         words = [
@@ -49,16 +49,16 @@ class Vocab:
 
     @cached_property
     def stoi(self) -> dict[str, int]:
-        """Number by token string (string to integer)."""
+        """Numbers by token string (string to integer)."""
         return {token: number for number, token in enumerate(self.itos)}
 
     def __len__(self) -> int:
         return len(self.itos)
 
     def numericalize(self, tokens: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Return the numbers of ``tokens``, shape (tokens,); an unknown token is ``xxunk``, 0."""
+        """Return the numbers of ``tokens``, shape (tokens,); an unknown token is 0, ``xxunk``."""
         return np.array([self.stoi.get(token, 0) for token in tokens], dtype=np.int64)
 
     def textify(self, numbers: Iterable[int]) -> str:
-        """Return the tokens of ``numbers`` (array, tensor or list, one dimension) as one text."""
+        """Return the tokens of ``numbers``, a one-dimensional array, tensor or list, as a text."""
         return " ".join(self.itos[int(number)] for number in numbers)

@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from bench.store.parquet import write_file
-from bench.store.records import FAILED, RUNS_SCHEMA
+from bench.store.records import FAILED
+from bench.store.schemas import RUNS_SCHEMA
 from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
 from hnrnn.variants import VARIANTS
 from reports.history import nights as history

@@ -14,7 +14,6 @@ from bench.store.records import (
     LEARNER,
     OK,
     SKIPPED,
-    THROUGHPUT_SCHEMA,
     Environment,
     Epoch,
     Measurement,
@@ -26,6 +25,7 @@ from bench.store.records import (
     Timed,
     run_id,
 )
+from bench.store.schemas import THROUGHPUT_SCHEMA
 from hnrnn.published import MEASURES, tables
 from hnrnn.variants import VARIANTS
 

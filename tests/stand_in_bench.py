@@ -23,7 +23,8 @@ from bench.real_main import make_parser
 from bench.commands.options import seeds_joined
 from bench.plan import plan
 from bench.store.parquet import write_file
-from bench.store.records import EPOCHS_SCHEMA, OK, RUNS_SCHEMA, Outcome, Run, recipe, run_id
+from bench.store.records import OK, Outcome, Run, recipe, run_id
+from bench.store.schemas import EPOCHS_SCHEMA, RUNS_SCHEMA
 from bench.store.store import THROUGHPUT, Contents, Store
 from hnrnn.published import MEASURES, tables
 from hnrnn.variants import VARIANTS
@@ -76,7 +77,7 @@ def time_backends(results: str) -> None:
     rows = pd.concat(frames, ignore_index=True)
     table = pa.Table.from_pandas(rows, preserve_index=False)
     table = pa.Table.from_pylist(table.to_pylist(), schema=table.schema)
-    from bench.store.records import THROUGHPUT_SCHEMA
+    from bench.store.schemas import THROUGHPUT_SCHEMA
 
     write_file(store.path(THROUGHPUT, shared["measurement_id"]), table.cast(THROUGHPUT_SCHEMA))
 

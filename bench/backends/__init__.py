@@ -1,6 +1,6 @@
-"""How a variant's recurrence is executed: one file a backend.
+"""The backends, which execute a variant's recurrence: one file per backend.
 
-What there is, without loading torch, stands in ``bench.plan.grid``.
+``bench.plan.grid`` lists and describes them without loading torch.
 """
 
 from __future__ import annotations
@@ -32,4 +32,4 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
         )
     }
 )
-"""Implementation by the name of its backend: those of ``bench.plan.grid.BACKENDS``."""
+"""The implementations by the names of their backends in ``bench.plan.grid.BACKENDS``."""

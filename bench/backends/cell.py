@@ -1,4 +1,4 @@
-"""``cell``: a Python loop over PyTorch's cells, as the notebook's ``Model6``."""
+"""``cell``: a Python loop over PyTorch's cells, as in the notebook's ``Model6``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ from hnrnn.variants import Recurrence, Variant
 
 
 class Cell(Implementation):
-    """See the module's first line."""
+    """A loop over ``nn.RNNCell`` or ``nn.GRUCell``."""
 
     name = "cell"
 
-    def unavailable(self, device: str) -> str | None:
-        """Runs everywhere."""
-        del device
-        return None
-
     def kernel(self, variant: Variant, device: str) -> str:
-        """The loop is Python's, each step ATen's."""
+        """Return that the loop is Python's, and each step ATen's."""
         del variant, device
         return "Python loop over ATen"
 

@@ -16,86 +16,85 @@ from torch import nn
 
 from bench.backends.custom import Custom
 from hnrnn.models import FullyConnected
+from hnrnn.text import has_space
 from hnrnn.variants import Recurrence, Variant
 
 SWITCHES = ("TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE")
 """Environment variables that switch ``torch.compile`` off."""
-
-
 INDUCTOR_SETTINGS: dict[str, object] = {
     "cpp.enable_floating_point_contract_flag": "off",
     "cpp.enable_unsafe_math_opt_flag": False,
     "cpp.simdlen": None,
+    "deterministic": True,
     "emulate_precision_casts": False,
     "freezing": False,
     "max_autotune": False,
 }
-"""What decides a program's bits, and can be set by environment variables: torch's defaults."""
+"""Settings that change a program's bits and have environment variables; most at their defaults."""
 
 
 class Compiled(Custom):
-    """See the module's first line.
+    """The loop of ``custom``, compiled by ``torch.compile``.
 
-    Compiling happens at the first call, forward and backward each, and again for validation,
-    which runs without gradients.
+    The forward and the backward are compiled at their first call, and the forward again for
+    validation, which runs without gradients.
     """
 
     name = "compiled"
 
-    def unavailable(self, device: str) -> str | None:
-        """A CPU needs a C++ compiler, a GPU what Triton needs."""
+    def why_unavailable(self, device: str) -> str | None:
+        """Return what is missing: a C++ compiler for a CPU, Triton's requirements for a GPU."""
         if device == "cuda":
-            return triton_unavailable()
-        if any(character.isspace() for character in torch.__path__[0]):
-            return (
-                f"cannot compile with a torch that lies in a path with a space: {torch.__path__[0]}"
-            )
+            return why_no_triton()
+        folder = torch.__path__[0]
+        if has_space(folder):
+            return f"cannot compile if torch is installed in a path with a space: {folder}"
         compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
         if shutil.which(compiler):
             return None
         return f"needs the C++ compiler {compiler}: install it, or name another in CXX"
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Inductor writes Triton for a GPU and C++ for a CPU."""
+        """Return what Inductor generates: Triton for a GPU, C++ for a CPU."""
         del variant
         return f"Inductor {'Triton' if device == 'cuda' else 'C++'}"
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:
-        """Return the custom loop, to be compiled at its first call."""
+        """Return the loop of ``custom``, to be compiled at its first call."""
         return _compiled(super().recurrence(kind, sizes))
 
     def fully_connected(self, model: FullyConnected) -> nn.Module:
-        """Return the model, its whole forward to be compiled at its first call."""
+        """Return the model, whose whole forward is compiled at its first call."""
         return _compiled(model)
 
-    def switched_off(self) -> str | None:
-        """Say which environment variable has torch compile nothing."""
+    def why_switched_off(self) -> str | None:
+        """Return the environment variable that switches ``torch.compile`` off, or None."""
         off = [name for name in SWITCHES if os.environ.get(name) == "1"]
         return f"{off[0]}=1 switches torch.compile off: unset it" if off else None
 
     @contextmanager
     def settings(self) -> Iterator[None]:
-        """Allow a program for each recurrence, dtype, shape and mode of one process.
+        """Allow one program for each recurrence, dtype, shape and mode in a process.
 
-        Raises NotCompiledError where torch.compile is switched off.
+        Raises NotCompiledError if torch.compile is switched off.
         """
-        off = self.switched_off()
+        off = self.why_switched_off()
         if off:
             raise NotCompiledError(off)
-        import torch._dynamo  # slow to load, and of no use to the others
+        import torch._dynamo  # slow to load, and not needed by the other backends
         import torch._inductor.config
 
         if torch._dynamo.config.disable:
             raise NotCompiledError("torch._dynamo.config.disable switches torch.compile off")
-        # Past the limit, which is 8, `fullgraph` raises. Every program here is meant to be.
+        # Beyond the limit, by default 8, `fullgraph` raises. Every program here is intended.
         patched = torch._dynamo.config.patch(recompile_limit=64, suppress_errors=False)
         pinned = torch._inductor.config.patch(INDUCTOR_SETTINGS)
         with patched, pinned, torch.compiler.set_stance("default"):
             yield
 
 
-def triton_unavailable() -> str | None:
-    """Return what Triton lacks for kernels on a GPU: it has their launchers compiled, in C."""
+def why_no_triton() -> str | None:
+    """Return what Triton lacks to build kernels on a GPU, whose launchers are in C, or None."""
     if not find_spec("triton"):
         return "needs the triton package: pip install triton"
     if not os.environ.get("CC") and not shutil.which("gcc") and not shutil.which("clang"):
@@ -106,7 +105,7 @@ def triton_unavailable() -> str | None:
 
 
 class NotCompiledError(Exception):
-    """What should have run compiled ran as Python."""
+    """A module that should have been compiled runs as Python."""
 
 
 def _compiled(module: nn.Module) -> nn.Module:
@@ -116,12 +115,12 @@ def _compiled(module: nn.Module) -> nn.Module:
 
 
 def _refuse_python(module: nn.Module, inputs: object) -> None:
-    """Raise NotCompiledError, unless the compiler is what reads this: its programs lack the hook.
+    """Raise NotCompiledError unless the compiler is tracing; compiled programs skip this hook.
 
-    torch.compile calls a module as it is where it has been switched off, and says nothing.
+    If torch.compile is switched off, it silently calls modules as they are.
     """
     del inputs
     if not torch.compiler.is_compiling():
         raise NotCompiledError(
-            f"torch.compile has left {type(module).__name__} as it was: nothing is compiled here"
+            f"torch.compile did not compile {type(module).__name__}: it is switched off here"
         )

@@ -1,7 +1,7 @@
-"""A function over fixed tensors as a CUDA graph: called as it is at first, captured, then replayed.
+"""A function over fixed tensors as a CUDA graph: first called, then captured, then replayed.
 
-A graph replays the kernels that were recorded, on the memory that they were recorded with: one
-launch instead of hundreds.
+A graph replays recorded kernels on the memory they were recorded with: one launch in place of
+hundreds.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ WARM_UP_CALLS = 3
 
 
 class CudaGraph:
-    """What is captured on ``device``; on a CPU every call is made as it is.
+    """The graph of a function on ``device``; on a CPU every call is an ordinary one.
 
-    So the code around it is the same everywhere, and can be tested anywhere.
+    So the code that uses it is the same on every device, and can be tested on any.
     """
 
     def __init__(self, device: torch.device) -> None:
-        # One stream for all: cuBLAS keeps tens of megabytes for each that it has been called on.
+        # One stream for all calls: cuBLAS keeps tens of megabytes per stream.
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self.calls = 0
         self.graph: torch.cuda.CUDAGraph | None = None
@@ -33,13 +33,13 @@ class CudaGraph:
 
     @property
     def missing(self) -> bool:
-        """Whether there is a GPU, and nothing has been captured on it."""
+        """Whether nothing has been captured, although there is a GPU."""
         return self.stream is not None and self.graph is None
 
     def call(self, compute: Callable[[], Tensor]) -> Tensor:
-        """Do what ``compute`` does and return its result, which the next call leaves as it is.
+        """Do what ``compute`` does and return its result, which later calls do not overwrite.
 
-        All calls must be given the same function; the graph does not keep it.
+        Every call must pass the same function; the graph does not keep it.
         """
         if self.stream is None:
             return compute()
@@ -63,7 +63,9 @@ class CudaGraph:
     ) -> torch.cuda.CUDAGraph:
         """Record the function without running it."""
         graph = torch.cuda.CUDAGraph()
-        with _nothing_destroyed():
+        # An earlier graph that is destroyed during a capture breaks it (PyTorch pull request
+        # 161037).
+        with no_garbage_collection():
             torch.cuda.synchronize()
             start = time.perf_counter()
             with torch.cuda.graph(graph, stream=stream):
@@ -74,11 +76,8 @@ class CudaGraph:
 
 
 @contextmanager
-def _nothing_destroyed() -> Iterator[None]:
-    """Collect garbage first, and none meanwhile.
-
-    An earlier graph that is destroyed during a capture breaks it (PyTorch pull request 161037).
-    """
+def no_garbage_collection() -> Iterator[None]:
+    """Collect garbage now, and not again until the end."""
     gc.collect()
     was_enabled = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""``custom``: a Python loop over the hand-written cell, as the notebook's ``Model7``."""
+"""``custom``: a Python loop over the hand-written cells, as in the notebook's ``Model7``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hnrnn.variants import Recurrence
 
 
 class Custom(Cell):
-    """See the module's first line."""
+    """A loop over the cells of ``hnrnn.cells``."""
 
     name = "custom"
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:
-        """Return a loop over one of ``hnrnn.cells``."""
+        """Return a loop over ``RNNCell`` or ``GRUCell`` of ``hnrnn.cells``."""
         return LoopRecurrence(layers_of({"tanh": RNNCell, "gru": GRUCell}[kind], sizes))
 
     def fully_connected(self, model: FullyConnected) -> nn.Module:
-        """Return the model itself: it is such a loop."""
+        """Return the model itself, which is such a loop."""
         return model

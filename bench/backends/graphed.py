@@ -1,7 +1,7 @@
 """``graphed`` and ``graphed_loop``: the whole training step as one CUDA graph.
 
-Everything that changes from step to step is copied into fixed tensors: the batch, the learning
-rate, the momentum, and the hidden state that is kept.
+Everything that changes from step to step is copied into fixed tensors: the batch, AdamW's factors
+and the hidden state that is kept.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
-from fastai.callback.core import Callback, CancelBatchException
 from torch import Tensor, nn
 
 from bench.backends.cuda_graph import CudaGraph
 from bench.backends.custom_hoisted import CustomHoisted
 from bench.backends.nn import NN
 from hnrnn.models import FullyConnected
-from hnrnn.training import BETAS, EPS, WEIGHT_DECAY
+from hnrnn.optimizer import BETAS, EPS, adamw_factors
 from hnrnn.variants import Variant
+
+NEEDS_GPU = "needs a GPU: a CPU has no CUDA graphs"
 
 
 class GraphedStep:
-    """Forward, loss, backward and AdamW of one batch: captured once, then replayed.
+    """Forward, loss, backward and AdamW for one batch: captured once, then replayed.
 
-    The steps that warm up are steps of the training like all others.
+    The warm-up steps are ordinary steps of the training.
     """
 
     def __init__(self, model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -33,16 +34,16 @@ class GraphedStep:
         self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
         like = self.parameters[0]
-        self.coefficients = torch.zeros(5, dtype=like.dtype, device=like.device)
+        self.factors = torch.zeros(5, dtype=like.dtype, device=like.device)
         kept = dict(model.named_buffers()).get("h")
         self.h = None if kept is None else kept.clone()
         self.count = 0
         self.graph = CudaGraph(like.device)
 
-    def __call__(self, x: Tensor, y: Tensor, learning_rate: float, beta1: float) -> Tensor:
+    def __call__(self, x: Tensor, y: Tensor, learning_rate: float, momentum: float) -> Tensor:
         """Train on a batch and return its loss, a scalar tensor.
 
-        All batches must have the shape of the first.
+        All batches must have the same shape.
         """
         self.count += 1
         if self.count == 1:
@@ -50,30 +51,20 @@ class GraphedStep:
         self.x.copy_(x)
         self.y.copy_(y)
         self._take_state()
-        self._set_coefficients(learning_rate, beta1)
+        # One by one: copying a tensor from the CPU would wait until the GPU is idle.
+        values = (momentum, *adamw_factors(self.count, learning_rate, momentum))
+        for factor, value in zip(self.factors.unbind(), values, strict=True):
+            factor.fill_(value)
         return self.graph.call(self._compute)
 
     def check_captured(self) -> None:
-        """Raise NotCapturedError where there is a GPU, and no graph after all these steps."""
+        """Raise NotCapturedError if there is a GPU and no step has been captured."""
         if self.graph.missing:
             raise NotCapturedError(f"no CUDA graph was captured in {self.count} training steps")
 
-    def _set_coefficients(self, learning_rate: float, beta1: float) -> None:
-        """Set what AdamW multiplies with at this step; its other factors never change."""
-        values = (
-            1 - learning_rate * WEIGHT_DECAY,
-            beta1,
-            1 - beta1,
-            learning_rate / (1 - beta1**self.count),
-            (1 - BETAS[1] ** self.count) ** 0.5,
-        )
-        # One by one: a tensor from the CPU would have to wait until the GPU has no more to do.
-        for coefficient, value in zip(self.coefficients.unbind(), values, strict=True):
-            coefficient.fill_(value)
-
     def _compute(self) -> Tensor:
         if self.h is not None:
-            self.model.h = self.h.clone()  # the backward needs what self.h is now
+            self.model.h = self.h.clone()  # the backward needs the present value of self.h
         loss = self.loss(self.model(self.x), self.y)
         gradients = torch.autograd.grad(loss, self.parameters)
         self._take_state()
@@ -81,16 +72,16 @@ class GraphedStep:
         return loss.detach()
 
     def _take_state(self) -> None:
-        """Bring the model's kept state into the fixed tensor, wherever the model has put it."""
+        """Copy the model's kept state into the fixed tensor if the model has replaced it."""
         if self.h is not None and self.model.h is not self.h:
             self.h.copy_(cast("Tensor", self.model.h))
             self.model.h = self.h
 
     @torch.no_grad()
     def _update(self, gradients: Sequence[Tensor]) -> None:
-        """Move the parameters by AdamW. Source: Loshchilov and Hutter 2019, as in torch."""
+        """Update the parameters by AdamW. Source: Loshchilov and Hutter 2019, as in torch."""
         gradients = list(gradients)
-        decay, kept, added, step_size, root_correction = self.coefficients.unbind()
+        kept, decay, added, step_size, root_correction = self.factors.unbind()
         torch._foreach_mul_(self.parameters, decay)
         torch._foreach_mul_(self.means, kept)
         torch._foreach_add_(self.means, torch._foreach_mul(gradients, added))
@@ -104,68 +95,33 @@ class GraphedStep:
         torch._foreach_sub_(self.parameters, updates)
 
 
-class GraphedTraining(Callback):  # type: ignore[misc]  # fastai has no types
-    """Have a ``Learner``'s training steps done by a ``GraphedStep``; validation stays as it is."""
-
-    order = 70  # after the schedule has set the learning rate and the momentum of the step
-
-    def before_fit(self) -> None:
-        """Start with nothing captured."""
-        self.step: GraphedStep | None = None
-
-    def before_batch(self) -> None:
-        """Do the whole training step, and cancel the ``Learner``'s."""
-        if not self.training:
-            return
-        if self.step is None:
-            self.step = GraphedStep(self.learn.model, self.learn.loss_func)
-        hypers = self.learn.opt.hypers[0]
-        self.learn.loss = self.step(self.learn.xb[0], self.learn.yb[0], hypers["lr"], hypers["mom"])
-        raise CancelBatchException
-
-    def check_captured(self) -> None:
-        """Raise NotCapturedError where all steps were done as they are."""
-        if self.step is not None:
-            self.step.check_captured()
-
-
 class NotCapturedError(Exception):
-    """What should have been replayed from a CUDA graph was launched kernel by kernel."""
-
-
-def _unavailable(device: str) -> str | None:
-    return None if device == "cuda" else "needs a GPU: a CPU has no CUDA graphs"
+    """The steps of a graphed backend were launched kernel by kernel."""
 
 
 class Graphed(NN):
-    """The training step over PyTorch's recurrent module."""
+    """The captured training step over PyTorch's recurrent modules."""
 
     name = "graphed"
     graphed = True
-
-    def unavailable(self, device: str) -> str | None:
-        """Only a GPU has CUDA graphs."""
-        return _unavailable(device)
+    why_not_on_cpu = NEEDS_GPU
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return what is captured: ``Model0`` to ``Model3`` have no module that cuDNN would run."""
+        """Return what is captured: ``Model0`` to ``Model3`` have no module for cuDNN."""
         captured = "ATen" if variant.recurrence == "relu" else super().kernel(variant, device)
         return f"CUDA graph over {captured}"
 
     def fully_connected(self, model: FullyConnected) -> nn.Module:
-        """Return the model itself; its step is captured."""
+        """Return the model itself, whose step is captured."""
         return model
 
 
 class GraphedLoop(CustomHoisted):
-    """The training step over the hand-written loop of ``custom_hoisted``."""
+    """The captured training step over the hand-written loop of ``custom_hoisted``."""
 
     name = "graphed_loop"
     graphed = True
-
-    def unavailable(self, device: str) -> str | None:
-        """Only a GPU has CUDA graphs."""
-        return _unavailable(device)
+    why_not_on_cpu = NEEDS_GPU
 
     def kernel(self, variant: Variant, device: str) -> str:
         """Return what is captured."""

@@ -1,4 +1,4 @@
-"""What a backend has to say and do: the same methods, in the same order, in every file."""
+"""The interface of a backend: the same methods, in the same order, in every file."""
 
 from __future__ import annotations
 
@@ -18,27 +18,29 @@ class Implementation(ABC):
     name: str
     graphed = False
     """Whether the whole training step is captured, not the recurrence alone."""
+    why_not_on_cpu: str | None = None
+    """Why the backend needs a GPU; None if it does not."""
 
-    @abstractmethod
-    def unavailable(self, device: str) -> str | None:
-        """Return why it cannot run on ``cpu`` or ``cuda``, and what it needs; None if it can."""
+    def why_unavailable(self, device: str) -> str | None:
+        """Return why the backend cannot run on ``cpu`` or ``cuda``, or None if it can."""
+        return self.why_not_on_cpu if device == "cpu" else None
 
-    def switched_off(self) -> str | None:
-        """Return what keeps it from executing anything in this process, so that a run would fail.
+    def why_switched_off(self) -> str | None:
+        """Return the setting with which a run would fail in this process, or None.
 
-        It is no reason: a machine that can run the backend must not skip it.
+        A backend that is switched off is not unavailable: its runs fail, and are not skipped.
         """
         return None
 
     @abstractmethod
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return what executes the recurrence of ``variant`` there."""
+        """Return the name of what executes the recurrence of ``variant`` on ``device``."""
 
     @abstractmethod
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:
-        """Return a recurrence of ``kind`` tanh or gru, as ``bench.backends.recurrence`` has it.
+        """Return a ``tanh`` or ``gru`` recurrence, as ``bench.backends.recurrence`` describes it.
 
-        ``sizes`` are input, hidden and number of layers.
+        ``sizes`` are the input size, the hidden size and the number of layers.
         """
 
     def fully_connected(self, model: FullyConnected) -> nn.Module:
@@ -46,20 +48,20 @@ class Implementation(ABC):
         raise NotImplementedError(f"{self.name} does not execute {type(model).__name__}")
 
     def settings(self) -> AbstractContextManager[object]:
-        """Return a context in which the backend is what it says; it restores what it sets."""
+        """Return the context in which the backend runs; it restores the settings it changes."""
         return nullcontext()
 
     def convert(self, variant: Variant, model: Model) -> nn.Module:
-        """Return the model, with its weights as they are, to be executed by this backend.
+        """Return the model, with its weights, as this backend executes it.
 
-        On the notebook's own backend that is the model itself.
+        For the backend that the notebook uses, that is the model itself.
         """
         if self.name == variant.backend:
             return model
         if isinstance(model, FullyConnected):
             return self.fully_connected(model)
         if not isinstance(model, Recurrent):
-            raise TypeError(f"{type(model).__name__} is no model of the notebook")
+            raise TypeError(f"{type(model).__name__} is not a model of the notebook")
         layers = sum(name.startswith("weight_ih") for name in model_weights(model))
         sizes = (model.hidden_size, model.hidden_size, layers)
         return ConvertedModel(model, self.recurrence(variant.recurrence, sizes))

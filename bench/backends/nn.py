@@ -1,4 +1,4 @@
-"""``nn``: PyTorch's recurrent module, cuDNN on a GPU and ATen on a CPU."""
+"""``nn``: PyTorch's recurrent modules, executed by cuDNN on a GPU and by ATen on a CPU."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ from hnrnn.variants import Recurrence, Variant
 
 
 class NN(Implementation):
-    """See the module's first line."""
+    """``nn.RNN`` or ``nn.GRU``."""
 
     name = "nn"
 
-    def unavailable(self, device: str) -> str | None:
-        """Runs everywhere."""
-        del device
-        return None
-
     def kernel(self, variant: Variant, device: str) -> str:
-        """On a CPU a module runs ATen, not cuDNN, whatever people call it."""
+        """Return cuDNN or ATen: on a CPU PyTorch's modules do not use cuDNN."""
         del variant
         return "cuDNN" if device == "cuda" and torch.backends.cudnn.enabled else "ATen"
 

@@ -1,4 +1,4 @@
-"""``nn_no_cudnn``: PyTorch's recurrent module on a GPU with cuDNN off."""
+"""``nn_no_cudnn``: PyTorch's recurrent modules on a GPU with cuDNN off."""
 
 from __future__ import annotations
 
@@ -7,29 +7,15 @@ from contextlib import AbstractContextManager
 import torch
 
 from bench.backends.nn import NN
-from hnrnn.variants import Variant
+from hnrnn.settings import replaced
 
 
 class NNNoCuDNN(NN):
-    """See the module's first line."""
+    """``nn.RNN`` or ``nn.GRU`` with cuDNN off."""
 
     name = "nn_no_cudnn"
-
-    def unavailable(self, device: str) -> str | None:
-        """On a CPU there is no cuDNN to turn off."""
-        return None if device == "cuda" else "needs a GPU; on a CPU nn is ATen already: use nn"
-
-    def kernel(self, variant: Variant, device: str) -> str:
-        """Always ATen."""
-        del variant, device
-        return "ATen"
+    why_not_on_cpu = "needs a GPU; on a CPU nn is ATen already: use nn"
 
     def settings(self) -> AbstractContextManager[object]:
-        """Turn cuDNN off, and leave every other of its flags as it is."""
-        flags = torch.backends.cudnn
-        return flags.flags(
-            enabled=False,
-            benchmark=flags.benchmark,
-            deterministic=flags.deterministic,
-            allow_tf32=flags.allow_tf32,
-        )
+        """Return a context in which cuDNN is off; its other flags stay as they are."""
+        return replaced(torch.backends.cudnn, "enabled", value=False)

@@ -1,9 +1,9 @@
-"""What every backend's recurrence looks like from outside, whatever executes it.
+"""The interface of a recurrence, which is the same for every backend.
 
-A recurrence is called as ``nn.GRU(batch_first=True)`` is: x of shape (batch, time, input) and h
-of shape (layers, batch, hidden) give the outputs (batch, time, hidden) and the final h. Its
-parameters have canonical names, those of ``nn.GRU``: ``weight_ih_l0`` and so on, in its layout
-and gate order, so that weights and gradients of all backends can be compared one by one.
+A recurrence is called like ``nn.GRU(batch_first=True)``: from x, (batch, time, input), and h,
+(layers, batch, hidden), it returns the outputs, (batch, time, hidden), and the final h. Its
+parameters have canonical names, layouts and gate orders, those of ``nn.GRU`` (``weight_ih_l0`` and
+so on), so that the weights and gradients of all backends can be compared one by one.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from hnrnn.models import Model, Model6, Model7, Recurrent, check_rows
 
 NAMES_IN_CELL = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-"""Parameters of ``nn.RNNCell`` and ``nn.GRUCell``, canonical but for the layer."""
+"""The parameters of ``nn.RNNCell`` and ``nn.GRUCell``: canonical names without the layer."""
 NAMES_IN_HAND_WRITTEN_CELL = ("i2h.weight", "h2h.weight", "i2h.bias", "h2h.bias")
-"""Parameters of ``hnrnn.cells``, in the same order and of the same shapes."""
+"""The parameters of the cells in ``hnrnn.cells``, in the same order, with the same shapes."""
 
 
 class LoopRecurrence(nn.Module):
-    """A Python loop over the time steps, one cell a layer, layer by layer."""
+    """A Python loop over the time steps, with one cell per layer, layer by layer."""
 
     def __init__(self, cells: Sequence[nn.Module]) -> None:
         """Take cells that map (batch, input) and (batch, hidden) to the next (batch, hidden)."""
@@ -30,7 +30,7 @@ class LoopRecurrence(nn.Module):
         self.cells = nn.ModuleList(cells)
 
     def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """See the module's first lines."""
+        """Return all outputs and the final h, as described at the top of this module."""
         final = []
         for cell, h_layer in zip(self.cells, h.unbind(0), strict=True):
             h_step = h_layer
@@ -46,15 +46,15 @@ class LoopRecurrence(nn.Module):
 def layers_of(
     cell: Callable[[int, int], nn.Module], sizes: tuple[int, int, int]
 ) -> list[nn.Module]:
-    """Return a cell a layer; ``sizes`` are input, hidden and number of layers."""
+    """Return one cell per layer; ``sizes`` are the input size, hidden size and number of layers."""
     input_size, hidden_size, num_layers = sizes
     return [cell(hidden_size if layer else input_size, hidden_size) for layer in range(num_layers)]
 
 
 def canonical_parameters(recurrence: nn.Module) -> dict[str, nn.Parameter]:
-    """Return a recurrence's parameters by canonical name.
+    """Return the parameters of a recurrence by canonical name.
 
-    Raises TypeError for parameters that have no canonical name.
+    Raises TypeError if a parameter has no canonical name.
     """
     parameters = dict(recurrence.named_parameters())
     if not isinstance(recurrence, LoopRecurrence):
@@ -77,10 +77,10 @@ def _cell_parameters(cell: nn.Module, layer: int) -> dict[str, nn.Parameter]:
 
 
 def model_weights(model: Model) -> dict[str, nn.Parameter]:
-    """Return the recurrence's parameters of one of the notebook's models, by canonical name.
+    """Return the parameters of the recurrence in one of the notebook's models, by canonical name.
 
-    ``Model6`` and ``Model7`` never use the module that they inherit: theirs are their cell's.
-    Raises TypeError for a model whose recurrence is no module.
+    For ``Model6`` and ``Model7`` they are those of the cell, not of the inherited module, which is
+    never used. Raises TypeError for a model without a recurrent module.
     """
     if isinstance(model, (Model6, Model7)):
         return _cell_parameters(model.rnnc, layer=0)
@@ -90,9 +90,9 @@ def model_weights(model: Model) -> dict[str, nn.Parameter]:
 
 
 def load_weights(recurrence: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Copy weights by canonical name, exactly; the recurrence takes their dtype and device.
+    """Copy weights by canonical name, after moving the recurrence to their dtype and device.
 
-    Raises ValueError where the names or the shapes are not the recurrence's.
+    Raises ValueError if the names or the shapes differ from those of the recurrence.
     """
     first = next(iter(weights.values()))
     recurrence.to(device=first.device, dtype=first.dtype)
@@ -107,9 +107,9 @@ def load_weights(recurrence: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 class ConvertedModel(nn.Module):
-    """A recurrent model of the notebook whose recurrence is executed by a backend.
+    """A recurrent model of the notebook with the recurrence of a backend.
 
-    ``i_h``, ``h_o`` and ``bn`` are the model's own; ``rnn`` is the backend's recurrence with the
+    ``i_h``, ``h_o`` and ``bn`` are those of the model; ``rnn`` is the backend's recurrence with the
     model's weights; the kept state ``h`` has shape (layers, batch, hidden).
     """
 
@@ -125,7 +125,7 @@ class ConvertedModel(nn.Module):
         self.register_buffer("h", h.clone(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return scores of every next token; the last hidden state is kept."""
+        """Return scores for the token after each one, and keep the last hidden state."""
         check_rows(x, self.h)
         outputs, h = self.rnn(self.i_h(x), self.h)
         self.h = h.detach()

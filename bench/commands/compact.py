@@ -6,7 +6,6 @@ import argparse
 import sys
 
 from bench.commands.options import Commands, add_results
-from bench.store.store import Store
 from bench.text import one_line
 from hnrnn.arguments import Parser, folder, output_folder
 
@@ -27,6 +26,8 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``bench compact``."""
+    from bench.store.store import Store  # loads pandas
+
     written = Store(options.results).compact(options.output)
     print(f"{one_line(written)} written", file=sys.stderr)
     return 0

@@ -36,11 +36,15 @@ def configurations(device: str) -> list[Configuration]:
 
 
 def _configuration(variant: str, backend: str, device: str) -> Configuration:
-    from bench.execution.availability import kernel_of, switched_off, why_unavailable  # loads torch
+    from bench.execution.availability import (
+        kernel_of,
+        why_switched_off,
+        why_unavailable,
+    )  # loads torch
 
     reason: str | None = BACKENDS[backend].needs
     if BACKENDS[backend].executes(VARIANTS[variant]):
-        reason = why_unavailable(backend, device) or switched_off(backend)
+        reason = why_unavailable(backend, device) or why_switched_off(backend)
     return Configuration(
         variant=variant,
         backend=backend,
@@ -105,10 +109,10 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``bench list``."""
-    from bench.execution.environment import find_device, read_environment
+    from bench.execution.environment import device_name, find_device
 
     device = find_device(options.device)
     grid = configurations(device)
     if options.json:
         return show(as_json(grid))
-    return show(as_text(grid, f"{device} ({read_environment(device).device_name})"))
+    return show(as_text(grid, f"{device} ({device_name(device)})"))

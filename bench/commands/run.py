@@ -18,7 +18,6 @@ from bench.commands.options import (
 from bench.engines import ENGINES, LOCAL
 from bench.engines.work import Finished, Halted
 from bench.errors import UsageError
-from bench.night import run as run_night
 from bench.plan.faults import FAULTS
 from bench.plan.plan import (
     CHOICES,
@@ -151,7 +150,9 @@ def carry_out(options: argparse.Namespace) -> int:
     backends = parse_names(options.backends or profile.backends)
     seeds = range(profile.seeds) if options.seeds is None else parse_seeds(options.seeds)
     lines = _left_out(variants, backends, options.inject_fault, named=options.backends is not None)
-    from bench.engines.progress import ProgressDisplay  # slow to load
+    # Imported here, because they load pandas and rich.
+    from bench.engines.progress import ProgressDisplay
+    from bench.night import run as run_night
 
     halt = None
     with ProgressDisplay(lines) as display:

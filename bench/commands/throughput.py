@@ -20,7 +20,6 @@ from bench.plan import plan
 from bench.plan.grid import BACKENDS
 from bench.plan.plan import PROFILES, parse_names
 from bench.store.records import FAILED
-from bench.store.store import THROUGHPUT, Store
 from bench.text import counted, one_line
 from hnrnn.arguments import Parser, WholeNumber, output_folder
 
@@ -72,6 +71,8 @@ def carry_out(options: argparse.Namespace) -> int:
     if options.backends is not None:
         for line in lines + plan.unsupported_configurations(variants, backends):
             print(f"skipped {line}", file=sys.stderr)
+    from bench.store.store import THROUGHPUT, Store  # loads pandas
+
     store = Store(options.results)
     store.prepare([THROUGHPUT])
     # Before torch is loaded: its memory profiler would print lines of its own.

@@ -42,6 +42,7 @@ from bench.engines.work import (
 from bench.errors import UsageError
 from bench.store.records import Run
 from hnrnn.program import accept_warnings
+from hnrnn.text import has_space
 
 OBJECT_STORE_BYTES = 2**27
 """Of a cluster that is started here; it holds records and nothing else."""
@@ -103,7 +104,7 @@ def _connect(address: str | None) -> None:
     """Connect this process to the cluster, unless it is connected already."""
     if ray.is_initialized():
         return
-    if address is None and any(character.isspace() for character in sys.prefix):
+    if address is None and has_space(sys.prefix):
         raise UsageError(
             f"--engine ray cannot start workers from a path with a space ({sys.prefix}): use "
             "--engine local, or install to another path"

@@ -1,4 +1,4 @@
-"""Many seeds of one variant as one batched computation, equal to each seed alone but for rounding.
+"""Many seeds of one variant as one batched computation, which differs only in its rounding.
 
 ``bench.ensemble.training.fit_many`` trains them.
 """

@@ -1,7 +1,7 @@
-"""The batches of a pass as an ensemble reads them: step after step, with ready indices.
+"""The batches of a pass in the form that an ensemble needs: time-major, with indices.
 
-All seeds see the same stream. A row of a time-major batch is one token of one step: step ``t`` of
-row ``b`` is at ``t * bs + b``.
+All seeds see the same stream. In a time-major batch the token of step ``t`` in row ``b`` is at
+index ``t * bs + b``.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch for S seeds over a table of R rows a seed; N is its number of tokens, time-major.
+    """One batch of N tokens for S seeds, each with a table of R rows.
 
-    M is N where every token is predicted, and the batch's rows where only the last one is.
+    M is the number of predictions: N if every token is predicted, the batch's rows if only the last
+    one of each row is.
     """
 
     rows: Tensor
-    """(S * N,), int64: each token's row in the tables of all seeds, one below the other."""
+    """(S * N,), int64: the row of each token in the stacked tables of all seeds."""
     tokens: Tensor
-    """(R, N): 1 where a token's row is, else 0."""
+    """(R, N): the one-hot columns of the tokens' rows."""
     targets: Tensor
-    """(M,), int64: what is to be predicted."""
+    """(M,), int64: the tokens to be predicted."""
     targets_one_hot: Tensor
-    """(M, V): 1 where a target is, else 0."""
+    """(M, V): the one-hot rows of the targets."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,17 @@ class Layout:
 
     vocab_size: int
     steps: int
-    """Tokens of a row that the model looks at."""
+    """The number of tokens of a row that the model reads."""
     last_only: bool
-    """Whether the token after the row's last is predicted, or the one after every token."""
+    """Whether only the token after the last one of a row is predicted."""
     first_bypasses: bool
-    """Whether the first step looks its tokens up in a table of its own, below the other's rows."""
+    """Whether the first step has its own table, stacked below that of the other steps."""
 
 
 def prepare(
     stream: Iterable[tuple[Tensor, Tensor]], layout: Layout, *, seeds: int, dtype: torch.dtype
 ) -> list[Batch]:
-    """Return the batches of a pass over ``stream``, which yields x and y, (bs, bptt)."""
+    """Return the batches of a pass over ``stream``, which yields x and y, each (bs, bptt)."""
     vocab_size = layout.vocab_size
     table_rows = vocab_size * (2 if layout.first_bypasses else 1)
     batches = []

@@ -1,17 +1,17 @@
-"""Which form of the steps between the products suits a device."""
+"""The choice of pointwise functions for a device."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from bench.backends.compiled import triton_unavailable
+from bench.backends.compiled import why_no_triton
 from bench.ensemble.in_place import IN_PLACE
 from bench.ensemble.pointwise import Pointwise
 
 
 def pointwise_for(like: Tensor) -> Pointwise:
-    """Return what suits the device of ``like``: the kernels on a GPU, where Triton can be used."""
-    if like.is_cuda and not triton_unavailable():
+    """Return the functions for the device of ``like``: kernels on a GPU that can run Triton."""
+    if like.is_cuda and not why_no_triton():
         from bench.ensemble.kernels import KERNELS
 
         return KERNELS

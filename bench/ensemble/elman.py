@@ -1,4 +1,4 @@
-"""``h' = f(W_ih x + b + W_hh h)`` of S seeds over tokens, f being tanh or ReLU.
+"""An Elman layer of S seeds over tokens: ``h' = f(W_ih x + b + W_hh h)``, f is tanh or ReLU.
 
 Source of the gradients: the equation, differentiated by hand.
 """
@@ -14,9 +14,10 @@ from bench.ensemble.projection import look_up, project, sum_by_token
 
 
 class Elman:
-    """One layer; ``states``, (S, steps + 1, bs, hidden), begins with the state before the first.
+    """One layer; ``states``, (S, steps + 1, bs, hidden), starts with the state before step 0.
 
-    tanh is 2 sigmoid(2x) - 1, which is as exact as a sum and several times as fast in torch.
+    tanh is computed as 2 sigmoid(2x) - 1, which has about the rounding error of a sum, and is
+    several times faster in torch.
     """
 
     def __init__(
@@ -28,7 +29,7 @@ class Elman:
         steps: int,
         bs: int,
     ) -> None:
-        """Take ``names`` of the two weights, which may be one, and of the biases."""
+        """Take the ``names`` of both weights, which may be the same one, and of the biases."""
         self.parameters, self.relu = parameters, relu
         self.weight_ih, self.weight_hh, self.biases = names
         embedding = parameters.weights["i_h.weight"]
@@ -59,7 +60,7 @@ class Elman:
         return self.outputs
 
     def backward(self, gradient: Tensor, batch: Batch) -> None:
-        """Add the parameters' gradients, from that of all states, which is overwritten."""
+        """Add the parameters' gradients, from that of all states; the latter is overwritten."""
         weights, gradients = self.parameters.weights, self.parameters.gradients
         weight_hh = weights[self.weight_hh]
         d_steps = gradient.view(self.d_sums.shape).unbind(1)
@@ -83,5 +84,5 @@ class Elman:
             gradients[name].add_(d_bias)
 
     def keep_state(self) -> None:
-        """Begin the next batch with this one's last state."""
+        """Start the next batch from the last state of this one."""
         self.state_steps[0].copy_(self.state_steps[-1])

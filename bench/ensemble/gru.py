@@ -1,8 +1,7 @@
-"""A gated recurrent unit of S seeds, as ``hnrnn.cells.GRUCell`` has it, over tokens or states.
+"""A layer of gated recurrent units of S seeds, with the equations of ``hnrnn.cells.GRUCell``.
 
-The gates lie side by side in the order n, r, z, and W_hn h + b_hn: the first three are what the
-input is projected to, the last three what the hidden state is. Source of the gradients: the cell's
-equations, differentiated by hand.
+The columns of the gates are n, r, z and W_hn h + b_hn: the input is projected to the first three,
+the hidden state to the last three. Source of the gradients: the equations, differentiated by hand.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bench.backends.recurrence import NAMES_IN_CELL
 from bench.ensemble.batches import Batch
 from bench.ensemble.dispatch import pointwise_for
 from bench.ensemble.parameters import Parameters
@@ -17,15 +17,14 @@ from bench.ensemble.projection import look_up, project, sum_by_token
 
 
 class GRULayer:
-    """One layer; ``states``, (S, steps + 1, bs, hidden), begins with the state before the first."""
+    """One layer; ``states``, (S, steps + 1, bs, hidden), starts with the state before step 0."""
 
     def __init__(
         self, parameters: Parameters, *, layer: int, steps: int, bs: int, below: GRULayer | None
     ) -> None:
-        """Take the parameters of ``layer``; its input are the states of ``below``, or tokens."""
+        """Take the parameters of ``layer``; its inputs are the states of ``below``, or tokens."""
         self.parameters, self.below = parameters, below
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        self.names = tuple(f"{name}_l{layer}" for name in names)
+        self.names = tuple(f"{name}_l{layer}" for name in NAMES_IN_CELL)
         embedding = parameters.weights["i_h.weight"]
         seeds, vocab_size, hidden = embedding.shape
         self.hidden, self.pointwise = hidden, pointwise_for(embedding)
@@ -43,7 +42,7 @@ class GRULayer:
         self.d_gate_steps = [self._parts(step) for step in self.d_gates.unbind(1)]
 
     def _parts(self, step: Tensor) -> tuple[Tensor, ...]:
-        """Return n, r, z, the hidden part of n; r and z; and the last three, of one step."""
+        """Return views of a step: its four parts, r with z, and the last three parts together."""
         h = self.hidden
         return (*step.chunk(4, dim=2), step[..., h : 3 * h], step[..., h:])
 
@@ -51,7 +50,7 @@ class GRULayer:
         """Return all states, (S, steps * bs, hidden)."""
         h = self.hidden
         weight_ih, weight_hh, bias_ih, bias_hh = (self.parameters.weights[n] for n in self.names)
-        # n's part is doubled, as the pointwise step wants it.
+        # The part of n is doubled, as gru_forward expects.
         weight = torch.cat([2 * weight_ih[:, 2 * h :], weight_ih[:, : 2 * h]], dim=1)
         rz_bias = bias_ih[:, : 2 * h] + bias_hh[:, : 2 * h]
         bias = torch.cat([2 * bias_ih[:, 2 * h :], rz_bias, bias_hh[:, 2 * h :]], dim=1)
@@ -70,7 +69,7 @@ class GRULayer:
         return self.outputs
 
     def backward(self, gradient: Tensor, batch: Batch) -> None:
-        """Add the parameters' gradients, from that of all states, which is overwritten."""
+        """Add the parameters' gradients, from that of all states; the latter is overwritten."""
         weight_hh = self.parameters.weights[self.names[1]]
         d_steps = gradient.view((*self.gates.shape[:3], self.hidden)).unbind(1)
         for step in range(len(d_steps) - 1, -1, -1):
@@ -109,5 +108,5 @@ class GRULayer:
             self.below.backward(self.d_input, batch)
 
     def keep_state(self) -> None:
-        """Begin the next batch with this one's last state."""
+        """Start the next batch from the last state of this one."""
         self.state_steps[0].copy_(self.state_steps[-1])

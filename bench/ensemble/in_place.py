@@ -1,8 +1,8 @@
-"""The steps between the products, in place: what is fastest on a CPU, and runs anywhere.
+"""The pointwise functions of an ensemble as operations in place, which run on any device.
 
-``bench.ensemble.kernels`` has the same functions for a GPU. The parts of a step of ``GRULayer``
-are views, (S, bs, hidden) each, of its gates: n, r, z, W_hn h + b_hn, then (S, bs, 2 * hidden) of
-r and z. Those of the gradient lie in the same order.
+``bench.ensemble.kernels`` has the same functions for a GPU. The ``parts`` of a step of ``GRULayer``
+are views of its gates: n, r, z and W_hn h + b_hn, each (S, bs, hidden), then r with z, (S, bs,
+2 * hidden). Those of the gradient, ``d_parts``, have the same order.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ import torch
 from torch import Tensor
 
 from bench.ensemble.pointwise import Pointwise
-from hnrnn.training import BETAS, EPS
+from hnrnn.optimizer import BETAS, EPS
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 def gru_forward(parts: Sequence[Tensor], previous: Tensor, state: Tensor) -> None:
-    """Put the gates in place of their sums, and set ``state``, (S, bs, hidden), to the next one.
+    """Replace the gates' sums by the gates, and set ``state``, (S, bs, hidden), to the next state.
 
-    n's sum is doubled: tanh is 2 sigmoid(2x) - 1, as exact as a sum and several times as fast in
-    torch.
+    The sum of n must be doubled, because tanh is computed as 2 sigmoid(2x) - 1.
     """
     n, r, z, hidden_n, rz = parts[:5]
     rz.sigmoid_()
@@ -39,10 +38,10 @@ def gru_backward(
     d_parts: Sequence[Tensor],
     scratch: Tensor,
 ) -> None:
-    """Set ``d_parts`` to the gradients of the sums, from that of the state after the step.
+    """Set ``d_parts`` to the gradients of the gates' sums, from ``gradient``, that of the state.
 
-    ``earlier``, where there is one, is the gradient of ``previous``, and what reaches it through z
-    is added to it. ``scratch`` is overwritten. All are (S, bs, hidden).
+    If ``earlier``, the gradient of ``previous``, is given, the part through z is added to it.
+    ``scratch`` is overwritten. All are (S, bs, hidden).
     """
     n, r, z, hidden_n = parts[:4]
     d_n, d_r, d_z, d_hidden_n = d_parts[:4]
@@ -63,14 +62,14 @@ def adamw(
     gradients: Tensor,
     means: Tensor,
     squares: Tensor,
-    coefficients: Tensor,
+    factors: Tensor,
     scratch: Tensor,
 ) -> None:
-    """Move weights and both means by a row of ``optimizer.schedule``.
+    """Update weights and both running means with a row of ``optimizer.factors_of_steps``.
 
-    ``scratch`` is overwritten. All but ``coefficients`` have one shape.
+    ``scratch`` is overwritten. All but ``factors`` have the same shape.
     """
-    decay, added, step_size, root_correction = coefficients.unbind()
+    decay, added, step_size, root_correction = factors.unbind()
     weights.mul_(decay)
     means.lerp_(gradients, added)
     squares.mul_(BETAS[1]).addcmul_(gradients, gradients, value=1 - BETAS[1])

@@ -1,7 +1,7 @@
-"""The steps between the products on a GPU: ``bench.ensemble.in_place``, one Triton kernel each.
+"""The pointwise functions of ``bench.ensemble.in_place`` for a GPU, as one Triton kernel each.
 
-Every value is read once and written once: alone, each operation of a step would pass through all of
-the memory again. With ``TRITON_INTERPRET=1`` in the environment they run on a CPU, slowly.
+A kernel reads and writes every value once, where separate operations would do so again and again.
+With ``TRITON_INTERPRET=1`` in the environment they run on a CPU, slowly.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import triton.language as tl
 from torch import Tensor
 
 from bench.ensemble.pointwise import Pointwise
-from hnrnn.training import BETAS, EPS
+from hnrnn.optimizer import BETAS, EPS
 
 BLOCK = 1024
-"""Values that a program handles."""
+"""The number of values that one program handles."""
 FP_FUSION = True
-"""Whether a product and a sum may be rounded as one, as in torch's own kernels on a GPU."""
+"""Whether a product and a sum may be rounded together, as in torch's own GPU kernels."""
 
 
 def gru_forward(parts: Sequence[Tensor], previous: Tensor, state: Tensor) -> None:
-    """See ``in_place.gru_forward``."""
+    """Do the same as ``in_place.gru_forward``."""
     gates, size = parts[0], state[0].numel()
     _gru_forward[len(state), triton.cdiv(size, BLOCK)](
         gates,
@@ -73,7 +73,7 @@ def gru_backward(
     d_parts: Sequence[Tensor],
     scratch: Tensor,  # noqa: ARG001
 ) -> None:
-    """See ``in_place.gru_backward``; ``scratch`` is left as it is."""
+    """Do the same as ``in_place.gru_backward``; ``scratch`` is not used."""
     gates, d_gates, size = parts[0], d_parts[0], previous[0].numel()
     _gru_backward[len(previous), triton.cdiv(size, BLOCK)](
         gates,
@@ -133,17 +133,17 @@ def adamw(
     gradients: Tensor,
     means: Tensor,
     squares: Tensor,
-    coefficients: Tensor,
+    factors: Tensor,
     scratch: Tensor,  # noqa: ARG001
 ) -> None:
-    """See ``in_place.adamw``; ``scratch`` is left as it is."""
+    """Do the same as ``in_place.adamw``; ``scratch`` is not used."""
     size = weights.numel()
     _adamw[(triton.cdiv(size, BLOCK),)](
         weights,
         gradients,
         means,
         squares,
-        coefficients,
+        factors,
         size,
         KEPT=BETAS[1],
         ADDED=1 - BETAS[1],
@@ -159,7 +159,7 @@ def _adamw(
     gradients,
     means,
     squares,
-    coefficients,
+    factors,
     size,
     KEPT: tl.constexpr,
     ADDED: tl.constexpr,
@@ -168,10 +168,10 @@ def _adamw(
 ):
     element = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = element < size
-    decay, added = tl.load(coefficients), tl.load(coefficients + 1)
-    step_size, root_correction = tl.load(coefficients + 2), tl.load(coefficients + 3)
+    decay, added = tl.load(factors), tl.load(factors + 1)
+    step_size, root_correction = tl.load(factors + 2), tl.load(factors + 3)
     gradient = tl.load(gradients + element, inside)
-    # tl.full: a number by itself would be rounded to float32, whatever it is multiplied with.
+    # Without tl.full a number would be rounded to float32, even in a product with float64.
     kept, new = tl.full((1,), KEPT, gradient.dtype), tl.full((1,), ADDED, gradient.dtype)
     mean = tl.load(means + element, inside)
     mean += added * (gradient - mean)

@@ -1,7 +1,7 @@
-"""The eight models for S seeds at once: a batch in, losses and gradients out.
+"""The eight models for S seeds at once: losses and gradients of a batch.
 
-What is computed is what ``hnrnn.models`` computes, and its derivative, written by hand. Buffers
-are made once and have one shape for all batches of a training.
+They compute the same as ``hnrnn.models``, with derivatives written by hand. Buffers are allocated
+once, and all batches of a training have the same shape.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from hnrnn.variants import Variant
 
 
 class EnsembleModel(Protocol):
-    """What trains and validates S seeds."""
+    """The interface of a model of S seeds."""
 
     parameters: Parameters
     layout: Layout
     scores: Tensor
     """Of the last training batch, (S, M, V); M is as in ``bench.ensemble.batches``."""
     normalisations: int
-    """How often a training batch is normalised."""
+    """The number of BatchNorm calls per training batch."""
 
     def train(self, batch: Batch) -> Tensor:
         """Return the losses, (S,), and set the parameters' gradients."""
 
     def validate(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the losses and the numbers of right predictions, both (S,)."""
+        """Return the losses and the numbers of correct predictions, both (S,)."""
 
     def store(self, batches: int) -> None:
-        """Copy what ``batches`` training batches have made of the models back into them."""
+        """Copy the state after ``batches`` training batches back into the models."""
 
 
 class LastToken:
-    """``Model0`` and ``Model1``: batch normalisation inside the recurrence, one prediction a row.
+    """``Model0`` and ``Model1``: batch normalisation in the recurrence, one prediction per row.
 
-    The linear map behind a normalisation is ``h_h`` of the next step, and ``h_o`` of the last.
+    The linear map after a normalisation is ``h_h`` of the next step, or ``h_o`` after the last.
     """
 
     def __init__(self, parameters: Parameters, variant: Variant) -> None:
@@ -68,7 +68,7 @@ class LastToken:
         self.maps.append(NormalisedMap(parameters, "h_o.weight", "h_o.bias", groups=1, rows=bs))
 
     def _look_up(self, batch: Batch) -> None:
-        """Set the sums before the ReLU to what the tokens give."""
+        """Set the sums before each ReLU to the part that comes from the tokens."""
         weights, vocab_size = self.parameters.weights, self.layout.vocab_size
         projected = self.table[:, :vocab_size]
         project(weights["i_h.weight"], weights["h_h.weight"], weights["h_h.bias"], projected)
@@ -77,7 +77,7 @@ class LastToken:
         look_up(self.table, batch, self.d_sums.flatten(1, 2))
 
     def train(self, batch: Batch) -> Tensor:
-        """See ``EnsembleModel``."""
+        """Do what ``EnsembleModel`` says."""
         self._look_up(batch)
         self.state_steps[0].copy_(self.d_sum_steps[0]).relu_()
         for step, normalised_map in enumerate(self.maps[:-1]):
@@ -107,7 +107,7 @@ class LastToken:
             gradients["i_h.weight"].add_(by_row[:, self.layout.vocab_size :])
 
     def validate(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """See ``EnsembleModel``."""
+        """Do what ``EnsembleModel`` says."""
         self._look_up(batch)
         state = self.state_steps[0].copy_(self.d_sum_steps[0]).relu_()
         for step, normalised_map in enumerate(self.maps[:-1]):
@@ -118,14 +118,14 @@ class LastToken:
         return losses_and_correct(self.scores, batch)
 
     def store(self, batches: int) -> None:
-        """See ``EnsembleModel``."""
+        """Do what ``EnsembleModel`` says."""
         self.parameters.store(batches * self.normalisations)
 
 
 class EveryToken:
     """``Model2`` to ``Model7``: recurrent layers, then batch normalisation and the output map.
 
-    ``Model2`` and ``Model3`` normalise every step by itself, the others all steps together.
+    ``Model2`` and ``Model3`` normalise each step separately, the others all steps together.
     """
 
     def __init__(self, parameters: Parameters, variant: Variant) -> None:
@@ -146,7 +146,7 @@ class EveryToken:
         self.d_states = like.new_empty(len(like), tokens, model.hidden_size)
 
     def train(self, batch: Batch) -> Tensor:
-        """See ``EnsembleModel``."""
+        """Do what ``EnsembleModel`` says."""
         states = self._states(batch)
         self.output_map.forward(states, self.scores)
         losses = losses_and_gradient(self.scores, batch, self.d_scores)
@@ -157,13 +157,13 @@ class EveryToken:
         return losses
 
     def validate(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """See ``EnsembleModel``."""
+        """Do what ``EnsembleModel`` says."""
         self.output_map.apply(self._states(batch), self.scores)
         self._keep_state()
         return losses_and_correct(self.scores, batch)
 
     def store(self, batches: int) -> None:
-        """See ``EnsembleModel``."""
+        """Do what ``EnsembleModel`` says."""
         self.parameters.store(batches * self.normalisations)
         if self.keeps_state:
             h = torch.stack([layer.state_steps[0] for layer in self.layers], dim=1).cpu()

@@ -1,8 +1,8 @@
-"""Batch normalisation and the linear map behind it, as one: ``W (gain * x_hat + shift) + b``.
+"""Batch normalisation and the linear map after it in one: ``W (gain * x_hat + shift) + b``.
 
-Rows fall into groups with statistics of their own: one a seed, or one a seed and step. Backward,
-the sums over rows that batch normalisation needs are read off the map's gradient, ``A`` below,
-which is needed anyway. Source: Ioffe and Szegedy 2015, differentiated by hand.
+Rows form groups that each have their own statistics: one group per seed, or one per seed and step.
+In the backward, the sums over rows that batch normalisation needs follow from the gradient of the
+map, ``a`` below, which is needed anyway. Source: Ioffe and Szegedy 2015, differentiated by hand.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ MOMENTUM = 0.1
 
 
 class NormalisedMap:
-    """The map with the parameters ``bn`` and ``weight``, and ``bias`` where it has one."""
+    """The map with the parameters of ``bn`` and ``weight``, and with ``bias`` unless it is None."""
 
     def __init__(
         self, parameters: Parameters, weight: str, bias: str | None, groups: int, rows: int
     ) -> None:
-        """Take ``groups`` groups of ``rows`` rows from every seed."""
+        """Take ``groups`` groups of ``rows`` rows for every seed."""
         self.parameters, self.weight, self.bias = parameters, weight, bias
         self.groups, self.rows = groups, rows
         like = parameters.weights[weight]
@@ -33,7 +33,7 @@ class NormalisedMap:
     def forward(self, x: Tensor, out: Tensor) -> None:
         """Set ``out``, (S, groups * rows, outputs), from ``x``, (S, groups * rows, features).
 
-        The running statistics move by ``MOMENTUM`` once a group, the last one the latest.
+        The running statistics are updated once per group, in the order of the groups.
         """
         weights = self.parameters.weights
         grouped = x.view(self.seeds, self.groups, self.rows, self.features)
@@ -55,7 +55,7 @@ class NormalisedMap:
         torch.baddbmm(constant[:, None], x, scaled.mT, out=out)
 
     def _track(self, mean: Tensor, variance: Tensor) -> None:
-        """Move the running statistics; both are (S, groups, features)."""
+        """Update the running statistics; mean and variance are (S, groups, features)."""
         later = torch.arange(self.groups - 1, -1, -1, dtype=mean.dtype, device=mean.device)
         shares = (MOMENTUM * (1 - MOMENTUM) ** later)[:, None]
         unbiased = self.rows / (self.rows - 1)
@@ -65,9 +65,9 @@ class NormalisedMap:
         parameters.running_variance.mul_(kept).add_((shares * variance).sum(1), alpha=unbiased)
 
     def backward(self, gradient: Tensor, out: Tensor) -> None:
-        """Add the parameters' gradients, and set ``out`` to that of ``x``.
+        """Add the parameters' gradients, and set ``out`` to that of the input of ``forward``.
 
-        ``gradient`` is that of ``forward``'s result; it and ``out`` have the shapes there.
+        ``gradient`` is that of the result of ``forward``.
         """
         weights, gradients = self.parameters.weights, self.parameters.gradients
         weight, gain, shift = weights[self.weight], weights["bn.weight"], weights["bn.bias"]
@@ -92,7 +92,7 @@ class NormalisedMap:
         result.addcmul_(self.x_hat, slope)
 
     def apply(self, x: Tensor, out: Tensor) -> None:
-        """Set ``out`` as ``forward`` does, by the running statistics: for validation."""
+        """Set ``out`` as ``forward`` does, but with the running statistics, for validation."""
         weights, parameters = self.parameters.weights, self.parameters
         reciprocal = (parameters.running_variance + EPS).rsqrt_()
         scaled = weights[self.weight] * (weights["bn.weight"] * reciprocal)[:, None]

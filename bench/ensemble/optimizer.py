@@ -1,7 +1,4 @@
-"""AdamW of all seeds at once, with the recipe's one-cycle schedule.
-
-Source: Loshchilov and Hutter 2019, in the order of torch's ``AdamW``.
-"""
+"""AdamW for all seeds at once, with the recipe's one-cycle schedule."""
 
 from __future__ import annotations
 
@@ -10,42 +7,35 @@ from torch import Tensor
 
 from bench.ensemble.dispatch import pointwise_for
 from bench.ensemble.parameters import Parameters
-from hnrnn.training import BETAS, WEIGHT_DECAY, one_cycle
+from hnrnn.optimizer import adamw_factors, schedules
 from hnrnn.variants import Variant
 
 
-def schedule(variant: Variant, batches: int, steps: int, like: Tensor) -> Tensor:
-    """Return what AdamW multiplies with at each of ``steps``, (steps, 4), typed ``like``.
+def factors_of_steps(variant: Variant, batches: int, steps: int, like: Tensor) -> Tensor:
+    """Return AdamW's factors for the first ``steps`` of a training, (steps, 4), typed ``like``.
 
-    The columns: share of a weight that is kept, share of the gradient in its mean, of a step the
-    size, the root of the second bias correction, each from the schedule of a full training of
-    ``variant.epochs`` times ``batches``.
+    The columns are those of ``adamw_factors``, but the step size is negative. The schedule is that
+    of a full training, which has ``variant.epochs`` times ``batches`` steps.
     """
-    total, peak = variant.epochs * batches, variant.learning_rate
-    rate = one_cycle(total, variant.pct_start, peak / 25, peak, peak / 25e4)
-    momentum = one_cycle(total, variant.pct_start, 0.95, 0.85, 0.95)
-    rows = [
-        (
-            1 - rate(step) * WEIGHT_DECAY,
-            1 - momentum(step),
-            -rate(step) / (1 - momentum(step) ** (step + 1)),
-            (1 - BETAS[1] ** (step + 1)) ** 0.5,
-        )
-        for step in range(steps)
-    ]
+    values = schedules(variant, batches)
+    rows = []
+    for step in range(steps):
+        factors = adamw_factors(step + 1, values["lr"](step), values["mom"](step))
+        decay, added, step_size, root_correction = factors
+        rows.append((decay, added, -step_size, root_correction))
     return torch.tensor(rows, dtype=like.dtype, device=like.device)
 
 
 class AdamW:
-    """The two means of every weight's gradient, and the step."""
+    """The running means of every weight's gradient and its square, and the update."""
 
     def __init__(self, parameters: Parameters) -> None:
         self.weights, self.gradients = parameters.flat_weights, parameters.flat_gradients
         self.means, self.squares, self.scratch = (torch.zeros_like(self.weights) for _ in range(3))
         self.pointwise = pointwise_for(self.weights)
 
-    def step(self, coefficients: Tensor) -> None:
-        """Move the weights by the gradients and a row of ``schedule``."""
+    def step(self, factors: Tensor) -> None:
+        """Update the weights by the gradients and a row of ``factors_of_steps``."""
         self.pointwise.adamw(
-            self.weights, self.gradients, self.means, self.squares, coefficients, self.scratch
+            self.weights, self.gradients, self.means, self.squares, factors, self.scratch
         )

@@ -1,6 +1,6 @@
-"""The weights of S seeds on a leading axis, in one flat buffer, and their way in and out of models.
+"""The weights of S seeds in one flat buffer, copied from models and back into them.
 
-A gradient has the same layout, so that the optimizer sees two matrices, (S, weights of a seed).
+Gradients have the same layout, so that the optimizer sees two matrices, (S, weights of a seed).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from hnrnn.models import FullyConnected, Model
 
 
 def trained_parameters(model: Model) -> dict[str, nn.Parameter]:
-    """Return the parameters that have a gradient, by name: ``Model6``'s unused GRU has none.
+    """Return the parameters that have a gradient, by name; unused modules have none.
 
-    Those of a recurrent module or cell have their canonical names, ``weight_ih_l0`` and so on.
+    Those of a recurrent module or cell have canonical names, ``weight_ih_l0`` and so on.
     """
     own = dict(model.named_parameters())
     prefixes = ("i_h.", "h_h.", "h_o.", "bn.")
@@ -26,24 +26,24 @@ def trained_parameters(model: Model) -> dict[str, nn.Parameter]:
 
 
 def normalisation_of(model: Model) -> nn.BatchNorm1d:
-    """Return the model's one BatchNorm; raise TypeError where it is none."""
+    """Return the model's BatchNorm; raise TypeError if ``bn`` is something else."""
     if not isinstance(model.bn, nn.BatchNorm1d):
         raise TypeError(f"bn is a {type(model.bn).__name__}, not a BatchNorm1d")
     return model.bn
 
 
 class Parameters:
-    """Weights, gradients and BatchNorm's running statistics of S models.
+    """The weights, gradients and running BatchNorm statistics of S models.
 
     ``weights`` and ``gradients`` are views by name, (S, *shape), into ``flat_weights`` and
     ``flat_gradients``, (S, P). ``running_mean`` and ``running_variance`` are (S, hidden).
     """
 
     def __init__(self, models: Sequence[Model], device: str | torch.device = "cpu") -> None:
-        """Copy to ``device`` from the models, which share shapes and dtype and are on the CPU.
+        """Copy the models, which have the same shapes and dtype and are on the CPU, to ``device``.
 
-        Everything of one kind is copied at once: a thousand models have tens of thousands of
-        tensors, and a GPU takes as long for a small one as for all.
+        Everything of one kind is copied at once, because a thousand models have tens of thousands
+        of tensors, and copying one to a GPU takes as long as copying all.
         """
         self.models = models
         self._of_models = [trained_parameters(model) for model in models]
@@ -66,9 +66,9 @@ class Parameters:
 
     @torch.no_grad()
     def store(self, normalisations: int) -> None:
-        """Copy weights and running statistics back into the models.
+        """Copy the weights and running statistics back into the models.
 
-        ``normalisations`` is how often each BatchNorm was called in training.
+        ``normalisations`` is the number of calls of each BatchNorm in training.
         """
         weights = self._views(self.flat_weights.cpu())
         means, variances = self.running_mean.cpu(), self.running_variance.cpu()

@@ -1,4 +1,4 @@
-"""The steps between the products, which have a form for a CPU and one for a GPU."""
+"""The interface of the pointwise functions between the matrix products of an ensemble."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Pointwise:
-    """The functions, as ``in_place`` and ``kernels`` each have them."""
+    """The functions of ``bench.ensemble.in_place`` or of ``bench.ensemble.kernels``."""
 
     gru_forward: Callable[[Sequence[Tensor], Tensor, Tensor], None]
     gru_backward: Callable[

@@ -1,7 +1,7 @@
-"""A linear map of all steps' inputs at once, whether they are tokens or another layer's states.
+"""A linear map of the inputs of all steps at once: of tokens, or of another layer's states.
 
-An embedded token is one of few rows, so that the map is applied to the vocabulary, and the tokens
-look its result up; backward, the gradients are summed by token before anything is multiplied.
+Embedded tokens have few different values, so the map is applied to the vocabulary, and its result
+is looked up for each token. In the backward, gradients are summed by token before any product.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from bench.ensemble.batches import Batch
 def project(source: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
     """Set ``out``, (S, M, G), to ``source``, (S, M, K), times ``weight``, (S, F, K), plus ``bias``.
 
-    ``bias`` is (S, G); where G is more than F, the last columns are the bias alone.
+    ``bias`` is (S, G); if G is more than F, the last columns are the bias alone.
     """
     out.copy_(bias[:, None])
     out[..., : weight.shape[1]].baddbmm_(source, weight.mT)
 
 
 def look_up(table: Tensor, batch: Batch, out: Tensor) -> None:
-    """Set ``out``, (S, N, G), to each token's row of ``table``, (S, V, G)."""
+    """Set ``out``, (S, N, G), to the row of ``table``, (S, V, G), for each token."""
     torch.index_select(table.flatten(0, 1), 0, batch.rows, out=out.flatten(0, 1))
 
 
 def sum_by_token(gradient: Tensor, batch: Batch) -> Tensor:
-    """Return the sums, (S, V, G), of ``gradient``, (S, N, G), over each token's rows."""
-    if gradient.is_cuda:  # the sums of atomic additions differ from time to time
+    """Return the sums, (S, V, G), of ``gradient``, (S, N, G), over all places of each token."""
+    if gradient.is_cuda:  # atomic additions would not be deterministic
         return one_hot_sums(gradient, batch)
     sums = gradient.new_zeros(len(gradient), len(batch.tokens), gradient.shape[2])
     sums.flatten(0, 1).index_add_(0, batch.rows, gradient.flatten(0, 1))
@@ -36,5 +36,5 @@ def sum_by_token(gradient: Tensor, batch: Batch) -> Tensor:
 
 
 def one_hot_sums(gradient: Tensor, batch: Batch) -> Tensor:
-    """Return what ``sum_by_token`` does by a product."""
+    """Return the same sums as ``sum_by_token``, computed as a product."""
     return torch.bmm(batch.tokens.expand(len(gradient), -1, -1), gradient)

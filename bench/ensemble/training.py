@@ -1,7 +1,7 @@
-"""Many seeds of one variant, trained as one batched computation.
+"""The training of many seeds of one variant as one batched computation.
 
-What ``hnrnn.training.fit`` does for one seed, in the same order: stream, schedule, AdamW, kept
-hidden state, smoothed training loss. Only the rounding of sums differs.
+It does what ``hnrnn.training.fit`` does for one seed, in the same order: stream, schedule, AdamW,
+kept hidden state, smoothed training loss. Only the rounding of sums differs.
 """
 
 from __future__ import annotations
@@ -12,22 +12,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
 
 from bench.ensemble.batches import Batch, prepare
 from bench.ensemble.chunks import chunk_size, split
 from bench.ensemble.models import EnsembleModel, ensemble_model
-from bench.ensemble.optimizer import AdamW, schedule
+from bench.ensemble.optimizer import AdamW, factors_of_steps
 from bench.ensemble.parameters import Parameters
 from bench.ensemble.stepping import stepper
+from hnrnn.metrics import SmoothedLoss, history_table
 from hnrnn.models import Model
 from hnrnn.settings import pinned_settings
 from hnrnn.stream import language_model_data
 from hnrnn.training import (
     DTYPES,
-    HISTORY_COLUMNS,
-    SmoothedLoss,
     Training,
     check_arguments,
     initial_model,
@@ -51,15 +49,15 @@ def fit_many(
     epochs: int | None = None,
     largest_chunk: int | None = None,
 ) -> list[Training]:
-    """Train every seed by the variant's recipe and return their trainings, in the seeds' order.
+    """Train every seed by the variant's recipe and return the trainings, in the order of ``seeds``.
 
     Each is what ``hnrnn.training.fit`` returns for that seed: ``model`` is an ordinary model with
-    the final weights, statistics and hidden state, but on the CPU whatever the device. A
-    pass's seconds are the chunk's, shared out evenly; on a GPU the first one's include compiling
-    and capturing. The other arguments are those of ``fit``; ``initial_weights`` has them by seed.
-    At most ``largest_chunk`` seeds, else as many as ``chunk_size`` says, are trained at once.
+    the final weights, statistics and hidden state, but always on the CPU. The seconds of a pass are
+    the chunk's seconds divided by its seeds; on a GPU those of the first pass include compiling and
+    capturing. At most ``largest_chunk`` seeds (by default ``chunk_size``) are trained at once.
+    ``initial_weights`` are given by seed. The other arguments are those of ``fit``.
 
-    Raises ValueError for an argument that ``fit`` would not take.
+    Raises ValueError for an argument that ``fit`` would refuse.
     """
     variant = find_variant(variant)
     check_arguments(variant, dtype, epochs)
@@ -72,9 +70,9 @@ def fit_many(
     trainings: list[Training] = []
     size = largest_chunk or chunk_size(variant, dtype, device)
     for chunk in split(seeds, size):
-        # A product of one matrix is rounded otherwise than one of many: a lone seed trains beside
-        # itself, so that on a CPU the bits of its weights are the same in every chunk. A GPU may
-        # choose by their number how it multiplies.
+        # A product of one matrix is rounded differently from a batched one, so a single seed is
+        # trained twice: on a CPU its weights have the same bits in every chunk. A GPU may choose
+        # another way to multiply for another number of matrices.
         models = []
         for seed in chunk if len(chunk) > 1 else [*chunk, *chunk]:
             model = initial_model(variant, seed, initialisation=initialisation)
@@ -93,7 +91,7 @@ def _fit_chunk(
     epochs: int,
     device: torch.device,
 ) -> list[Training]:
-    """Train the models and return the trainings of the seeds, those of the first models."""
+    """Train the models, and return the trainings of ``seeds``, which are the first models."""
     hashes = [weights_sha256(model) for model in models]
     parameters = Parameters(models, device)
     like = parameters.flat_weights
@@ -104,12 +102,12 @@ def _fit_chunk(
         for stream in (dls.train, dls.valid)
     )
     step = stepper(ensemble, AdamW(parameters))
-    coefficients = schedule(variant, len(train), epochs * len(train), like).unbind(0)
+    factors = factors_of_steps(variant, len(train), epochs * len(train), like).unbind(0)
     smoothed = SmoothedLoss()
     rows: list[list[dict[str, float]]] = [[] for _ in seeds]
     for epoch in range(epochs):
         start = time.perf_counter()
-        steps = coefficients[epoch * len(train) : (epoch + 1) * len(train)]
+        steps = factors[epoch * len(train) : (epoch + 1) * len(train)]
         losses = torch.stack([step(*both) for both in zip(train, steps, strict=True)])
         train_loss = smoothed.after(losses)
         trained = time.perf_counter()
@@ -127,16 +125,15 @@ def _fit_chunk(
                 }
             )
     ensemble.store(epochs * len(train))
-    columns = [*HISTORY_COLUMNS, "train_seconds", "valid_seconds"]
     tokens = len(train) * dls.train.bs * dls.train.bptt
     return [
-        Training(variant, seed, pd.DataFrame(its_rows, columns=columns), tokens, digest, model)
+        Training(variant, seed, history_table(its_rows), tokens, digest, model)
         for seed, its_rows, digest, model in zip(seeds, rows, hashes, models, strict=False)
     ]
 
 
 def _validate(ensemble: EnsembleModel, batches: Sequence[Batch]) -> tuple[Floats, Floats]:
-    """Return each seed's validation loss and accuracy, (S,); all batches have as many rows."""
+    """Return each seed's validation loss and accuracy, (S,); all batches have equally many rows."""
     losses, correct = zip(*(ensemble.validate(batch) for batch in batches), strict=True)
     targets = sum(len(batch.targets) for batch in batches)
     valid_loss: Floats = torch.stack(losses).double().mean(0).cpu().numpy()

@@ -9,12 +9,12 @@ from hnrnn.variants import Variant
 
 def why_unavailable(backend: str, device: str) -> str | None:
     """Return why a backend cannot run on ``cpu`` or ``cuda``, and what it needs; None if it can."""
-    return None if BACKENDS[backend].joint else IMPLEMENTATIONS[backend].unavailable(device)
+    return None if BACKENDS[backend].joint else IMPLEMENTATIONS[backend].why_unavailable(device)
 
 
-def switched_off(backend: str) -> str | None:
+def why_switched_off(backend: str) -> str | None:
     """Return what keeps a backend from executing anything in this process; None if nothing does."""
-    return None if BACKENDS[backend].joint else IMPLEMENTATIONS[backend].switched_off()
+    return None if BACKENDS[backend].joint else IMPLEMENTATIONS[backend].why_switched_off()
 
 
 def kernel_of(variant: Variant, backend: str, device: str) -> str:

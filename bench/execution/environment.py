@@ -83,7 +83,7 @@ def read_environment(device: str, injected_fault: str | None = None) -> Environm
     products: Any = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)
     cudnn = torch.backends.cudnn.version() if cuda else None  # type: ignore[no-untyped-call]
     return Environment(
-        device_name=torch.cuda.get_device_name() if cuda else _processor_name(),
+        device_name=device_name(device),
         torch_version=str(torch.__version__),
         fastai_version=fastai.__version__,
         cuda_version=torch.version.cuda if cuda else None,
@@ -160,8 +160,10 @@ def _names_repository(variable: str) -> bool:
     return variable.startswith("GIT_") and not variable.startswith("GIT_CONFIG_")
 
 
-def _processor_name() -> str:
-    """Return the CPU's model name; the architecture where the system does not tell."""
+def device_name(device: str) -> str:
+    """Return the name of the GPU, or the CPU's model name (its architecture if that is unknown)."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What each injected fault of ``bench.plan.faults`` does: ``hnrnn.training.fit``, gone wrong."""
+"""The injected faults of ``bench.plan.faults``: each replaces ``hnrnn.training.fit``."""
 
 from __future__ import annotations
 
@@ -17,30 +17,24 @@ from torch import Tensor, nn
 
 from bench.plan.faults import FAULTS
 from hnrnn import corpus
+from hnrnn.metrics import LOSSES, EpochRecorder, history_table
 from hnrnn.models import Model
+from hnrnn.optimizer import BETAS
 from hnrnn.stream import Batch, numericalized
-from hnrnn.training import (
-    DTYPES,
-    LOSSES,
-    EpochRecorder,
-    Training,
-    fit,
-    initial_model,
-    weights_sha256,
-)
+from hnrnn.training import DTYPES, Training, fit, initial_model, weights_sha256
 from hnrnn.variants import Variant
 
 Fit = Callable[..., Training]
-"""Takes what ``bench.execution.runner`` gives to ``hnrnn.training.fit``, and trains."""
+"""Takes the arguments that ``bench.execution.fitting`` passes to ``hnrnn.training.fit``."""
 
 
 def with_recipe(change: Callable[[Variant], Variant]) -> Fit:
-    """Return a ``fit`` that follows another recipe than the variant's."""
+    """Return a ``fit`` with a changed recipe."""
     return lambda variant, **options: fit(change(variant), **options)
 
 
 def with_callback(make: Callable[[], Callback]) -> Fit:
-    """Return a ``fit`` with one more callback."""
+    """Return a ``fit`` with an additional callback."""
 
     def faulty(variant: Variant, *, callbacks: Sequence[Callback] = (), **options: Any) -> Training:
         return fit(variant, callbacks=[*callbacks, make()], **options)
@@ -49,111 +43,109 @@ def with_callback(make: Callable[[], Callback]) -> Fit:
 
 
 def with_seed_0(variant: Variant, **options: Any) -> Training:
-    """Train with seed 0, whatever seed was asked for."""
+    """Train with seed 0 in place of the given seed."""
     return fit(variant, **(options | {"seed": 0}))
 
 
 class WeightDecay(Callback):  # type: ignore[misc]  # fastai has no types
-    """Give the optimizer another weight decay."""
+    """Set another weight decay."""
 
     def __init__(self, value: float) -> None:
         self.value = value
 
     def before_fit(self) -> None:
-        """Set it once; no schedule changes it."""
+        """Set the weight decay once, because it has no schedule."""
         self.opt.set_hyper("wd", self.value)
 
 
 class FixedMomentum(Callback):  # type: ignore[misc]
-    """Undo the schedule of the momentum."""
+    """Keep the momentum at its first value, against the schedule."""
 
     order, run_valid = 61, False  # after the schedule, which sets both hyperparameters at 60
 
     def before_batch(self) -> None:
-        """Set the value that it starts with."""
-        self.opt.set_hyper("mom", 0.95)
+        """Set the schedule's first value."""
+        self.opt.set_hyper("mom", BETAS[0])
 
 
 class StateReset(Callback):  # type: ignore[misc]
     """Set the kept hidden state to zero before every batch."""
 
     def before_batch(self) -> None:
-        """Forget the batch before."""
-        forget(self.model)
+        """Reset the state that the previous batch left."""
+        reset_state(self.model)
 
 
 class PassReset(Callback):  # type: ignore[misc]
-    """Set a kept hidden state to zero where fastai v2's ``ModelResetter`` does."""
+    """Set the kept hidden state to zero whenever fastai v2's ``ModelResetter`` would."""
 
     def before_train(self) -> None:
-        """Forget the validation before."""
-        forget(self.model)
+        """Reset the state that the previous pass left."""
+        reset_state(self.model)
 
-    def before_validate(self) -> None:
-        """Forget the training before."""
-        forget(self.model)
+    before_validate = before_train
 
 
-def forget(model: nn.Module) -> None:
-    """Set the model's kept hidden state to zero, if it keeps one."""
+def reset_state(model: nn.Module) -> None:
+    """Set the model's kept hidden state to zero, if it has one."""
     h = getattr(model, "h", None)
     if isinstance(h, Tensor):
         model.h = torch.zeros_like(h)
 
 
 class LaterTargets(Callback):  # type: ignore[misc]
-    """Move y by one token more."""
+    """Shift y by one more token."""
 
     def before_batch(self) -> None:
-        """Drop each row's first target, and add the first of the next batch."""
+        """Drop the first target of each row, and append the first one of the next batch."""
         (y,) = self.learn.yb
         _, next_y = self.dl.batch(self.iter + 1)
         self.learn.yb = (torch.cat([y[:, 1:], next_y[:, :1]], dim=1),)
 
 
 class BatchNormEval(Callback):  # type: ignore[misc]
-    """Keep BatchNorm in eval mode: it normalises by its running statistics, which do not change."""
+    """Keep BatchNorm in eval mode: it uses its running statistics and does not update them."""
 
     def before_train(self) -> None:
-        """Undo what the start of the pass set."""
+        """Set eval mode again after the ``Learner`` has set training mode."""
         for module in self.model.modules():
             if isinstance(module, nn.BatchNorm1d):
                 module.eval()
 
 
 class ReversedRows(Callback):  # type: ignore[misc]
-    """Reverse the rows of every batch; those of a kept state, zero at first, follow suit."""
+    """Reverse the rows of every batch, and with them those of a kept state, which starts at 0."""
 
     def before_batch(self) -> None:
-        """Reverse both sides."""
+        """Reverse the rows of x and y."""
         self.learn.xb = tuple(x.flip(0) for x in self.learn.xb)
         self.learn.yb = tuple(y.flip(0) for y in self.learn.yb)
 
 
 class StopAfter(Callback):  # type: ignore[misc]
-    """End the fit after ``epochs`` epochs, with the schedule of a full one."""
+    """Stop the fit after ``epochs``, with the schedule of the full recipe."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
 
     def after_epoch(self) -> None:
-        """End the fit if it is time."""
+        """Stop after the last epoch."""
         if self.epoch + 1 == self.epochs:
             raise CancelFitException
 
 
 class ReadyBatches(list[Batch]):
-    """The batches of a pass, as a loader that fastai's ``DataLoaders`` can move to a device."""
+    """The batches of a pass, as a loader for fastai's ``DataLoaders``."""
 
     def to(self, device: torch.device) -> None:
-        """Move them to ``device``."""
+        """Move the batches to ``device``."""
         self[:] = [(x.to(device), y.to(device)) for x, y in self]
 
 
 def lm_batches(numbers: npt.NDArray[np.int64], bptt: int, bs: int) -> ReadyBatches:
-    """Return a pass of fastai v2's ``LMDataLoader`` over ``numbers``, shape (tokens,).
+    """Return the batches of fastai v2's ``LMDataLoader`` for ``numbers``, shape (tokens,).
 
-    The rows of its last batch are shorter than ``bptt``.
+    The rows of the last batch are shorter than ``bptt``.
     """
     from fastai.text.data import LMDataLoader  # slow to load
 
@@ -172,10 +164,10 @@ def with_fastai_v2_defaults(
     convert: Callable[[Model], nn.Module],
     callbacks: Sequence[Callback] = (),
 ) -> Training:
-    """Train with fastai v2's defaults wherever the recipe is silent.
+    """Train with fastai v2's defaults for everything that the recipe does not state.
 
-    These are ``LMDataLoader``'s stream, ``ModelResetter``'s resets, ``Adam`` with eps 1e-5 and no
-    decay of BatchNorm and biases, and ``fit_one_cycle`` with its pct_start of 0.25.
+    They are the stream of ``LMDataLoader``, the resets of ``ModelResetter``, ``Adam`` with eps 1e-5
+    and without decay of BatchNorm and biases, and ``fit_one_cycle`` with a pct_start of 0.25.
     """
     model = initial_model(variant, seed, initialisation=initialisation)
     model = model.to(device=device, dtype=DTYPES[dtype])
@@ -190,14 +182,11 @@ def with_fastai_v2_defaults(
         cbs=[TrainEvalCallback(), recorder, PassReset(), StopAfter(epochs), *callbacks],
         default_cbs=False,
     )
-    silent = variant.pct_start == Variant.pct_start
-    learner.fit_one_cycle(
-        variant.epochs,
-        variant.learning_rate,
-        **({} if silent else {"pct_start": variant.pct_start}),
-    )
+    stated = {} if variant.pct_start == Variant.pct_start else {"pct_start": variant.pct_start}
+    learner.fit_one_cycle(variant.epochs, variant.learning_rate, **stated)
     train_tokens = sum(x.numel() for x, _ in loaders[0])
-    return Training(variant, seed, recorder.history, train_tokens, initial_weights_sha256, executed)
+    history = history_table(recorder.rows)
+    return Training(variant, seed, history, train_tokens, initial_weights_sha256, executed)
 
 
 FAULTY_FITS: Mapping[str, Fit] = MappingProxyType(
@@ -213,11 +202,11 @@ FAULTY_FITS: Mapping[str, Fit] = MappingProxyType(
         "same_seed": with_seed_0,
         "momentum_fixed": with_callback(FixedMomentum),
         "fastai_v2_defaults": with_fastai_v2_defaults,
-        "threads_2": fit,  # ``bench.execution.environment`` sets the threads, and records them
+        "threads_2": fit,  # ``bench.execution.environment`` sets and records the threads
         "reordered_sum": with_callback(ReversedRows),
     }
 )
-"""The ``fit`` by the name of its fault; the names are those of ``bench.plan.faults.FAULTS``."""
+"""The replacements of ``fit`` by the names of ``bench.plan.faults.FAULTS``."""
 
 
 def faulty_fit(injected_fault: str, variant: Variant, backend: str) -> Fit:

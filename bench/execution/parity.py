@@ -1,14 +1,13 @@
-"""The parity gate: a backend is measured only after it has been shown to compute the same thing.
+"""The parity gate: a backend is measured only after it has been shown to compute the same.
 
-The reference is ``nn`` on the CPU in float64 (``custom`` for ``Model0`` to ``Model3``, which no
-module executes). Compared are outputs, the final hidden state, and the gradients of every
-parameter and of the input; of a graphed training step also the weights after some steps.
+The reference is ``nn`` on the CPU in float64 (``custom`` for ``Model0`` to ``Model3``, which have
+no module). The gate compares the outputs, the final hidden state, and the gradients of every
+parameter and of the input; for a graphed training step also the weights after some steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -22,17 +21,18 @@ from bench.backends.graphed import GraphedStep
 from bench.backends.implementation import Implementation
 from bench.backends.recurrence import canonical_parameters, load_weights
 from bench.plan.grid import reference_backend
+from hnrnn.metrics import LOSSES
 from hnrnn.models import build_model
-from hnrnn.settings import pinned_settings
-from hnrnn.training import BETAS, EPS, LOSSES, WEIGHT_DECAY
+from hnrnn.optimizer import BETAS, adamw
+from hnrnn.settings import pinned_settings, tf32_allowed
 from hnrnn.variants import Recurrence, Variant
 
 FLOAT64_BOUND = 1e-12
-"""Of the largest difference, beside the largest value of the same quantity (or 1)."""
+"""The largest allowed difference in float64, as a share of the largest value (or of 1)."""
 FLOAT32_FACTOR = 16
-"""How many times the reference's own rounding error in float32 a backend's may be."""
+"""The largest allowed error in float32, in units of the reference's own error in float32."""
 BATCHES = 2
-"""Of a whole model: the second starts from the state that the first has left."""
+"""The batches of a whole model; the second starts from the state that the first left."""
 STEPS = WARM_UP_CALLS + 3
 LEARNING_RATE = 1e-3
 
@@ -42,7 +42,7 @@ Quantities = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a recurrence is tried with."""
+    """The sizes of a recurrence that is compared."""
 
     batch: int = 64
     time: int = 20
@@ -53,9 +53,9 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far one quantity is from the reference's, and how far it may be.
+    """The difference of one quantity from the reference, and its bound.
 
-    Both are shares of the reference's largest absolute value, where that is above 1.
+    Both are shares of the reference's largest absolute value (or of 1, if that is larger).
     """
 
     quantity: str
@@ -64,18 +64,18 @@ class Difference:
 
     @property
     def passed(self) -> bool:
-        """Whether the quantity is as near as it must be; NaN is not."""
+        """Whether the difference is within its bound; NaN is not."""
         return self.difference <= self.bound
 
 
 @dataclass(frozen=True)
 class Parity:
-    """What the gate found for a backend, the largest differences over all quantities."""
+    """The gate's result for a backend: the largest differences over all quantities."""
 
     float64: float
     float32: float
     tf32: float | None
-    """In float32 with TF32 allowed: a finding, not a criterion; None on a CPU."""
+    """The difference in float32 with TF32 allowed, for information only; None on a CPU."""
     failures: tuple[str, ...]
 
     @property
@@ -86,29 +86,23 @@ class Parity:
 
 @pinned_settings()
 def check(variant: Variant, backend: str, device: str) -> Parity:
-    """Hold a backend against the reference at the variant's sizes, with TF32 off."""
+    """Return the result of comparing a backend with the reference at the variant's sizes."""
     implementation = IMPLEMENTATIONS[backend]
-    quantities = partial(_variant_quantities, variant)
-    reference = quantities(reference_of(variant), torch.float64, "cpu")
-    rounded = quantities(reference_of(variant), torch.float32, "cpu")
+    expected = partial(_variant_quantities, variant, reference_of(variant), device="cpu")
+    found = partial(_variant_quantities, variant, implementation, device=device)
+    reference = expected(torch.float64)
     with implementation.settings():
-        with _tf32(allowed=False):
-            exact = float64_differences(
-                reference, quantities(implementation, torch.float64, device)
+        exact = float64_differences(reference, found(torch.float64))
+        if implementation.graphed:
+            exact += float64_differences(
+                trained_weights(variant, reference_of(variant), torch.float64, "cpu"),
+                trained_weights(variant, implementation, torch.float64, device),
             )
-            if implementation.graphed:
-                exact += float64_differences(
-                    trained_weights(variant, reference_of(variant), torch.float64, "cpu"),
-                    trained_weights(variant, implementation, torch.float64, device),
-                )
-            single = float32_differences(
-                reference, rounded, quantities(implementation, torch.float32, device)
-            )
+        single = float32_differences(reference, expected(torch.float32), found(torch.float32))
         tf32 = None
         if device == "cuda":
-            with _tf32(allowed=True):
-                found = quantities(implementation, torch.float32, device)
-            tf32 = max(_difference(reference[name], found[name]) for name in reference)
+            with tf32_allowed():
+                tf32 = _largest(float64_differences(reference, found(torch.float32)))
     return parity_of(exact, single, tf32)
 
 
@@ -126,41 +120,37 @@ def parity_of(
 
 
 def float64_differences(reference: Quantities, found: Quantities) -> list[Difference]:
-    """Return every quantity's difference, in float64, with its bound."""
-    _same_names(reference, found)
-    return [
-        Difference(name, _difference(values, found[name]), FLOAT64_BOUND)
-        for name, values in reference.items()
-    ]
+    """Return the difference of every quantity in float64, with its bound."""
+    return _differences(reference, found, dict.fromkeys(reference, FLOAT64_BOUND))
 
 
 def float32_differences(
     reference: Quantities, rounded: Quantities, found: Quantities
 ) -> list[Difference]:
-    """Return every quantity's difference, in float32, from the float64 reference.
+    """Return the difference of every quantity in float32 from the reference in float64.
 
-    The bound is ``FLOAT32_FACTOR`` times the error of ``rounded``, the reference backend's own
-    float32 values, and never less than as many units of float32's rounding.
+    The bound is ``FLOAT32_FACTOR`` times the error of ``rounded``, the reference backend's values
+    in float32, or times the rounding unit of float32 if that is larger.
     """
-    _same_names(reference, found)
     unit = torch.finfo(torch.float32).eps
+    errors = {name: _difference(values, rounded[name]) for name, values in reference.items()}
+    bounds = {name: FLOAT32_FACTOR * max(unit, error) for name, error in errors.items()}
+    return _differences(reference, found, bounds)
+
+
+def _differences(
+    reference: Quantities, found: Quantities, bounds: Mapping[str, float]
+) -> list[Difference]:
+    if reference.keys() != found.keys():
+        raise ValueError(f"expected {', '.join(reference)}; found {', '.join(found)}")
     return [
-        Difference(
-            name,
-            _difference(values, found[name]),
-            FLOAT32_FACTOR * max(unit, _difference(values, rounded[name])),
-        )
+        Difference(name, _difference(values, found[name]), bounds[name])
         for name, values in reference.items()
     ]
 
 
 def _largest(differences: list[Difference]) -> float:
     return float(torch.tensor([d.difference for d in differences]).max())  # NaN stays NaN
-
-
-def _same_names(reference: Quantities, found: Quantities) -> None:
-    if reference.keys() != found.keys():
-        raise ValueError(f"expected {', '.join(reference)}; found {', '.join(found)}")
 
 
 def _difference(reference: Tensor, found: Tensor) -> float:
@@ -190,10 +180,10 @@ def recurrence_quantities(
     device: str,
     seed: int = 0,
 ) -> Quantities:
-    """Return outputs, final state and all gradients of a recurrence with random weights.
+    """Return the outputs, final state and all gradients of a recurrence with random weights.
 
-    The weights, the input, the first state and the gradients of the results are drawn from
-    ``seed`` alone; they are the same for every implementation, dtype and device.
+    The weights, the input, the first state and the gradients of the results depend on ``seed``
+    only; they are the same for every implementation, dtype and device.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -232,7 +222,7 @@ def model_quantities(
     seed: int = 0,
     **sizes: int,
 ) -> Quantities:
-    """Return scores, kept state, running statistics and all gradients of a whole model.
+    """Return the scores, kept state, running statistics and all gradients of a whole model.
 
     The gradient of the input is that of the embedding, ``i_h.weight``. ``seed`` is that of the
     weights; the batches are always the same.
@@ -262,9 +252,7 @@ def trained_weights(
     """Return the weights after a few training steps, by torch's AdamW or by the graphed step."""
     model, batches = model_and_batches(variant, implementation, dtype, device, seed, STEPS)
     loss = LOSSES[variant.loss]
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=LEARNING_RATE, betas=BETAS, eps=EPS, weight_decay=WEIGHT_DECAY
-    )
+    optimizer = adamw(model.parameters(), lr=LEARNING_RATE)
     graphed = GraphedStep(model, loss)
     for x, y in batches:
         if implementation.graphed:
@@ -273,15 +261,11 @@ def trained_weights(
             optimizer.zero_grad()
             loss(model(x), y).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-    recurrence = model.get_submodule("rnn") if hasattr(model, "rnn") else None
-    canonical = {} if recurrence is None else canonical_parameters(recurrence)
-    found: Quantities = {
-        f"{name} after {STEPS} steps": parameter for name, parameter in canonical.items()
-    }
-    for name, parameter in model.named_parameters():
-        if not name.startswith("rnn."):
-            found[f"{name} after {STEPS} steps"] = parameter
-    return on_cpu(found)
+    named = model.named_parameters()
+    weights = {name: weight for name, weight in named if not name.startswith("rnn.")}
+    if hasattr(model, "rnn"):
+        weights |= canonical_parameters(model.get_submodule("rnn"))
+    return on_cpu({f"{name} after {STEPS} steps": weight for name, weight in weights.items()})
 
 
 def model_and_batches(
@@ -313,15 +297,3 @@ def on_cpu(found: Mapping[str, Tensor]) -> Quantities:
     return {
         name: values.detach().to("cpu", torch.float64, copy=True) for name, values in found.items()
     }
-
-
-@contextmanager
-def _tf32(*, allowed: bool) -> Iterator[None]:
-    """Allow or forbid TF32, and put back what was set, after an exception too."""
-    before = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
-    try:
-        torch.backends.cuda.matmul.allow_tf32 = allowed
-        torch.backends.cudnn.allow_tf32 = allowed
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before

@@ -25,6 +25,7 @@ LEARNER_MODULES: tuple[str, ...] = (
     "bench.backends.custom",
     "bench.backends.custom_hoisted",
     "bench.backends.graphed",
+    "bench.backends.hoisted_layers",
     "bench.backends.implementation",
     "bench.backends.nn",
     "bench.backends.nn_no_cudnn",
@@ -32,7 +33,9 @@ LEARNER_MODULES: tuple[str, ...] = (
     "bench.backends.cuda_graph",
     "bench.execution.fitting",
     "hnrnn.cells",
+    "hnrnn.metrics",
     "hnrnn.models",
+    "hnrnn.optimizer",
     "hnrnn.settings",
     "hnrnn.stream",
     "hnrnn.training",
@@ -84,6 +87,7 @@ LEFT_OUT: Mapping[str, str] = MappingProxyType(
         "hnrnn": "names what is public, and the version",
         "hnrnn.archives": "unpacks a given copy of the text, which must equal the generated one",
         "hnrnn.corpus": "its text is part of the id by its own hash",
+        "hnrnn.text": "makes messages",
     }
 )
 """Modules that a training imports, and why they decide none of its numbers."""

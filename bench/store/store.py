@@ -30,14 +30,12 @@ from bench.store.parquet import (
     write_file,
 )
 from bench.store.records import (
-    EPOCHS_SCHEMA,
     FAILED,
-    RUNS_SCHEMA,
     SKIPPED,
-    THROUGHPUT_SCHEMA,
     Measurement,
     Record,
 )
+from bench.store.schemas import EPOCHS_SCHEMA, RUNS_SCHEMA, THROUGHPUT_SCHEMA
 
 RUNS, EPOCHS, THROUGHPUT, UNREADABLE = "runs", "epochs", "throughput", "unreadable"
 RUN_ORDER = ["variant", "backend", "seed", "run_id"]

@@ -1,1 +1,1 @@
-"""How long a step, a training and a whole engine take."""
+"""Timing of steps, of trainings, and of an ensemble beside single trainings."""

@@ -1,8 +1,8 @@
-"""What a training has to do at least, and what a machine does at most.
+"""The least work of a training, and the highest rates of a machine.
 
-Two floors under a training's seconds (Williams, Waterman and Patterson 2009, "Roofline"): its
-operations at the rate of the machine's fastest product, and the bytes that it moves at the rate of
-a copy. Operations are those of products, two for a multiplication with its addition.
+They give two lower bounds of a training's seconds (Williams, Waterman and Patterson 2009,
+"Roofline"): its operations at the rate of the machine's fastest product, and its memory traffic at
+the rate of a copy. Only the operations of products count, two per multiplication and addition.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ from bench.ensemble.batches import prepare
 from bench.ensemble.gru import GRULayer
 from bench.ensemble.in_place import IN_PLACE
 from bench.ensemble.models import EnsembleModel, EveryToken, ensemble_model
-from bench.ensemble.optimizer import AdamW, schedule
+from bench.ensemble.optimizer import AdamW, factors_of_steps
 from bench.ensemble.parameters import Parameters
 from bench.ensemble.pointwise import Pointwise
+from hnrnn.metrics import LOSSES
 from hnrnn.stream import language_model_data
-from hnrnn.training import LOSSES, initial_model
+from hnrnn.training import initial_model
 from hnrnn.variants import Variant
 
 PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}
-"""Rows of the square matrices whose product is timed."""
+"""The number of rows of the square matrices whose product is timed."""
 COPIED_BYTES = {"cpu": 2**28, "cuda": 2**31}
 REPETITIONS = 5
 
 
 @dataclass(frozen=True)
 class Work:
-    """What training one seed takes, validation included."""
+    """The work of training one seed, with validation."""
 
     operations: float
     traffic_bytes: float
@@ -44,23 +45,23 @@ class Work:
 
 @dataclass(frozen=True)
 class Peak:
-    """What a device did at most."""
+    """The highest rates that were measured on a device."""
 
     operations_per_second: float
     bytes_per_second: float
 
 
 def work_of_ensemble(variant: Variant, epochs: int, device: str = "cpu") -> Work:
-    """Return the work of one seed among many over ``epochs``, in float32, as ``device`` does it.
+    """Return the work of one seed of an ensemble for ``epochs`` in float32 on ``device``.
 
-    Each operation reads its inputs and writes its results once, as if there were no caches; the
-    functions of ``bench.ensemble.pointwise`` are one operation each, as a GPU has them.
+    Each operation is taken to read its inputs and write its results once, as if there were no
+    caches. Each function of ``bench.ensemble.pointwise`` counts as one operation, as on a GPU.
     """
     parameters = Parameters([initial_model(variant, seed) for seed in (0, 1)], device)
     ensemble = ensemble_model(parameters, variant)
     dls = language_model_data(variant.bptt, parameters.models[0].batch_size, device)
     optimizer = AdamW(parameters)
-    (coefficients,) = schedule(variant, len(dls.train), 1, parameters.flat_weights)
+    (factors,) = factors_of_steps(variant, len(dls.train), 1, parameters.flat_weights)
     traffic = _TrafficCounter()
     _count_as_one_pass(ensemble, optimizer, traffic)
     train, valid = (
@@ -70,7 +71,7 @@ def work_of_ensemble(variant: Variant, epochs: int, device: str = "cpu") -> Work
 
     def train_step() -> None:
         ensemble.train(train)
-        optimizer.step(coefficients)
+        optimizer.step(factors)
 
     total = Work(0, 0)
     with torch.no_grad():
@@ -87,7 +88,7 @@ def work_of_ensemble(variant: Variant, epochs: int, device: str = "cpu") -> Work
 
 
 def operations_of_learner(variant: Variant, epochs: int) -> float:
-    """Return the operations of ``hnrnn.training.fit`` for one seed over ``epochs``."""
+    """Return the number of operations of ``hnrnn.training.fit`` for one seed and ``epochs``."""
     model, loss = initial_model(variant, 0), LOSSES[variant.loss]
     dls = language_model_data(variant.bptt, model.batch_size)
     (x, y), (valid_x, _) = next(iter(dls.train)), next(iter(dls.valid))
@@ -99,7 +100,7 @@ def operations_of_learner(variant: Variant, epochs: int) -> float:
 
 
 def measure_peak(device: str) -> Peak:
-    """Return the best of a few products of large matrices in float32, and of a few copies."""
+    """Return the rates of the fastest of a few large products in float32, and of a few copies."""
     rows, copied = PRODUCT_SIZE[device], COPIED_BYTES[device]
     square = torch.ones(rows, rows, device=device)
     product = torch.empty_like(square)
@@ -123,13 +124,13 @@ def _best_seconds(call: Callable[[], object], device: str) -> float:
 
 
 def synchronise(device: str) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
 
 
 def _operations_of(call: Callable[[], object]) -> int:
-    in_place = {torch.ops.aten.baddbmm_: _baddbmm_operations}  # torch counts the other form alone
+    in_place = {torch.ops.aten.baddbmm_: _baddbmm_operations}  # torch counts only baddbmm
     with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
         call()
     return int(counter.get_total_flops())
@@ -138,13 +139,13 @@ def _operations_of(call: Callable[[], object]) -> int:
 def _baddbmm_operations(
     added: Sequence[int], left: Sequence[int], right: Sequence[int], **_: object
 ) -> int:
-    """Return the operations of a product of shapes, (S, M, K) times (S, K, N)."""
+    """Return the number of operations of a product of shapes (S, M, K) and (S, K, N)."""
     del added
     return 2 * left[0] * left[1] * left[2] * right[2]
 
 
 class _TrafficCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of the tensors that operations read and write."""
+    """Count the bytes of the tensors that operations read and write."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -152,14 +153,14 @@ class _TrafficCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.paused = False
 
     def bytes_of(self, call: Callable[[], object]) -> int:
-        """Return the bytes that ``call`` moves."""
+        """Return the number of bytes that ``call`` reads and writes."""
         self.total_bytes = 0
         with self:
             call()
         return self.total_bytes
 
     def one_pass(self, function: Callable[..., None], passes: int) -> Callable[..., None]:
-        """Return ``function``, to be counted as ``passes`` over a tensor like its second."""
+        """Return ``function``, counted as ``passes`` over a tensor like its second argument."""
 
         def counted(*arguments: Any) -> None:
             self.total_bytes += passes * _bytes(arguments[1])
@@ -181,7 +182,7 @@ class _TrafficCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given += [(a, kwargs[a.name]) for a in schema.arguments if a.name in kwargs]
         for argument, value in given:
             written = argument.alias_info is not None and argument.alias_info.is_write
-            if written and not argument.kwarg_only:  # in place: read as well
+            if written and not argument.kwarg_only:  # changed in place: read and written
                 self.total_bytes += 2 * _bytes_of_all(value)
             elif written or not schema.name.startswith(("aten::new_", "aten::empty")):
                 self.total_bytes += _bytes_of_all(value)
@@ -191,13 +192,13 @@ class _TrafficCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _bytes_of_all(value: object) -> int:
-    """Return the bytes of a tensor, of a list's tensors, and of anything else none."""
+    """Return the number of bytes of a tensor or of a list's tensors; 0 for anything else."""
     values = value if isinstance(value, (list, tuple)) else [value]
     return sum(_bytes(tensor) for tensor in values if isinstance(tensor, Tensor))
 
 
 def _bytes(tensor: Tensor) -> int:
-    """Return the bytes of a tensor's elements, each one once however often it is expanded."""
+    """Return the number of bytes of a tensor; expanded dimensions count once."""
     expanded = [
         size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride == 0
     ]
@@ -208,7 +209,7 @@ def _bytes(tensor: Tensor) -> int:
 
 
 def _count_as_one_pass(ensemble: EnsembleModel, optimizer: AdamW, traffic: _TrafficCounter) -> None:
-    """Have the pointwise functions counted by what they read and write."""
+    """Count each pointwise function as one operation that reads and writes each tensor once."""
     counted = Pointwise(
         gru_forward=traffic.one_pass(IN_PLACE.gru_forward, 9),  # 4 gates, h; 3 gates, h'
         gru_backward=traffic.one_pass(IN_PLACE.gru_backward, 12),  # 4 gates, h, 2 d; 4 d gates, d

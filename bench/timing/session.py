@@ -1,13 +1,12 @@
-"""Timing one configuration of the grid: blocks of steps between two synchronisations.
+"""Timing of one configuration: blocks of steps between two synchronisations.
 
-A training is timed in three phases: ``train_step`` is forward, loss, backward and optimizer;
-``forward`` the forward alone, in training mode; ``validation`` forward, loss and the count of
-right predictions in evaluation mode, without gradients. A step is one batch, bs * bptt tokens.
+There are three phases. ``train_step`` is forward, loss, backward and optimizer; ``forward`` is the
+forward alone, in training mode; ``validation`` is forward, loss and the number of correct
+predictions in evaluation mode, without gradients. A step is one batch of bs * bptt tokens.
 """
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,16 +18,11 @@ from torch import Tensor
 
 from bench.backends import IMPLEMENTATIONS
 from bench.backends.graphed import GraphedStep
+from bench.timing.roofline import synchronise
+from hnrnn.metrics import LOSSES, correct
+from hnrnn.optimizer import BETAS, adamw, schedules
 from hnrnn.stream import language_model_data
-from hnrnn.training import (
-    BETAS,
-    DTYPES,
-    EPS,
-    LOSSES,
-    WEIGHT_DECAY,
-    correct,
-    initial_model,
-)
+from hnrnn.training import DTYPES, initial_model
 from hnrnn.variants import Variant
 
 PHASES = ("train_step", "forward", "validation")
@@ -36,7 +30,7 @@ PHASES = ("train_step", "forward", "validation")
 
 @dataclass(frozen=True)
 class Block:
-    """How long so many steps took."""
+    """The seconds of a number of steps; ``device_seconds`` is None on a CPU."""
 
     steps: int
     wall_seconds: float
@@ -53,17 +47,11 @@ class Session:
         self.device, self.loss = device, LOSSES[variant.loss]
         model = initial_model(variant, seed).to(device=device, dtype=DTYPES[dtype])
         self.tokens_per_step = model.batch_size * variant.bptt
-        self.learning_rate = variant.learning_rate / 25  # where the recipe's schedule starts
         self.model = self.implementation.convert(variant, model)
         batches = language_model_data(variant.bptt, model.batch_size, device)
         self.train_batches, self.valid_batches = cycle(batches.train), cycle(batches.valid)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=self.learning_rate,
-            betas=BETAS,
-            eps=EPS,
-            weight_decay=WEIGHT_DECAY,
-        )
+        self.learning_rate = schedules(variant, len(batches.train))["lr"](0)
+        self.optimizer = adamw(self.model.parameters(), lr=self.learning_rate)
         self.graphed_step: GraphedStep | None = None
         if self.implementation.graphed:
             self.graphed_step = GraphedStep(self.model, self.loss)
@@ -71,14 +59,14 @@ class Session:
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The phases that differ from another backend's: only a graph's step is captured."""
+        """The phases to time: for a graphed backend only the training step, which is captured."""
         return PHASES[:1] if self.implementation.graphed else PHASES
 
     def run(self, phase: str, steps: int) -> Block:
-        """Run so many steps of a phase and return how long they took, synchronised at both ends."""
+        """Run ``steps`` of a phase between two synchronisations, and return their time."""
         step = self.step(phase)
         with self.implementation.settings():
-            self._synchronise()
+            synchronise(self.device)
             events = self._events()
             start = time.perf_counter()
             if events:
@@ -87,15 +75,15 @@ class Session:
                 step()
             if events:
                 events[1].record()
-            self._synchronise()
+            synchronise(self.device)
             wall_seconds = time.perf_counter() - start
         device_seconds = events[0].elapsed_time(events[1]) / 1000 if events else None
         return Block(steps, wall_seconds, device_seconds)
 
     def peak_memory_bytes(self) -> int:
-        """Return the most that a training step holds beyond what was there before it.
+        """Return the largest amount of memory that a training step allocates while it runs.
 
-        Of a graphed step it is what the capture holds, which stays the graph's: measure it after
+        For a graphed step it is the memory of the capture, which the graph keeps: call this after
         exactly ``WARM_UP_CALLS`` training steps.
         """
         step = self.step("train_step")
@@ -110,13 +98,11 @@ class Session:
             return torch.cuda.max_memory_allocated() - before
 
     def step(self, phase: str) -> Callable[[], None]:
-        """Return what carries out one step of a phase, the model being put in its mode.
+        """Put the model in the mode of a phase, and return a function that does one step.
 
-        It is to be called within the implementation's settings, and does not wait for a GPU.
+        Call the function inside the implementation's settings; it does not wait for a GPU.
         """
         self.model.train(phase != "validation")
-        if phase == "train_step" and self.graphed_step:
-            return self._graphed_train_step
         return {
             "train_step": self._train_step,
             "forward": self._forward,
@@ -125,14 +111,12 @@ class Session:
 
     def _train_step(self) -> None:
         x, y = next(self.train_batches)
+        if self.graphed_step:
+            self.graphed_step(x, y, self.learning_rate, BETAS[0])
+            return
         self.loss(self.model(x), y).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.optimizer.zero_grad()
-
-    def _graphed_train_step(self) -> None:
-        assert self.graphed_step is not None  # noqa: S101  # step asked
-        x, y = next(self.train_batches)
-        self.graphed_step(x, y, self.learning_rate, BETAS[0])
 
     def _forward(self) -> None:
         x, _ = next(self.train_batches)
@@ -145,10 +129,6 @@ class Session:
         self.loss(scores, y)
         self.right, _ = correct(scores, y)
 
-    def _synchronise(self) -> None:
-        if self.device == "cuda":
-            torch.cuda.synchronize()
-
     def _events(self) -> tuple[torch.cuda.Event, torch.cuda.Event] | None:
         if self.device != "cuda":
             return None
@@ -158,8 +138,8 @@ class Session:
 
 @contextmanager
 def nothing_compiled() -> Iterator[None]:
-    """Forget what was compiled, in memory and on disk, so that compiling takes its full time."""
-    import torch._dynamo  # slow to load, and needed for this alone
+    """Ignore all compiled code, in memory and on disk, so that compiling takes its full time."""
+    import torch._dynamo  # slow to load, and needed only here
     from torch._inductor.utils import fresh_cache
 
     torch._dynamo.reset()
@@ -167,21 +147,8 @@ def nothing_compiled() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """Collect now, and not again until the end: a collection takes longer than many steps."""
-    gc.collect()
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def _peak_of_allocations(step: Callable[[], None]) -> int:
-    """Return the largest sum of what torch holds of its allocations during ``step``, in bytes."""
+    """Return the peak of the memory that torch allocates during ``step``, in bytes."""
     with torch.autograd.profiler.profile(use_device=None, profile_memory=True) as profile:
         step()
     events = [e for e in profile.kineto_results.events() if e.name() == "[memory]"]

@@ -1,4 +1,4 @@
-"""Throughput: backends timed side by side, in rounds, so that a slow minute hits all of them."""
+"""Throughput of backends, timed in interleaved rounds: a slow minute affects all of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 import numpy as np
 
 from bench.backends import IMPLEMENTATIONS
-from bench.backends.cuda_graph import WARM_UP_CALLS
+from bench.backends.cuda_graph import WARM_UP_CALLS, no_garbage_collection
 from bench.execution.environment import read_environment, read_provenance, reproducible_settings
 from bench.execution.parity import check
 from bench.plan.grid import reference_backend
 from bench.plan.plan import backends_of
 from bench.store.records import FAILED, OK, SKIPPED, Measurement, Sample, Timed
-from bench.text import one_line
-from bench.timing.session import PHASES, Block, Session, no_garbage_collection, nothing_compiled
+from bench.timing.session import PHASES, Block, Session, nothing_compiled
+from hnrnn.text import one_line
 from hnrnn.variants import VARIANTS, Variant
 
 WARM_UP_BLOCKS = 2
@@ -27,7 +27,7 @@ WARM_UP_BLOCKS = 2
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is timed: rounds, how long a block of steps should last, which phases."""
+    """The amount of timing: the number of rounds, the length of a block of steps, the phases."""
 
     rounds: int
     block_seconds: float
@@ -36,7 +36,7 @@ class Effort:
 
 @dataclass
 class _Entry:
-    """A session with what is known of it while it is timed."""
+    """A session, with the results that are not samples."""
 
     timed: Timed
     session: Session
@@ -46,7 +46,7 @@ class _Entry:
 
 
 Watcher = Callable[[str], None]
-"""Called with a line on what is being done."""
+"""Called with a line of progress."""
 
 
 def measure(
@@ -61,10 +61,9 @@ def measure(
 ) -> Measurement:
     """Time every configuration of the grid and return all samples.
 
-    ``backends`` may name ``notebook``, each variant's own. The reference backend is timed for
-    every variant, asked for or not, and twice: beside itself
-    as its A/A control, for the A/A comparison. What cannot run here is skipped with the
-    reason; what the parity gate refuses has failed and is not timed.
+    ``backends`` may include ``notebook``, which stands for each variant's own. The reference
+    backend is always timed, and a second time as its A/A control. A configuration that cannot run
+    here is skipped with the reason; one that the parity gate refuses has failed, and is not timed.
     """
     started_at = datetime.now(UTC)
     samples: list[tuple[Timed, Sample | None]] = []
@@ -79,7 +78,7 @@ def measure(
 
 
 def summary(measurement: Measurement) -> str:
-    """Return a line a variant and phase with the median milliseconds a step, for people."""
+    """Return one line per variant and phase, with the median milliseconds per step."""
     milliseconds: dict[tuple[str, str], dict[str, list[float]]] = {}
     for timed, sample in measurement.samples:
         if sample is not None and timed.phase is not None and not timed.aa_control:
@@ -87,7 +86,7 @@ def summary(measurement: Measurement) -> str:
             each = backends.setdefault(timed.backend, [])
             each.append(1000 * sample.wall_seconds / sample.steps)
     return "\n".join(
-        f"{variant} {phase}, ms a step: "
+        f"{variant} {phase}, ms per step: "
         + ", ".join(f"{name} {statistics.median(each):.2f}" for name, each in backends.items())
         for (variant, phase), backends in milliseconds.items()
     )
@@ -112,7 +111,7 @@ def _time_variant(
             controls = [replace(timed, aa_control=True)] if name == reference else []
             try:
                 entries += [_prepare(variant, each, effort) for each in (timed, *controls)]
-            except Exception as error:  # noqa: BLE001  # whatever it is, it costs this configuration only
+            except Exception as error:  # noqa: BLE001  # any error fails this configuration only
                 timed = _failed(timed, error)
         if timed.status != OK:
             watch(f"{variant.name} {name}: {timed.status}, {one_line(timed.error)}")
@@ -124,7 +123,7 @@ def _time_variant(
 
 
 def _gate(variant: Variant, backend: str, device: str, dtype: str) -> Timed:
-    """Return what is to be timed: ok, or skipped or failed with the reason."""
+    """Return the configuration's status and parity: ok, or skipped or failed with the reason."""
     implementation = IMPLEMENTATIONS[backend]
     timed = Timed(
         variant=variant.name,
@@ -136,7 +135,7 @@ def _gate(variant: Variant, backend: str, device: str, dtype: str) -> Timed:
         error=None,
         kernel=None,
     )
-    reason = implementation.unavailable(device)
+    reason = implementation.why_unavailable(device)
     if reason:
         return replace(timed, status=SKIPPED, error=f"{backend} {reason}")
     try:
@@ -161,10 +160,10 @@ def _failed(timed: Timed, error: Exception) -> Timed:
 
 
 def _prepare(variant: Variant, timed: Timed, effort: Effort) -> _Entry:
-    """Make a session ready: first calls, peak memory, warm-up, and steps to a block."""
+    """Prepare a session: first calls, peak memory, warm-up and the number of steps per block."""
     entry = _Entry(timed, Session(variant, timed.backend, timed.device, timed.dtype))
     session = entry.session
-    # The gate has compiled already; what is reported is what compiling costs.
+    # The parity gate has compiled already; forget that, to measure the time of compiling.
     with nothing_compiled() if timed.backend == "compiled" else nullcontext():
         for phase in session.phases:
             entry.first_call_seconds[phase] = session.run(phase, 1).wall_seconds
@@ -185,11 +184,11 @@ def _prepare(variant: Variant, timed: Timed, effort: Effort) -> _Entry:
 def _time_phase(
     entries: Sequence[_Entry], phase: str, effort: Effort
 ) -> list[tuple[Timed, Sample | None]]:
-    """Time the entries in rounds, each round in another order, the same one every time."""
+    """Time the entries in rounds, in a random but reproducible order in each round."""
     generator = np.random.default_rng(0)
     blocks: dict[int, list[tuple[int, int, Block]]] = {index: [] for index in range(len(entries))}
     for number in range(effort.rounds):
-        with no_garbage_collection():
+        with no_garbage_collection():  # a collection takes longer than many steps
             for position, index in enumerate(generator.permutation(len(entries)).tolist()):
                 entry = entries[index]
                 block = entry.session.run(phase, entry.steps[phase])
@@ -215,7 +214,7 @@ def _time_phase(
 
 
 def _with_costs(entry: _Entry, phase: str, blocks: Sequence[Block]) -> Timed:
-    """Return what was timed with what it takes once, beside the steps."""
+    """Return the entry's configuration with its one-time costs: first call, compiling, memory."""
     first_call_seconds = entry.first_call_seconds[phase]
     step_seconds = statistics.median(block.wall_seconds / block.steps for block in blocks)
     graphed = entry.session.graphed_step

@@ -1,4 +1,4 @@
-"""Signals that end a command."""
+"""The signals that end a command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 
 def test_terminable() -> None:
-    """SIGTERM is raised as Terminated in the block, and is what it was after it."""
+    """SIGTERM raises Terminated in the block, and its handler is restored afterwards."""
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Terminated), terminable():
         signal.raise_signal(signal.SIGTERM)
@@ -23,7 +23,7 @@ def test_terminable() -> None:
 
 
 def test_a_terminal_that_is_closed() -> None:
-    """SIGHUP does nothing in the block, nor to what is started there, and is what it was after."""
+    """SIGHUP is ignored in the block and in processes started there, and restored afterwards."""
     before = signal.getsignal(signal.SIGHUP)
     with terminable():
         signal.raise_signal(signal.SIGHUP)
@@ -32,7 +32,7 @@ def test_a_terminal_that_is_closed() -> None:
 
 
 def test_terminated_by_another_name() -> None:
-    """SIGTERM is told from Ctrl-C where what it raises is taken for a KeyboardInterrupt."""
+    """SIGTERM is still told from Ctrl-C after its exception became a KeyboardInterrupt."""
 
     def work() -> None:
         try:
@@ -48,7 +48,7 @@ def test_terminated_by_another_name() -> None:
 
 
 def raise_held(*numbers: int) -> list[str]:
-    """Raise signals in a block within a block; return what was done after each."""
+    """Raise signals in nested blocks; return the events after each."""
     done = []
     try:
         with terminable(), held():
@@ -74,7 +74,7 @@ def raise_held(*numbers: int) -> list[str]:
     ],
 )
 def test_held(numbers: list[int], end: str) -> None:
-    """A signal waits until the outermost block is done; of several the first is then raised."""
+    """Signals wait until the outermost block is done; of several only the first is raised."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         assert raise_held(*numbers) == ["inner block", "outer block", end]
@@ -84,7 +84,7 @@ def test_held(numbers: list[int], end: str) -> None:
 
 
 def test_other_threads() -> None:
-    """Outside the main thread, where there are no signals, the blocks do nothing."""
+    """In other threads, which get no signals, the blocks do nothing."""
     done = []
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""A copy of the corpus that is damaged, hostile or none: one line says so, and no more happens."""
+"""Damaged and hostile copies of the corpus: each is refused with one line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Members = Sequence[tuple[str, bytes]]
 
 
 def tar(mode: str = "", members: Members = COPY, **train: object) -> bytes:
-    """Return a tar archive; ``train`` are fields of its first member, which is then no file."""
+    """Return a tar archive; ``train`` sets fields of its first member, which is then not a file."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=f"w:{mode}") as archive:
         for place, (name, content) in enumerate(members):
@@ -47,7 +47,7 @@ def tar(mode: str = "", members: Members = COPY, **train: object) -> bytes:
 def zipped(
     members: Members = COPY, method: int = zipfile.ZIP_DEFLATED, mode: int = stat.S_IFREG
 ) -> bytes:
-    """Return a zip archive whose members have such a mode: that of a file, or of a link."""
+    """Return a zip archive whose members have the given mode, of a file or of a link."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in members:
@@ -144,7 +144,7 @@ def test_good_archives(content: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("content", "right"), BAD.values(), ids=[*BAD])
 def test_bad_archives(content: bytes, right: str, tmp_path: Path) -> None:
-    """Whatever else an archive holds is one error of one line."""
+    """Any other content of an archive is one error of one line."""
     (tmp_path / "copy").write_bytes(content)
     with pytest.raises(CorpusError, match=right) as caught:
         corpus.load(tmp_path / "copy")
@@ -152,7 +152,7 @@ def test_bad_archives(content: bytes, right: str, tmp_path: Path) -> None:
 
 
 def corrupted(content: bytes, chance: random.Random) -> bytes:
-    """Return an archive with some of its bytes changed, cut out, doubled or added."""
+    """Return an archive with some bytes changed, removed, doubled or added."""
     changed = bytearray(content)
     for _ in range(chance.randint(1, 4)):
         # Headers and footers are hit as often as what is between them.
@@ -174,7 +174,7 @@ def corrupted(content: bytes, chance: random.Random) -> bytes:
 
 
 def fuzz(content: bytes, cases: int, folder: Path) -> int:
-    """Corrupt an archive so many times; return how often it is still the right corpus."""
+    """Corrupt an archive ``times`` times; return how often it is still the right corpus."""
     right, chance = 0, random.Random(0)  # noqa: S311  # nothing secret
     for _ in range(cases):
         (folder / "copy").write_bytes(corrupted(content, chance))
@@ -201,7 +201,7 @@ def folder_of(path: Path) -> Path:
 
 
 def foreign_files(copy: Path) -> None:
-    """Put beside the files what is none of theirs."""
+    """Add files that do not belong to the corpus."""
     (copy / "notes.txt").mkdir()
     (copy / "more.txt").symlink_to("nowhere")
     os.mkfifo(copy / "pipe.txt")
@@ -211,7 +211,7 @@ def foreign_files(copy: Path) -> None:
 
 
 def test_only_the_two_files_are_read(tmp_path: Path) -> None:
-    """Whatever else lies in the folder, or beside it, is not looked at."""
+    """Other files in the folder, or beside it, are ignored."""
     copy = folder_of(tmp_path / "parent" / "human_numbers")
     foreign_files(copy)
     assert corpus.load(copy) == corpus.generate()
@@ -222,7 +222,7 @@ def test_only_the_two_files_are_read(tmp_path: Path) -> None:
 
 
 def replace_train(make: Callable[[Path], object]) -> Callable[[Path], Path]:
-    """Return what makes a folder whose train.txt is something else."""
+    """Return a function that makes a folder whose train.txt is not a regular file."""
 
     def made(tmp_path: Path) -> Path:
         copy = folder_of(tmp_path / "human_numbers")
@@ -265,7 +265,7 @@ def test_bad_paths(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Both commands that take ``--data`` answer with one line and exit code 2."""
+    """Both commands with ``--data`` print one line and exit with code 2."""
     command = ["facts"] if main is hnrnn else ["run", "--results", str(tmp_path / "results")]
     assert main([*command, "--data", str(make(tmp_path))]) == 2
     error = capsys.readouterr().err
@@ -276,7 +276,7 @@ def test_bad_paths(
 
 @pytest.mark.parametrize("what", ["human_numbers", "train.txt"])
 def test_unreadable(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder or file that one may not read is named, with the reason."""
+    """A folder or file without read permission is named, with the reason."""
     copy = folder_of(tmp_path / "human_numbers")
 
     def refuse(path: Path, *_: object) -> None:
@@ -288,7 +288,7 @@ def test_unreadable(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_long_line_is_not_quoted_whole(tmp_path: Path) -> None:
-    """A copy that is one line of megabytes is refused in few words."""
+    """A copy that consists of one very long line is refused with a short message."""
     copy = folder_of(tmp_path / "human_numbers")
     (copy / "train.txt").write_bytes(b"x" * archives.LARGEST_FILE)
     with pytest.raises(CorpusError) as caught:

@@ -1,4 +1,4 @@
-"""Options of all commands: what they take, and what they say of anything else."""
+"""The options of all commands: which values they take, and how they refuse others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from hnrnn.arguments import (
     Number,
     WholeNumber,
     any_path,
-    as_line,
     filled,
     folder,
     output_file,
@@ -59,7 +58,7 @@ IN_A_STORE = [
 
 
 def bad_values(option: Option) -> list[str]:
-    """Return what an option must refuse before anything is done."""
+    """Return values that an option must refuse before anything is done."""
     kind, values = option.action.type, ["--"]
     if isinstance(kind, (WholeNumber, Number)):
         values += NO_NUMBERS
@@ -81,7 +80,7 @@ def bad_values(option: Option) -> list[str]:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Be in a folder with an empty store, one of measurements alone, a file, and a link."""
+    """Change to a folder with an empty store, a store with measurements only, a file and a link."""
     monkeypatch.chdir(tmp_path)
     for name in ("results/runs", "results/epochs", "timed/throughput"):
         Path(name).mkdir(parents=True)
@@ -127,7 +126,7 @@ def test_every_option_has_a_type() -> None:
 
 
 def test_help_and_message_state_the_limits(capsys: pytest.CaptureFixture[str]) -> None:
-    """They are those that hold."""
+    """The limits in the help are those that are enforced."""
     assert exit_code(bench, ["throughput", "--help"]) == 0
     assert "rounds of timing, 1 to 10,000; default" in " ".join(capsys.readouterr().out.split())
     assert exit_code(bench, ["throughput", "--rounds", "99999999999"]) == 2
@@ -163,7 +162,7 @@ def test_numbers(text: str, value: float) -> None:
         ),
         (reports, ["render", "--output", "file"], "--output must name a folder: file is a file"),
         (reports, ["check", "--findings", "file/a"], "must name a file or folder: file is a file"),
-        (reports, ["check", "--history", LONG], "999... (File name too long)"),
+        (reports, ["check", "--history", LONG], "999 ... (File name too long)"),
         (bench, ["run", "--data", "a\0b"], "not a\\x00b (embedded null byte)"),
         (
             reports,
@@ -184,13 +183,13 @@ def test_numbers(text: str, value: float) -> None:
 def test_messages(
     main: Main, words: list[str], right: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The line says which option, what is wrong, and what would be right."""
+    """The message names the option, and says what is wrong and what would be right."""
     assert exit_code(main, words) == 2
     assert right in capsys.readouterr().err
 
 
 def test_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path below a folder that one may not search is refused with the reason."""
+    """A path in a folder without search permission is refused with the reason."""
 
     def refuse(path: str, *_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", path)
@@ -203,7 +202,7 @@ def test_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_folders_beside_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What only has such a name is no store's own, and beside those there is room."""
+    """Folders that only share a name with the store's are allowed."""
     Path("mine/runs/first").mkdir(parents=True)
     for name in ("results", "results/report", "results/confirmation", "mine/runs/first", "runs"):
         assert output_folder(name) == Path(name)
@@ -213,11 +212,5 @@ def test_folders_beside_the_stores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_stores_own_folders() -> None:
-    """They are those that the store makes."""
+    """``STORE_FOLDERS`` are the folders that the store makes."""
     assert set(STORE_FOLDERS) == {store.RUNS, store.EPOCHS, store.THROUGHPUT, store.UNREADABLE}
-
-
-def test_a_line_is_short_and_harmless() -> None:
-    """Neither a terminal nor a log is led astray by what was typed."""
-    assert as_line("a\n\x1b[31m  b\u202e") == "a \\x1b[31m b\\u202e"
-    assert len(as_line("x" * 10_000)) < 1010

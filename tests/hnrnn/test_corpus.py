@@ -35,7 +35,7 @@ def test_number_in_words(number: int, words: str) -> None:
 
 @pytest.mark.parametrize("number", [0, -1, 10000])
 def test_number_out_of_range(number: int) -> None:
-    """A number that the corpus cannot hold is refused."""
+    """A number outside the corpus is refused."""
     with pytest.raises(ValueError, match="from 1 to 9999"):
         corpus.number_in_words(number)
 
@@ -50,7 +50,7 @@ def test_generate_skips_8000() -> None:
 
 
 def write_copy(folder: Path, change: tuple[str, str] = ("", "")) -> Path:
-    """Write the corpus as fast.ai publishes it: a line a number, a space behind each."""
+    """Write the corpus as fast.ai publishes it: one number per line, with a space after each."""
     folder.mkdir(parents=True)
     generated = corpus.generate()
     for name, text in (("train.txt", generated.train), ("valid.txt", generated.valid)):
@@ -60,7 +60,7 @@ def write_copy(folder: Path, change: tuple[str, str] = ("", "")) -> Path:
 
 
 def test_load_folder(tmp_path: Path) -> None:
-    """A folder with one number a line is read as the same text."""
+    """A folder with one number per line is read as the same text."""
     folder = write_copy(tmp_path / "human_numbers")
     assert corpus.load(folder) == corpus.generate()
 
@@ -94,7 +94,7 @@ def test_load_shows_the_first_difference(tmp_path: Path) -> None:
 
 
 def test_first_difference_of_a_short_copy() -> None:
-    """A copy that ends early differs where it ends."""
+    """A copy that ends early differs at its end."""
     generated = corpus.generate()
     short = Corpus(generated.train.rsplit(", ", 1)[0], generated.valid)
     difference = corpus.first_difference(short, generated)
@@ -103,7 +103,7 @@ def test_first_difference_of_a_short_copy() -> None:
 
 
 def test_read_errors(tmp_path: Path) -> None:
-    """What is missing or no archive is named in one line."""
+    """A missing file, or one that is not an archive, is named in one line."""
     with pytest.raises(
         CorpusError, match=r"there is no .*nowhere: give the human_numbers folder or archive"
     ):
@@ -122,7 +122,7 @@ def test_read_errors(tmp_path: Path) -> None:
 
 
 def test_read_cut_archive(tmp_path: Path) -> None:
-    """A cut archive is no archive."""
+    """A truncated archive is refused."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as file:
         file.add(write_copy(tmp_path / "copy"), "human_numbers")

@@ -22,19 +22,19 @@ def test_all_equal(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_nothing_made_is_left_out() -> None:
-    """What is made here and what is published are the same set of facts."""
+    """The computed and the published facts have the same names."""
     comparisons = facts.compare()
     made = facts.outputs(facts.corpora.generate())
     assert {(c.notebook.cell, c.notebook.key) for c in comparisons} == set(made)
 
 
 def test_missing_value_is_different() -> None:
-    """A fact for which nothing was made does not count as equal."""
+    """A fact without a computed value does not count as equal."""
     assert not facts.Comparison(Fact(5, "nothing", "value"), None).equal
 
 
 def test_show_batch_goes_on_where_the_notebook_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cells 38 and 48 differ where the stream is read from its start."""
+    """Cells 38 and 48 differ if the stream is read from its start."""
     whole = facts.BatchStream.batch
 
     def from_the_start(self: facts.BatchStream, index: int) -> facts.Batch:
@@ -63,14 +63,14 @@ def test_changed_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_tiny_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A copy too small for the notebook's batches is answered, not crashed upon."""
+    """A copy that is too small for the notebook's batches gives a message, not a crash."""
     for name in ("train.txt", "valid.txt"):
         (tmp_path / name).write_text("one\ntwo\n")
     assert main(["facts", "--data", str(tmp_path)]) == 1
-    assert "cannot be made from this text" in capsys.readouterr().out
+    assert "cannot be computed from this text" in capsys.readouterr().out
 
 
 def test_no_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A path that is not there is one line and exit code 2."""
+    """A missing path gives one line and exit code 2."""
     assert main(["facts", "--data", str(tmp_path / "none")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -42,13 +42,13 @@ def test_same_seed_same_run() -> None:
 
 @pytest.mark.parametrize(("initialisation", "found"), [("ones", False), ("uniform", True)])
 def test_distribution(initialisation: str, found: object) -> None:
-    """First epochs are not told apart from v1's; with BatchNorm started otherwise they are."""
+    """First epochs are like v1's, and differ if BatchNorm starts differently."""
     table = p_values(first_epochs(FRESH_SEEDS, initialisation), last=False)
     assert list(table["seeds"]) == [len(FRESH_SEEDS)] * 24
     assert (table["holm"] < 0.05).any() == found
 
 
 def test_seeds_in_common_are_no_sample() -> None:
-    """Seeds that both have are left out of the distribution: they are the same runs."""
+    """Seeds that occur in both are left out of the distribution, because they are the same runs."""
     epochs = first_epochs([59, 60]).query("variant == 'Model4'")
     assert list(p_values(epochs, last=False)["seeds"]) == [1] * 3

@@ -29,7 +29,7 @@ def tokens(rows: int, columns: int, seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_attribute_names(name: str) -> None:
-    """A state dict has the notebook's names, and the kept state is no part of it."""
+    """A state dict has the notebook's names, without the kept state."""
     model = hnrnn.build_model(name)
     assert {key.split(".")[0] for key in model.state_dict()} == ATTRIBUTES[name]
     assert not hasattr(model, "reset")
@@ -73,7 +73,7 @@ def test_state_is_kept(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["Model0", "Model1", "Model2"])
 def test_no_state_is_kept(name: str) -> None:
-    """The first three models answer the same twice."""
+    """The first three models give the same result twice."""
     model = hnrnn.build_model(name).eval()
     x = tokens(64, 3)
     assert torch.equal(model(x), model(x))
@@ -99,7 +99,7 @@ def test_model0_is_model1_but_for_its_first_step() -> None:
 
 @pytest.mark.parametrize("name", ["Model6", "Model7"])
 def test_unused_rnn(name: str) -> None:
-    """Model5's two-layer GRU is carried along and gets no gradient."""
+    """The inherited two-layer GRU is kept, and gets no gradient."""
     model = hnrnn.build_model(name)
     model(tokens(64, 4)).sum().backward()
     parameters = dict(model.named_parameters())
@@ -149,7 +149,7 @@ def test_same_draw_on_every_device(name: str) -> None:
 
 
 def test_errors() -> None:
-    """What cannot be is refused with what would be right."""
+    """Invalid sizes are refused with a message that says what would be valid."""
     with pytest.raises(ValueError, match="hidden_size must be 1 or more, not 0"):
         hnrnn.build_model("Model4", hidden_size=0)
     with pytest.raises(ValueError, match="unknown size nh: choose from vocab_size, hidden_size"):

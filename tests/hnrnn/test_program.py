@@ -1,4 +1,4 @@
-"""How the programs start and end, whatever their streams."""
+"""How the programs start and end, whatever happens to their streams."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ sys.exit(3)
 
 
 def run(end: str, redirections: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the program with a shell's redirections; return its exit code and what it said."""
+    """Run the program with a shell's redirections; return its exit code and its output."""
     command = ["sh", "-c", f'"$@" {redirections}', "sh", sys.executable, "-c", PROGRAM, end]
     return subprocess.run(
         command, check=False, capture_output=True, text=True, env=os.environ | environment
@@ -45,13 +45,13 @@ def run(end: str, redirections: str = "", **environment: str) -> subprocess.Comp
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_output_that_cannot_be_written(redirections: str, unbuffered: str) -> None:
-    """A full disk and a stream that is closed leave the exit code what it is."""
+    """A full disk or a closed stream does not change the exit code."""
     assert run("prints", redirections, PYTHONUNBUFFERED=unbuffered).returncode == 3
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_has_gone(unbuffered: str) -> None:
-    """After ``2>&1 | head -1`` a program goes on to its own end."""
+    """After ``2>&1 | head -1`` a program runs to its end."""
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "prints"],
         stdout=subprocess.PIPE,
@@ -65,7 +65,7 @@ def test_a_reader_that_has_gone(unbuffered: str) -> None:
 
 
 def test_a_terminal_that_was_closed() -> None:
-    """A program whose terminal is no more goes on to its own end."""
+    """A program whose terminal is gone runs to its end."""
     ours, its = os.openpty()
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "prints"], stdout=its, stderr=its, start_new_session=True
@@ -77,7 +77,7 @@ def test_a_terminal_that_was_closed() -> None:
 
 
 def test_a_pipe_that_does_not_block() -> None:
-    """A pipe that is full, and says so instead of blocking, is waited for: nothing is lost."""
+    """A full pipe that does not block is waited for, so that nothing is lost."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with subprocess.Popen([sys.executable, "-c", PROGRAM, "prints"], stdout=writing) as process:
@@ -97,7 +97,7 @@ def test_a_pipe_that_does_not_block() -> None:
     ],
 )
 def test_every_text_can_be_encoded(environment: dict[str, str], shown: str) -> None:
-    """What the terminal's encoding lacks, and a name that is no UTF-8, is shown as its escape."""
+    """Characters that the terminal's encoding lacks, and names that are not UTF-8, are escaped."""
     command = [sys.executable, "-c", PROGRAM, "shows"]
     own = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
     own["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
@@ -107,7 +107,7 @@ def test_every_text_can_be_encoded(environment: dict[str, str], shown: str) -> N
 
 
 def test_lost_output_is_reported() -> None:
-    """Standard output that is lost is said, and is a failure where it was all that was asked."""
+    """Lost standard output is reported, and is a failure if it was a command's only result."""
     line = "prog: standard output cannot be written: No space left on device"
     done = run("shows", "1>/dev/full")
     assert (done.returncode, done.stderr.splitlines()) == (program.UNWRITTEN, [line])
@@ -116,7 +116,7 @@ def test_lost_output_is_reported() -> None:
 
 
 def test_ends() -> None:
-    """Ctrl-C is one line; an error that nobody expected has its traceback and a code of its own."""
+    """Ctrl-C prints one line; an unexpected error prints a traceback, with its own exit code."""
     done = run("interrupted")
     assert (done.returncode, done.stderr) == (program.INTERRUPTED, "\nprog: stopped\n")
     done = run("error")
@@ -129,7 +129,7 @@ def test_ends() -> None:
 
 @pytest.mark.parametrize("name", ["bench", "reports", "reports.ci", "hnrnn"])
 def test_every_program_begins_so(name: str) -> None:
-    """Ctrl-C while a program's modules are imported, or later, is one line."""
+    """Ctrl-C prints one line, during the imports and later."""
     module = name if "." in name else f"{name}.__main__"
     heavy = {"bench": "bench.commands.run", "reports": "bench.store.store", "reports.ci": "shutil"}
     code = f"""
@@ -147,7 +147,7 @@ runpy.run_module({module!r}, run_name="__main__")
 
 
 def test_warnings_as_errors(tmp_path: Path) -> None:
-    """Where every warning is an error, runs are trained all the same, here and in workers."""
+    """Runs are trained even if every warning is an error, here and in workers."""
     command = [sys.executable, "-m", "bench", "run", "--profile", "smoke", "--variants", "Model1"]
     command += ["--backends", "notebook", "--seeds", "1", "--results", str(tmp_path / "results")]
     environment = os.environ | {"PYTHONWARNINGS": "error"}

@@ -18,7 +18,7 @@ def test_tables() -> None:
 
 
 def test_tables_are_copies() -> None:
-    """Changing what was handed out changes nothing for the next."""
+    """Changing a returned table does not change the next one."""
     changed = published.tables()
     changed.loc[:, "accuracy"] = 0.0
     assert published.tables()["accuracy"].max() > 0.8

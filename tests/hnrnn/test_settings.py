@@ -1,4 +1,4 @@
-"""A training does not depend on what the caller has set in torch, and leaves it as it was."""
+"""A training does not depend on the caller's torch settings, and restores them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from torch.overrides import TorchFunctionMode
 import hnrnn
 from bench.ensemble.training import fit_many
 from bench.execution.parity import check
-from hnrnn.settings import SettingsError, pinned_settings
+from hnrnn.settings import SettingsError, pinned_settings, tf32_allowed
 from hnrnn.training import fit, initial_model, weights_sha256
 from hnrnn.variants import VARIANTS
 
 
 @contextmanager
 def called(function: Callable[[Any], object], value: object, back: object) -> Iterator[None]:
-    """Set something by a function of torch, and at the end set it back."""
+    """Set something by a function of torch, and restore it at the end."""
     function(value)
     try:
         yield
@@ -33,7 +33,7 @@ def called(function: Callable[[Any], object], value: object, back: object) -> It
 
 @contextmanager
 def assigned(owner: Any, name: str, value: object) -> Iterator[None]:
-    """Set an attribute, and at the end set it back."""
+    """Set an attribute, and restore it at the end."""
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -60,7 +60,7 @@ CALLERS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "filling": lambda: assigned(torch.utils.deterministic, "fill_uninitialized_memory", value=True),
     "oneDNN": lambda: assigned(torch.backends.mkldnn, "enabled", value=False),
 }
-"""What a caller may have set, by name."""
+"""Settings that a caller may have changed, by name."""
 if torch.version.cuda:  # a torch for the CPU has one library, and refuses to prefer another
     CALLERS["BLAS"] = lambda: called(
         torch.backends.cuda.preferred_blas_library, "cublaslt", "default"
@@ -68,7 +68,7 @@ if torch.version.cuda:  # a torch for the CPU has one library, and refuses to pr
 
 
 def readable(read: Callable[[], object]) -> object:
-    """Return what ``read`` does; torch refuses some names while its precisions disagree."""
+    """Return what ``read`` returns, or ``mixed`` if torch's precisions disagree."""
     try:
         return read()
     except RuntimeError:
@@ -76,7 +76,7 @@ def readable(read: Callable[[], object]) -> object:
 
 
 def state() -> dict[str, object]:
-    """Return everything that a training pins, as it is now."""
+    """Return the present state of everything that a training pins."""
     cuda, cudnn, mkldnn = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
     owners: tuple[Any, ...] = (torch.backends, cudnn, mkldnn, cuda.matmul, cudnn.conv, cudnn.rnn)
     return {
@@ -96,13 +96,13 @@ def state() -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def plain() -> pd.DataFrame:
-    """Return the table of a short training by a caller who has set nothing."""
+    """Return the table of a short training with torch's default settings."""
     return hnrnn.train("Model4", seed=0, epochs=1)
 
 
 @pytest.mark.parametrize("name", CALLERS)
 def test_pinned_state(name: str) -> None:
-    """Whatever the caller has set, inside everything is as it should be, to the last setting."""
+    """Inside, every setting has its pinned value, whatever the caller has set."""
     with CALLERS[name](), pinned_settings():
         inside = state()
     assert inside.pop("libraries")[:2] == (True, True)  # type: ignore[index]
@@ -122,7 +122,7 @@ def test_pinned_state(name: str) -> None:
 
 @pytest.mark.parametrize("name", CALLERS)
 def test_caller_changes_nothing(name: str, plain: pd.DataFrame) -> None:
-    """The table is the same to the bit whatever is set, and what was set is there afterwards."""
+    """The caller's settings change no bit of the table, and are restored afterwards."""
     with CALLERS[name]():
         before = state()
         table = hnrnn.train("Model4", seed=0, epochs=1)
@@ -131,7 +131,7 @@ def test_caller_changes_nothing(name: str, plain: pd.DataFrame) -> None:
 
 
 def test_everything_at_once(plain: pd.DataFrame) -> None:
-    """All of it together changes nothing, for an ensemble and the parity gate neither."""
+    """All settings together change nothing, neither for an ensemble nor for the parity gate."""
     ensemble = fit_many("Model4", seeds=[0, 1], epochs=1)[0]
     parity = check(VARIANTS["Model4"], "custom_hoisted", "cpu")
     with ExitStack() as stack:
@@ -149,12 +149,12 @@ def test_everything_at_once(plain: pd.DataFrame) -> None:
 
 
 def test_published_end() -> None:
-    """A caller who has set nothing gets what the pinned settings give: the known end of a run."""
+    """With torch's default settings, a run ends at its known accuracy."""
     assert hnrnn.train("Model1", seed=0)["accuracy"].iloc[-1] == pytest.approx(0.467142, abs=5e-7)
 
 
 def test_restored_after_an_exception() -> None:
-    """What is raised within leaves nothing behind."""
+    """After an exception, all settings are restored."""
     before = state()
 
     def fails() -> None:
@@ -170,7 +170,7 @@ def test_restored_after_an_exception() -> None:
 
 
 def test_inner_settings_hold() -> None:
-    """What a backend sets inside pinned settings is not undone by the training within."""
+    """A setting that a backend changes inside pinned settings holds in the training inside."""
     with pinned_settings(), assigned(torch.backends.cudnn, "enabled", value=False):
         with pinned_settings():
             assert not torch.backends.cudnn.enabled
@@ -179,8 +179,24 @@ def test_inner_settings_hold() -> None:
         assert torch.backends.cudnn.enabled
 
 
+@pytest.mark.parametrize("name", CALLERS)
+def test_tf32_is_allowed_inside_only(name: str) -> None:
+    """TF32 is on inside ``tf32_allowed``, and off afterwards, also after an exception."""
+
+    def fails() -> None:
+        with tf32_allowed():
+            assert state()["tf32"] == [True, True]
+            raise KeyError
+
+    with CALLERS[name](), pinned_settings():
+        before = state()
+        with pytest.raises(KeyError):
+            fails()
+        assert state() == before
+
+
 class EverythingOnMeta(TorchFunctionMode):
-    """Makes every new tensor on the meta device, whatever is asked for."""
+    """Creates every new tensor on the meta device."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -192,10 +208,10 @@ class EverythingOnMeta(TorchFunctionMode):
 
 
 def test_what_cannot_be_undone_is_refused() -> None:
-    """Where new tensors cannot be made on the CPU, one line says so, and nothing is trained."""
+    """If new tensors cannot be created on the CPU, one line says so, and nothing is trained."""
     with EverythingOnMeta(), pytest.raises(SettingsError) as caught:
         hnrnn.train("Model4", seed=0)
     assert str(caught.value) == (
-        "torch makes new tensors on meta here, and a training cannot undo that: "
-        "train outside of the mode that does it"
+        "torch creates new tensors on meta here, and a training cannot override that: "
+        "train outside the mode that does it"
     )

@@ -15,7 +15,7 @@ from hnrnn.stream import BatchStream, language_model_data
 
 @given(tokens=st.integers(4, 300), bs=st.integers(1, 4), bptt=st.integers(1, 12))
 def test_rows_run_on_and_wrap(tokens: int, bs: int, bptt: int) -> None:
-    """Row i starts at int(tokens / bs * i), runs on from batch to batch, and wraps at the end."""
+    """Row i starts at int(tokens / bs * i), continues from batch to batch, and wraps at the end."""
     stream = BatchStream(np.arange(tokens), bptt, bs)
     batches = list(stream)
     assert len(batches) == len(stream) == math.ceil(tokens / (bptt * bs))
@@ -56,7 +56,7 @@ def test_other_sizes() -> None:
     [((0, 64), "bptt must be 1"), ((3, 0), "bs must be 1"), ((3, 99999), "smaller bs")],
 )
 def test_bad_sizes(arguments: tuple[int, int], message: str) -> None:
-    """A size that cannot be is refused with what would be right."""
+    """An invalid size is refused with a message that says what would be valid."""
     with pytest.raises(ValueError, match=message):
         language_model_data(*arguments)
 

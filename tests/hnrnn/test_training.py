@@ -11,6 +11,7 @@ import torch
 
 import hnrnn
 from hnrnn import training
+from hnrnn.optimizer import one_cycle
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
 from tests.fastai_v1 import parity_runs, parity_weights
@@ -42,25 +43,8 @@ def test_parity_with_fastai_v1(name: str, seed: int) -> None:
         assert difference.max() < PARITY_TOLERANCE, measure
 
 
-def test_one_cycle() -> None:
-    """The schedule's ends, peak and a point between are where fastai v1's arithmetic puts them."""
-    value = training.one_cycle(400, 0.3, 1.0, 25.0, 0.0001)
-    assert value(0) == pytest.approx(1.0)
-    assert value(60) == pytest.approx(13.0)
-    assert value(120) == pytest.approx(25.0)
-    assert value(260) == pytest.approx((25 + 0.0001) / 2)
-    assert value(400) == pytest.approx(0.0001)
-    # 9 * 0.3 is 2.7: the rise takes two whole steps, neither 2.7 nor three.
-    assert training.one_cycle(9, 0.3, 0.0, 1.0, 0.0)(2) == pytest.approx(1.0)
-
-
-def test_one_cycle_without_a_rise() -> None:
-    """Where the rise is shorter than a step, the schedule starts at its peak."""
-    assert training.one_cycle(3, 0.1, 0.0, 1.0, 0.0)(0) == pytest.approx(1.0)
-
-
 def test_optimizer_hyperparameters_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The optimizer is given the schedule's exact value at each step, and decays everything."""
+    """The optimizer gets the schedule's exact values at each step, and decays every parameter."""
     seen: list[tuple[float, float]] = []
     groups: list[dict[str, object]] = []
     step = torch.optim.AdamW.step
@@ -75,8 +59,8 @@ def test_optimizer_hyperparameters_at_every_step(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(torch.optim.AdamW, "step", spy)
     hnrnn.train("Model4", seed=0, epochs=2)
-    rate = training.one_cycle(800, 0.3, 3e-3 / 25, 3e-3, 3e-3 / 25e4)
-    momentum = training.one_cycle(800, 0.3, 0.95, 0.85, 0.95)
+    rate = one_cycle(800, 0.3, 3e-3 / 25, 3e-3, 3e-3 / 25e4)
+    momentum = one_cycle(800, 0.3, 0.95, 0.85, 0.95)
     assert seen == [(rate(step), momentum(step)) for step in range(80)]
     assert len(seen) == 80
     assert (groups[0]["eps"], groups[0]["weight_decay"]) == (1e-8, 0.01)
@@ -92,7 +76,7 @@ def test_epochs_keep_the_schedule() -> None:
 
 
 def test_seed_fixes_the_run() -> None:
-    """The same seed gives the same table, another seed another; the caller's state is untouched."""
+    """A seed gives the same table again, another seed another; the random state is unchanged."""
     state = torch.random.get_rng_state()
     first = hnrnn.train("Model4", seed=5, epochs=1)
     pd.testing.assert_frame_equal(first, hnrnn.train("Model4", seed=5, epochs=1))
@@ -101,7 +85,7 @@ def test_seed_fixes_the_run() -> None:
 
 
 def test_no_seed_takes_a_fresh_one() -> None:
-    """Without a seed the result names the one that it took, and it repeats the run."""
+    """Without a seed the result names the fresh one, with which the run can be repeated."""
     table = hnrnn.train("Model4", epochs=1)
     again = hnrnn.train("Model4", seed=table.attrs["seed"], epochs=1)
     assert table.attrs["seed"] != hnrnn.train("Model4", epochs=1).attrs["seed"]
@@ -109,7 +93,7 @@ def test_no_seed_takes_a_fresh_one() -> None:
 
 
 def test_float32_and_float64_start_alike() -> None:
-    """A seed means the same weights in both dtypes; their first epochs are close, not equal."""
+    """A seed gives the same weights in both dtypes; the first epochs are close, but not equal."""
     single = training.fit("Model4", seed=0, epochs=1)
     double = training.fit("Model4", seed=0, epochs=1, dtype="float64")
     assert next(double.model.parameters()).dtype == torch.float64
@@ -130,13 +114,13 @@ def test_initialisation_draws_batchnorm_only() -> None:
 
 
 def test_initialisation_changes_the_run() -> None:
-    """The choice reaches the training."""
+    """The initialisation changes the training."""
     ones = hnrnn.train("Model4", seed=0, epochs=1)
     assert not ones.equals(hnrnn.train("Model4", seed=0, epochs=1, initialisation="uniform"))
 
 
 def test_initial_weights_may_be_tensors_and_few() -> None:
-    """Tensors serve too, and parameters that are not named keep the seed's values."""
+    """Weights may be tensors, and parameters that are not named keep the seed's values."""
     model = training.initial_model("Model4", 0)
     bias = torch.full((40,), 0.5)
     training.set_weights(model, {"h_o.bias": bias})
@@ -146,7 +130,7 @@ def test_initial_weights_may_be_tensors_and_few() -> None:
 
 
 def test_history_measures_time_and_counts() -> None:
-    """A training says how long each pass took, how many tokens it saw, and where it started."""
+    """A training records its seconds, its tokens and its initial weights."""
     result = training.fit("Model4", seed=0, epochs=1)
     assert (result.history[["train_seconds", "valid_seconds"]] > 0).all(axis=None)
     assert result.train_tokens == 40 * 64 * 20
@@ -156,7 +140,7 @@ def test_history_measures_time_and_counts() -> None:
 
 
 def test_accuracy_is_a_whole_count() -> None:
-    """The accuracy is a whole number of right predictions over the validation targets."""
+    """The accuracy is a whole number of correct predictions divided by the validation targets."""
     for name, targets in (("Model0", 68 * 64), ("Model4", 11 * 64 * 20)):
         count = hnrnn.train(name, seed=0, epochs=1)["accuracy"][0] * targets
         assert count == pytest.approx(round(count), abs=1e-9)
@@ -187,7 +171,7 @@ def test_other_sizes_and_recipes() -> None:
     ],
 )
 def test_errors(arguments: dict[str, object], message: str) -> None:
-    """A bad argument is one line that says what would be right."""
+    """A bad argument gives one line that says what would be valid."""
     with pytest.raises(ValueError, match=message) as caught:
         hnrnn.train(**{"variant": "Model4", **arguments})  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)

@@ -12,7 +12,7 @@ from hnrnn.variants import VARIANTS, find_variant
 
 
 def test_recipes_are_the_notebooks() -> None:
-    """bptt, epochs, learning rate, pct_start, loss and metric stand as the notebook has them."""
+    """bptt, epochs, learning rate, pct_start, loss and metric are those of the notebook."""
     table = {
         v.name: (v.bptt, v.epochs, v.learning_rate, v.pct_start, v.loss, v.metric)
         for v in VARIANTS.values()
@@ -46,7 +46,7 @@ def test_table_is_frozen() -> None:
 
 
 def test_find_variant() -> None:
-    """A name or a variant is found; an unknown name is answered with the known ones."""
+    """A name or a variant is found; an unknown name is refused with the known ones."""
     changed = dataclasses.replace(VARIANTS["Model5"], bptt=40)
     assert find_variant("Model5") is VARIANTS["Model5"]
     assert find_variant(changed) is changed
@@ -55,7 +55,7 @@ def test_find_variant() -> None:
 
 
 def test_public_names() -> None:
-    """The package offers what its documentation names, and nothing else by accident."""
+    """The package exports the documented names, and no others."""
     assert hnrnn.VARIANTS is VARIANTS
     assert {"VARIANTS", "Variant", "build_model", "language_model_data", "train"} <= set(dir(hnrnn))
     assert all(getattr(hnrnn, name) is not None for name in hnrnn.__all__)

@@ -9,12 +9,12 @@ from hnrnn.vocab import Vocab, tokenize
 
 
 def test_tokenize_splits_commas() -> None:
-    """A comma is a token, and the stream begins with its mark."""
+    """A comma is a token, and the stream starts with ``xxbos``."""
     assert tokenize("one, twenty two") == ["xxbos", "one", ",", "twenty", "two"]
 
 
 def test_order_is_by_count_then_first_appearance() -> None:
-    """Frequent tokens come first, equal ones in order of appearance, rare ones not at all."""
+    """Frequent tokens come first, equal ones in order of appearance; rare ones are left out."""
     vocab = Vocab.from_tokens("b a b a c c c d".split())
     assert vocab.itos[9:12] == ("c", "b", "a")
     assert "d" not in vocab.itos
@@ -22,7 +22,7 @@ def test_order_is_by_count_then_first_appearance() -> None:
 
 
 def test_size_is_a_multiple_of_eight() -> None:
-    """Fillers are added up to a multiple of eight, and none where there is no need."""
+    """Fillers pad the vocabulary to a multiple of eight, if it is not one already."""
     words = [f"w{i}" for i in range(7)]
     assert len(Vocab.from_tokens(words * 2)) == 16
     assert "xxfake" not in Vocab.from_tokens(words * 2).itos

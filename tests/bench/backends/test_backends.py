@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.backends import IMPLEMENTATIONS
-from bench.backends.compiled import SWITCHES, Compiled, triton_unavailable
+from bench.backends.compiled import SWITCHES, Compiled, why_no_triton
 from bench.backends.cuda_graph import CudaGraph
-from bench.backends.custom_hoisted import HoistedFullyConnected, elman_layer, gru_layer
-from bench.backends.graphed import Graphed, GraphedTraining
+from bench.backends.custom_hoisted import HoistedFullyConnected
+from bench.backends.graphed import Graphed
+from bench.backends.hoisted_layers import elman_layer, gru_layer
 from bench.backends.recurrence import (
     ConvertedModel,
     canonical_parameters,
@@ -26,6 +27,7 @@ from bench.backends.recurrence import (
 )
 from bench.commands import listing
 from bench.ensemble.stepping import kernel_of
+from bench.execution.fitting import GraphedTraining
 from bench.execution.parity import (
     Sizes,
     float32_differences,
@@ -45,7 +47,7 @@ NN, CUSTOM = IMPLEMENTATIONS["nn"], IMPLEMENTATIONS["custom"]
 EAGER = [name for name in IMPLEMENTATIONS if name not in ("nn", "compiled")]
 RECURRENT = [name for name, variant in VARIANTS.items() if variant.recurrence != "relu"]
 FULLY_CONNECTED = [name for name in VARIANTS if name not in RECURRENT]
-COMPILER_REASON = IMPLEMENTATIONS["compiled"].unavailable("cpu")
+COMPILER_REASON = IMPLEMENTATIONS["compiled"].why_unavailable("cpu")
 needs_compiler = pytest.mark.skipif(COMPILER_REASON is not None, reason=f"{COMPILER_REASON}")
 
 
@@ -186,7 +188,7 @@ def test_converted_models_have_no_unused_parameters() -> None:
 
 
 def test_kept_state_refuses_another_batch_size() -> None:
-    """A batch of another number of rows is one clear line on converted models too."""
+    """Converted models, too, refuse a batch with another number of rows in one line."""
     for name in ("Model3", "Model5"):
         model = IMPLEMENTATIONS["custom_hoisted"].convert(VARIANTS[name], initial_model(name, 0))
         with pytest.raises(ValueError, match="x has 3 rows, the kept hidden state 64"):
@@ -227,19 +229,19 @@ def test_same_training_curve(backend: str) -> None:
 
 @pytest.mark.parametrize("name", ["Model1", "Model3"])
 def test_same_training_curve_by_the_graphed_step(name: str) -> None:
-    """The step that a graph captures trains as the Learner's own, kept state and statistics too."""
+    """The captured step trains like the Learner's own, with the kept state and the statistics."""
     np.testing.assert_allclose(curves(name, "graphed", 1), curves(name, "custom", 1), atol=1e-7)
 
 
 def test_converted_model_trains_to_the_same_bits() -> None:
-    """Model5 converted to the very module that it has trains to the same float32 figures."""
+    """Model5 converted to its own kind of module trains to the same float32 values."""
     assert np.array_equal(
         curves("Model5", "nn_no_cudnn", 1, "float32"), curves("Model5", "nn", 1, "float32")
     )
 
 
 def test_no_cudnn_is_restored_after_an_exception() -> None:
-    """Inside cuDNN is off, outside as it was, whatever happened; no other flag is touched."""
+    """The backend turns cuDNN off, and on again even after an exception; no other flag changes."""
     flags = torch.backends.cudnn
 
     def state() -> tuple[bool, ...]:
@@ -262,16 +264,16 @@ def test_no_cudnn_is_restored_after_an_exception() -> None:
 
 
 def test_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot run says what it needs."""
+    """A backend that cannot run says what it needs."""
     monkeypatch.setattr(torch, "__path__", ["/somewhere/torch"])
     for name in ("nn_no_cudnn", "graphed", "graphed_loop"):
-        assert "needs a GPU" in str(IMPLEMENTATIONS[name].unavailable("cpu"))
-        assert IMPLEMENTATIONS[name].unavailable("cuda") is None
+        assert "needs a GPU" in str(IMPLEMENTATIONS[name].why_unavailable("cpu"))
+        assert IMPLEMENTATIONS[name].why_unavailable("cuda") is None
     for name in ("nn", "cell", "custom", "custom_hoisted"):
-        assert IMPLEMENTATIONS[name].unavailable("cpu") is None
+        assert IMPLEMENTATIONS[name].why_unavailable("cpu") is None
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert "needs the C++ compiler no-such-compiler" in str(
-        IMPLEMENTATIONS["compiled"].unavailable("cpu")
+        IMPLEMENTATIONS["compiled"].why_unavailable("cpu")
     )
 
 
@@ -282,28 +284,28 @@ def test_what_triton_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("bench.backends.compiled.find_spec", found.get)
     monkeypatch.setattr("bench.backends.compiled.shutil.which", found.get)
     monkeypatch.setattr("bench.backends.compiled.sysconfig.get_config_var", found.get)
-    assert "headers" in str(triton_unavailable())
+    assert "headers" in str(why_no_triton())
     (tmp_path / "Python.h").touch()
-    assert triton_unavailable() is None
+    assert why_no_triton() is None
     assert kernel_of("cuda") == "CUDA graph over ATen and Triton over all seeds, own backward"
     del found["gcc"]
-    assert "C compiler" in str(triton_unavailable())
+    assert "C compiler" in str(why_no_triton())
     assert kernel_of("cuda") == "CUDA graph over ATen over all seeds, own backward"
     monkeypatch.setenv("CC", "icx")
-    assert triton_unavailable() is None
+    assert why_no_triton() is None
     del found["triton"]
-    assert "pip install triton" in str(IMPLEMENTATIONS["compiled"].unavailable("cuda"))
+    assert "pip install triton" in str(IMPLEMENTATIONS["compiled"].why_unavailable("cuda"))
     assert kernel_of("cpu") == "ATen over all seeds, own backward"
 
 
 def test_nn_has_no_fully_connected_models() -> None:
-    """A configuration that does not exist cannot be built by accident."""
+    """A configuration outside the grid cannot be built."""
     with pytest.raises(NotImplementedError, match="nn does not execute Model0"):
         NN.convert(VARIANTS["Model0"], initial_model("Model0", 0))
 
 
 def test_hoisted_model0_takes_short_and_long_rows() -> None:
-    """As Model0, it looks at up to three tokens."""
+    """Like Model0, it reads up to three tokens."""
     model = initial_model("Model0", 0).eval()
     hoisted = IMPLEMENTATIONS["custom_hoisted"].convert(VARIANTS["Model0"], model).eval()
     assert isinstance(hoisted, HoistedFullyConnected)
@@ -333,7 +335,7 @@ def test_kernel(backend: str, variant: str, device: str, kernel: str) -> None:
 
 def test_compiled_fails_where_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """With torch.compile switched off a run fails, names no kernel, and is not timed."""
-    monkeypatch.setattr(Compiled, "unavailable", lambda *_: None)
+    monkeypatch.setattr(Compiled, "why_unavailable", lambda *_: None)
     for name in SWITCHES:
         with monkeypatch.context() as patch:
             patch.setenv(name, "1")
@@ -359,10 +361,10 @@ def test_compiled_fails_where_nothing_is_compiled(monkeypatch: pytest.MonkeyPatc
 def test_compiled_sees_that_nothing_is_compiled(
     variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the reason: what torch.compile leaves as it was does not run."""
+    """A module that torch.compile did not compile, for whatever reason, does not run."""
     monkeypatch.setattr("bench.backends.compiled.SWITCHES", ())
     monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
-    monkeypatch.setattr(Compiled, "unavailable", lambda *_: None)
+    monkeypatch.setattr(Compiled, "why_unavailable", lambda *_: None)
     outcome = execute(small_run(variant, backend="compiled")).outcome
     assert outcome.status == FAILED
     assert str(outcome.error).startswith("NotCompiledError: torch.compile has left ")
@@ -370,7 +372,7 @@ def test_compiled_sees_that_nothing_is_compiled(
 
 @needs_compiler
 def test_compiled_ignores_the_callers_stance() -> None:
-    """A caller who has torch run everything as it is changes nothing in a compiled run."""
+    """A caller who has switched compiling off by a stance does not change a compiled run."""
     run = small_run("Model1", backend="compiled")
     with torch.compiler.set_stance("force_eager"):
         outcome = execute(run).outcome
@@ -380,15 +382,15 @@ def test_compiled_ignores_the_callers_stance() -> None:
 
 
 def test_compiled_in_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inductor splits paths at spaces: that is a reason, and no failure later."""
+    """Inductor cannot handle a path with a space, so the backend is unavailable there."""
     monkeypatch.setattr(torch, "__path__", ["/a b/torch"])
-    assert Compiled().unavailable("cpu") == (
-        "cannot compile with a torch that lies in a path with a space: /a b/torch"
+    assert Compiled().why_unavailable("cpu") == (
+        "cannot compile if torch is installed in a path with a space: /a b/torch"
     )
 
 
 def test_compiled_ignores_the_callers_inductor() -> None:
-    """What decides a program's bits is as torch has it, whatever the environment says."""
+    """Settings that change a program's bits are pinned, whatever the environment says."""
     config = torch._inductor.config
     usual = {name: getattr(config, name) for name in ("freezing", "max_autotune")}
     with config.patch({"cpp.enable_unsafe_math_opt_flag": True, "freezing": True}):
@@ -399,8 +401,8 @@ def test_compiled_ignores_the_callers_inductor() -> None:
 
 
 def test_graphed_fails_where_nothing_is_captured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A training whose steps were all launched one by one is not recorded as a graph's."""
-    monkeypatch.setattr(Graphed, "unavailable", lambda *_: None)
+    """A training without a captured step fails on a graphed backend."""
+    monkeypatch.setattr(Graphed, "why_unavailable", lambda *_: None)
     assert execute(small_run(backend="graphed")).outcome.error is None  # a CPU has no graphs
     monkeypatch.setattr(CudaGraph, "missing", property(lambda _: True))
     outcome = execute(small_run(backend="graphed")).outcome

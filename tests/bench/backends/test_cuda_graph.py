@@ -1,4 +1,4 @@
-"""When a function is called, captured and replayed, with a stand-in for a GPU's graphs."""
+"""A function is called, captured and replayed, with a stand-in for a GPU's graphs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.backends.cuda_graph import WARM_UP_CALLS, CudaGraph
+from bench.backends.cuda_graph import WARM_UP_CALLS, CudaGraph, no_garbage_collection
 
 
 class StandInGraph:
-    """Notes what is done to a graph."""
+    """Counts the replays of a graph."""
 
     itself: StandInGraph
 
@@ -28,7 +28,7 @@ class StandInGraph:
 
 
 class StandInStream:
-    """A stream that is never waited for long."""
+    """A stream without work."""
 
     made = 0
 
@@ -41,7 +41,7 @@ class StandInStream:
 
 @pytest.fixture
 def captures(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Stand in for CUDA; return of each capture whether garbage was collected meanwhile."""
+    """Replace CUDA by stand-ins; return for each capture whether garbage collection was enabled."""
     found: list[bool] = []
 
     @contextmanager
@@ -80,7 +80,7 @@ def test_one_capture_then_replays(captures: list[bool]) -> None:
 
 
 def test_no_garbage_is_collected_during_a_capture(captures: list[bool]) -> None:
-    """A graph that is destroyed while another is captured breaks it; later all is as before."""
+    """Garbage collection is off during a capture, and on again afterwards."""
     assert gc.isenabled()
     graph = CudaGraph(torch.device("cuda"))
     for _ in range(WARM_UP_CALLS):
@@ -93,7 +93,7 @@ def test_no_garbage_is_collected_during_a_capture(captures: list[bool]) -> None:
 
 @pytest.mark.usefixtures("captures")
 def test_earlier_graphs_are_gone_before_a_capture() -> None:
-    """What only the garbage collector can destroy is destroyed before, not some time during it."""
+    """Graphs that only the garbage collector can destroy are destroyed before a capture."""
     graph = CudaGraph(torch.device("cuda"))
     for _ in range(WARM_UP_CALLS):
         graph.call(lambda: torch.zeros(()))
@@ -116,9 +116,28 @@ def test_one_stream_for_all_warm_up_calls() -> None:
 
 
 def test_on_a_cpu_every_call_is_made() -> None:
-    """There is nothing to capture there."""
+    """On a CPU nothing is captured."""
     graph, calls = CudaGraph(torch.device("cpu")), []
     for _ in range(WARM_UP_CALLS + 2):
         graph.call(lambda: calls.append(0) or torch.zeros(()))  # type: ignore[func-returns-value]
     assert len(calls) == WARM_UP_CALLS + 2
     assert graph.capture_seconds is None
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_collection_is_restored(enabled: bool) -> None:  # noqa: FBT001  # a parameter
+    """Garbage is not collected inside; afterwards, also after an exception, all is as before."""
+    was = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+
+        def fails() -> None:
+            with no_garbage_collection():
+                assert not gc.isenabled()
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fails()
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if was else gc.disable)()

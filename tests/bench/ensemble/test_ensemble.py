@@ -1,4 +1,4 @@
-"""Many seeds at once: what each of them is alone."""
+"""Many seeds trained at once give the same results as each one alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def curves(training: Training) -> np.ndarray:
 
 
 def assert_same(found: Training, expected: Training, tolerance: float = ROUNDING) -> None:
-    """Hold curves, weights, statistics, hidden state and all that identifies a training."""
+    """Compare the curves, weights, statistics, hidden states and identities of two trainings."""
     assert (found.seed, found.variant) == (expected.seed, expected.variant)
     assert found.initial_weights_sha256 == expected.initial_weights_sha256
     assert found.train_tokens == expected.train_tokens
@@ -73,7 +73,7 @@ def test_float32() -> None:
 
 @pytest.mark.parametrize("name", ["Model1", "Model3", "Model6"])
 def test_others_in_the_chunk_do_not_matter(name: str) -> None:
-    """A seed's weights are the same bits in any chunk, at any place, and where it is alone."""
+    """A seed's weights have the same bits in any chunk, in any position, and alone."""
     digests = set()
     for seeds, size in (([7], 4), ([7, 3], 2), ([1, 2, 7], 3)):
         many = fit_many(name, seeds=seeds, epochs=1, largest_chunk=size)
@@ -84,7 +84,7 @@ def test_others_in_the_chunk_do_not_matter(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["Model0", "Model2", "Model5"])
 def test_a_diverged_seed_leaves_its_neighbours_alone(name: str) -> None:
-    """A seed that starts from NaN ends in NaN, and the others as without it, to the bit."""
+    """A seed that starts from NaN ends in NaN, and does not change a bit of the others."""
     weights = {1: {"h_o.weight": np.full((40, 64), np.nan)}}
     healthy = fit_many(name, seeds=[0, 1, 2], epochs=1)
     beside = fit_many(name, seeds=[0, 1, 2], epochs=1, initial_weights=weights)
@@ -114,7 +114,7 @@ def test_seconds_are_shared_out() -> None:
 
 
 def test_a_lone_seed_s_seconds_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second copy beside which a lone seed trains takes no share of its seconds."""
+    """The second copy of a single seed takes no share of its seconds."""
     ticks = itertools.count()
     monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))
     (training,) = fit_many("Model4", seeds=[0], epochs=1)
@@ -122,12 +122,12 @@ def test_a_lone_seed_s_seconds_are_its_own(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_no_seeds() -> None:
-    """Nothing to train is nothing trained."""
+    """No seeds give no trainings."""
     assert fit_many("Model4", seeds=[]) == []
 
 
 def test_the_caller_s_random_state_stays() -> None:
-    """Training draws nothing from the caller's generator, and leaves gradients switched on."""
+    """Training does not use the caller's generator, and leaves gradients enabled."""
     state = torch.random.get_rng_state()
     fit_many("Model0", seeds=[0, 1], epochs=1)
     assert torch.equal(state, torch.random.get_rng_state())
@@ -148,7 +148,7 @@ def test_the_caller_s_random_state_stays() -> None:
     ],
 )
 def test_errors(arguments: dict[str, Any], message: str) -> None:
-    """A bad argument is one line that says what would be right, before anything is trained."""
+    """A bad argument gives one line that says what would be valid, before anything is trained."""
     with pytest.raises(ValueError, match=message) as caught:
         fit_many(**({"variant": "Model4", "seeds": [0]} | arguments))
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""A GPU's kernels, against the plain steps: on a GPU as they are, on a CPU interpreted."""
+"""A GPU's kernels compared with the plain steps; on a CPU they are interpreted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.ensemble.batches import prepare
 from bench.ensemble.gru import GRULayer
 from bench.ensemble.in_place import IN_PLACE
 from bench.ensemble.models import ensemble_model
-from bench.ensemble.optimizer import AdamW, schedule
+from bench.ensemble.optimizer import AdamW, factors_of_steps
 from bench.ensemble.parameters import Parameters
 from bench.ensemble.pointwise import Pointwise
 from hnrnn.stream import language_model_data
@@ -29,7 +29,7 @@ STATE = (3, 5, 7, 64)
 
 @pytest.fixture
 def kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pointwise]:
-    """Return the kernels, interpreted where there is no GPU."""
+    """Return the kernels, interpreted if there is no GPU."""
     if DEVICE == "cpu":
         monkeypatch.setenv("TRITON_INTERPRET", "1")
     pytest.importorskip("triton", reason="there is no Triton for this system")
@@ -107,13 +107,13 @@ def test_gru_backward(kernels: Pointwise, *, first: bool) -> None:
 
 @pytest.mark.usefixtures("generator")
 def test_adamw(kernels: Pointwise) -> None:
-    """Weights and means move as by the plain step."""
-    tensors = [draw(3, 700), draw(3, 700), draw(3, 700), draw(3, 700).configuration()]
-    coefficients = torch.tensor([0.97, 0.13, -0.02, 0.31]).to(DEVICE)
+    """Weights and means are updated as by the plain step."""
+    tensors = [draw(3, 700), draw(3, 700), draw(3, 700), draw(3, 700).square()]
+    factors = torch.tensor([0.97, 0.13, -0.02, 0.31]).to(DEVICE)
     ends = []
     for steps in (kernels, IN_PLACE):
         own = [tensor.clone() for tensor in tensors]
-        steps.adamw(*own, coefficients, torch.empty_like(own[0]))
+        steps.adamw(*own, factors, torch.empty_like(own[0]))
         ends.append(own)
     for found, expected in zip(*ends, strict=True):
         assert_close(found, expected)
@@ -130,7 +130,7 @@ def test_training_steps(kernels: Pointwise, monkeypatch: pytest.MonkeyPatch) -> 
         ensemble, optimizer = ensemble_model(parameters, variant), AdamW(parameters)
         stream = list(language_model_data(variant.bptt, device=DEVICE).train)[:2]
         batches = prepare(stream, ensemble.layout, seeds=2, dtype=torch.float64)
-        rows = schedule(variant, 40, 2, parameters.flat_weights)
+        rows = factors_of_steps(variant, 40, 2, parameters.flat_weights)
         for batch, row in zip(batches, rows, strict=True):
             ensemble.train(batch)
             optimizer.step(row)
@@ -144,7 +144,7 @@ def test_training_steps(kernels: Pointwise, monkeypatch: pytest.MonkeyPatch) -> 
 def test_they_compile(
     values: str, strides: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each becomes machine code of an H100, for which no GPU is needed."""
+    """Each kernel can be compiled for an H100, for which no GPU is needed."""
     pytest.importorskip("triton", reason="there is no Triton for this system")
     from triton import compiler
     from triton.backends.compiler import GPUTarget

@@ -1,4 +1,4 @@
-"""The parts of an ensemble that a training on a CPU does not show by itself."""
+"""The parts of an ensemble that a training on a CPU does not test."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from torch.utils._pytree import tree_leaves
 from bench.ensemble.batches import Batch, Layout, prepare
 from bench.ensemble.chunks import chunk_size, split
 from bench.ensemble.models import ensemble_model
-from bench.ensemble.optimizer import AdamW, schedule
+from bench.ensemble.optimizer import AdamW, factors_of_steps
 from bench.ensemble.parameters import Parameters, trained_parameters
 from bench.ensemble.projection import one_hot_sums, sum_by_token
 from bench.ensemble.stepping import CapturedStep, stepper
 from hnrnn.models import Model
+from hnrnn.optimizer import one_cycle
 from hnrnn.stream import language_model_data
-from hnrnn.training import initial_model, one_cycle
+from hnrnn.training import initial_model
 from hnrnn.variants import VARIANTS
 
 
@@ -57,7 +58,7 @@ def test_gradients_are_autograd_s(name: str) -> None:
 
 
 def test_unused_parameters_are_not_trained() -> None:
-    """The GRU that ``Model6`` never runs is no part of the stack; all else is."""
+    """The unused GRU of ``Model6`` is not part of the parameters; all else is."""
     own = {id(parameter) for parameter in trained_parameters(initial_model("Model6", 0)).values()}
     model = initial_model("Model6", 0)
     names = {name for name, _ in model.named_parameters()}
@@ -75,7 +76,7 @@ def test_sums_by_token_agree() -> None:
 
 
 def test_adamw_is_torch_s() -> None:
-    """Weights move as by torch's ``AdamW`` under the schedule's rate and momentum."""
+    """Weights are updated as by torch's ``AdamW`` with the schedule's rate and momentum."""
     variant = VARIANTS["Model4"]
     parameters = Parameters(models("Model4"))
     weight = torch.nn.Parameter(parameters.flat_weights.clone())
@@ -84,7 +85,7 @@ def test_adamw_is_torch_s() -> None:
     rate = one_cycle(800, 0.3, 3e-3 / 25, 3e-3, 3e-3 / 25e4)
     momentum = one_cycle(800, 0.3, 0.95, 0.85, 0.95)
     generator = torch.Generator().manual_seed(0)
-    for step, row in enumerate(schedule(variant, 40, 5, parameters.flat_weights)):
+    for step, row in enumerate(factors_of_steps(variant, 40, 5, parameters.flat_weights)):
         gradient = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
         parameters.flat_gradients.copy_(gradient)
         weight.grad = gradient
@@ -96,7 +97,7 @@ def test_adamw_is_torch_s() -> None:
 
 @pytest.mark.parametrize("name", ["Model0", "Model3", "Model5"])
 def test_the_step_over_fixed_tensors_is_the_step(name: str) -> None:
-    """What a GPU captures moves the weights as the plain step does, whichever batch it is given."""
+    """The step that a GPU captures updates the weights like the plain step, for any batch."""
     variant, weights = VARIANTS[name], []
     for captured in (False, True):
         parameters = Parameters(models(name))
@@ -104,7 +105,7 @@ def test_the_step_over_fixed_tensors_is_the_step(name: str) -> None:
         step = stepper(ensemble, AdamW(parameters))
         if captured:
             step = CapturedStep(step)
-        rows = schedule(variant, 40, 3, parameters.flat_weights)
+        rows = factors_of_steps(variant, 40, 3, parameters.flat_weights)
         for batch, row in zip(batches(ensemble.layout, variant.bptt), rows, strict=True):
             step(batch, row)
         weights.append(parameters.flat_weights)
@@ -136,7 +137,7 @@ def test_a_step_stays_on_its_device(name: str, monkeypatch: pytest.MonkeyPatch) 
     parameters = Parameters(models(name), "meta")
     ensemble = ensemble_model(parameters, variant)
     optimizer = AdamW(parameters)
-    (row,) = schedule(variant, 40, 1, parameters.flat_weights)
+    (row,) = factors_of_steps(variant, 40, 1, parameters.flat_weights)
     (batch,) = batches(ensemble.layout, variant.bptt, 1)
     batch = Batch(*(getattr(batch, field.name).to("meta") for field in fields(batch)))
     with Here():
@@ -147,7 +148,7 @@ def test_a_step_stays_on_its_device(name: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_time_major_batches() -> None:
-    """Tokens, targets and table rows of a batch lie step after step, a table a seed."""
+    """Tokens, targets and table rows of a batch are time-major, with one table per seed."""
     x, y = torch.tensor([[1, 2, 3], [4, 0, 1]]), torch.tensor([[2, 3, 4], [0, 1, 2]])
     every = Layout(5, 3, last_only=False, first_bypasses=False)
     (batch,) = prepare([(x, y)], every, seeds=2, dtype=torch.float32)
@@ -162,13 +163,13 @@ def test_time_major_batches() -> None:
 
 
 def rows_of(one_hot: Tensor) -> list[int]:
-    """Return where each row's only 1 is."""
+    """Return the position of the only 1 in each row."""
     assert torch.equal(one_hot.sum(1), torch.ones(len(one_hot)))
     return one_hot.argmax(1).tolist()
 
 
 def test_split() -> None:
-    """Seeds are split in order, in as few and even chunks as can be."""
+    """Seeds are split in order, into the smallest number of even chunks."""
     assert split(list(range(10)), 4) == [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
     assert split([5], 4) == [[5]]
     assert split([], 4) == []

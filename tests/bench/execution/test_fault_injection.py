@@ -17,14 +17,16 @@ from fastai.text.data import LMDataLoader
 from torch import Tensor
 
 from bench.backends import IMPLEMENTATIONS
-from bench.execution.fault_injection import FAULTY_FITS, forget
+from bench.execution.fault_injection import FAULTY_FITS, reset_state
 from bench.execution.runner import execute
 from bench.execution.sources import source_sha256
 from bench.plan.faults import FAULTS
 from bench.store.records import FAILED, OK
-from hnrnn import corpus, training
+from hnrnn import corpus
+from hnrnn.metrics import EpochRecorder, cross_entropy, history_table
+from hnrnn.optimizer import one_cycle
 from hnrnn.stream import language_model_data, numericalized
-from hnrnn.training import EpochRecorder, Training, initial_model
+from hnrnn.training import Training, fit, initial_model
 from hnrnn.variants import VARIANTS, Variant
 from tests.conftest import small_run
 
@@ -86,8 +88,8 @@ def train(
         "convert": lambda model: implementation.convert(variant, model),
         "callbacks": [spy],
     }
-    fit = training.fit if injected_fault is None else FAULTY_FITS[injected_fault]
-    result = fit(variant, **(options | changes))
+    chosen = fit if injected_fault is None else FAULTY_FITS[injected_fault]
+    result = chosen(variant, **(options | changes))
     return result, spy.steps
 
 
@@ -186,7 +188,7 @@ def test_momentum_fixed() -> None:
 def fastai_v2(variant: Variant, seed: int) -> pd.DataFrame:
     """Train as fastai v2 is used, with nothing said that need not be, and return the losses."""
     model = initial_model(variant, seed)
-    model.reset = lambda: forget(model)  # what fastai's own models have
+    model.reset = lambda: reset_state(model)  # what fastai's own models have
     _, train_numbers, valid_numbers = numericalized(corpus.generate())
     loaders = [
         LMDataLoader([torch.from_numpy(numbers)], bs=64, seq_len=variant.bptt)
@@ -196,12 +198,12 @@ def fastai_v2(variant: Variant, seed: int) -> pd.DataFrame:
     learner = Learner(
         DataLoaders(*loaders, device=torch.device("cpu")),
         model,
-        loss_func=training.cross_entropy,
+        loss_func=cross_entropy,
         cbs=[TrainEvalCallback(), ModelResetter(), recorder],
         default_cbs=False,
     )
     learner.fit_one_cycle(variant.epochs, variant.learning_rate)
-    return recorder.history
+    return history_table(recorder.rows)
 
 
 @pytest.mark.parametrize("name", ["Model4", "Model6"])
@@ -220,7 +222,7 @@ def test_fastai_v2_defaults_in_detail() -> None:
     assert result.train_tokens == 64 * 782
     assert [i for i, s in enumerate(steps) if s.state == 0] == [0, 40, 51, 91]
     # 800 steps, of which the first quarter rises: step 79 is at 79/200 of it.
-    rate = training.one_cycle(800, 0.25, 3e-3 / 25, 3e-3, 3e-3 / 1e5)
+    rate = one_cycle(800, 0.25, 3e-3 / 25, 3e-3, 3e-3 / 1e5)
     rates = [s.lr for s in steps if s.train]
     np.testing.assert_allclose(rates, [rate(step) for step in range(80)], rtol=1e-4)
 
@@ -235,7 +237,7 @@ def test_fastai_v2_defaults_stop_early() -> None:
 def test_fastai_v2_defaults_keep_what_the_recipe_says() -> None:
     """Model2's own pct_start of 0.1 is no default: after one epoch of ten the rise is over."""
     steps = train("fastai_v2_defaults", VARIANTS["Model2"])[1]
-    rate = training.one_cycle(400, 0.1, 1e-4 / 25, 1e-4, 1e-9)
+    rate = one_cycle(400, 0.1, 1e-4 / 25, 1e-4, 1e-9)
     np.testing.assert_allclose(
         [s.lr for s in steps if s.train], [rate(step) for step in range(40)], rtol=1e-4
     )

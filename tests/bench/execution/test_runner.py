@@ -151,7 +151,7 @@ def test_settings_of_a_backend_hold_during_the_training(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(fitting, "fit", broken)
     monkeypatch.setattr(runner, "check_parity", lambda *_: None)
-    monkeypatch.setattr(NNNoCuDNN, "unavailable", lambda *_: None)
+    monkeypatch.setattr(NNNoCuDNN, "why_unavailable", lambda *_: None)
     execute(small_run("Model5", backend="nn_no_cudnn"))
     assert seen == [False]
     assert torch.backends.cudnn.enabled

@@ -52,10 +52,10 @@ def after(runs):
     return sorted(name for name in sys.modules if name.partition(".")[0] in ("bench", "hnrnn"))
 
 runs = [run(name) for name in IMPLEMENTATIONS if name != "compiled"]
-if IMPLEMENTATIONS["compiled"].unavailable("cpu") is None:
+if IMPLEMENTATIONS["compiled"].why_unavailable("cpu") is None:
     runs.append(run("compiled", "Model1"))  # the quickest to compile
 for name in ("nn_no_cudnn", "graphed", "graphed_loop"):
-    patch.object(type(IMPLEMENTATIONS[name]), "unavailable", lambda *_: None).start()
+    patch.object(type(IMPLEMENTATIONS[name]), "why_unavailable", lambda *_: None).start()
 learner = after(runs)
 faulty = after([run("nn", injected_fault="weight_decay_0")])
 ensemble = after([run("ensemble", "Model5")])

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bench.store.records import EPOCHS_SCHEMA, RUNS_SCHEMA, Environment, Record, Run, run_id
+from bench.store.records import Environment, Record, Run, run_id
+from bench.store.schemas import EPOCHS_SCHEMA, RUNS_SCHEMA
 from tests.conftest import small_run
 
 ENVIRONMENT = Environment(

@@ -1,4 +1,4 @@
-"""Operations, bytes and a machine's peak, against what can be counted by hand."""
+"""Operations, bytes and a machine's peak, compared with counts by hand."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def test_operations_of_a_seed_among_many(name: str, gates: int) -> None:
     ],
 )
 def test_traffic(operation: Callable[..., object], tensors: float) -> None:
-    """Inputs and results count once each, views not at all, what is expanded as what it is."""
+    """Inputs and results count once, views not at all, expanded tensors with their true size."""
     given = [torch.ones(6, 5) for _ in range(3)]
     moved = roofline._TrafficCounter().bytes_of(lambda: operation(*given))
     assert moved == pytest.approx(tensors * 6 * 5 * 4)
 
 
 def test_traffic_of_a_pointwise_step() -> None:
-    """What a GPU does in one kernel counts as one pass, whatever operations a CPU makes of it."""
+    """A function that is one kernel on a GPU counts as one pass, on a CPU too."""
     counter = roofline._TrafficCounter()
     step = counter.one_pass(lambda a, b: a.add_(b).mul_(b).relu_(), 3)
     given = torch.ones(3), torch.ones(3)
@@ -91,7 +91,7 @@ def test_traffic_grows_with_layers() -> None:
 
 
 def test_peak(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The best call counts, the first one never: operations and bytes by its seconds."""
+    """The fastest call counts, but never the first one."""
     monkeypatch.setitem(roofline.PRODUCT_SIZE, "cpu", 8)
     monkeypatch.setitem(roofline.COPIED_BYTES, "cpu", 64)
     clock = iter([0, 1, 0, 5, 0, 2, 0, 4, 0, 4, 0, 4] * 2)

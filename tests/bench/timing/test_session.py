@@ -1,13 +1,11 @@
-"""Timing one configuration: what a step does, and what is measured of it."""
+"""Timing one configuration: the steps and their measurements."""
 
 from __future__ import annotations
-
-import gc
 
 import pytest
 import torch
 
-from bench.timing.session import PHASES, Session, no_garbage_collection, nothing_compiled
+from bench.timing.session import PHASES, Session, nothing_compiled
 from hnrnn.variants import VARIANTS
 
 
@@ -18,7 +16,7 @@ def weights(session: Session) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_what_a_phase_does(phase: str) -> None:
-    """A training step moves the weights, and no other phase does; validation is evaluation."""
+    """Only a training step changes the weights; validation runs in evaluation mode."""
     session = Session(VARIANTS["Model4"], "nn", "cpu")
     before = weights(session)
     statistics = session.model.get_buffer("bn.running_mean").clone()
@@ -44,7 +42,7 @@ def test_tokens_per_step() -> None:
 
 
 def test_graphed_session_trains_as_the_eager_one() -> None:
-    """The captured step, tried on a CPU without a graph, does what the eager one does."""
+    """The captured step, run on a CPU without a graph, does the same as the eager one."""
     sessions = [Session(VARIANTS["Model4"], name, "cpu", "float64") for name in ("nn", "graphed")]
     for session in sessions:
         session.run("train_step", 4)
@@ -61,27 +59,8 @@ def test_peak_memory() -> None:
     assert two.peak_memory_bytes() > 1.3 * one.peak_memory_bytes()
 
 
-@pytest.mark.parametrize("enabled", [True, False])
-def test_garbage_collection_is_put_back(enabled: bool) -> None:  # noqa: FBT001  # a parameter
-    """Inside there is none; outside it is as it was, after an exception too."""
-    was = gc.isenabled()
-    try:
-        (gc.enable if enabled else gc.disable)()
-
-        def fails() -> None:
-            with no_garbage_collection():
-                assert not gc.isenabled()
-                raise KeyError
-
-        with pytest.raises(KeyError):
-            fails()
-        assert gc.isenabled() == enabled
-    finally:
-        (gc.enable if was else gc.disable)()
-
-
 def test_nothing_compiled_forgets() -> None:
-    """A function that was compiled is compiled anew inside."""
+    """A compiled function is compiled again inside."""
     compilations = []
 
     def backend(module: torch.fx.GraphModule, _: list[torch.Tensor]) -> torch.fx.GraphModule:

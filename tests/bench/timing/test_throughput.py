@@ -1,4 +1,4 @@
-"""Measurements: interleaved rounds, the A/A aa_control, and what cannot be timed."""
+"""Measurements: interleaved rounds, the A/A control, and configurations that cannot be timed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from bench.__main__ import main
 from bench.errors import StoreError
 from bench.execution.parity import Parity, check
-from bench.store.records import OK, THROUGHPUT_SCHEMA, Measurement, Timed
+from bench.store.records import OK, Measurement, Timed
+from bench.store.schemas import THROUGHPUT_SCHEMA
 from bench.store.store import Store
 from bench.timing import throughput
 from bench.timing.session import PHASES, Session
@@ -26,7 +27,7 @@ EFFORT = Effort(rounds=3, block_seconds=0.001)
 def measured(
     *backends: str, effort: Effort = EFFORT
 ) -> tuple[Measurement, pd.DataFrame, list[str]]:
-    """Return a small measurement of Model4, its rows, and the lines that were watched."""
+    """Return a small measurement of Model4, its rows, and its lines of progress."""
     lines: list[str] = []
     measurement = measure(["Model4"], backends, effort, device="cpu", watch=lines.append)
     return measurement, pd.DataFrame(measurement.rows()), lines
@@ -57,23 +58,23 @@ def test_measure() -> None:
     steps = rows[rows["phase"] == "train_step"]
     assert (steps["peak_memory_bytes"] > 0).all()
     assert (rows["parity_float64"] < 1e-12).all()
-    assert summary(measurement).count("ms a step: nn ") == 3
+    assert summary(measurement).count("ms per step: nn ") == 3
 
 
 def test_reference_is_always_timed() -> None:
-    """A ratio needs its denominator, asked for or not."""
+    """The reference backend is timed even if it is not asked for."""
     _, rows, _ = measured("custom")
     assert set(rows["backend"]) == {"nn", "custom"}
 
 
 def test_notebook_is_a_backend() -> None:
-    """The word stands for each variant's own backend."""
+    """``notebook`` stands for each variant's own backend."""
     _, rows, _ = measured("notebook")
     assert set(rows["backend"]) == {"nn"}
 
 
 def test_skipped() -> None:
-    """What cannot run here is one row with the reason, without a sample."""
+    """A configuration that cannot run here is one row with the reason, without a sample."""
     _, rows, lines = measured("graphed")
     (skipped,) = rows[rows["backend"] == "graphed"].to_dict(orient="records")
     assert skipped["status"] == "skipped"
@@ -118,7 +119,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["throughput", "--profile", "smoke", "--variants", "Model4", "--device", "cpu"]
     assert main([*command, "--backends", "cell", "--results", str(tmp_path)]) == 0
     output = capsys.readouterr()
-    assert "Model4 train_step, ms a step: nn " in output.out
+    assert "Model4 train_step, ms per step: nn " in output.out
     assert "18 rows stored in" in output.err
     contents = Store(tmp_path).read()
     assert len(contents.throughput) == 18
@@ -143,7 +144,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_bad_input(
     arguments: list[str], right: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Bad input is one line that says what would be right, exit code 2, and nothing is written."""
+    """Bad input gives exit code 2 and one line that says what would be valid."""
     command = ["throughput", "--results", str(tmp_path / "results"), *arguments]
     assert exit_code(main, command) == 2
     error = capsys.readouterr().err

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.store.records import ENSEMBLE, EPOCHS_SCHEMA, FAILED, LEARNER, RUNS_SCHEMA
+from bench.store.records import ENSEMBLE, FAILED, LEARNER
+from bench.store.schemas import EPOCHS_SCHEMA, RUNS_SCHEMA
 from bench.store.store import Contents
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import notebook_configurations
