@@ -101,7 +101,7 @@ def _parser() -> Parser:
     telling.add_argument("--profile", required=True, help="that of the night")
     telling.add_argument("--seeds", default="", help="empty: the profile's")
     telling.add_argument("--device", required=True, help="that of the night")
-    telling.add_argument("--engine", required=True, help="that of the night")
+    telling.add_argument("--backends", default="", help="empty: the profile's")
     for step in ("trained", "timed"):
         telling.add_argument(
             f"--{step}", default="success", metavar="OUTCOME", help=f"of the step that {step}"
@@ -230,10 +230,10 @@ def judge(options: argparse.Namespace) -> int:
 def _is_frozen_already(baseline: Path, results: Path) -> bool:
     """Say whether the kept baseline is this very night: ``judge`` was called before."""
     from bench.errors import StoreError
-    from reports.runs.reading import is_same_night, read
+    from reports.runs.reading import is_same_night, read_runs
 
     try:
-        return is_same_night(read(baseline), read(results))
+        return is_same_night(read_runs(baseline), read_runs(results))
     except StoreError:  # whatever is wrong with either, `check` says it
         return False
 

@@ -11,6 +11,7 @@ from hnrnn.arguments import Parser, output_folder
 from reports.commands.errors import UsageError
 from reports.commands.options import Commands, add_results
 from reports.runs.completeness import freezing_problems
+from reports.runs.night import Night
 from reports.runs.reading import read
 
 
@@ -32,7 +33,7 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports baseline freeze``."""
-    problems = freezing_problems(read(options.results))
+    problems = freezing_problems(Night.of(read(options.results)))
     if problems:
         raise UsageError(
             f"{options.results} cannot be a baseline ({'; '.join(map(str, problems[:5]))}"

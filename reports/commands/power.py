@@ -10,8 +10,8 @@ from hnrnn.program import show
 from reports.commands.errors import UsageError
 from reports.commands.options import Commands, add_results
 from reports.pages.tables import NO_VALUE, table
+from reports.runs.night import Night
 from reports.runs.reading import read
-from reports.runs.selection import select
 from reports.verdict.baseline import LEVEL
 from reports.verdict.seeds import SeedPlan, plan_seeds
 
@@ -44,7 +44,9 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports power``."""
-    plans = plan_seeds(select(read(options.results)).grid, options.drop / 100, options.power)
+    plans = plan_seeds(
+        Night.of(read(options.results)).selection.grid, options.drop / 100, options.power
+    )
     if not plans:
         raise UsageError(
             f"{options.results} has no configuration with two runs of the full recipe: "

@@ -30,6 +30,7 @@ BACKEND_STYLES = {
     "compiled": ("#D55E00", "v"),
     "graphed": ("#56B4E9", "X"),
     "graphed_loop": ("#888888", "p"),
+    "ensemble": ("#8B5A2B", "h"),
 }
 """Colour and marker."""
 MARK = "#555555"

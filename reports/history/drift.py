@@ -28,7 +28,7 @@ from scipy.stats import norm
 
 from reports.history.nights import configurations
 from reports.statistics.cusum import REFERENCE_VALUE, cusum, standardise, threshold
-from reports.verdict.baseline import MEASURES
+from reports.verdict.stage import MEASURES
 
 FALSE_ALARM_NIGHTS = 1095
 """Three years between two false alarms over the whole grid, on average."""

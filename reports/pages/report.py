@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.plan.grid import BACKENDS
-from bench.store.records import ENSEMBLE
 from bench.text import counted
 from hnrnn.variants import VARIANTS
 from reports.history.past import Past
@@ -26,8 +25,9 @@ from reports.pages.tables import (
     table,
 )
 from reports.runs.comparison import Comparison, expected_share_outside
+from reports.runs.night import Night
 from reports.runs.ratios import Ratio
-from reports.runs.selection import Selection
+from reports.runs.selection import JOINT, Selection
 from reports.verdict.judgement import Judgement
 from reports.verdict.notebook import Agreement
 
@@ -38,7 +38,7 @@ TITLE = "# The human-numbers notebook, reproduced"
 class Material:
     """What a report is made of."""
 
-    selection: Selection
+    night: Night
     comparisons: Sequence[Comparison]
     tables: pd.DataFrame
     """The notebook's tables."""
@@ -47,15 +47,13 @@ class Material:
     judgement: Judgement
     ratios: Sequence[Ratio]
     """Of the latest measurement of each variant."""
-    uniform: pd.DataFrame
-    """Epochs of tonight's runs whose BatchNorm weights were drawn; empty where there are none."""
     past: Past | None = None
     """Earlier nights, where a history folder is given."""
 
 
 def report(material: Material) -> str:
     """Return the whole report; its pictures are PNGs beside it."""
-    selection, judgement = material.selection, material.judgement
+    selection, judgement = material.night.selection, material.judgement
     agreements = {a.variant: a for a in judgement.notebook.agreements}
     parts = [TITLE, *_first_screen(material), _reading_guide(selection)]
     parts += [_notes(notes)] if (notes := selection.left_out + selection.notes) else []
@@ -72,7 +70,7 @@ def report(material: Material) -> str:
         for variant in VARIANTS.values()
     ]
     parts.append(backend_section.section(selection, material.tables))
-    if len(material.uniform):
+    if len(material.night.uniform_epochs):
         parts.append(_eras(material))
     if material.past is not None:
         past = material.past
@@ -84,7 +82,7 @@ def report(material: Material) -> str:
 
 def summary(material: Material) -> str:
     """Return one screen for a job's summary: the verdict, the eight models, the backends."""
-    left_out = [escape(note) for note in material.selection.left_out]
+    left_out = [escape(note) for note in material.night.selection.left_out]
     parts = [TITLE, *_first_screen(material), *left_out]
     # A job's page has no sections that a link could lead to.
     return re.sub(r"\[(Model\d)\]\(#\w+\)", r"\1", "\n\n".join(parts)) + "\n"
@@ -94,7 +92,7 @@ def _first_screen(material: Material) -> list[str]:
     parts = [
         verdict_section.opening(material.judgement),
         gates_line(material.judgement),
-        _opening(material.selection, material.comparisons),
+        _opening(material.night.selection, material.comparisons),
         _summary_table(material.comparisons, material.judgement.notebook.agreements),
     ]
     parts += [_throughput(material.ratios)] if material.ratios else []
@@ -103,7 +101,7 @@ def _first_screen(material: Material) -> list[str]:
 
 
 def _eras(material: Material) -> str:
-    least = material.uniform.groupby("variant")["seed"].nunique().min()
+    least = material.night.uniform_epochs.groupby("variant")["seed"].nunique().min()
     return (
         "## Two eras of PyTorch\n\n"
         "Before PyTorch 1.2 the weights of BatchNorm were drawn from U(0, 1); since then they "
@@ -195,7 +193,7 @@ def _summary_table(comparisons: Sequence[Comparison], agreements: Sequence[Agree
 def _reading_guide(selection: Selection) -> str:
     shared = (
         " Here many seeds were trained at once: seconds of an epoch are one seed's share of them."
-        if selection.kind.get("engine") == ENSEMBLE
+        if set(selection.backends.values()) & set(JOINT)
         else ""
     )
     return (

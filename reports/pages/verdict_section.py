@@ -10,12 +10,12 @@ from bench.text import counted
 from reports.pages.gates_section import gates_table
 from reports.pages.tables import NO_VALUE, escape, number, table
 from reports.statistics.ranks import clopper_pearson
-from reports.verdict import baseline as baselines
-from reports.verdict import confirmation, throughput
+from reports.verdict import baseline, confirmation, throughput
 from reports.verdict.findings import Finding
 from reports.verdict.judgement import Judgement
 from reports.verdict.notebook import DIFFERS, Agreement, Certificate
 from reports.verdict.rates import Calibration, false_alarms, rates_by_fault
+from reports.verdict.stage import Difference
 from reports.verdict.third_party import Explained
 
 SHOWN_AT_MOST = 20
@@ -107,7 +107,7 @@ def _sentence(judgement: Judgement) -> str:
     return f"{SENTENCES[judgement.verdict]}\n\n" + "\n".join(lines)
 
 
-def _comparison(comparison: baselines.Comparison) -> str:
+def _comparison(comparison: baseline.Comparison) -> str:
     first = comparison.first
     same = (
         f"Repeated tonight, of the baseline's runs: {comparison.same_runs}; weights compared: "
@@ -140,7 +140,7 @@ def _comparison(comparison: baselines.Comparison) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _visible(differences: Sequence[baselines.Difference]) -> str:
+def _visible(differences: Sequence[Difference]) -> str:
     """Say the smallest effect that would have been seen."""
     drops = [d for d in differences if d.measure == "accuracy" and math.isfinite(d.visible)]
     if not drops:
@@ -153,7 +153,7 @@ def _visible(differences: Sequence[baselines.Difference]) -> str:
     )
 
 
-def _configuration(difference: baselines.Difference) -> str:
+def _configuration(difference: Difference) -> str:
     return escape(" ".join(difference.configuration))
 
 

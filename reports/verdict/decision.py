@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import SHORT_RUNS, Problem, ranges
-from reports.verdict import baseline as baselines
-from reports.verdict import throughput
+from reports.verdict import baseline, throughput
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import unexpected
 from reports.verdict.notebook import AGREES, DIFFERS, INCONCLUSIVE, Certificate
@@ -18,7 +17,7 @@ def decide(
     evidence: Evidence,
     problems: list[Problem],
     notebook: Certificate,
-    comparison: baselines.Comparison | None,
+    comparison: baseline.Comparison | None,
     changes: list[throughput.Change],
 ) -> tuple[str, list[str]]:
     """Return the verdict with its reasons: what cannot be judged, then what failed."""
@@ -34,26 +33,26 @@ def decide(
     failed = _failures(evidence, comparison, changes)
     if failed:
         return REGRESSED, failed
-    if comparison.verdict == baselines.SUSPECTED:
+    if comparison.verdict == baseline.SUSPECTED:
         return INCONCLUSIVE, [
             f"{d.variant} {d.backend}: {d.measure} is suspected to be worse, {d.mean:.4f} after "
             f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}); fresh seeds have to confirm it"
             for d in comparison.first.worse
         ]
-    if comparison.verdict == baselines.INCONCLUSIVE:
+    if comparison.verdict == baseline.INCONCLUSIVE:
         return INCONCLUSIVE, ["too few seeds to reject anything against the baseline"]
     return AGREES, ["nothing is worse than in the baseline"]
 
 
 def _failures(
-    evidence: Evidence, comparison: baselines.Comparison, changes: list[throughput.Change]
+    evidence: Evidence, comparison: baseline.Comparison, changes: list[throughput.Change]
 ) -> list[str]:
     """Return what is worse than in the baseline, or other than it must be."""
     failed = [
         f"{' '.join(configuration)}: other weights than in the baseline with seeds {ranges(seeds)}"
         for configuration, seeds in comparison.changed.items()
     ]
-    if comparison.verdict == baselines.REGRESSED and comparison.confirmation:
+    if comparison.verdict == baseline.REGRESSED and comparison.confirmation:
         failed += [
             f"{d.variant} {d.backend}: {d.measure} is worse, {d.mean:.4f} after "
             f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}), confirmed on fresh seeds"

@@ -19,7 +19,6 @@ from reports.statistics.envelope import envelope_p_value, p_values_of_each
 from reports.statistics.ranks import rank_p_value
 
 LEVEL = 0.05
-STARTS = ("ones", "uniform")
 
 
 @dataclass(frozen=True)

@@ -120,13 +120,14 @@ def test_pictures(tmp_path: Path, records: list[Record]) -> None:
 def test_an_ensemble_says_whose_seconds_they_are(
     tmp_path: Path, records: list[Record], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And which runs are left out, on the page, in the summary and where it is judged."""
+    """And which runs are left out, on the page, in the summary and by check."""
+    left_out = "Left out: 1 run with other settings: dtype float64."
+    double = made_up_record("Model0", 0, dtype="float64")
     said = "seconds of an epoch are one seed's share"
-    left_out = "40 runs of other settings are left out: engine learner."
-    ensemble = [made_up_record(n, seed, engine=ENSEMBLE) for n in VARIANTS for seed in range(6)]
+    ensemble = [made_up_record(n, seed, backend=ENSEMBLE) for n in VARIANTS for seed in range(6)]
     assert said not in render(tmp_path / "alone", records)
     assert left_out not in (tmp_path / "alone" / "report" / "summary.md").read_text("utf-8")
-    report = render(tmp_path / "both", [*records, *ensemble])
+    report = render(tmp_path / "both", [*records, *ensemble, double])
     assert said in report
     assert left_out in report
     assert left_out in (tmp_path / "both" / "report" / "summary.md").read_text("utf-8")
