@@ -22,7 +22,7 @@ def add_parser(commands: Commands[Parser]) -> None:
         "power",
         help="how many seeds a night needs to see a fall of the accuracy",
         description="Say how many seeds each configuration needs to see its accuracy fall, at one "
-        " false alarm a year, from the spread of the seeds at hand.",
+        "false alarm a year, from the spread of the seeds at hand.",
     )
     add_results(power)
     power.add_argument(
@@ -37,7 +37,7 @@ def add_parser(commands: Commands[Parser]) -> None:
         type=Number(0.25, 0.999),
         default=0.9,
         metavar="P",
-        help="probability to see it, %(type)s; default: 0.9",
+        help="probability of seeing it, %(type)s; default: 0.9",
     )
     power.set_defaults(carry_out=carry_out)
 
@@ -61,26 +61,26 @@ def as_text(plans: list[SeedPlan], drop: float, power: float) -> str:
         [
             plan.variant,
             plan.backend,
-            str(plan.seeds),
-            f"{100 * plan.deviation:.2f}",
             _count(plan.needed),
             _count(plan.needed_with_baseline),
             NO_VALUE if math.isinf(plan.visible_drop) else f"{100 * plan.visible_drop:.2f}",
+            f"{100 * plan.deviation:.2f}",
+            str(plan.seeds),
         ]
         for plan in plans
     ]
     header = [
-        "model", "backend", "seeds at hand", "deviation, points",
-        f"seeds for {100 * drop:g} points", "against these seeds", "these see, points",
+        "model", "backend", f"seeds for {100 * drop:g} points", "against these seeds",
+        "these see, points", "deviation, points", "seeds at hand",
     ]  # fmt: skip
     return (
         f"Seeds per night to see the mean final accuracy fall by {100 * drop:g} points "
         f"with probability {power:g}, suspected and then confirmed on as many fresh seeds. Each "
         f"stage errs in at most {LEVEL:.0%} of nights over the whole grid, both together in about "
         f"{LEVEL**2:.2%}: one false alarm in {1 / LEVEL**2:.0f} nights.\n\n"
-        + table(header, rows, left=2)
+        + table(header, rows, text=("model", "backend"))
     )
 
 
 def _count(seeds: int | None) -> str:
-    return "none suffices" if seeds is None else str(seeds)
+    return "no number" if seeds is None else str(seeds)

@@ -50,7 +50,8 @@ def section(runs: pd.DataFrame) -> str:
     if len(runs):
         rows.append(["first run started", f"{runs['started_at'].min():%Y-%m-%d %H:%M} UTC"])
         rows.append(["last run ended", f"{runs['ended_at'].max():%Y-%m-%d %H:%M} UTC"])
-    return "\n\n".join([*parts, table(["what", "value"], rows, left=2)])
+    header = ["what", "value"]
+    return "\n\n".join([*parts, table(header, rows, text=header)])
 
 
 def commands(runs: pd.DataFrame) -> str:

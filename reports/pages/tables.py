@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -29,12 +29,12 @@ class Markup(str):
     __slots__ = ()
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 0) -> str:
-    """Return a GitHub table; the first ``left`` columns are set left, the others right.
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], text: Collection[str] = ()) -> str:
+    """Return a GitHub table: the columns named in ``text`` are left-aligned, the others right.
 
     Cells are text, and no markup but ``Markup`` is read in them.
     """
-    rule = [Markup(":--" if column < left else "--:") for column in range(len(header))]
+    rule = [Markup(":--" if name in text else "--:") for name in header]
     return "\n".join(f"| {' | '.join(map(_cell, cells))} |" for cells in (header, rule, *rows))
 
 

@@ -22,7 +22,7 @@ def decide(
 ) -> tuple[str, list[str]]:
     """Return the verdict with its reasons: what cannot be judged, then what failed."""
     if problems:
-        # A smoke test is no night. It is one that lacks everything where an earlier one is known.
+        # A smoke test is inconclusive, unless an earlier night says what it lacks.
         known = evidence.baseline is not None or evidence.last is not None
         smoke = not known and {problem.kind for problem in problems} == {SHORT_RUNS}
         verdict = INCONCLUSIVE if smoke else INCOMPLETE
@@ -47,7 +47,7 @@ def decide(
 def _failures(
     evidence: Evidence, comparison: baseline.Comparison, changes: list[throughput.Change]
 ) -> list[str]:
-    """Return what is worse than in the baseline, or other than it must be."""
+    """Return what is worse than in the baseline, or differs where nothing may."""
     failed = [
         f"{' '.join(configuration)}: other weights than in the baseline with seeds {ranges(seeds)}"
         for configuration, seeds in comparison.changed.items()
@@ -67,7 +67,7 @@ def _failures(
     if evidence.strict:
         failed += [
             f"{d.variant} {d.backend}: {d.measure} is better, {d.mean:.4f} after "
-            f"{d.baseline_mean:.4f} (p {d.better_p:.4f}), and improvements are to fail"
+            f"{d.baseline_mean:.4f} (p {d.better_p:.4f}), and --strict lets improvements fail"
             for d in comparison.first.better
         ]
     return failed
@@ -83,20 +83,21 @@ def _decide_by_notebook(evidence: Evidence, notebook: Certificate) -> tuple[str,
             "finding says so"
             if a.variant not in accepted
             else f"{a.variant}: {a.as_extreme} of {a.seeds} seeds have a table as extreme as the "
-            f"notebook's, where {accepted[a.variant].as_extreme} of "
-            f"{accepted[a.variant].seeds} are accepted"
+            f"notebook's; the accepted finding has {accepted[a.variant].as_extreme} of "
+            f"{accepted[a.variant].seeds}"
             for a in surprises
         ]
     few = [a.variant for a in notebook.agreements if a.verdict == INCONCLUSIVE]
     if few:
         which = "any of the tables" if len(few) == len(VARIANTS) else f"those of {', '.join(few)}"
         return INCONCLUSIVE, [
-            f"too few seeds to reject {which}: {notebook.seeds_needed} a model are needed"
+            f"too few seeds to reject {which}: {notebook.seeds_needed} per model are needed"
         ]
     known = [
         f"{a.variant} (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm)"
         for a in notebook.agreements
         if a.verdict == DIFFERS
     ]
-    but = f", but for what is accepted: {', '.join(known)}" if known else ""
-    return AGREES, [f"the notebook's tables are like those of our seeds{but}"]
+    alike = f"{len(VARIANTS) - len(known)} of the notebook's {len(VARIANTS)} tables are like ours"
+    but = f"; {', '.join(known)} differs, which is an accepted finding" if known else ""
+    return AGREES, [f"{alike}{but}"]
