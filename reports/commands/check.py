@@ -23,8 +23,8 @@ def add_parser(commands: Commands[Parser]) -> None:
     check = commands.add_parser(
         "check",
         help="judge the stored runs; the exit code is the verdict",
-        description="Judge the stored runs: against the notebook, and against a baseline where "
-        "one is given. Exit codes: 0 agrees, 1 regressed or differs, 2 wrong usage, 3 incomplete "
+        description="Judge the stored runs against the notebook, or against a baseline where one "
+        "is given. Exit codes: 0 agrees, 1 regressed or differs, 2 wrong usage, 3 incomplete "
         "or corrupt data, 4 inconclusive. Writes verdict.json, verdict.xml (JUnit) and verdict.md.",
     )
     add_results(check)

@@ -17,12 +17,12 @@ from reports.runs.reading import read
 
 def add_parser(commands: Commands[Parser]) -> None:
     """Add the command to the parsers of ``python -m reports``."""
-    baseline = commands.add_parser("baseline", help="freeze a night, to be held against")
+    baseline = commands.add_parser("baseline", help="freeze a night as the baseline of later ones")
     actions = baseline.add_subparsers(dest="action", required=True, parser_class=Parser)
     freeze = actions.add_parser(
         "freeze",
         help="copy a complete night as the baseline of later ones",
-        description="Copy a complete and sound results folder, one file a table.",
+        description="Copy a complete and sound results folder, as one file per table.",
     )
     add_results(freeze)
     freeze.add_argument(

@@ -46,7 +46,7 @@ PROVENANCE = {
     "source_sha256": "training code",
     "commit": "commit",
 }
-"""What is kept of a night's software and device, and what to call it."""
+"""The columns on a night's software and device, with their labels."""
 GATES, BETWEEN_GATES = "gates", "; "
 OPEN = (INCONCLUSIVE, INCOMPLETE)
 """Verdicts that a later one on the same night replaces."""
@@ -70,7 +70,7 @@ the runs of the full recipe that ended with finite values, ``seed_ranges`` names
 ``diverged`` counts the others. Means and standard deviations are over ``seeds``, of the accuracy
 (0 to 1) and of the validation loss (nats a token) after the last epoch. ``throughput_ratio`` is of
 the training step, to the reference backend, with its 95% interval. ``gates`` names the gates that
-ran, joined by ``; ``. Null: there is none."""
+ran, joined by ``; ``. Null means that there is nothing."""
 
 
 def moments(grid: pd.DataFrame) -> pd.DataFrame:
@@ -200,7 +200,7 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 def _breach(table: pa.Table) -> str | None:
-    """Return what no night can have and this one has; None where there is nothing such."""
+    """Return what this night has and no night can have; None where all is possible."""
     nullable = {field.name for field in SCHEMA if field.nullable}
     for breach in number_breaches(table.to_pandas(), nullable, datetime.now(UTC)):
         if breach.rows.any():

@@ -42,8 +42,8 @@ def last_night(nights: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) ->
 
     ``nights`` are as ``reports.history.nights.read`` returns them. It is the latest of those before
     ``last``, but for this night itself, that was complete and either held against a baseline or
-    good enough to become one: what a night lacked has not become usual by being missing once. None
-    if there is no such night.
+    good enough to become one: what was missing once has not become usual by that. None if there is
+    no such night.
     """
     gates_of = nights[GATES].fillna("").astype(str)
     held = gates_of.map(lambda gates: any(name in gates for name in LASTING)).astype(bool)
@@ -62,7 +62,7 @@ def last_night(nights: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) ->
 
 
 def read_past(folder: Path, baseline: Night | None) -> Past:
-    """Return the nights of a history folder; StoreError where it is none."""
+    """Return the nights of a history folder; raise StoreError where it cannot be read."""
     nights, unreadable = read(folder)
     known = None if baseline is None else moments(baseline.selection.grid)
     return Past(nights, unreadable, find_drifts(nights, known), known)

@@ -1,8 +1,7 @@
-"""A store's contents, without the records that cannot be: those are set apart, and named.
+"""A store's contents, without impossible records: these are set apart, and named.
 
-What a file says is data. A value that no run can have comes from a newer version, from a fault, or
-from someone who wrote the file by hand: no verdict may rest on it. What can be is in
-``reports.runs.rules``.
+A value that no run can have comes from a newer version, from a fault, or from someone who wrote the
+file by hand: no verdict may rest on it. The rules are in ``reports.runs.rules``.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ from reports.runs.rules import (
 )
 
 SAME = ["run_id", "started_at"]
-"""Columns in which two records of one training are alike."""
+"""Columns that tell one training from another."""
 PROBLEMS_AT_MOST = 5
 NAMED_AT_MOST = 100
-"""Kinds of rows that are named one by one."""
+"""Kinds of impossible rows; the others are counted."""
 
 
 def read(folder: str | Path) -> Contents:
-    """Return what the store in ``folder`` holds; what is set apart is among the unreadable.
+    """Return what the store in ``folder`` holds; impossible records are among the unreadable.
 
     Raises StoreError as ``Store.read`` does.
     """
@@ -48,9 +47,9 @@ def read(folder: str | Path) -> Contents:
 
 
 def set_apart(contents: Contents, now: datetime) -> Contents:
-    """Return the records that can be; the others are named among the unreadable.
+    """Return the possible records; the others are named among the unreadable.
 
-    A run goes with all its epochs, and with any of them. ``now`` is what the reader's clock says.
+    A run and its epochs are left out together. ``now`` is the time on the reader's clock.
     """
     named: dict[str, str] = {}
     tables = {RUNS: contents.runs, EPOCHS: contents.epochs, THROUGHPUT: contents.throughput}
@@ -67,7 +66,7 @@ def set_apart(contents: Contents, now: datetime) -> Contents:
     if len(named) > NAMED_AT_MOST:
         more = len(named) - NAMED_AT_MOST
         named = dict([*named.items()][:NAMED_AT_MOST])
-        named["more rows"] = f"{more} more kinds of rows that cannot be"
+        named["more rows"] = f"{more} more kinds of impossible rows"
     return Contents(
         runs=runs.reset_index(drop=True),
         epochs=epochs[epochs["run_id"].isin(runs["run_id"])].reset_index(drop=True),
@@ -83,7 +82,7 @@ def _sound(
     sound = np.ones(len(rows), dtype=bool)
     for breach in breaches:
         if breach.rows.any():
-            reason = breach.reason or "no record can have this"
+            reason = breach.reason or "impossible"
             identity = rows.iloc[:, 0][breach.rows].iloc[0]  # run_id or measurement_id
             count = counted(int(breach.rows.sum()), "row")
             named[f"{table} with {breach.what}"] = f"{reason} ({count}, first in {identity})"

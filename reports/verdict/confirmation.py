@@ -1,4 +1,4 @@
-"""Fresh seeds that are to confirm or clear a suspicion: whether they can, and how to train them."""
+"""Fresh seeds that confirm or clear a suspicion: whether they can, and how to train them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def find_unlike(
         and len(night.grid)
         and whole["started_at"].min() < night.grid["started_at"].min()
     ):
-        detail = "its runs are older than the night's: delete them, and train fresh seeds anew"
+        detail = "its runs are older than the night's: delete them, and train fresh seeds"
         problems.append(Problem("confirmation", detail))
     return problems + _of_another_environment(whole, night.grid)
 

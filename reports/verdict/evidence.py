@@ -19,14 +19,14 @@ class Evidence:
     baseline: Night | None = None
     confirmation: Night | None = None
     confirmation_folder: str = "results/confirmation"
-    """Where ``confirmation`` was read, or is to be."""
+    """Where ``confirmation`` is read from."""
     findings: tuple[Finding, ...] = ()
     strict: bool = False
     """Whether an improvement fails a night too."""
     last: LastNight | None = None
     """The night before, where a history knows one: what ran then must run tonight."""
     why_no_last: str = "no history was given"
-    """Why there is none."""
+    """Why there is no night before."""
     unreadable_history: Mapping[str, str] = field(default_factory=dict)
     """The files of the history that cannot be read, with the reason."""
 

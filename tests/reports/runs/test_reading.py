@@ -28,7 +28,7 @@ def test_unknown_rows_are_set_apart(table: str, column: str, tmp_path: Path) -> 
     Store(tmp_path).write_contents(sound)
     contents = read(tmp_path)
     first = getattr(sound, table).iloc[0, 0]
-    reason = f"there is none such (2 rows, first in {first})"
+    reason = f"unknown value (2 rows, first in {first})"
     assert contents.unreadable == {f"{table} with {column} Model9": reason}
     gone = 2
     if table == "epochs":  # the whole run goes with them

@@ -141,7 +141,7 @@ def test_epochs_of_one_number() -> None:
     epochs = sound().epochs.assign(epoch=0)
     contents = set_apart(replace(sound(), epochs=epochs), NOW)
     assert len(contents.runs) == len(contents.epochs) == 0
-    assert "runs with an epoch that is there twice" in contents.unreadable
+    assert "runs with a repeated epoch" in contents.unreadable
 
 
 def test_a_run_that_is_there_twice() -> None:
@@ -149,8 +149,8 @@ def test_a_run_that_is_there_twice() -> None:
     runs = pd.concat([sound().runs, sound().runs[:1]], ignore_index=True)
     contents = set_apart(replace(sound(), runs=runs), NOW)
     assert (
-        contents.unreadable["runs with a run_id of several rows"]
-        == "no record can have this (2 rows, first in Model00)"
+        contents.unreadable["runs with a run_id that several rows share"]
+        == "impossible (2 rows, first in Model00)"
     )
     assert len(contents.runs) == len(runs) - 2
 
