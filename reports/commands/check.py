@@ -37,7 +37,7 @@ def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports check``; see ``main`` for what is returned."""
     evidence = read_evidence(**{name: getattr(options, name) for name in OPTIONS})
     night, judgement = evidence.night, judge(evidence)
-    _show(night, judgement)  # first: it is seen, though no disk holds it
+    _show(judgement)  # first: it is seen, though no disk holds it
     output = options.output or default_output(options.results)
     files = {
         "verdict.json": machine.as_json(judgement),
@@ -51,12 +51,12 @@ def carry_out(options: argparse.Namespace) -> int:
     return judgement.exit_code
 
 
-def _show(night: Night, judgement: Judgement) -> None:
+def _show(judgement: Judgement) -> None:
     """Print the verdict with its reasons, every gate, and what to do."""
     reasons = "".join(f"\n  {one_line(reason)}" for reason in judgement.reasons)
     print(f"{judgement.verdict}:{reasons}")
     print("gates:" + "".join(f"\n  {one_line(gate)}" for gate in judgement.gates))
-    for note in (*night.selection.left_out, *judgement.notes):
+    for note in judgement.notes:
         print(one_line(note), file=sys.stderr)
     if judgement.confirmation_seeds:
         print(f"to confirm or clear it:\n  {verdict_section.confirmation_command(judgement)}")

@@ -264,7 +264,7 @@ def _calibration(calibration: Calibration) -> str:
         "### How far this verdict can be trusted",
         (
             "This check was itself tested on nights without any change, made of real seeds and "
-            f"judged against {nulls['baseline'].nunique()} baselines. It suspected {suspected}; "
+            f"judged against {counted(nulls['baseline'].nunique(), 'baseline')}. It suspected {suspected}; "
             f"after confirmation on fresh seeds it failed {failed}. Intervals are 95% "
             "Clopper-Pearson intervals."
         ),

@@ -8,7 +8,7 @@ from functools import cached_property
 import pandas as pd
 
 from bench.store.store import Contents
-from reports.runs.selection import KIND, Selection, is_whole, select
+from reports.runs.selection import Selection, is_whole, select
 
 Configuration = tuple[str, str]
 """A variant and a backend."""
@@ -50,16 +50,6 @@ class Night:
             uniform = select(self.contents, "uniform")
         started = (uniform.runs["initialisation"] == "uniform").all()
         return uniform.epochs if started else uniform.epochs.iloc[:0]
-
-    @cached_property
-    def other_dtypes(self) -> dict[str, int]:
-        """How many whole runs have another dtype than the shown runs, by dtype: none is judged."""
-        runs, shown = self.contents.runs, self.selection.kind
-        others = runs[is_whole(runs) & runs["injected_fault"].isna()]
-        for column in KIND:
-            same = others[column] == shown.get(column)
-            others = others[~same if column == "dtype" else same]
-        return {str(dtype): int(n) for dtype, n in others["dtype"].value_counts().items()}
 
 
 def configurations_of(runs: pd.DataFrame) -> set[Configuration]:

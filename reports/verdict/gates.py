@@ -6,7 +6,7 @@ where it did not run, and one that ran last night and did not run tonight is a p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.text import counted
@@ -26,7 +26,6 @@ VALUES = "accuracy and loss"
 CONFIRMATION = "confirmation"
 THROUGHPUT = "throughput"
 LAST_NIGHT = "last night's gates"
-OTHER_DTYPES = "runs of another dtype"
 LASTING = (WEIGHTS, VALUES, THROUGHPUT)
 """Gates that ought to run every night once they have run; whether the others run may vary."""
 
@@ -168,11 +167,3 @@ def gate_of_throughput(changes: Sequence[Change], why_not: str) -> Gate:
         few = f"{untested} of {ratios} measured in a single round"
         return Gate(THROUGHPUT, NOT_RUN, f"{few}, which cannot show a change")
     return Gate(THROUGHPUT, PASSED, f"none of {ratios} fell")
-
-
-def gate_of_other_dtypes(left_out: Mapping[str, int]) -> list[Gate]:
-    """Return a gate for runs that are not judged for their dtype, by dtype; none without any."""
-    if not left_out:
-        return []
-    counts = "; ".join(f"{counted(count, 'run')} in {dtype}" for dtype, count in left_out.items())
-    return [Gate(OTHER_DTYPES, NOT_RUN, f"only one dtype is judged, not the {counts}")]

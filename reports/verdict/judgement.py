@@ -97,7 +97,6 @@ def judge(evidence: Evidence) -> Judgement:
         ),
         *gates.gates_of_comparison(held.comparison, held.why_none_held),
         gates.gate_of_throughput(held.changes, held.why_not_timed),
-        *gates.gate_of_other_dtypes(night.other_dtypes),
     ]
     lost = gates.lost_gates(found, last) if last else []
     problems += lost
@@ -112,7 +111,7 @@ def judge(evidence: Evidence) -> Judgement:
         reasons=tuple(reasons),
         gates=(data, *found),
         problems=tuple(problems),
-        notes=(*find_notes(night, expected), *held.notes),
+        notes=(*night.selection.left_out, *find_notes(night, expected), *held.notes),
         notebook=notebook,
         certificate=certificate,
         findings=evidence.findings,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.store.records import ENSEMBLE, LEARNER
+from bench.store.records import ENSEMBLE
 from bench.timing.engine_timing import as_markdown
 from reports.__main__ import main
 from reports.runs.reading import read
@@ -31,11 +31,11 @@ def test_report_is_what_its_records_give(tmp_path: Path, name: str) -> None:
 
 
 def test_published_records() -> None:
-    """The published records can all be, and are the learner's."""
+    """The published records are all possible, and none is the ensemble's."""
     contents = read(PUBLISHED)
     assert contents.unreadable == {}
     assert len(contents.runs) > 1000
-    assert set(contents.runs["engine"]) == {LEARNER}
+    assert ENSEMBLE not in set(contents.runs["backend"])
 
 
 def test_readme_shows_the_report() -> None:
@@ -59,8 +59,8 @@ def test_engine_seconds_are_what_was_timed() -> None:
     assert as_markdown(pd.read_csv(folder / "alone.csv")) in page
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     alone, *two = (_core_seconds(folder / f"{n}.csv") for n in ("alone", *TWO_AT_ONCE))
-    assert f"| {alone[LEARNER]:.1f} and {alone[ENSEMBLE]:.1f} core-seconds |" in readme
-    learner, ensemble = (sum(each[engine] for each in two) / 2 for engine in (LEARNER, ENSEMBLE))
+    assert f"| {alone['learner']:.1f} and {alone[ENSEMBLE]:.1f} core-seconds |" in readme
+    learner, ensemble = (sum(each[engine] for each in two) / 2 for engine in ("learner", ENSEMBLE))
     an_hour = sum(3600 / each[ENSEMBLE] for each in two)
     assert f"| {learner:.1f} and {ensemble:.1f} core-seconds; {an_hour:.0f} seeds" in readme
 
@@ -73,9 +73,10 @@ def _core_seconds(path: Path) -> pd.Series:
 
 
 def test_the_ensemble_is_repeated_by_itself() -> None:
-    """The command under a report of an ensemble names its engine, and the other report's none."""
+    """The command under a report names the ensemble, or the notebook's backends."""
     pages = [
         (PUBLISHED.parent / name / "report" / "report.md").read_text(encoding="utf-8")
         for name in ("cpu", "ensemble")
     ]
-    assert [page.count(" --engine ensemble\n") for page in pages] == [0, 1]
+    assert [page.count(" --backends ensemble ") for page in pages] == [0, 1]
+    assert [page.count(" --backends notebook ") for page in pages] == [3, 0]

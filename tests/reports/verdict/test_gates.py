@@ -17,7 +17,7 @@ from reports.verdict.gates import LastNight
 from reports.verdict.judgement import Judgement, judge
 from tests.history_data import FIRST, made_up_history
 from tests.report_data import throughput_rows
-from tests.reports.verdict.test_judgement import confirmed_by, night
+from tests.reports.verdict.test_judgement import confirmed_by, night, together
 
 TIMED = throughput_rows({"nn": 2.0, "custom": 3.0})
 EVERY_CONFIGURATION = frozenset(notebook_configurations())
@@ -157,16 +157,12 @@ def test_one_configuration_of_few_seeds_can_be_rejected_by_nothing() -> None:
     assert judgement.verdict in ("inconclusive", "incomplete")
 
 
-def test_runs_of_another_dtype_are_named() -> None:
-    """Runs in float64 are a gate that did not run."""
-    tonight, more = night(20), night(40, start=100)
-    both = replace(
-        tonight,
-        runs=pd.concat([tonight.runs, more.runs.assign(dtype="float64")], ignore_index=True),
-        epochs=pd.concat([tonight.epochs, more.epochs], ignore_index=True),
-    )
-    assert reason(judge(Evidence.of(both)), "runs of another dtype") == (
-        "only one dtype is judged, not the 320 runs in float64"
+def test_runs_of_another_dtype_are_a_note() -> None:
+    """Runs in float64 are not judged, and the night says so."""
+    more = night(40, start=100)
+    both = together(night(20), replace(more, runs=more.runs.assign(dtype="float64")))
+    assert judge(Evidence.of(both)).notes == (
+        "Left out: 320 runs with other settings: dtype float64.",
     )
 
 

@@ -95,21 +95,21 @@ def test_differs_from_the_notebook() -> None:
     finding = Finding("Model4", 0, 200, "known")
     accepted = judged(Evidence.of(contents, findings=(finding,)))
     assert accepted.verdict == "agrees"
-    assert "but for what is accepted: Model4 (p 0.0062, 0.0497 after Holm)" in accepted.reasons[0]
+    assert "; Model4 (p 0.0062, 0.0497 after Holm) differs, which is an" in accepted.reasons[0]
 
 
 def test_a_change_in_a_finding_fails() -> None:
     """A finding that no longer holds is a change, and is told as one."""
     judgement = judged(Evidence.of(night(), findings=(Finding("Model4", 0, 1000, "known"),)))
     assert judgement.verdict == "differs"
-    assert "where 0 of 1000 are accepted" in judgement.reasons[0]
+    assert "the accepted finding has 0 of 1000" in judgement.reasons[0]
 
 
 def test_too_few_seeds() -> None:
     """A night of five seeds is inconclusive, and says how many are needed."""
     judgement = judged(Evidence.of(night(5)))
     assert (judgement.verdict, judgement.exit_code) == ("inconclusive", 4)
-    assert "159 a model are needed" in judgement.reasons[0]
+    assert "159 per model are needed" in judgement.reasons[0]
 
 
 def test_a_smoke_test_is_no_night() -> None:
@@ -252,7 +252,7 @@ def test_improvements() -> None:
     assert judged(evidence).verdict == "agrees"
     strict = judged(replace(evidence, strict=True))
     assert strict.verdict == "regressed"
-    assert "improvements are to fail" in strict.reasons[0]
+    assert "--strict lets improvements fail" in strict.reasons[0]
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.5, "regressed"), (1.02, "agrees")])
