@@ -38,25 +38,15 @@ def add_evidence(parser: Parser) -> None:
         help="judge by the notebook alone, and do not miss gates that need a baseline and ran on "
         "the last night of --history",
     )
-    parser.add_argument(
-        "--confirmation",
-        type=output_folder,  # check prints the command that trains into it
-        metavar="DIR",
-        help="runs of fresh seeds that confirm or clear a suspicion; default: the folder "
-        "confirmation in the results folder, if there is one",
-    )
-    parser.add_argument(
-        "--findings",
-        type=any_path,
-        metavar="FILE",
-        help="accepted findings; default: the project's",
-    )
-    parser.add_argument(
-        "--history",
-        type=output_folder,
-        metavar="DIR",
-        help="the summaries of all nights: check appends tonight's, render shows all",
-    )
+    for option, kind, metavar, what in (
+        # check prints the command that trains into the folder
+        ("--confirmation", output_folder, "DIR",
+         "runs of fresh seeds that confirm or clear a suspicion; default: RESULTS/confirmation"),
+        ("--findings", any_path, "FILE", "accepted findings; default: the project's"),
+        ("--history", output_folder, "DIR",
+         "the summaries of all nights: check appends tonight's, render shows all"),
+    ):  # fmt: skip
+        parser.add_argument(option, type=kind, metavar=metavar, help=what)
     parser.add_argument(
         "--strict", action="store_true", help="let an improvement fail the night too"
     )

@@ -9,7 +9,7 @@ from hnrnn.arguments import Number, Parser
 from hnrnn.program import show
 from reports.commands.errors import UsageError
 from reports.commands.options import Commands, add_results
-from reports.pages.tables import NO_VALUE, table
+from reports.pages.tables import NO_VALUE, table_of
 from reports.runs.night import Night
 from reports.runs.reading import read
 from reports.verdict.baseline import LEVEL
@@ -57,29 +57,29 @@ def carry_out(options: argparse.Namespace) -> int:
 
 def as_text(plans: list[SeedPlan], drop: float, power: float) -> str:
     """Return the plans as a table with what they hold for."""
-    rows = [
+    lines = table_of(
+        plans,
         [
-            plan.variant,
-            plan.backend,
-            _count(plan.needed),
-            _count(plan.needed_with_baseline),
-            NO_VALUE if math.isinf(plan.visible_drop) else f"{100 * plan.visible_drop:.2f}",
-            f"{100 * plan.deviation:.2f}",
-            str(plan.seeds),
-        ]
-        for plan in plans
-    ]
-    header = [
-        "model", "backend", f"seeds for {100 * drop:g} points", "against these seeds",
-        "these see, points", "deviation, points", "seeds at hand",
-    ]  # fmt: skip
+            ("model", lambda plan: plan.variant),
+            ("backend", lambda plan: plan.backend),
+            (f"seeds for {100 * drop:g} points", lambda plan: _count(plan.needed)),
+            ("against these seeds", lambda plan: _count(plan.needed_with_baseline)),
+            ("these see, points", lambda plan: _points(plan.visible_drop)),
+            ("deviation, points", lambda plan: _points(plan.deviation)),
+            ("seeds at hand", lambda plan: str(plan.seeds)),
+        ],
+        text=("model", "backend"),
+    )
     return (
         f"Seeds per night to see the mean final accuracy fall by {100 * drop:g} points "
         f"with probability {power:g}, suspected and then confirmed on as many fresh seeds. Each "
         f"stage errs in at most {LEVEL:.0%} of nights over the whole grid, both together in about "
-        f"{LEVEL**2:.2%}: one false alarm in {1 / LEVEL**2:.0f} nights.\n\n"
-        + table(header, rows, text=("model", "backend"))
+        f"{LEVEL**2:.2%}: one false alarm in {1 / LEVEL**2:.0f} nights.\n\n{lines}"
     )
+
+
+def _points(share: float) -> str:
+    return NO_VALUE if math.isinf(share) else f"{100 * share:.2f}"
 
 
 def _count(seeds: int | None) -> str:

@@ -15,6 +15,7 @@ from reports.history.past import Past
 from reports.pages import backend_section, provenance, variant_section, verdict_section
 from reports.pages.gates_section import gates_line
 from reports.pages.history_section import history_section
+from reports.pages.notebook_section import joint_sentence, verdict_of
 from reports.pages.tables import (
     NO_VALUE,
     Markup,
@@ -23,6 +24,7 @@ from reports.pages.tables import (
     number,
     rank,
     table,
+    table_of,
 )
 from reports.runs.comparison import Comparison, expected_share_outside
 from reports.runs.night import Night
@@ -96,7 +98,7 @@ def _first_screen(material: Material) -> list[str]:
         gates_line(material.judgement),
         _opening(material.night.selection, material.comparisons),
         _summary_table(material.comparisons, certificate.agreements, findings),
-        verdict_section.joint_sentence(certificate, findings),
+        joint_sentence(certificate, findings),
     ]
     parts += [_throughput(material.ratios)] if material.ratios else []
     changes = verdict_section.changes_since(material.judgement)
@@ -192,29 +194,27 @@ def _summary_table(
     agreements: Sequence[Agreement],
     findings: Sequence[Finding],
 ) -> str:
-    at = {(c.variant, c.epoch, c.measure): c for c in comparisons}
-    rows = []
-    for variant, agreement in zip(VARIANTS.values(), agreements, strict=True):
-        accuracy = at[variant.name, variant.epochs - 1, "accuracy"]
-        rows.append(
-            [
-                Markup(f"[{variant.name}](#{variant.name.lower()})"),
-                verdict_section.verdict_of(agreement, findings),
-                number(agreement.p.table),
-                f"{accuracy.notebook:.4f}",
-                number(accuracy.median),
-                interval(accuracy),
-                rank(accuracy),
-                str(accuracy.seeds),
-                agreement.backend or NO_VALUE,
-                variant.description,
-            ]
-        )
-    header = [
-        "model", "verdict", "p of its table", "final accuracy: notebook", "median", "95%", "rank",
-        "seeds", "on backend", "what it is",
-    ]  # fmt: skip
-    return table(header, rows, text=("model", "verdict", "on backend", "what it is"))
+    final = {
+        c.variant: c
+        for c in comparisons
+        if (c.epoch, c.measure) == (VARIANTS[c.variant].epochs - 1, "accuracy")
+    }
+    return table_of(
+        agreements,
+        [
+            ("model", lambda a: Markup(f"[{a.variant}](#{a.variant.lower()})")),
+            ("verdict", lambda a: verdict_of(a, findings)),
+            ("p of its table", lambda a: number(a.p.table)),
+            ("final accuracy: notebook", lambda a: f"{final[a.variant].notebook:.4f}"),
+            ("median", lambda a: number(final[a.variant].median)),
+            ("95%", lambda a: interval(final[a.variant])),
+            ("rank", lambda a: rank(final[a.variant])),
+            ("seeds", lambda a: str(final[a.variant].seeds)),
+            ("on backend", lambda a: a.backend or NO_VALUE),
+            ("what it is", lambda a: VARIANTS[a.variant].description),
+        ],
+        text=("model", "verdict", "on backend", "what it is"),
+    )
 
 
 def _reading_guide(selection: Selection) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from bench.text import one_line
 from reports.runs.comparison import Comparison
 
+T = TypeVar("T")
 NO_VALUE = "-"
 WORD_JOINER = "&#8288;"
 """Has no width: it keeps apart what GitHub would make a mention or a link of, markup or not."""
@@ -36,6 +38,16 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], text: Collection
     """
     rule = [Markup(":--" if name in text else "--:") for name in header]
     return "\n".join(f"| {' | '.join(map(_cell, cells))} |" for cells in (header, rule, *rows))
+
+
+def table_of(
+    items: Iterable[T],
+    columns: Sequence[tuple[str, Callable[[T], str]]],
+    text: Collection[str] = (),
+) -> str:
+    """Return a table with one row per item; a column is its header, and the cell of an item."""
+    rows = ([cell(item) for _, cell in columns] for item in items)
+    return table([header for header, _ in columns], rows, text)
 
 
 def _cell(text: str) -> str:

@@ -47,7 +47,7 @@ class Night:
         """The epochs of runs whose BatchNorm weights start uniformly; empty without such runs."""
         uniform = self.selection
         if uniform.kind.get("initialisation") != "uniform":
-            uniform = select(self.contents, "uniform")
+            uniform = select(self.contents, **(uniform.kind | {"initialisation": "uniform"}))
         started = (uniform.runs["initialisation"] == "uniform").all()
         return uniform.epochs if started else uniform.epochs.iloc[:0]
 
