@@ -23,10 +23,10 @@ COMMANDS = (render, check, power, calibrate, freeze)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
-    ``render`` and ``baseline`` return 0; ``check`` 0 agrees, 1 regressed or differs, 3 incomplete
-    or corrupt data, 4 inconclusive; all return 2 for wrong usage, and 74 where
-    what was made cannot be written. An error that nobody expected is
-    raised: ``hnrnn.program`` gives it an exit code that no verdict has.
+    ``check`` returns 0 agrees, 1 regressed or differs, 3 incomplete or corrupt data, 4
+    inconclusive; the other commands return 0. All return 2 for wrong usage, and 74 where a result
+    cannot be written. An unexpected error is raised: ``hnrnn.program`` gives it an exit code that
+    no verdict has.
     """
     parser = make_parser()
     options = parser.parse_args(arguments)

@@ -15,7 +15,7 @@ from bench.store.records import FAILED
 from bench.store.schemas import RUNS_SCHEMA
 from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
 from hnrnn.variants import VARIANTS
-from reports.history import nights as history
+from reports.history.nights import SCHEMA
 from reports.runs.rules import KNOWN
 from tests.history_data import made_up_history
 from tests.report_data import made_up_record, throughput_rows
@@ -53,7 +53,7 @@ PLACES = {
     RUNS: text_columns(SCHEMAS[RUNS]),
     EPOCHS: text_columns(SCHEMAS[EPOCHS]),
     THROUGHPUT: text_columns(SCHEMAS[THROUGHPUT]),
-    "history": text_columns(history.SCHEMA),
+    "history": text_columns(SCHEMA),
 }
 IDENTITIES = ("run_id", "measurement_id", "weights_sha256", "initial_weights_sha256")
 """Columns whose values have to stay different from one another."""
@@ -135,8 +135,8 @@ def hostile_history(folder: Path, first: int) -> None:
                 hostile = pd.concat([hostile, rows.assign(**{column: value})])
             else:
                 hostile[column] = value
-        table = pa.Table.from_pandas(hostile, schema=history.SCHEMA, preserve_index=False)
-        table = table.replace_schema_metadata(history.SCHEMA.metadata)
+        table = pa.Table.from_pandas(hostile, schema=SCHEMA, preserve_index=False)
+        table = table.replace_schema_metadata(SCHEMA.metadata)
         write_file(folder / f"{night:%Y%m%d}.parquet", table)
     name = file_name(next(values_from(first)))
     (folder / f"{name}.parquet").write_bytes(b"PAR1")

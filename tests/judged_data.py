@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bench.store.records import LEARNER
 from hnrnn.published import MEASURES, tables
 from hnrnn.variants import VARIANTS
 
@@ -27,6 +26,7 @@ def made_up_epochs(
         values = table + 0.05 * draws[:, number : number + 1]
         frame = pd.DataFrame(values.reshape(-1, 3), columns=list(MEASURES))
         frame["variant"] = variant
+        frame["backend"] = VARIANTS[variant].backend
         frame["seed"] = np.repeat(np.arange(start, start + seeds), len(rows))
         frame["epoch"] = np.tile(rows["epoch"].to_numpy(), seeds)
         frames.append(frame)
@@ -54,7 +54,6 @@ def made_up_grid(
                     "variant": variant.name,
                     "backend": variant.backend,
                     "seed": seed,
-                    "engine": LEARNER,
                     "device": "cpu",
                     "weights_sha256": f"{configuration}{seed}{by}",
                     "accuracy": accuracy,

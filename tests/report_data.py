@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from bench.store.records import (
     DIVERGED,
-    LEARNER,
     OK,
     SKIPPED,
     Environment,
@@ -57,20 +56,22 @@ def made_up_record(
     error: str | None = None,
     dtype: str = "float32",
     injected_fault: str | None = None,
-    engine: str = LEARNER,
+    backend: str | None = None,
 ) -> Record:
-    """Return a record whose values are the notebook's, each moved by a seed's own small amount."""
+    """Return a record whose values are the notebook's, each moved by a seed's own small amount.
+
+    It is of the notebook's own backend, unless ``backend`` names another.
+    """
     count = VARIANTS[variant].epochs if epochs is None else epochs
     run = Run(
         variant,
-        VARIANTS[variant].backend,
+        backend or VARIANTS[variant].backend,
         seed,
         dtype,
         "ones",
         "cpu",
         count,
         injected_fault,
-        engine,
     )
     identity = run_id(run, environment)
     generator = np.random.default_rng(seed)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -59,7 +60,8 @@ def test_python_runs(tmp_path: Path) -> None:
         for block in re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
     ]
     assert len(blocks) > 5
-    (tmp_path / "blocks.py").write_text("\n".join(blocks), encoding="utf-8")
+    guarded = 'if __name__ == "__main__":\n' + indent("\n".join(blocks), "    ")
+    (tmp_path / "blocks.py").write_text(guarded, encoding="utf-8")  # workers import it
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "blocks.py"]  # in one process, which loads torch once
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)

@@ -99,13 +99,18 @@ def make_parser() -> Parser:
         "--report", type=output_folder, required=True, metavar="DIR",
         help="the report folder that `judge` wrote into",
     )  # fmt: skip
-    telling.add_argument("--profile", required=True, help="that of the night")
-    telling.add_argument("--seeds", default="", help="empty: the profile's")
-    telling.add_argument("--device", required=True, help="that of the night")
-    telling.add_argument("--engine", required=True, help="that of the night")
+    telling.add_argument("--profile", required=True, help="the profile of the night")
+    telling.add_argument("--seeds", default="", help="the seeds of the night; empty: the profile's")
+    telling.add_argument("--device", required=True, help="the device of the night")
+    telling.add_argument(
+        "--backends", default="", help="the backends of the night; empty: the profile's"
+    )
     for step in ("trained", "timed"):
         telling.add_argument(
-            f"--{step}", default="success", metavar="OUTCOME", help=f"of the step that {step}"
+            f"--{step}",
+            default="success",
+            metavar="OUTCOME",
+            help=f"how the step that {step} ended",
         )
     telling.set_defaults(carry_out=issue.tell)
     return parser
@@ -146,7 +151,7 @@ def _measure(words: Sequence[str]) -> int:
 
 @dataclass
 class Judging:
-    """How far ``judge`` has come: the last exit code of ``check``, and what else went wrong."""
+    """The state of ``judge``: the last exit code of ``check``, and what else went wrong."""
 
     evidence: Sequence[str]
     report: Path
@@ -231,10 +236,10 @@ def judge(options: argparse.Namespace) -> int:
 def _is_frozen_already(baseline: Path, results: Path) -> bool:
     """Say whether the kept baseline is this very night: ``judge`` was called before."""
     from bench.errors import StoreError
-    from reports.runs.reading import is_same_night, read
+    from reports.runs.reading import is_same_night, read_runs
 
     try:
-        return is_same_night(read(baseline), read(results))
+        return is_same_night(read_runs(baseline), read_runs(results))
     except StoreError:  # whatever is wrong with either, `check` says it
         return False
 

@@ -27,7 +27,7 @@ TABLES = (*NEEDED, "throughput/throughput.parquet")
 
 
 class NotWholeError(Exception):
-    """A folder is no whole baseline, and why."""
+    """A folder is not a whole baseline; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,9 @@ def _hashes(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each table that is there; raise NotWholeError for a damaged one."""
     there = [path.relative_to(folder).as_posix() for path in sorted(folder.glob("*/*.parquet"))]
     if others := set(there) - set(TABLES):
-        raise NotWholeError(f"{folder} holds what is no table of a baseline: {min(others)!r}")
+        raise NotWholeError(
+            f"{folder} holds another file than a baseline's tables: {min(others)!r}"
+        )
     try:
         return {
             name: hashlib.sha256(foreign.read_sealed(folder / name)).hexdigest() for name in there

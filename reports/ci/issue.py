@@ -57,14 +57,15 @@ def tell(options: argparse.Namespace) -> int:
     return 0
 
 
-def repeat(profile: str, seeds: str, device: str, engine: str, commit: str) -> list[str]:
+def repeat(profile: str, seeds: str, device: str, backends: str, commit: str) -> list[str]:
     """Return the commands that repeat a night, to be pasted into a clone."""
     same = ["--profile", profile, "--device", device]
-    named = [f"--seeds={seeds}"] if seeds else []
+    named = [f"--backends={backends}"] if backends else []
+    named += [f"--seeds={seeds}"] if seeds else []
     commands = [
         ["git", "switch", "--detach", commit],
         ["git", "worktree", "add", "--detach", "nights", "origin/nights"],
-        ["tox", "-e", "nightly", "--", *same, "--engine", engine, *named],
+        ["tox", "-e", "nightly", "--", *same, *named],
         ["tox", "-e", "throughput", "--", *same],
         ["tox", "-e", "night", "--", "judge", "--device", device],
     ]
@@ -129,7 +130,7 @@ def _open_issue() -> int | None:
 
 def _body(verdict: str, problems: Sequence[str], options: argparse.Namespace) -> str:
     commit = os.environ.get("GITHUB_SHA", "HEAD")
-    commands = repeat(options.profile, options.seeds, options.device, options.engine, commit)
+    commands = repeat(options.profile, options.seeds, options.device, options.backends, commit)
     parts = [f"The verdict of tonight: **{verdict}**.", _where(os.environ)]
     parts += ["\n".join(f"- {neutral(one_line(each))}" for each in problems[:MOST_PROBLEMS])]
     parts += ["To repeat the night:", _fenced("\n".join(commands))]

@@ -9,12 +9,12 @@ from pathlib import Path
 from bench.text import one_line
 from hnrnn.arguments import Parser
 from reports.commands.errors import UsageError
-from reports.commands.evidence import add_evidence, read_evidence
+from reports.commands.evidence import OPTIONS, add_evidence, read_evidence
 from reports.commands.options import Commands, add_results
-from reports.commands.output import add_output, output_of, write_files
+from reports.commands.output import add_output, default_output, write_files
 from reports.history import nights
 from reports.pages import machine, verdict_section
-from reports.runs.selection import Selection, select
+from reports.runs.night import Night
 from reports.verdict.judgement import Judgement, judge
 
 
@@ -23,8 +23,8 @@ def add_parser(commands: Commands[Parser]) -> None:
     check = commands.add_parser(
         "check",
         help="judge the stored runs; the exit code is the verdict",
-        description="Judge the stored runs: against the notebook, and against a baseline where "
-        "one is given. Exit codes: 0 agrees, 1 regressed or differs, 2 wrong usage, 3 incomplete "
+        description="Judge the stored runs against the notebook, or against a baseline where one "
+        "is given. Exit codes: 0 agrees, 1 regressed or differs, 2 wrong usage, 3 incomplete "
         "or corrupt data, 4 inconclusive. Writes verdict.json, verdict.xml (JUnit) and verdict.md.",
     )
     add_results(check)
@@ -35,10 +35,10 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports check``; see ``main`` for what is returned."""
-    evidence = read_evidence(options)
-    night, judgement = select(evidence.night), judge(evidence)
-    _show(night, judgement)  # first: it is seen, though no disk holds it
-    output = output_of(options)
+    evidence = read_evidence(**{name: getattr(options, name) for name in OPTIONS})
+    night, judgement = evidence.night, judge(evidence)
+    _show(judgement)  # first: it is seen, though no disk holds it
+    output = options.output or default_output(options.results)
     files = {
         "verdict.json": machine.as_json(judgement),
         "verdict.xml": machine.as_junit(judgement),
@@ -51,18 +51,18 @@ def carry_out(options: argparse.Namespace) -> int:
     return judgement.exit_code
 
 
-def _show(night: Selection, judgement: Judgement) -> None:
+def _show(judgement: Judgement) -> None:
     """Print the verdict with its reasons, every gate, and what to do."""
     reasons = "".join(f"\n  {one_line(reason)}" for reason in judgement.reasons)
     print(f"{judgement.verdict}:{reasons}")
     print("gates:" + "".join(f"\n  {one_line(gate)}" for gate in judgement.gates))
-    for note in (*night.left_out, *judgement.notes):
+    for note in judgement.notes:
         print(one_line(note), file=sys.stderr)
     if judgement.confirmation_seeds:
         print(f"to confirm or clear it:\n  {verdict_section.confirmation_command(judgement)}")
 
 
-def _remember(folder: Path, night: Selection, judgement: Judgement) -> None:
+def _remember(folder: Path, night: Night, judgement: Judgement) -> None:
     try:
         path = nights.append(folder, nights.summarise(night, judgement))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What a command of ``python -m reports`` refuses with one line and exit code 2."""
+"""The errors of ``python -m reports``: each is one line, and an exit code."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 class UsageError(Exception):
-    """An argument that cannot be served, with what would be right."""
+    """An argument cannot be used; the message says what to do."""
 
 
 class OutputError(Exception):
-    """The output folder cannot be used, with what would be right."""
+    """The output folder cannot be used; the message says what to do."""
 
 
 class UnwrittenError(Exception):
-    """What was made cannot be written, with what to do: the disk is full, or read-only."""
+    """A result cannot be written, because the disk is full or read-only."""
 
     def __init__(self, folder: Path, error: OSError) -> None:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

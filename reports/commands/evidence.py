@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,15 @@ from hnrnn.arguments import Parser, any_path, folder, output_folder
 from reports.commands.errors import UsageError
 from reports.history import nights
 from reports.history.past import last_night
-from reports.runs.reading import read, read_baseline, without_own
+from reports.runs.night import Night
+from reports.runs.reading import read, read_with_baseline
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import read_findings
+
+OPTIONS = [
+    *("results", "baseline", "without_baseline", "confirmation", "findings", "history", "strict")
+]
+"""What ``read_evidence`` takes, as the parser names it."""
 
 
 def add_evidence(parser: Parser) -> None:
@@ -24,79 +29,79 @@ def add_evidence(parser: Parser) -> None:
         "--baseline",
         type=folder,
         metavar="DIR",
-        help="what `baseline freeze` wrote; it then decides",
+        help="what `baseline freeze` wrote: the verdict then says whether the night is worse",
     )
     against.add_argument(
         "--no-baseline",
+        dest="without_baseline",
         action="store_true",
-        help="judge by the notebook alone on purpose: what ran on the last night of --history, and "
-        "needs a baseline, is not missed",
+        help="judge by the notebook alone, and do not miss gates that need a baseline and ran on "
+        "the last night of --history",
     )
-    parser.add_argument(
-        "--confirmation",
-        type=output_folder,  # check prints the command that trains into it
-        metavar="DIR",
-        help="runs of fresh seeds, that confirm or clear what is suspected; default: confirmation "
-        "in the results folder, where there is one",
-    )
-    parser.add_argument(
-        "--findings",
-        type=any_path,
-        metavar="FILE",
-        help="accepted findings; default: the project's",
-    )
-    parser.add_argument(
-        "--history",
-        type=output_folder,
-        metavar="DIR",
-        help="summaries of all nights: check appends tonight's, render shows them",
-    )
+    for option, kind, metavar, what in (
+        # check prints the command that trains into the folder
+        ("--confirmation", output_folder, "DIR",
+         "runs of fresh seeds that confirm or clear a suspicion; default: RESULTS/confirmation"),
+        ("--findings", any_path, "FILE", "accepted findings; default: the project's"),
+        ("--history", output_folder, "DIR",
+         "the summaries of all nights: check appends tonight's, render shows all"),
+    ):  # fmt: skip
+        parser.add_argument(option, type=kind, metavar=metavar, help=what)
     parser.add_argument(
         "--strict", action="store_true", help="let an improvement fail the night too"
     )
 
 
-def read_evidence(options: argparse.Namespace) -> Evidence:
-    """Read what the options name.
+def read_evidence(
+    results: Path,
+    *,
+    baseline: Path | None = None,
+    without_baseline: bool = False,
+    confirmation: Path | None = None,
+    findings: Path | None = None,
+    history: Path | None = None,
+    strict: bool = False,
+) -> Evidence:
+    """Read a night and what it is judged by; see the help of each option.
 
-    Raises UsageError for a baseline that is not there, StoreError and FindingsError for what cannot
-    be read.
+    ``without_baseline`` is the option ``--no-baseline``. Raises UsageError for a baseline that is
+    not there, StoreError and FindingsError for what cannot be read.
     """
-    fresh: Path = options.confirmation or options.results / "confirmation"
-    there = options.confirmation is not None or fresh.is_dir()
-    if options.baseline is not None and not options.baseline.is_dir():
+    fresh = confirmation or results / "confirmation"
+    if baseline is not None and not baseline.is_dir():
         raise UsageError(
-            f"no baseline {options.baseline}: "
-            f"`python -m reports baseline freeze --output {options.baseline}` makes one"
+            f"no baseline {baseline}: `python -m reports baseline freeze --output {baseline}` "
+            "makes one"
         )
-    findings = read_findings(*[options.findings] if options.findings else [])
-    night, baseline = read(options.results), None
-    if options.baseline is not None:
-        baseline = read_baseline(options.baseline, options.results, night)
-        night, count = without_own(night, baseline)
-        if count:
-            line = f"{counted(count, 'run')} of {options.results} are the baseline's own: left out"
+    accepted = read_findings(*[findings] if findings else [])
+    if baseline is None:
+        night, before = Night.of(read(results)), None
+    else:
+        night, before, own = read_with_baseline(results, baseline)
+        if own:
+            line = f"Left out: {counted(own, 'run')} of {results} that are the baseline's own."
             print(one_line(line), file=sys.stderr)
+    there = confirmation is not None or fresh.is_dir()
     evidence = Evidence(
         night=night,
-        baseline=baseline,
-        confirmation=read(fresh) if there else None,
+        baseline=before,
+        confirmation=Night.of(read(fresh), like=night) if there else None,
         confirmation_folder=str(fresh),
-        findings=tuple(findings),
-        strict=options.strict,
+        findings=tuple(accepted),
+        strict=strict,
     )
-    return _with_last_night(evidence, options)
-
-
-def _with_last_night(evidence: Evidence, options: argparse.Namespace) -> Evidence:
-    """Return the evidence with what ran on the night before, as a history knows it."""
-    if options.history is None:
+    if history is None:
         return evidence
-    past, unreadable = nights.read(options.history)
-    named = {str(options.history / name): reason for name, reason in unreadable.items()}
-    started = evidence.night.runs["started_at"]
+    return _with_last_night(evidence, history, without_baseline=without_baseline)
+
+
+def _with_last_night(evidence: Evidence, folder: Path, *, without_baseline: bool) -> Evidence:
+    """Return the evidence with what ran on the night before, as a history knows it."""
+    past, unreadable = nights.read(folder)
+    named = {str(folder / name): reason for name, reason in unreadable.items()}
+    started = evidence.night.contents.runs["started_at"]
     last = last_night(past, started.min(), started.max())
     why = "the history has no earlier night" if last is None else ""
-    if options.no_baseline:
+    if without_baseline:
         last, why = None, "this night is judged without a baseline on purpose"
     return replace(evidence, last=last, why_no_last=why, unreadable_history=named)

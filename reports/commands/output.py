@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,10 +20,9 @@ def add_output(parser: Parser) -> None:
     )
 
 
-def output_of(options: argparse.Namespace) -> Path:
-    """Return the folder to write into."""
-    output: Path | None = options.output
-    return options.results / "report" if output is None else output
+def default_output(results: Path) -> Path:
+    """Return the folder to write into where none is named."""
+    return results / "report"
 
 
 def write_files(output: Path, files: Mapping[str, str]) -> None:

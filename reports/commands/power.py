@@ -9,9 +9,9 @@ from hnrnn.arguments import Number, Parser
 from hnrnn.program import show
 from reports.commands.errors import UsageError
 from reports.commands.options import Commands, add_results
-from reports.pages.tables import NO_VALUE, table
+from reports.pages.tables import NO_VALUE, table_of
+from reports.runs.night import Night
 from reports.runs.reading import read
-from reports.runs.selection import select
 from reports.verdict.baseline import LEVEL
 from reports.verdict.seeds import SeedPlan, plan_seeds
 
@@ -22,7 +22,7 @@ def add_parser(commands: Commands[Parser]) -> None:
         "power",
         help="how many seeds a night needs to see a fall of the accuracy",
         description="Say how many seeds each configuration needs to see its accuracy fall, at one "
-        " false alarm a year, from the spread of the seeds at hand.",
+        "false alarm a year, from the spread of the seeds at hand.",
     )
     add_results(power)
     power.add_argument(
@@ -37,14 +37,16 @@ def add_parser(commands: Commands[Parser]) -> None:
         type=Number(0.25, 0.999),
         default=0.9,
         metavar="P",
-        help="probability to see it, %(type)s; default: 0.9",
+        help="probability of seeing it, %(type)s; default: 0.9",
     )
     power.set_defaults(carry_out=carry_out)
 
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports power``."""
-    plans = plan_seeds(select(read(options.results)).grid, options.drop / 100, options.power)
+    plans = plan_seeds(
+        Night.of(read(options.results)).selection.grid, options.drop / 100, options.power
+    )
     if not plans:
         raise UsageError(
             f"{options.results} has no configuration with two runs of the full recipe: "
@@ -55,30 +57,30 @@ def carry_out(options: argparse.Namespace) -> int:
 
 def as_text(plans: list[SeedPlan], drop: float, power: float) -> str:
     """Return the plans as a table with what they hold for."""
-    rows = [
+    lines = table_of(
+        plans,
         [
-            plan.variant,
-            plan.backend,
-            str(plan.seeds),
-            f"{100 * plan.deviation:.2f}",
-            _count(plan.needed),
-            _count(plan.needed_with_baseline),
-            NO_VALUE if math.isinf(plan.visible_drop) else f"{100 * plan.visible_drop:.2f}",
-        ]
-        for plan in plans
-    ]
-    header = [
-        "model", "backend", "seeds at hand", "deviation, points",
-        f"seeds for {100 * drop:g} points", "against these seeds", "these see, points",
-    ]  # fmt: skip
+            ("model", lambda plan: plan.variant),
+            ("backend", lambda plan: plan.backend),
+            (f"seeds for {100 * drop:g} points", lambda plan: _count(plan.needed)),
+            ("against these seeds", lambda plan: _count(plan.needed_with_baseline)),
+            ("these see, points", lambda plan: _points(plan.visible_drop)),
+            ("deviation, points", lambda plan: _points(plan.deviation)),
+            ("seeds at hand", lambda plan: str(plan.seeds)),
+        ],
+        text=("model", "backend"),
+    )
     return (
         f"Seeds per night to see the mean final accuracy fall by {100 * drop:g} points "
         f"with probability {power:g}, suspected and then confirmed on as many fresh seeds. Each "
         f"stage errs in at most {LEVEL:.0%} of nights over the whole grid, both together in about "
-        f"{LEVEL**2:.2%}: one false alarm in {1 / LEVEL**2:.0f} nights.\n\n"
-        + table(header, rows, left=2)
+        f"{LEVEL**2:.2%}: one false alarm in {1 / LEVEL**2:.0f} nights.\n\n{lines}"
     )
 
 
+def _points(share: float) -> str:
+    return NO_VALUE if math.isinf(share) else f"{100 * share:.2f}"
+
+
 def _count(seeds: int | None) -> str:
-    return "none suffices" if seeds is None else str(seeds)
+    return "no number" if seeds is None else str(seeds)

@@ -9,13 +9,12 @@ from bench.text import one_line
 from hnrnn import published
 from hnrnn.arguments import Parser
 from reports.commands.errors import OutputError, UnwrittenError
-from reports.commands.evidence import add_evidence, read_evidence
+from reports.commands.evidence import OPTIONS, add_evidence, read_evidence
 from reports.commands.options import Commands, add_results
-from reports.commands.output import add_output, output_of, write_files
+from reports.commands.output import add_output, default_output, write_files
 from reports.history.past import Past, read_past
 from reports.runs.comparison import compare
 from reports.runs.ratios import latest, ratios
-from reports.runs.selection import epochs_started, select
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import judge
 
@@ -33,11 +32,11 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports render``."""
-    evidence = read_evidence(options)
+    evidence = read_evidence(**{name: getattr(options, name) for name in OPTIONS})
     past = None
     if options.history is not None:
         past = read_past(options.history, evidence.baseline)
-    paths = render(evidence, output_of(options), past)
+    paths = render(evidence, options.output or default_output(options.results), past)
     print(f"{one_line(paths[0])}, report.html, summary.md and {len(paths) - 3} pictures written")
     return 0
 
@@ -51,15 +50,14 @@ def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[P
 
     if output.exists() and not output.is_dir():
         raise OutputError(f"output folder {output} is a file: name a folder")
-    selection, tables = select(evidence.night), published.tables()
+    night, tables = evidence.night, published.tables()
     material = report.Material(
-        selection=selection,
-        comparisons=compare(selection.epochs, tables),
+        night=night,
+        comparisons=compare(night.selection.epochs, tables),
         tables=tables,
         third_party=published.third_party_runs(),
         judgement=judge(evidence),
-        ratios=ratios(latest(selection.throughput)),
-        uniform=epochs_started(evidence.night, "uniform"),
+        ratios=ratios(latest(night.selection.throughput)),
         past=past,
     )
     text = report.report(material)

@@ -56,7 +56,7 @@ EDGE = [Stroke(linewidth=4.5, foreground="white"), Normal()]
 def curves(
     variant: str, epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.DataFrame
 ) -> Figure:
-    """Draw one variant: a panel a measure, with our seeds' curves and the notebook's, by epoch.
+    """Draw one variant: our seeds' curves and the notebook's by epoch, one panel per measure.
 
     Behind them the 95% global envelope of all three panels together: the notebook's curve leaves
     it where the whole-table test rejects it at 5%, before Holm's correction. ``third_party`` are
@@ -132,7 +132,7 @@ def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
 
 @own_settings()
 def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.DataFrame) -> Figure:
-    """Draw the final accuracy of every variant: a dot a seed, the notebook's and other people's."""
+    """Draw every variant's final accuracies: one dot per seed, the notebook's, other people's."""
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     axes = figure.subplots()
     names = list(VARIANTS)
@@ -187,7 +187,7 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.Data
 
 @own_settings()
 def eras(ones: pd.DataFrame, uniform: pd.DataFrame, third_party: pd.DataFrame) -> Figure:
-    """Draw final training loss and accuracy, a panel a variant: both starts of BatchNorm.
+    """Draw final training loss and accuracy of both starts of BatchNorm, one panel per variant.
 
     ``ones`` and ``uniform`` are epochs of our seeds whose BatchNorm weights start at 1, or are
     drawn; ``third_party`` are other people's runs, which fall to one or the other.
@@ -225,7 +225,7 @@ def eras(ones: pd.DataFrame, uniform: pd.DataFrame, third_party: pd.DataFrame) -
 
 @own_settings()
 def backends(found: Sequence[Ratio]) -> Figure:
-    """Draw every backend's tokens per second as a ratio to the reference, a panel a variant.
+    """Draw every backend's tokens per second over the reference's, one panel per variant.
 
     The training step is the filled dot with its interval; forward and validation are hollow.
     """

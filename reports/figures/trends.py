@@ -1,4 +1,4 @@
-"""The trend figures: one a variant, final accuracy and throughput of every backend by night."""
+"""The trend figures: final accuracy and throughput of every backend by night, per variant."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ BACKEND_STYLES = {
     "compiled": ("#D55E00", "v"),
     "graphed": ("#56B4E9", "X"),
     "graphed_loop": ("#888888", "p"),
+    "ensemble": ("#8B5A2B", "h"),
 }
 """Colour and marker."""
 MARK = "#555555"
@@ -42,7 +43,7 @@ FEW_POINTS = 90
 """Up to so many nights times backends, each point has its marker and error bar; more have a band
 and some markers, each backend's on other nights, so that lines that coincide stay visible."""
 MARKERS = 16
-"""About so many a line where there are many nights."""
+"""About so many per line where there are many nights."""
 DATES = 9
 """At most so many dates on the axis."""
 LABEL_ROWS = 3
@@ -149,11 +150,16 @@ def _draw_line(
 def _draw_band(
     axes: Axes, variant: str, own: pd.DataFrame, baseline: pd.DataFrame | None
 ) -> list[Patch]:
-    """Draw where 95% of the nights' means lie if nothing has changed, on the notebook's backend."""
-    backend = VARIANTS[variant].backend
+    """Draw where 95% of the nights' means lie if nothing has changed.
+
+    It is that of the backend on which the baseline has the most seeds, or of the notebook's own.
+    """
     if baseline is None or own.empty:
         return []
-    rows = baseline[(baseline["variant"] == variant) & (baseline["backend"] == backend)]
+    rows = baseline[(baseline["variant"] == variant) & baseline["backend"].isin(own["backend"])]
+    rows = rows.assign(own=rows["backend"] == VARIANTS[variant].backend)
+    rows = rows.sort_values(["seeds", "own"]).tail(1)
+    backend = rows["backend"].max()
     seeds = own.loc[(own["backend"] == backend) & (own["seeds"] > 0), "seeds"]
     if rows.empty or seeds.empty or np.isnan(rows["accuracy_sd"].iloc[0]):
         return []
@@ -168,7 +174,7 @@ def _draw_band(
 def _mark_drifts(
     axes: Axes, drifts: Sequence[Drift], place: Mapping[pd.Timestamp, int]
 ) -> list[Line2D]:
-    """Put a mark below every night on which a drift is flagged, a row a backend."""
+    """Put a mark below every night on which a drift is flagged, in one row per backend."""
     backends = [name for name in BACKEND_STYLES if name in {drift.backend for drift in drifts}]
     low, high = axes.get_ylim()
     axes.set_ylim(low - (high - low) * 0.07 * len(backends), high)

@@ -24,11 +24,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from reports.history.nights import configurations
 from reports.statistics.cusum import REFERENCE_VALUE, cusum, standardise, threshold
-from reports.verdict.baseline import MEASURES
+from reports.verdict.stage import MEASURES
 
 FALSE_ALARM_NIGHTS = 1095
 """Three years between two false alarms over the whole grid, on average."""
@@ -84,7 +84,7 @@ class DriftTest:
 
 def lasting_seed_variance(columns: int) -> float:
     """Return how many standard deviations none of so many normal means exceeds, either way."""
-    return float(norm.isf((1 - CONFIDENCE ** (1 / columns)) / 2))
+    return -float(ndtri((1 - CONFIDENCE ** (1 / columns)) / 2))
 
 
 @dataclass(frozen=True)

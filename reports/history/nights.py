@@ -23,10 +23,10 @@ from bench.store.files import remove_leftovers
 from bench.store.parquet import as_table, read_folder, write_file
 from bench.store.records import VERSION_KEY
 from hnrnn.variants import VARIANTS
-from reports.runs.completeness import Configuration, ranges
+from reports.runs.completeness import ranges
+from reports.runs.night import Configuration, Night
 from reports.runs.ratios import latest, ratios
 from reports.runs.rules import number_breaches
-from reports.runs.selection import Selection
 from reports.verdict.decision import INCOMPLETE
 from reports.verdict.gates import NOT_RUN
 from reports.verdict.judgement import Judgement
@@ -46,7 +46,7 @@ PROVENANCE = {
     "source_sha256": "training code",
     "commit": "commit",
 }
-"""What is kept of a night's software and device, and what to call it."""
+"""The columns on a night's software and device, with their labels."""
 GATES, BETWEEN_GATES = "gates", "; "
 OPEN = (INCONCLUSIVE, INCOMPLETE)
 """Verdicts that a later one on the same night replaces."""
@@ -70,11 +70,11 @@ the runs of the full recipe that ended with finite values, ``seed_ranges`` names
 ``diverged`` counts the others. Means and standard deviations are over ``seeds``, of the accuracy
 (0 to 1) and of the validation loss (nats a token) after the last epoch. ``throughput_ratio`` is of
 the training step, to the reference backend, with its 95% interval. ``gates`` names the gates that
-ran, joined by ``; ``. Null: there is none."""
+ran, joined by ``; ``. Null means that there is nothing."""
 
 
 def moments(grid: pd.DataFrame) -> pd.DataFrame:
-    """Return ``night`` to ``valid_loss_sd`` of ``SCHEMA``, a row a configuration that has runs.
+    """Return ``night`` to ``valid_loss_sd`` of ``SCHEMA``: one row per configuration with runs.
 
     ``grid`` is that of a ``Selection``. A standard deviation is that of a sample (n - 1), NaN for
     a single seed.
@@ -97,13 +97,14 @@ def moments(grid: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=SCHEMA.names[: SCHEMA.names.index(MOMENTS[-1]) + 1])
 
 
-def summarise(selection: Selection, judgement: Judgement) -> pd.DataFrame:
+def summarise(tonight: Night, judgement: Judgement) -> pd.DataFrame:
     """Return a night's rows, in the columns and types of ``SCHEMA``.
 
     One row for every configuration with a run, even a failed or short one, or a timed step; no
     rows where every run failed and nothing was timed. Only throughput of the runs' own device and
     dtype is taken. Where the runs differ in their provenance, the values are joined by ``; ``.
     """
+    selection = tonight.selection
     columns = ["started_at", "dtype", *PROVENANCE]
     trained = [runs[columns] for runs in (selection.runs, selection.grid) if len(runs)]
     timed = latest(selection.throughput)
@@ -199,7 +200,7 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 def _breach(table: pa.Table) -> str | None:
-    """Return what no night can have and this one has; None where there is nothing such."""
+    """Return what this night has and no night can have; None where all is possible."""
     nullable = {field.name for field in SCHEMA if field.nullable}
     for breach in number_breaches(table.to_pandas(), nullable, datetime.now(UTC)):
         if breach.rows.any():

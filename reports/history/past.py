@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.store.store import Contents
 from hnrnn.variants import VARIANTS
-from reports.history import nights as history
 from reports.history.drift import DriftTest, find_drifts
-from reports.history.nights import BETWEEN_GATES, GATES
-from reports.runs.completeness import configurations_of
-from reports.runs.selection import select
+from reports.history.nights import BETWEEN_GATES, GATES, moments, read
+from reports.runs.night import Night, configurations_of
 from reports.verdict.decision import INCOMPLETE
 from reports.verdict.gates import LASTING, LastNight
 from reports.verdict.notebook import AGREES
@@ -45,8 +42,8 @@ def last_night(nights: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) ->
 
     ``nights`` are as ``reports.history.nights.read`` returns them. It is the latest of those before
     ``last``, but for this night itself, that was complete and either held against a baseline or
-    good enough to become one: what a night lacked has not become usual by being missing once. None
-    if there is no such night.
+    good enough to become one: what was missing once has not become usual by that. None if there is
+    no such night.
     """
     gates_of = nights[GATES].fillna("").astype(str)
     held = gates_of.map(lambda gates: any(name in gates for name in LASTING)).astype(bool)
@@ -64,8 +61,8 @@ def last_night(nights: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) ->
     )
 
 
-def read_past(folder: Path, baseline: Contents | None) -> Past:
-    """Return the nights of a history folder; StoreError where it is none."""
-    nights, unreadable = history.read(folder)
-    moments = None if baseline is None else history.moments(select(baseline).grid)
-    return Past(nights, unreadable, find_drifts(nights, moments), moments)
+def read_past(folder: Path, baseline: Night | None) -> Past:
+    """Return the nights of a history folder; raise StoreError where it cannot be read."""
+    nights, unreadable = read(folder)
+    known = None if baseline is None else moments(baseline.selection.grid)
+    return Past(nights, unreadable, find_drifts(nights, known), known)

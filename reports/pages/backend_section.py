@@ -26,7 +26,7 @@ def section(selection: Selection, published: pd.DataFrame) -> str:
     for device_name, rows in samples.groupby("device_name", sort=True):
         parts += _device(str(device_name), rows)
     if samples.empty:
-        parts.append("No throughput is measured here: `python -m bench throughput` does it.")
+        parts.append("No throughput was measured here: `python -m bench throughput` measures it.")
     if "cuda" not in set(samples["device"]):
         parts.append(
             "Not yet measured on a GPU: `tox -e throughput -- --device cuda` measures it there."
@@ -37,13 +37,13 @@ def section(selection: Selection, published: pd.DataFrame) -> str:
 
 def _guide() -> str:
     return (
-        "A backend is how a model's recurrence is executed: same mathematics, same weights. It is "
-        "timed after a parity gate, and in rounds: in each, every backend is timed for a moment, "
-        "in shuffled order. *step* is a full training step (forward, loss, backward, optimizer); "
-        "the ratios are tokens per second over those of the reference, the median over the rounds "
-        "with its 95% bootstrap interval. *apart* is the largest difference from the reference in "
-        "outputs, state and gradients, as a share of the largest value. *again* is the reference "
-        "a second time under another name: its ratio ought to be 1."
+        "A backend is a way to execute a model's recurrence: same mathematics, same weights. Each "
+        "is timed after it has passed a parity gate, in rounds: within a round every backend is "
+        "timed for a moment, in shuffled order. The ratios are tokens per second over those of the "
+        "reference: the median over the rounds, with its 95% bootstrap interval. *step* is a full "
+        "training step (forward, loss, backward, optimizer). *apart* is the largest difference "
+        "from the reference in outputs, state and gradients, as a share of the largest value. "
+        "*again* is the reference a second time under another name: its ratio ought to be 1."
     )
 
 
@@ -79,34 +79,34 @@ def _device(name: str, rows: pd.DataFrame) -> list[str]:
                 [
                     variant,
                     f"{backend} again" if aa_control else backend,
-                    str(cost["kernel"]),
-                    _apart(cost["parity_float64"]),
-                    _apart(cost["parity_float32"]),
+                    *(_ratio(by_phase.get(phase)) for phase in ("train_step", *OTHER_PHASES)),
                     f"{step.milliseconds_per_step:.2f}",
                     f"{step.tokens_per_second:,.0f}",
-                    *(_ratio(by_phase.get(phase)) for phase in ("train_step", *OTHER_PHASES)),
                     number(once, digits=1),
                     number(cost["peak_memory_bytes"] / MIB, digits=1),
+                    _apart(cost["parity_float64"]),
+                    _apart(cost["parity_float32"]),
+                    str(cost["kernel"]),
                 ]
             )
     header = [
-        "model", "backend", "kernel", "apart, float64", "apart, float32", "ms a step",
-        "tokens a second", "step", "forward", "validation", "compile or capture, s", "peak MiB",
+        "model", "backend", "step", "forward", "validation", "ms per step", "tokens per second",
+        "compile or capture, s", "peak MiB", "apart, float64", "apart, float32", "kernel",
     ]  # fmt: skip
     if lines:
-        parts.append(table(header, lines, left=3))
+        parts.append(table(header, lines, text=("model", "backend", "kernel")))
     parts += _not_timed(rows[rows["status"] != OK])
     tf32 = timed["parity_tf32"].dropna()
     if len(tf32):
         parts.append(
-            f"With TF32 allowed, which it is not in any run or timing here, float32 results are up "
-            f"to {tf32.max():.1e} apart instead of {timed['parity_float32'].max():.1e}."
+            f"No run and no timing here allows TF32. With it, float32 results would be up to "
+            f"{tf32.max():.1e} apart instead of {timed['parity_float32'].max():.1e}."
         )
     return parts
 
 
 def _not_timed(rows: pd.DataFrame) -> list[str]:
-    """Name what was skipped or has failed, a line a backend and reason."""
+    """Name what was skipped or has failed, in one line per backend and reason."""
     lines = []
     for (backend, status, error), group in rows.groupby(["backend", "status", "error"], sort=False):
         variants = ", ".join(group["variant"].unique())
@@ -130,8 +130,8 @@ def _attribution(found: Attribution | None) -> str:
     heading = "### Depth, backend or seed variance?"
     if found is None:
         return (
-            f"{heading}\n\nTo say, two seeds or more of `Model5`, `Model6` and `Model7` are needed "
-            "on each of `nn`, `cell` and `custom`."
+            f"{heading}\n\nTo tell them apart takes two seeds or more of `Model5`, `Model6` and "
+            "`Model7` on each of `nn`, `cell` and `custom`."
         )
     lines = [
         [
@@ -147,7 +147,7 @@ def _attribution(found: Attribution | None) -> str:
     ]
     header = [
         "final accuracy, points", "notebook", "depth", "backend", "left to seed variance",
-        "the seed variance's standard deviation", "share of our pairs as far apart",
+        "its standard deviation", "share of our pairs as far apart",
     ]  # fmt: skip
     effects = [
         [f"depth, on {backend}", *_estimate(estimate), NO_VALUE]
@@ -161,21 +161,26 @@ def _attribution(found: Attribution | None) -> str:
         for (model, backend), estimate in found.backend.items()
     ]
     guide = (
-        f"Every one of the three models on every one of the notebook's three backends, at least "
-        f"{counted(found.seeds, 'seed')} each; differences of final accuracy in percentage "
-        "points. Depth is two layers beside one on `nn`; the backend's part is how far each "
-        "model's mean on its own backend is from that on `nn`, over the seeds that both have; the "
-        "rest is seed variance; its standard deviation is that of the difference between two runs."
+        "The notebook's three GRU models differ in depth, in backend and in their seed. Here each "
+        f"of them ran on each of the notebook's three backends, with at least "
+        f"{counted(found.seeds, 'seed')}. The table splits the notebook's differences of final "
+        "accuracy, in percentage points. *depth* is two layers beside one, on `nn`. *backend* is "
+        "how far each model's mean on its own backend is from that on `nn`, over the seeds that "
+        "both have. The rest is left to seed variance, whose standard deviation is that of the "
+        "difference between two runs."
     )
     guide_to_effects = (
-        "The effects by themselves, with 95% intervals; a backend's is seed by seed, from the same "
-        "initial weights. *same* is the share of seeds that end at the very same accuracy on both."
+        "The effects by themselves, with 95% intervals. Those of a backend are seed by seed, from "
+        "the same initial weights; *same* is the share of seeds that end at exactly the same "
+        "accuracy on both."
     )
-    effect_table = table(["effect, points", "mean", "95%", "seeds", "same"], effects, left=1)
+    effect_table = table(
+        ["effect, points", "mean", "95%", "seeds", "same"], effects, text=("effect, points",)
+    )
     parts = [
         heading,
         guide,
-        table(header, lines, left=1),
+        table(header, lines, text=header[:1]),
         _answer(found),
         guide_to_effects,
         effect_table,
@@ -186,10 +191,11 @@ def _attribution(found: Attribution | None) -> str:
 def _answer(found: Attribution) -> str:
     """Say in words what the numbers are, whichever way they fall."""
     depth = found.depth["nn"]
-    sure = "no difference that" if depth.low <= 0 <= depth.high else "a difference that"
+    sure = "includes" if depth.low <= 0 <= depth.high else "excludes"
     layer = (
-        f"A second layer makes {sure} {counted(depth.seeds, 'seed')} can tell from none: "
-        f"{_points(depth.mean)} points ({_points(depth.low)} to {_points(depth.high)})."
+        f"A second layer changes the final accuracy by {_points(depth.mean)} points; the 95% "
+        f"interval over {counted(depth.seeds, 'seed')} is {_points(depth.low)} to "
+        f"{_points(depth.high)}, which {sure} 0."
     )
     apart = [
         f"{model} on {backend}"
@@ -200,8 +206,8 @@ def _answer(found: Attribution) -> str:
     comparisons = (
         f"Of {len(found.backend)} comparisons of a backend with `nn`, "
         f"{', '.join(apart) if apart else 'none'} "
-        f"{'has' if len(apart) <= 1 else 'have'} a 95% interval without 0 (by chance alone "
-        f"{0.05 * len(found.backend):.1f} would); the largest mean difference is "
+        f"{'has' if len(apart) <= 1 else 'have'} a 95% interval that excludes 0 (chance alone "
+        f"gives {0.05 * len(found.backend):.1f} of them); the largest mean difference is "
         f"{_points(largest.mean)} points."
     )
     return f"{layer} {comparisons}"

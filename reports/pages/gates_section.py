@@ -10,8 +10,9 @@ from reports.verdict.judgement import Judgement
 def gates_table(judgement: Judgement) -> str:
     """Return every test that could have failed the night: whether it ran, and what it found."""
     rows = [[gate.name, gate.state, gate.reason] for gate in judgement.gates]
+    header = ["gate", "result", "reason"]
     text = "A gate that did not run has shown nothing."
-    return "\n\n".join(["### Gates", text, table(["gate", "result", "reason"], rows, left=3)])
+    return "\n\n".join(["### Gates", text, table(header, rows, text=header)])
 
 
 def gates_line(judgement: Judgement) -> str:

@@ -15,7 +15,7 @@ from reports.statistics.cusum import REFERENCE_VALUE
 HEADING = "## History"
 NIGHTS_SHOWN = 14
 MARKED = [column for column in PROVENANCE if column != "commit"]
-"""What is named where it changes: a commit that changes nothing else stands in its own column."""
+"""Columns whose changes are named; the commit has a column of its own."""
 MEASURE_NAMES = {"accuracy": "accuracy", "valid_loss": "validation loss"}
 DAY = "%Y-%m-%d"
 
@@ -35,9 +35,9 @@ def history_section(
     parts = [HEADING]
     if unreadable:
         lines = [f"- {escape(name)}: {escape(reason)}" for name, reason in unreadable.items()]
-        parts.append("Not read, and missing below:\n\n" + "\n".join(lines))
+        parts.append("These files cannot be read, and are missing below:\n\n" + "\n".join(lines))
     if history.empty:
-        return "\n\n".join([*parts, "No night is kept yet."])
+        return "\n\n".join([*parts, "The history has no night yet."])
     nights = history["night"].nunique()
     first, last = (f"{night:{DAY}}" for night in (history["night"].min(), history["night"].max()))
     span = f"from {first} to {last}" if nights > 1 else f"of {first}"
@@ -64,18 +64,18 @@ def _nights(history: pd.DataFrame) -> str:
             [
                 f"{night:%Y-%m-%d %H:%M}",
                 str(row["verdict"]),
+                changed.get(night, ""),
+                _range(seeds),
+                str(int(configurations["diverged"].sum())),
                 _text(row["device_name"]),
                 _text(row["torch_version"]),
                 _text(row["commit"], digits=7),
-                _range(seeds),
-                str(int(configurations["diverged"].sum())),
-                changed.get(night, ""),
             ]
         )
     header = [
-        "night (UTC)", "verdict", "device", "torch", "commit", "seeds", "diverged", "changed",
+        "night (UTC)", "verdict", "changed", "seeds", "diverged", "device", "torch", "commit",
     ]  # fmt: skip
-    return table(header, rows, left=5)
+    return table(header, rows, text={*header} - {"seeds", "diverged"})
 
 
 def _text(value: object, digits: int | None = None) -> str:

@@ -11,8 +11,9 @@ from xml.etree import ElementTree as ET
 
 from bench.text import one_line
 from reports.pages import verdict_section
-from reports.runs.completeness import Configuration, ranges
-from reports.verdict import baseline as baselines
+from reports.runs.completeness import ranges
+from reports.runs.night import Configuration
+from reports.verdict import baseline
 from reports.verdict.gates import FAILED, NOT_RUN
 from reports.verdict.judgement import Judgement
 
@@ -121,7 +122,7 @@ def _errors(judgement: Judgement) -> dict[Configuration, list[str]]:
         if problem.configuration:
             found.setdefault(problem.configuration, []).append(str(problem))
     comparison = judgement.comparison
-    if comparison and comparison.verdict == baselines.SUSPECTED:
+    if comparison and comparison.verdict == baseline.SUSPECTED:
         for d in comparison.first.worse:
             text = f"{d.measure} is suspected to be worse (p {d.worse_p:.4f})"
             found.setdefault(d.configuration, []).append(text)

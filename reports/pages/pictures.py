@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from hnrnn.variants import VARIANTS
-from reports.figures import models as figures
+from reports.figures import models
 from reports.figures.trends import trend
 from reports.pages.report import Material
 
@@ -19,16 +19,17 @@ from matplotlib.figure import (
 
 def draw(material: Material, folder: Path) -> list[Path]:
     """Save every picture of a report as PNG in ``folder``, and return their paths."""
-    epochs, tables, third_party = material.selection.epochs, material.tables, material.third_party
+    epochs, uniform = material.night.selection.epochs, material.night.uniform_epochs
+    tables, third_party = material.tables, material.third_party
     drawings: dict[str, Callable[[], Figure]] = {
-        "overview": partial(figures.overview, epochs, tables, third_party)
+        "overview": partial(models.overview, epochs, tables, third_party)
     }
     for name in VARIANTS:
-        drawings[name] = partial(figures.curves, name, epochs, tables, third_party)
+        drawings[name] = partial(models.curves, name, epochs, tables, third_party)
     if material.ratios:
-        drawings["backends"] = partial(figures.backends, material.ratios)
-    if len(material.uniform):
-        drawings["eras"] = partial(figures.eras, epochs, material.uniform, third_party)
+        drawings["backends"] = partial(models.backends, material.ratios)
+    if len(uniform):
+        drawings["eras"] = partial(models.eras, epochs, uniform, third_party)
     if material.past is not None:
         past = material.past
         for name, file in past.pictures.items():
@@ -38,5 +39,5 @@ def draw(material: Material, folder: Path) -> list[Path]:
     paths = []
     for name, drawing in drawings.items():
         paths.append(folder / f"{name}.png")
-        figures.save(drawing(), paths[-1])
+        models.save(drawing(), paths[-1])
     return paths

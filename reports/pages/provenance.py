@@ -6,7 +6,7 @@ import shlex
 
 import pandas as pd
 
-from bench.store.records import ENSEMBLE
+from bench.plan.grid import NOTEBOOK
 from bench.text import one_line
 from hnrnn.variants import VARIANTS
 from reports.pages.tables import NO_VALUE, table
@@ -14,11 +14,11 @@ from reports.runs.completeness import ranges
 
 PROVENANCE = {
     "device_name": "device",
-    "engine": "trained by",
+    "backend": "backend",
     "kernel": "kernel of the recurrence",
     "dtype": "dtype",
     "initialisation": "BatchNorm weights start",
-    "threads": "CPU threads a run",
+    "threads": "CPU threads per run",
     "instruction_set": "instruction set",
     "numeric_fingerprint": "numeric fingerprint",
     "deterministic_algorithms": "deterministic algorithms",
@@ -50,29 +50,34 @@ def section(runs: pd.DataFrame) -> str:
     if len(runs):
         rows.append(["first run started", f"{runs['started_at'].min():%Y-%m-%d %H:%M} UTC"])
         rows.append(["last run ended", f"{runs['ended_at'].max():%Y-%m-%d %H:%M} UTC"])
-    return "\n\n".join([*parts, table(["what", "value"], rows, left=2)])
+    header = ["what", "value"]
+    return "\n\n".join([*parts, table(header, rows, text=header)])
 
 
 def commands(runs: pd.DataFrame) -> str:
-    """Return the commands that train what is shown, a line for all variants with the same seeds.
+    """Return the commands that train what is shown: one per backend and range of seeds.
 
-    Where runs differ in an option, it is the first's.
+    Where runs differ in an option, it is that of the first.
     """
     first = runs.iloc[0]
-    variants_of: dict[str, list[str]] = {}
-    for name in VARIANTS:
-        seeds = sorted(runs.loc[runs["variant"] == name, "seed"].unique())
-        if seeds:
-            variants_of.setdefault(ranges(seeds).replace(" ", ""), []).append(name)
-    options = ["--backends", "notebook"]
-    for option in ("device", "dtype", "initialisation"):
-        options += [f"--{option}", str(first[option])]
-    if first["engine"] == ENSEMBLE:
-        options += ["--engine", ENSEMBLE]
+    variants_of: dict[tuple[str, str], list[str]] = {}
+    for name in [name for name in VARIANTS if name in set(runs["variant"])]:
+        own = runs[runs["variant"] == name]
+        backend = str(own["backend"].iloc[0])
+        seeds = ranges(sorted(own["seed"].unique())).replace(" ", "")
+        asked = NOTEBOOK if backend == VARIANTS[name].backend else backend
+        variants_of.setdefault((seeds, asked), []).append(name)
+    options = [
+        word
+        for option in ("device", "dtype", "initialisation")
+        for word in (f"--{option}", str(first[option]))
+    ]
     short = (runs["epochs"] < runs["recipe_epochs"]).all()
     profile = ["--profile", "smoke"] if short else []
     command = ["python", "-m", "bench", "run", *profile, "--variants"]
     return "\n".join(
-        shlex.join(map(one_line, [*command, *names, "--seeds", seeds, *options]))
-        for seeds, names in variants_of.items()
+        shlex.join(
+            map(one_line, [*command, *names, "--seeds", seeds, "--backends", backend, *options])
+        )
+        for (seeds, backend), names in variants_of.items()
     )

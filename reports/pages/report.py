@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.plan.grid import BACKENDS
-from bench.store.records import ENSEMBLE
 from bench.text import counted
 from hnrnn.variants import VARIANTS
 from reports.history.past import Past
 from reports.pages import backend_section, provenance, variant_section, verdict_section
 from reports.pages.gates_section import gates_line
 from reports.pages.history_section import history_section
+from reports.pages.notebook_section import joint_sentence, verdict_of
 from reports.pages.tables import (
     NO_VALUE,
     Markup,
@@ -24,10 +24,13 @@ from reports.pages.tables import (
     number,
     rank,
     table,
+    table_of,
 )
 from reports.runs.comparison import Comparison, expected_share_outside
+from reports.runs.night import Night
 from reports.runs.ratios import Ratio
-from reports.runs.selection import Selection
+from reports.runs.selection import JOINT, Selection
+from reports.verdict.findings import Finding
 from reports.verdict.judgement import Judgement
 from reports.verdict.notebook import Agreement
 
@@ -38,7 +41,7 @@ TITLE = "# The human-numbers notebook, reproduced"
 class Material:
     """What a report is made of."""
 
-    selection: Selection
+    night: Night
     comparisons: Sequence[Comparison]
     tables: pd.DataFrame
     """The notebook's tables."""
@@ -47,15 +50,13 @@ class Material:
     judgement: Judgement
     ratios: Sequence[Ratio]
     """Of the latest measurement of each variant."""
-    uniform: pd.DataFrame
-    """Epochs of tonight's runs whose BatchNorm weights were drawn; empty where there are none."""
     past: Past | None = None
     """Earlier nights, where a history folder is given."""
 
 
 def report(material: Material) -> str:
     """Return the whole report; its pictures are PNGs beside it."""
-    selection, judgement = material.selection, material.judgement
+    selection, judgement = material.night.selection, material.judgement
     agreements = {a.variant: a for a in judgement.notebook.agreements}
     parts = [TITLE, *_first_screen(material), _reading_guide(selection)]
     parts += [_notes(notes)] if (notes := selection.left_out + selection.notes) else []
@@ -72,7 +73,7 @@ def report(material: Material) -> str:
         for variant in VARIANTS.values()
     ]
     parts.append(backend_section.section(selection, material.tables))
-    if len(material.uniform):
+    if len(material.night.uniform_epochs):
         parts.append(_eras(material))
     if material.past is not None:
         past = material.past
@@ -84,18 +85,20 @@ def report(material: Material) -> str:
 
 def summary(material: Material) -> str:
     """Return one screen for a job's summary: the verdict, the eight models, the backends."""
-    left_out = [escape(note) for note in material.selection.left_out]
+    left_out = [escape(note) for note in material.night.selection.left_out]
     parts = [TITLE, *_first_screen(material), *left_out]
     # A job's page has no sections that a link could lead to.
     return re.sub(r"\[(Model\d)\]\(#\w+\)", r"\1", "\n\n".join(parts)) + "\n"
 
 
 def _first_screen(material: Material) -> list[str]:
+    certificate, findings = material.judgement.notebook, material.judgement.findings
     parts = [
         verdict_section.opening(material.judgement),
         gates_line(material.judgement),
-        _opening(material.selection, material.comparisons),
-        _summary_table(material.comparisons, material.judgement.notebook.agreements),
+        _opening(material.night.selection, material.comparisons),
+        _summary_table(material.comparisons, certificate.agreements, findings),
+        joint_sentence(certificate, findings),
     ]
     parts += [_throughput(material.ratios)] if material.ratios else []
     changes = verdict_section.changes_since(material.judgement)
@@ -103,19 +106,19 @@ def _first_screen(material: Material) -> list[str]:
 
 
 def _eras(material: Material) -> str:
-    least = material.uniform.groupby("variant")["seed"].nunique().min()
+    least = material.night.uniform_epochs.groupby("variant")["seed"].nunique().min()
     return (
         "## Two eras of PyTorch\n\n"
         "Before PyTorch 1.2 the weights of BatchNorm were drawn from U(0, 1); since then they "
-        f"start at 1. Beside the seeds above, {counted(int(least), 'seed')} or more a model that "
-        "start the old way. A table further down counts which start explains other people's "
-        "runs.\n\n"
+        f"start at 1. The seeds above start at 1; {counted(int(least), 'seed')} or more per model "
+        "start the old way. The table *Other people's runs* counts which start explains them."
+        "\n\n"
         "![Final training loss and accuracy of both starts](eras.png)"
     )
 
 
 def _throughput(found: Sequence[Ratio]) -> str:
-    """Return the ratios of the training step, a row a variant and a column a backend."""
+    """Return the ratios of the training step: one row per variant, one column per backend."""
     step = {
         (r.variant, r.backend): r for r in found if r.phase == "train_step" and not r.aa_control
     }
@@ -132,8 +135,8 @@ def _throughput(found: Sequence[Ratio]) -> str:
         if any(name == variant for name, _ in step)
     ]
     return (
-        "Tokens a second of a training step, as ratios to `nn` (`custom` for the first four):\n\n"
-        + table(["model", *backends], rows, left=1)
+        "Tokens per second of a training step, as ratios to `nn` (first four: `custom`):\n\n"
+        + table(["model", *backends], rows, text=("model",))
     )
 
 
@@ -150,60 +153,83 @@ def _opening(selection: Selection, comparisons: Sequence[Comparison]) -> str:
     out = sum(comparison.outside for comparison in held)
     sentences = [
         (
-            f"{counted(len(selection.runs), 'run')}: {len(counts)} of the notebook's "
-            f"{len(VARIANTS)} models, {seeds} each."
+            f"The tables rest on {counted(len(selection.runs), 'run')} of {len(counts)} of the "
+            f"notebook's {len(VARIANTS)} models, {seeds} each. {_backends(selection)}"
         ),
         (
-            f"Of the {len(held)} published values that they can be held against, {out} lie outside "
-            f"the central 95% of our seeds ({out / len(held):.0%}). About "
-            f"{expected_share_outside(held):.0%} would if the notebook's run were one more of so "
-            "many seeds; but the values of one run are not independent: a run that is unusual in "
-            "one row is so in its neighbours."
+            f"Of the {len(held)} published values that have a counterpart here, {out} "
+            f"({out / len(held):.0%}) lie outside the central 95% of our seeds. If the notebook's "
+            f"run were one more seed, about {expected_share_outside(held):.0%} would; but the "
+            "values of one run depend on each other: a run that is unusual in one row is unusual "
+            "in the next."
         ),
     ]
     missing = [name for name in VARIANTS if name not in counts.index]
     if missing:
-        sentences.append(f"No runs of {', '.join(missing)}.")
+        sentences.append(f"There are no runs of {', '.join(missing)}.")
     return " ".join(sentences)
 
 
-def _summary_table(comparisons: Sequence[Comparison], agreements: Sequence[Agreement]) -> str:
-    at = {(c.variant, c.epoch, c.measure): c for c in comparisons}
-    rows = []
-    for variant, agreement in zip(VARIANTS.values(), agreements, strict=True):
-        accuracy = at[variant.name, variant.epochs - 1, "accuracy"]
-        rows.append(
-            [
-                Markup(f"[{variant.name}](#{variant.name.lower()})"),
-                agreement.verdict,
-                number(agreement.p.table),
-                f"{accuracy.notebook:.4f}",
-                number(accuracy.median),
-                interval(accuracy),
-                rank(accuracy),
-                str(accuracy.seeds),
-                variant.description,
-            ]
-        )
-    header = [
-        "model", "verdict", "p of its table", "final accuracy: notebook", "median", "95%", "rank",
-        "seeds", "what it is",
-    ]  # fmt: skip
-    return table(header, rows, left=2)
+def _backends(selection: Selection) -> str:
+    """Say on which backends the seeds were trained that the tables show."""
+    others: dict[str, list[str]] = {}
+    for variant, backend in selection.backends.items():
+        if backend != VARIANTS[variant].backend:
+            others.setdefault(backend, []).append(variant)
+    if not others:
+        return "Each model's seeds were trained on the notebook's own backend."
+    named = "; ".join(
+        f"{escape(backend)} ({', '.join(names)})" for backend, names in others.items()
+    )
+    rest = (
+        ""
+        if sum(map(len, others.values())) == len(selection.backends)
+        else (" The other models' seeds were trained on the notebook's own backend.")
+    )
+    return f"A model's seeds are those of the backend that has the most: {named}.{rest}"
+
+
+def _summary_table(
+    comparisons: Sequence[Comparison],
+    agreements: Sequence[Agreement],
+    findings: Sequence[Finding],
+) -> str:
+    final = {
+        c.variant: c
+        for c in comparisons
+        if (c.epoch, c.measure) == (VARIANTS[c.variant].epochs - 1, "accuracy")
+    }
+    return table_of(
+        agreements,
+        [
+            ("model", lambda a: Markup(f"[{a.variant}](#{a.variant.lower()})")),
+            ("verdict", lambda a: verdict_of(a, findings)),
+            ("p of its table", lambda a: number(a.p.table)),
+            ("final accuracy: notebook", lambda a: f"{final[a.variant].notebook:.4f}"),
+            ("median", lambda a: number(final[a.variant].median)),
+            ("95%", lambda a: interval(final[a.variant])),
+            ("rank", lambda a: rank(final[a.variant])),
+            ("seeds", lambda a: str(final[a.variant].seeds)),
+            ("on backend", lambda a: a.backend or NO_VALUE),
+            ("what it is", lambda a: VARIANTS[a.variant].description),
+        ],
+        text=("model", "verdict", "on backend", "what it is"),
+    )
 
 
 def _reading_guide(selection: Selection) -> str:
     shared = (
-        " Here many seeds were trained at once: seconds of an epoch are one seed's share of them."
-        if selection.kind.get("engine") == ENSEMBLE
+        " The seeds of an ensemble are trained together: seconds of an epoch are one seed's share."
+        if set(selection.backends.values()) & set(JOINT)
         else ""
     )
     return (
-        "**How to read the tables.** A model's first table is the notebook's, with the median of "
-        "our seeds beside each value (*ours*); *time* is seconds an epoch, the notebook's machine "
-        "beside this one. The second says where the notebook's values lie: *95%* is from the 2.5% "
-        "to the 97.5% quantile of our seeds, and *rank* is the notebook's when it is put among our "
-        f"N seeds, from 1 (below all of ours) to N + 1 (above all of ours).{shared}"
+        "**How to read the tables.** Each model has two. The first is the notebook's table, with "
+        "the median of our seeds beside each value (*ours*); *time* is seconds per epoch, on the "
+        "notebook's machine and on this one. The second says where the notebook's values lie among "
+        "ours: *95%* is from the 2.5% to the 97.5% quantile of our seeds, and *rank* is the place "
+        "of the notebook's value among our N seeds, from 1 (below all of ours) to N + 1 (above all "
+        f"of ours).{shared}"
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from bench.text import one_line
 from reports.runs.comparison import Comparison
 
+T = TypeVar("T")
 NO_VALUE = "-"
 WORD_JOINER = "&#8288;"
 """Has no width: it keeps apart what GitHub would make a mention or a link of, markup or not."""
@@ -29,13 +31,23 @@ class Markup(str):
     __slots__ = ()
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 0) -> str:
-    """Return a GitHub table; the first ``left`` columns are set left, the others right.
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], text: Collection[str] = ()) -> str:
+    """Return a GitHub table: the columns named in ``text`` are left-aligned, the others right.
 
     Cells are text, and no markup but ``Markup`` is read in them.
     """
-    rule = [Markup(":--" if column < left else "--:") for column in range(len(header))]
+    rule = [Markup(":--" if name in text else "--:") for name in header]
     return "\n".join(f"| {' | '.join(map(_cell, cells))} |" for cells in (header, rule, *rows))
+
+
+def table_of(
+    items: Iterable[T],
+    columns: Sequence[tuple[str, Callable[[T], str]]],
+    text: Collection[str] = (),
+) -> str:
+    """Return a table with one row per item; a column is its header, and the cell of an item."""
+    rows = ([cell(item) for _, cell in columns] for item in items)
+    return table([header for header, _ in columns], rows, text)
 
 
 def _cell(text: str) -> str:

@@ -71,7 +71,7 @@ def _tables(
         ["epoch", *(cell for measure in MEASURES for cell in (f"{measure}: 95%", "rank"))],
     ]
     return [
-        f"**The notebook's table of {variant.name}**, our medians beside it:",
+        f"**The notebook's table of {variant.name}**, with our medians:",
         table(headers[0], values),
         "Where the notebook's values lie among our seeds:",
         table(headers[1], places),
@@ -99,15 +99,17 @@ def words(
     if not final.seeds:
         return "No runs of this model."
     place = (
-        f"The notebook's final accuracy, {final.notebook:.4f}, is {_place(final)}: their median is "
+        f"The notebook's final accuracy, {final.notebook:.4f}, is {_place(final)}, whose median is "
         f"{number(final.median)}."
     )
     sentences = [place]
+    if agreement.backend not in (None, variant.backend):
+        sentences.append(f"They were trained on the backend `{agreement.backend}`.")
     if agreement.seeds:
         sentences.append(
-            f"Its whole table is no more extreme than those of {agreement.as_extreme} of "
-            f"{agreement.seeds} seeds (p {agreement.p.table:.4f}, {agreement.holm.table:.4f} after "
-            f"Holm): {agreement.verdict}."
+            f"Of our {agreement.seeds} seeds, {agreement.as_extreme} have a whole table that is at "
+            f"least as extreme (p {agreement.p.table:.4f}, {agreement.holm.table:.4f} after Holm): "
+            f"{agreement.verdict}."
         )
     theirs = third_party[(third_party["model"] == variant.name) & (third_party["epoch"] == last)][
         "accuracy"
@@ -136,7 +138,9 @@ def _time(notebook: float, ours: float) -> str:
     """Say how long an epoch takes there and here, in seconds; the notebook prints whole ones."""
     if notebook == 0:
         return f"The notebook prints 0 seconds for most epochs; here one takes {ours:.2f}."
-    return f"An epoch took the notebook's machine {notebook / ours:.1f} times as long as this one."
+    return (
+        f"The notebook's machine took {notebook / ours:.1f} times as long for an epoch as this one."
+    )
 
 
 def _seconds_by_epoch(epochs: pd.DataFrame) -> dict[Any, float]:

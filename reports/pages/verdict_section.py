@@ -8,15 +8,13 @@ from collections.abc import Sequence
 
 from bench.text import counted
 from reports.pages.gates_section import gates_table
-from reports.pages.tables import NO_VALUE, escape, number, table
-from reports.statistics.ranks import clopper_pearson
-from reports.verdict import baseline as baselines
+from reports.pages.notebook_section import certificate_part, findings_part, third_party_part
+from reports.pages.tables import escape, number, table, table_of
 from reports.verdict import confirmation, throughput
-from reports.verdict.findings import Finding
+from reports.verdict.baseline import Comparison
 from reports.verdict.judgement import Judgement
-from reports.verdict.notebook import DIFFERS, Agreement, Certificate
 from reports.verdict.rates import Calibration, false_alarms, rates_by_fault
-from reports.verdict.third_party import Explained
+from reports.verdict.stage import Difference
 
 SHOWN_AT_MOST = 20
 SENTENCES = {
@@ -38,8 +36,8 @@ def opening(judgement: Judgement) -> str:
     text = _sentence(judgement)
     if judgement.confirmation_seeds:
         text += (
-            "\n\nTo confirm or clear it: train the suspected configurations on fresh seeds, and "
-            f"check again with them.\n\n```\n{confirmation_command(judgement)}\n```"
+            "\n\nTo confirm or clear it, train the suspected configurations on fresh seeds, and "
+            f"check again.\n\n```\n{confirmation_command(judgement)}\n```"
         )
     return text
 
@@ -70,14 +68,15 @@ def evidence(judgement: Judgement) -> list[str]:
         parts.append(_comparison(judgement.comparison))
     if judgement.changes:
         parts.append(_changes(judgement.changes))
-    parts.append(_certificate("### Tonight's seeds against the notebook", judgement.notebook))
+    certificates = {"### Tonight's seeds against the notebook": judgement.notebook}
     if judgement.certificate:
         heading = "### The published seeds against the notebook: the same every night"
-        parts.append(_certificate(heading, judgement.certificate))
+        certificates[heading] = judgement.certificate
+    parts += [certificate_part(h, c, judgement.findings) for h, c in certificates.items()]
     if judgement.findings:
-        parts.append(_findings(judgement.findings))
+        parts.append(findings_part(judgement.findings))
     if judgement.third_party:
-        parts.append(_third_party(judgement.third_party))
+        parts.append(third_party_part(judgement.third_party))
     if judgement.calibration:
         parts.append(_calibration(judgement.calibration))
     return parts
@@ -107,121 +106,79 @@ def _sentence(judgement: Judgement) -> str:
     return f"{SENTENCES[judgement.verdict]}\n\n" + "\n".join(lines)
 
 
-def _comparison(comparison: baselines.Comparison) -> str:
+def _comparison(comparison: Comparison) -> str:
     first = comparison.first
     same = (
-        f"Repeated tonight, of the baseline's runs: {comparison.same_runs}; weights compared: "
-        f"{comparison.held_runs}; ended with other weights: "
-        f"{sum(map(len, comparison.changed.values()))}."
+        f"{counted(comparison.same_runs, 'run')} of the baseline "
+        f"{'was' if comparison.same_runs == 1 else 'were'} repeated tonight. The weights of "
+        f"{comparison.held_runs} could be compared; "
+        f"{sum(map(len, comparison.changed.values()))} ended with other weights."
     )
     tested = (
-        f"Max-T permutation test over {counted(len(first.differences), 'column')} (configurations "
-        f"times measures), {'seed by seed' if first.paired else 'between independent seeds'}: "
-        f"rejected at {first.corrected:.4f}, so that against 95% of baselines a night without any "
-        f"change is suspected in at most {first.level:.0%} of nights."
+        f"Accuracy and loss are held by a max-T permutation test over "
+        f"{counted(len(first.differences), 'column')} (configurations times measures), "
+        f"{'seed by seed' if first.paired else 'between independent seeds'}. It rejects at "
+        f"{first.corrected:.4f}: for 95% of baselines, a night without any change is then "
+        f"suspected with a probability of at most {first.level:.0%}."
     )
     notable = sorted(first.differences, key=lambda d: min(d.worse_p, d.better_p))[:8]
-    rows = [
+    lines = table_of(
+        notable,
         [
-            d.variant,
-            d.backend,
-            d.measure,
-            f"{d.seeds}, {d.baseline_seeds}",
-            number(d.baseline_mean),
-            number(d.mean),
-            number(d.worse_p),
-            number(d.better_p),
-        ]
-        for d in notable
-    ]
-    header = ["model", "backend", "measure", "seeds", "baseline", "tonight", "p worse", "p better"]
-    heading = "### Against the baseline"
-    parts = [heading, same, tested, _visible(first.differences), table(header, rows, left=3)]
+            ("model", lambda d: d.variant),
+            ("backend", lambda d: d.backend),
+            ("measure", lambda d: d.measure),
+            ("p worse", lambda d: number(d.worse_p)),
+            ("p better", lambda d: number(d.better_p)),
+            ("baseline", lambda d: number(d.baseline_mean)),
+            ("tonight", lambda d: number(d.mean)),
+            ("seeds tonight, in the baseline", lambda d: f"{d.seeds}, {d.baseline_seeds}"),
+        ],
+        text=("model", "backend", "measure"),
+    )
+    parts = ["### Against the baseline", same, tested, _visible(first.differences), lines]
     return "\n\n".join(part for part in parts if part)
 
 
-def _visible(differences: Sequence[baselines.Difference]) -> str:
-    """Say the smallest effect that would have been seen."""
+def _visible(differences: Sequence[Difference]) -> str:
+    """Say which fall of the accuracy the test would have seen."""
     drops = [d for d in differences if d.measure == "accuracy" and math.isfinite(d.visible)]
     if not drops:
         return ""
     least, most = min(drops, key=lambda d: d.visible), max(drops, key=lambda d: d.visible)
     return (
-        "With probability 0.9 it would have suspected a mean final accuracy lower by "
-        f"{100 * least.visible:.1f} points ({_configuration(least)}) to "
-        f"{100 * most.visible:.1f} points ({_configuration(most)})."
+        "With probability 0.9 it would have suspected a mean final accuracy that is lower by "
+        f"{100 * least.visible:.1f} points ({_configuration(least)}, the fewest) to "
+        f"{100 * most.visible:.1f} points ({_configuration(most)}, the most)."
     )
 
 
-def _configuration(difference: baselines.Difference) -> str:
+def _configuration(difference: Difference) -> str:
     return escape(" ".join(difference.configuration))
 
 
 def _changes(changes: Sequence[throughput.Change]) -> str:
     notable = sorted(changes, key=lambda c: c.change)
     shown = [c for c in notable if c.slower or c.faster] or notable[:3]
-    rows = [
-        [c.variant, c.backend, c.phase, f"{c.baseline_ratio:.2f}", f"{c.ratio:.2f}",
-         f"{c.change:.2f} ({c.low:.2f} to {c.high:.2f})"]
-        for c in shown
-    ]  # fmt: skip
     slower = sum(c.slower for c in changes)
     text = (
         f"{counted(len(changes), 'ratio')} to the reference backend beside the baseline's: "
-        f"{slower or 'none'} slower by more than {throughput.MINIMUM_EFFECT:.0%}, the least "
-        "effect that is judged."
+        f"{slower or 'none'} slower by more than {throughput.MINIMUM_EFFECT:.0%}. Smaller changes "
+        "are not judged."
     )
-    header = ["model", "backend", "phase", "baseline", "tonight", "change"]
-    return "\n\n".join(["### Throughput against the baseline", text, table(header, rows, left=3)])
-
-
-def _certificate(heading: str, certificate: Certificate) -> str:
-    rows = [_agreement(agreement) for agreement in certificate.agreements]
-    header = [
-        "model", "seeds", "table: p", "Holm", "accuracy: p", "Holm", "final accuracy: p", "Holm",
-        "as extreme", "share, 95%", "verdict",
-    ]  # fmt: skip
-    differing = [a.variant for a in certificate.agreements if a.verdict == DIFFERS]
-    rarest = min(
-        (a for a in certificate.agreements if a.seeds), key=lambda a: a.p.table, default=None
+    lines = table_of(
+        shown,
+        [
+            ("model", lambda c: c.variant),
+            ("backend", lambda c: c.backend),
+            ("phase", lambda c: c.phase),
+            ("change", lambda c: f"{c.change:.2f} ({c.low:.2f} to {c.high:.2f})"),
+            ("baseline", lambda c: f"{c.baseline_ratio:.2f}"),
+            ("tonight", lambda c: f"{c.ratio:.2f}"),
+        ],
+        text=("model", "backend", "phase"),
     )
-    text = "No runs of full recipes."
-    if rarest is not None:
-        refuted = (
-            f"refuted at {certificate.level:.0%}: {', '.join(differing)}"
-            if differing
-            else f"none is refuted at {certificate.level:.0%}"
-        )
-        text = (
-            f"Of the eight tables, {refuted}. The rarest is {rarest.variant}'s: "
-            f"{rarest.as_extreme} of our {rarest.seeds} seeds are as extreme, p "
-            f"{rarest.p.table:.4f}, {rarest.holm.table:.4f} after Holm. All eight together: p "
-            f"{certificate.joint_p:.4f} (Fisher). With fewer than {certificate.seeds_needed} seeds "
-            "nothing could be refuted, and the verdict is inconclusive."
-        )
-    return "\n\n".join([heading, text, table(header, rows, left=1)])
-
-
-def _agreement(agreement: Agreement) -> list[str]:
-    cells = [agreement.variant, str(agreement.seeds)]
-    for name in ("table", "accuracy", "final_accuracy"):
-        cells += [number(getattr(agreement.p, name)), number(getattr(agreement.holm, name))]
-    if not agreement.seeds:
-        return [*cells, NO_VALUE, NO_VALUE, agreement.verdict]
-    share = f"{agreement.share_low:.4f} to {agreement.share_high:.4f}"
-    return [*cells, str(agreement.as_extreme), share, agreement.verdict]
-
-
-def _findings(findings: Sequence[Finding]) -> str:
-    lines = []
-    for finding in findings:
-        low, high = clopper_pearson(finding.as_extreme, finding.seeds)
-        lines.append(
-            f"- {finding.variant}: {finding.as_extreme} of {finding.seeds} seeds as extreme "
-            f"(p {finding.p_value:.4f}; the share is between {low:.4f} and {high:.4f}). "
-            f"{escape(finding.reason)}"
-        )
-    return "### Accepted findings\n\n" + "\n".join(lines)
+    return f"### Throughput against the baseline\n\n{text}\n\n{lines}"
 
 
 def _calibration(calibration: Calibration) -> str:
@@ -231,54 +188,25 @@ def _calibration(calibration: Calibration) -> str:
     parts = [
         "### How far this verdict can be trusted",
         (
-            f"Nights without any change, made of real seeds, judged by this very check against "
-            f"{nulls['baseline'].nunique()} baselines: suspected {suspected}; failed, after "
-            f"confirmation on fresh seeds, {failed}. With 95% Clopper-Pearson intervals."
+            "This check was itself tested on nights without any change, made of real seeds and "
+            f"judged against {counted(nulls['baseline'].nunique(), 'baseline')}. It suspected "
+            f"{suspected}; after confirmation on fresh seeds it failed {failed}. Intervals are 95% "
+            "Clopper-Pearson intervals."
         ),
     ]
     if calibration.faults is not None:
         rows = [
-            [injected_fault, variants, str(seeds), str(noticed), str(fails)]
+            [injected_fault, str(fails), str(noticed), str(seeds), variants]
             for injected_fault, variants, seeds, noticed, fails in rates_by_fault(
                 calibration.faults
             )
         ]
-        header = ["injected", "in", "seeds a night", "noticed", "failed the night"]
+        header = ["injected", "nights failed", "nights noticed", "seeds per night", "injected into"]
         parts += [
             (
-                "Faults that were injected in some variants and trained, and controls that change "
-                "nothing that matters: how many of the nights were noticed, and how many failed."
+                "And on nights in which some variants were trained with an injected fault, or with "
+                "a control that changes nothing that matters."
             ),
-            table(header, rows, left=2),
+            table(header, rows, text=("injected", "injected into")),
         ]
     return "\n\n".join(parts)
-
-
-def _third_party(rows: Sequence[Explained]) -> str:
-    cells = [
-        [
-            row.variant,
-            str(row.runs),
-            str(row.by_ones),
-            str(row.by_uniform),
-            str(row.by_both),
-            str(row.by_neither),
-            f"{row.notebook_rank:g} of {row.runs + 1}",
-            number(row.notebook_accuracy_p),
-            number(row.notebook_table_p),
-        ]
-        for row in rows
-    ]
-    sums = [sum(getattr(row, name) for row in rows) for name in
-            ("runs", "by_ones", "by_uniform", "by_both", "by_neither")]  # fmt: skip
-    cells.append(["all", *map(str, sums), NO_VALUE, NO_VALUE, NO_VALUE])
-    header = [
-        "model", "published runs", "explained by ones", "by uniform", "by both", "by neither",
-        "notebook's rank among them", "its accuracy's p", "its table's p",
-    ]  # fmt: skip
-    text = (
-        "Runs of the same models that other people published, of unknown PyTorch: explained where "
-        "the whole-table test does not reject them at 5% among our published seeds with BatchNorm "
-        "weights that start at 1 (`ones`) or are drawn from U(0, 1) (`uniform`)."
-    )
-    return "\n\n".join(["### Other people's runs", text, table(header, cells, left=1)])

@@ -1,4 +1,4 @@
-"""Depth, backend or seed_variance: what makes ``Model5``, ``Model6`` and ``Model7`` end apart.
+"""Depth, backend or seed variance: what makes ``Model5``, ``Model6`` and ``Model7`` end apart.
 
 The notebook runs a two-layer GRU on ``nn.GRU``, a one-layer GRU on a ``GRUCell`` loop and one on a
 hand-written cell, once each: depth, backend and seed all differ. The grid runs every model on
@@ -71,7 +71,7 @@ class Attribution:
 def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | None:
     """Return the parts; None where a configuration of the notebook's backends has one seed.
 
-    ``final`` has a row a run with ``variant, backend, seed, accuracy`` (after the last epoch);
+    ``final`` has one row per run with ``variant, backend, seed, accuracy`` (after the last epoch);
     ``published`` is the notebook's table.
     """
     runs = {

@@ -54,7 +54,7 @@ class Comparison:
 def compare(epochs: pd.DataFrame, published: pd.DataFrame) -> list[Comparison]:
     """Hold every published value against our seeds, in the order of the published rows.
 
-    ``epochs`` has a row a run and epoch, ``published`` a row a model and epoch.
+    ``epochs`` has one row per run and epoch, ``published`` one per model and epoch.
     """
     samples = {
         (variant, epoch, measure): group[measure].to_numpy(dtype=np.float64).round(DECIMALS)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import pandas as pd
 
-from bench.store.records import DIVERGED, FAILED, OK, SKIPPED
+from bench.store.records import DIVERGED, ENSEMBLE, FAILED, OK, SKIPPED
 from bench.store.store import Contents
 from bench.text import counted
 from hnrnn.variants import VARIANTS
-from reports.runs.selection import KIND, Selection, is_whole, of_shown_kind
-
-Configuration = tuple[str, str]
-"""A variant and a backend."""
+from reports.runs.night import Configuration, Night
+from reports.runs.selection import JOINT, KIND, is_joint, is_whole
 
 MAY_DIFFER = [*KIND, "injected_fault"]
 """Columns in which the runs of a store may differ on purpose."""
@@ -54,31 +53,31 @@ class Problem:
         return f"{self.kind}: {self.detail}"
 
 
-def find_problems(contents: Contents, expected: Iterable[Configuration] = ()) -> list[Problem]:
-    """Return everything that is wrong with a store's contents.
+def find_problems(night: Night, expected: Iterable[Configuration] = ()) -> list[Problem]:
+    """Return everything that is wrong with a night.
 
     Expected are the notebook's eight configurations, those of ``expected``, and every one that has
-    a whole run, each with the seeds that at least half of the configurations have. A run is whole
-    when it went through the full recipe to a result. What is missing is looked for among the runs
-    of the kind that ``select`` takes: another kind's make up for nothing.
+    a whole run: one that went through the full recipe to a result. The ensemble's whole runs of a
+    variant stand in for the notebook's configuration of it. Each has to have the seeds that at
+    least half of the configurations have, where the ensemble's are counted apart. Only runs of the
+    kind that is shown count.
     """
-    problems = unreadable(contents)
+    runs, shown = night.contents.runs, night.selection.of_kind
+    problems = unreadable(night.contents)
     problems += [
         Problem("injected fault", f"{counted(count, 'run')} trained with {fault}")
-        for fault, count in _shown_faults(contents.runs).items()
+        for fault, count in shown["injected_fault"].value_counts().items()
     ]
-    problems += failed_runs(contents.runs)
-    problems += _missing(of_shown_kind(contents.runs), expected)
-    return problems + _repeated(contents.runs) + _mixed(contents.runs)
+    problems += failed_runs(runs)
+    problems += _missing(shown, expected)
+    return problems + _repeated(runs) + _mixed(runs)
 
 
-def freezing_problems(contents: Contents) -> list[Problem]:
-    """Return everything that keeps a store's contents from being a baseline."""
-    return find_problems(contents) + [
-        Problem(
-            "diverged", f"every run of {configuration} diverged: nothing would be worse than that"
-        )
-        for configuration in diverged_configurations(contents.runs)
+def freezing_problems(night: Night) -> list[Problem]:
+    """Return everything that keeps a night from being a baseline."""
+    return find_problems(night) + [
+        Problem("diverged", f"every run of {configuration} diverged, and nothing is worse")
+        for configuration in diverged_configurations(night.contents.runs)
     ]
 
 
@@ -113,24 +112,23 @@ def failed_runs(runs: pd.DataFrame) -> list[Problem]:
     ]
 
 
-def find_notes(contents: Contents, expected: Iterable[Configuration] = ()) -> list[str]:
+def find_notes(night: Night, expected: Iterable[Configuration] = ()) -> list[str]:
     """Return what a reader should know of a night although nothing is wrong with it.
 
-    That is: runs of several commits, which are alike as long as the training code is; and
-    configurations that were skipped here, and that are not ``expected``.
+    These are runs of several commits, which are alike as long as the training code is, and
+    configurations that were skipped here and are not ``expected``.
     """
-    notes = []
-    for _, alike in contents.runs.groupby(MAY_DIFFER, dropna=False):
+    notes, runs = [], night.contents.runs
+    for _, alike in runs.groupby([*MAY_DIFFER, is_joint(runs)], dropna=False):
         commits = alike["commit"].fillna("no commit").str[:7].value_counts(sort=False)
         if len(commits) > 1 and len(alike["source_sha256"].unique()) == 1:
             counts = ", ".join(f"{commit} ({counted(n, 'run')})" for commit, n in commits.items())
             notes.append(
-                f"The runs are of {len(commits)} commits with equal training code: {counts}."
+                f"{len(commits)} commits with equal training code made the runs: {counts}."
             )
-    runs = of_shown_kind(contents.runs)
-    present = configurations_of(runs[is_whole(runs)])
-    for configuration, reason in _skipped(runs).items():
-        if configuration not in {*present, *notebook_configurations(), *expected}:
+    needed = {*night.configurations, *_notebook_needs(night.configurations), *expected}
+    for configuration, reason in _skipped(night.selection.of_kind).items():
+        if configuration not in needed:
             notes.append(f"{' '.join(configuration)} was skipped: {reason}.")
     return notes
 
@@ -140,9 +138,22 @@ def notebook_configurations() -> list[Configuration]:
     return [(variant.name, variant.backend) for variant in VARIANTS.values()]
 
 
-def of_another_kind(night: Selection, other: Selection, name: str) -> list[Problem]:
+def _notebook_needs(present: Collection[Configuration]) -> list[Configuration]:
+    """Return the configurations without which a variant of the notebook is not covered.
+
+    It is covered by its own backend or by the ensemble. In a night of the ensemble alone, a
+    variant that nothing covers is missed on the ensemble.
+    """
+    covered = {variant for variant, backend in present if backend in JOINT}
+    missing = [pair for pair in notebook_configurations() if pair[0] not in covered]
+    if present and all(backend in JOINT for _, backend in present):
+        return [(variant, ENSEMBLE) for variant, _ in missing]
+    return missing
+
+
+def of_another_kind(night: Night, other: Night, name: str) -> list[Problem]:
     """Return a problem where ``other`` has runs, and they are of another kind than the night's."""
-    tonight, there = night.kind, other.kind
+    tonight, there = night.selection.kind, other.selection.kind
     differing = [key for key in tonight if key in there and tonight[key] != there[key]]
     if not differing:
         return []
@@ -150,17 +161,6 @@ def of_another_kind(night: Selection, other: Selection, name: str) -> list[Probl
         ", ".join(f"{key} {kind[key]}" for key in differing) for kind in (tonight, there)
     )
     return [Problem("another kind of run", f"the {name} has {elsewhere}, tonight's runs {here}")]
-
-
-def _shown_faults(runs: pd.DataFrame) -> dict[str, int]:
-    """Return the faults in the runs that are judged, which are shown where every run has one."""
-    counts = of_shown_kind(runs)["injected_fault"].value_counts()
-    return {str(fault): int(count) for fault, count in counts.items()}
-
-
-def configurations_of(runs: pd.DataFrame) -> set[Configuration]:
-    """Return the configurations that have a run."""
-    return {(str(v), str(b)) for v, b in zip(runs["variant"], runs["backend"], strict=True)}
 
 
 def _missing(runs: pd.DataFrame, expected: Iterable[Configuration]) -> list[Problem]:
@@ -172,14 +172,14 @@ def _missing(runs: pd.DataFrame, expected: Iterable[Configuration]) -> list[Prob
     seeds_of: dict[Configuration, set[int]] = {}
     for row in runs.loc[whole, ["variant", "backend", "seed"]].to_dict(orient="records"):
         seeds_of.setdefault((row["variant"], row["backend"]), set()).add(row["seed"])
-    counts = Counter(seed for seeds in seeds_of.values() for seed in seeds)
-    usual = {seed for seed, count in counts.items() if 2 * count >= len(seeds_of)}
+    usual = {joint: _usual_seeds(seeds_of, joint=joint) for joint in (False, True)}
     skipped = _skipped(runs)
     problems = []
-    for configuration in sorted({*seeds_of, *notebook_configurations(), *expected}):
+    for configuration in sorted({*seeds_of, *_notebook_needs(seeds_of), *expected}):
         name, here = " ".join(configuration), _in_configuration(runs, configuration)
         failed = set(here.loc[here["status"] == FAILED, "seed"])
-        lacking = usual - seeds_of.get(configuration, set()) - failed
+        needed = usual[configuration[1] in JOINT]
+        lacking = needed - seeds_of.get(configuration, set()) - failed
         if configuration not in seeds_of and not failed:
             why = f"{name} has no runs"
             if configuration in skipped:
@@ -191,6 +191,13 @@ def _missing(runs: pd.DataFrame, expected: Iterable[Configuration]) -> list[Prob
             seeds = ranges(sorted(lacking))
             problems.append(Problem("missing runs", f"{name} lacks seeds {seeds}", configuration))
     return problems
+
+
+def _usual_seeds(seeds_of: Mapping[Configuration, set[int]], *, joint: bool) -> set[int]:
+    """Return the seeds that at least half of the joint, or of the other configurations have."""
+    alike = [seeds for (_, backend), seeds in seeds_of.items() if (backend in JOINT) == joint]
+    counts = Counter(seed for seeds in alike for seed in seeds)
+    return {seed for seed, count in counts.items() if 2 * count >= len(alike)}
 
 
 def _in_configuration(runs: pd.DataFrame, configuration: Configuration) -> pd.DataFrame:
@@ -232,19 +239,26 @@ def _repeated(runs: pd.DataFrame) -> list[Problem]:
 
 
 def _mixed(runs: pd.DataFrame) -> list[Problem]:
-    """Name the columns in which runs of one kind differ, with how many have which value."""
+    """Name the columns in which runs of one kind differ, with how many have which value.
+
+    The ensemble's runs and the others are trained by different modules, as their
+    ``source_sha256`` says.
+    """
     problems: list[Problem] = []
-    for _, alike in runs.groupby(MAY_DIFFER, dropna=False):
-        for column in PROVENANCE:
-            counts = Counter(str(value) for value in alike[column].fillna("not recorded"))
+    of_kind = [alike for _, alike in runs.groupby(MAY_DIFFER, dropna=False)]
+    for alike, column in product(of_kind, PROVENANCE):
+        by_code = alike.groupby(is_joint(alike)) if column == "source_sha256" else [(None, alike)]
+        for _, rows in by_code:
+            counts = Counter(str(value) for value in rows[column].fillna("not recorded"))
             if len(counts) > 1:
                 values = ", ".join(
-                    f"{shown(column, value)} ({count} runs)" for value, count in counts.items()
+                    f"{shown(column, value)} ({counted(count, 'run')})"
+                    for value, count in counts.items()
                 )
                 problems.append(Problem("mixed provenance", f"{column}: {values}"))
     if problems:
         advice = (
-            "keep what was trained by other software or elsewhere in a results folder of its own"
+            "keep runs of other software or of another machine in a results folder of their own"
         )
         problems[-1] = replace(problems[-1], detail=f"{problems[-1].detail}; {advice}")
     return problems

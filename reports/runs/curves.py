@@ -1,9 +1,11 @@
-"""Runs as curves: every epoch of every measure of a run side by side, a row a run."""
+"""Runs as curves: every epoch of every measure side by side, one row per run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
+import numpy as np
 import pandas as pd
 
 from hnrnn.published import MEASURES
@@ -16,17 +18,25 @@ DECIMALS = 6
 def curves(
     epochs: pd.DataFrame, variant: str, key: str = "seed", measures: Sequence[str] = MEASURES
 ) -> pd.DataFrame:
-    """Return the curves of a variant's runs over its full recipe, one row a value of ``key``.
+    """Return the curves of a variant's runs over its full recipe, one row per value of ``key``.
 
-    ``epochs`` has a row a run and epoch, of one variant or of several, with ``key``, ``epoch`` and
-    the measures; runs that lack an epoch are left out. The columns are (measure, epoch).
+    ``epochs`` has one row per run and epoch, of one variant or of several, with ``key``, ``epoch``
+    and the measures; runs that lack an epoch are left out. The columns are (measure, epoch).
     """
     count = VARIANTS[variant].epochs
     column = "variant" if "variant" in epochs else "model"
-    rows = epochs[epochs[column] == variant]
-    complete = rows.groupby(key)["epoch"].transform("nunique") == count
-    table = rows[complete].pivot_table(
-        index=key, columns="epoch", values=list(measures), aggfunc="first", dropna=False
+    rows = epochs[(epochs[column] == variant).to_numpy() & (epochs["epoch"] < count).to_numpy()]
+    rows = rows.sort_values([key, "epoch"]).drop_duplicates([key, "epoch"])
+    rows = rows[rows.groupby(key)["epoch"].transform("size") == count]
+    values = rows[list(measures)].to_numpy(dtype=np.float64)
+    by_run = values.reshape(-1, count, len(measures)).transpose(0, 2, 1)
+    return pd.DataFrame(
+        by_run.reshape(-1, count * len(measures)).round(DECIMALS),
+        index=pd.Index(rows[key].iloc[::count], name=key),
+        columns=_columns(tuple(measures), count),
     )
-    columns = pd.MultiIndex.from_product([measures, range(count)], names=["measure", "epoch"])
-    return table.reindex(columns=columns).round(DECIMALS)
+
+
+@cache
+def _columns(measures: Sequence[str], count: int) -> pd.MultiIndex:
+    return pd.MultiIndex.from_product([measures, range(count)], names=["measure", "epoch"])

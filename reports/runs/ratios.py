@@ -6,12 +6,13 @@ seconds of one another, so that the ratio of their times is one of equal conditi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from bench.plan.grid import reference_backend
 from bench.store.records import OK
@@ -19,6 +20,10 @@ from hnrnn.variants import VARIANTS
 
 LEVEL = 0.95
 RESAMPLES = 2000
+CONFIGURATION = ["variant", "phase", "backend", "aa_control"]
+"""The columns that tell one timed configuration and phase from another."""
+Key = tuple[Any, ...]
+Quotients = npt.NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
@@ -53,60 +58,64 @@ def latest(samples: pd.DataFrame) -> pd.DataFrame:
     return samples[chosen].reset_index(drop=True)
 
 
-def ratios(samples: pd.DataFrame) -> list[Ratio]:
-    """Return every timed configuration and phase of one measurement and device."""
-    timed = samples[samples["status"] == OK].copy()
-    timed["step_seconds"] = timed["wall_seconds"] / timed["steps"]
-    found = []
-    for (variant, phase), rows in timed.groupby(["variant", "phase"], sort=False):
-        by_configuration = {
-            key: configuration.sort_values("round")
-            for key, configuration in rows.groupby(["backend", "aa_control"], sort=False)
-        }
-        reference = by_configuration.get((reference_backend(VARIANTS[str(variant)]), False))
-        for (backend, aa_control), configuration in by_configuration.items():
-            seconds = configuration["step_seconds"].to_numpy()
-            ratio, low, high = np.nan, np.nan, np.nan
-            if reference is not None:
-                # A round of one of them may be missing where a file was not written here.
-                both = reference.merge(configuration, on="round", suffixes=("_of_reference", ""))
-                ratio, low, high = median_ratio(
-                    both["step_seconds_of_reference"].to_numpy(), both["step_seconds"].to_numpy()
-                )
-            found.append(
-                Ratio(
-                    variant=str(variant),
-                    backend=str(backend),
-                    aa_control=bool(aa_control),
-                    phase=str(phase),
-                    rounds=len(configuration),
-                    tokens_per_second=float(
-                        np.median(configuration["tokens"] / configuration["wall_seconds"])
-                    ),
-                    milliseconds_per_step=1000 * float(np.median(seconds)),
-                    ratio=ratio,
-                    low=low,
-                    high=high,
-                )
-            )
+def quotients(samples: pd.DataFrame, by: Sequence[str] = ()) -> dict[Key, Quotients]:
+    """Return the reference's seconds per step over each configuration's, shape (rounds,).
+
+    The key is the configuration's value in the columns of ``by``, then in ``CONFIGURATION``; within
+    ``by`` everything is of one measurement. Only rounds that both have count. The quotients are
+    None where the reference was not timed.
+    """
+    timed = samples[samples["status"] == OK]
+    seconds: dict[Key, pd.Series[float]] = {
+        tuple(key): (rows["wall_seconds"] / rows["steps"]).set_axis(rows["round"]).sort_index()
+        for key, rows in timed.groupby([*by, *CONFIGURATION], sort=False)
+    }
+    found: dict[Key, Quotients] = {}
+    for key, own in seconds.items():
+        reference = reference_backend(VARIANTS[key[-4]])
+        theirs = seconds.get((*key[:-2], reference, False))
+        found[key] = None if theirs is None else np.asarray((theirs / own).dropna(), np.float64)
     return found
 
 
-def median_ratio(
-    reference_seconds: npt.NDArray[np.float64], seconds: npt.NDArray[np.float64]
-) -> tuple[float, float, float]:
-    """Return the median over rounds of ``reference_seconds / seconds``, and its 95% interval.
+def ratios(samples: pd.DataFrame) -> list[Ratio]:
+    """Return every timed configuration and phase of one measurement and device."""
+    timed = samples[samples["status"] == OK]
+    by_round = quotients(timed)
+    found = []
+    for key, rows in timed.groupby(CONFIGURATION, sort=False):
+        variant, phase, backend, aa_control = key
+        ratio, low, high = median_ratio(by_round[key])
+        found.append(
+            Ratio(
+                variant=str(variant),
+                backend=str(backend),
+                aa_control=bool(aa_control),
+                phase=str(phase),
+                rounds=len(rows),
+                tokens_per_second=float(np.median(rows["tokens"] / rows["wall_seconds"])),
+                milliseconds_per_step=1000 * float(np.median(rows["wall_seconds"] / rows["steps"])),
+                ratio=ratio,
+                low=low,
+                high=high,
+            )
+        )
+    return found
 
-    Both have shape (rounds,), round by round: it is the rounds that are resampled, by scipy's
-    percentile bootstrap with a fixed seed. The interval is NaN for fewer than two rounds, and all
-    is for none.
+
+def median_ratio(quotients: Quotients) -> tuple[float, float, float]:
+    """Return the median over rounds of ``quotients``, and its 95% interval.
+
+    It is the rounds that are resampled, by scipy's percentile bootstrap with a fixed seed. The
+    interval is NaN for fewer than two rounds, and so is the median for none.
     """
-    quotients = reference_seconds / seconds
-    if not len(quotients):
+    if quotients is None or not len(quotients):
         return np.nan, np.nan, np.nan
     middle = float(np.median(quotients))
     if len(quotients) < 2:
         return middle, np.nan, np.nan
+    from scipy import stats  # takes a second to import
+
     interval = stats.bootstrap(
         (quotients,),
         np.median,

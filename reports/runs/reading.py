@@ -1,8 +1,7 @@
-"""A store's contents, without the records that cannot be: those are set apart, and named.
+"""A store's contents, without impossible records: these are set apart, and named.
 
-What a file says is data. A value that no run can have comes from a newer version, from a fault, or
-from someone who wrote the file by hand: no verdict may rest on it. What can be is in
-``reports.runs.rules``.
+A value that no run can have comes from a newer version, from a fault, or from someone who wrote the
+file by hand: no verdict may rest on it. The rules are in ``reports.runs.rules``.
 """
 
 from __future__ import annotations
@@ -14,11 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from bench.errors import StoreError
+from bench.store.parquet import read_folder
+from bench.store.schemas import RUNS_SCHEMA
 from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Contents, Store
 from bench.text import counted
 from reports.runs.completeness import freezing_problems
+from reports.runs.night import Night
 from reports.runs.rules import (
     NULLABLE,
     Breach,
@@ -29,14 +32,14 @@ from reports.runs.rules import (
 )
 
 SAME = ["run_id", "started_at"]
-"""Columns in which two records of one training are alike."""
+"""Columns that tell one training from another."""
 PROBLEMS_AT_MOST = 5
 NAMED_AT_MOST = 100
-"""Kinds of rows that are named one by one."""
+"""Kinds of impossible rows; the others are counted."""
 
 
 def read(folder: str | Path) -> Contents:
-    """Return what the store in ``folder`` holds; what is set apart is among the unreadable.
+    """Return what the store in ``folder`` holds; impossible records are among the unreadable.
 
     Raises StoreError as ``Store.read`` does.
     """
@@ -44,9 +47,9 @@ def read(folder: str | Path) -> Contents:
 
 
 def set_apart(contents: Contents, now: datetime) -> Contents:
-    """Return the records that can be; the others are named among the unreadable.
+    """Return the possible records; the others are named among the unreadable.
 
-    A run goes with all its epochs, and with any of them. ``now`` is what the reader's clock says.
+    A run and its epochs are left out together. ``now`` is the time on the reader's clock.
     """
     named: dict[str, str] = {}
     tables = {RUNS: contents.runs, EPOCHS: contents.epochs, THROUGHPUT: contents.throughput}
@@ -63,7 +66,7 @@ def set_apart(contents: Contents, now: datetime) -> Contents:
     if len(named) > NAMED_AT_MOST:
         more = len(named) - NAMED_AT_MOST
         named = dict([*named.items()][:NAMED_AT_MOST])
-        named["more rows"] = f"{more} more kinds of rows that cannot be"
+        named["more rows"] = f"{more} more kinds of impossible rows"
     return Contents(
         runs=runs.reset_index(drop=True),
         epochs=epochs[epochs["run_id"].isin(runs["run_id"])].reset_index(drop=True),
@@ -79,7 +82,7 @@ def _sound(
     sound = np.ones(len(rows), dtype=bool)
     for breach in breaches:
         if breach.rows.any():
-            reason = breach.reason or "no record can have this"
+            reason = breach.reason or "impossible"
             identity = rows.iloc[:, 0][breach.rows].iloc[0]  # run_id or measurement_id
             count = counted(int(breach.rows.sum()), "row")
             named[f"{table} with {breach.what}"] = f"{reason} ({count}, first in {identity})"
@@ -87,27 +90,40 @@ def _sound(
     return sound
 
 
-def read_baseline(folder: str | Path, night_folder: str | Path, night: Contents) -> Contents:
-    """Return what the baseline in ``folder`` holds.
+def read_with_baseline(folder: str | Path, baseline_folder: str | Path) -> tuple[Night, Night, int]:
+    """Return the night in ``folder`` and its baseline, and how many runs were the baseline's own.
 
-    Raises StoreError where it is no whole night that could be frozen, or is the night itself:
-    nothing can be worse than what is not there.
+    These are left out of the night. Raises StoreError where the baseline is not a whole night that
+    could be frozen, or is the night itself.
     """
-    baseline = read(folder)
+    night, baseline = read(folder), read(baseline_folder)
     if baseline.unreadable:
         # In the order in which they were found: first the files, then what follows from them.
         names = ", ".join([*baseline.unreadable][:PROBLEMS_AT_MOST])
-        raise StoreError(f"baseline {folder} cannot be read: {names}: freeze it again")
-    problems = freezing_problems(baseline)
+        raise StoreError(f"baseline {baseline_folder} cannot be read: {names}: freeze it again")
+    itself = is_same_night(baseline.runs, night.runs)
+    night, own = without_own(night, baseline)
+    judged = Night.of(night)
+    frozen = Night.of(baseline, like=judged)
+    problems = freezing_problems(frozen)
     if problems:
         named = "; ".join(map(str, problems[:PROBLEMS_AT_MOST]))
         more = "; ..." if len(problems) > PROBLEMS_AT_MOST else ""
-        raise StoreError(f"baseline {folder} is not whole ({named}{more}): freeze another night")
-    if Path(folder).resolve() == Path(night_folder).resolve() or is_same_night(baseline, night):
         raise StoreError(
-            f"baseline {folder} holds the runs of {night_folder} itself: name an earlier night's"
+            f"baseline {baseline_folder} is not whole ({named}{more}): freeze another night"
         )
-    return baseline
+    if itself or Path(baseline_folder).resolve() == Path(folder).resolve():
+        raise StoreError(
+            f"baseline {baseline_folder} holds the runs of {folder} itself: name an earlier night's"
+        )
+    return judged, frozen, own
+
+
+def read_runs(folder: Path) -> pd.DataFrame:
+    """Return the rows of the runs that a store can read, and nothing else of it."""
+    tables, _ = read_folder(folder / RUNS, RUNS_SCHEMA)
+    runs: pd.DataFrame = pa.concat_tables([RUNS_SCHEMA.empty_table(), *tables.values()]).to_pandas()
+    return runs
 
 
 def without_own(night: Contents, baseline: Contents) -> tuple[Contents, int]:
@@ -116,7 +132,7 @@ def without_own(night: Contents, baseline: Contents) -> tuple[Contents, int]:
     A results folder that goes on after it was frozen still holds them: held against themselves they
     would be equal, and hide the others.
     """
-    own = pd.MultiIndex.from_frame(night.runs[SAME]).isin([*_same(baseline)])
+    own = pd.MultiIndex.from_frame(night.runs[SAME]).isin([*_same(baseline.runs)])
     runs = night.runs[~own].reset_index(drop=True)
     timed = night.throughput["measurement_id"].isin(baseline.throughput["measurement_id"])
     epochs = night.epochs[night.epochs["run_id"].isin(runs["run_id"])]
@@ -128,10 +144,10 @@ def without_own(night: Contents, baseline: Contents) -> tuple[Contents, int]:
     ), int(own.sum())
 
 
-def is_same_night(first: Contents, second: Contents) -> bool:
-    """Say whether two stores hold the very same runs: of one id, and started in one moment."""
-    return len(_same(first)) > 0 and _same(first) == _same(second)
+def is_same_night(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+    """Say whether two tables of runs are the very same: of one id, and started in one moment."""
+    return len(first) > 0 and _same(first) == _same(second)
 
 
-def _same(contents: Contents) -> set[tuple[object, ...]]:
-    return set(contents.runs[SAME].itertuples(index=False, name=None))
+def _same(runs: pd.DataFrame) -> set[tuple[object, ...]]:
+    return set(runs[SAME].itertuples(index=False, name=None))

@@ -1,7 +1,7 @@
-"""What can be: the table of rules that every record is held against when it is read.
+"""The rules that every record must obey when it is read.
 
-A rule is of one column, or of what several columns or rows have to do with one another. Nothing
-here says what is good: only what no run, epoch or measurement of this project can be.
+A rule is about one column, or about several columns or rows together. Rules do not say what is
+good: they exclude what no run, epoch or measurement of this project can be.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ KNOWN: Mapping[str, Collection[str]] = {
     "status": (OK, DIVERGED, FAILED, SKIPPED),
     "phase": ("train_step", "forward", "validation"),
 }
-"""What may stand in a column of text, beside nothing at all."""
+"""The values that a column of text may have, besides null."""
 
 MOST_COUNT = 2**53
 """The integers that a float holds exactly."""
@@ -44,17 +44,17 @@ MOST_SECONDS = 10.0**9
 """Some thirty years."""
 MOST_LOSS = float(np.finfo(np.float32).max)
 MOST_RATE = 10.0**15
-"""Tokens a second."""
+"""Tokens per second."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a number may be: from ``least`` to ``most``, both included."""
+    """The range of a number, from ``least`` to ``most``, both included."""
 
     least: float
     most: float
     may_be_no_number: bool = False
-    """Whether NaN and plus infinity are results too; ``RECORD_RULES`` says when."""
+    """Whether NaN and plus infinity are results too; ``EPOCH_RULES`` says when."""
 
     def __str__(self) -> str:
         return f"outside {self.least:,.0f} to {self.most:,.0f}"
@@ -105,10 +105,10 @@ NUMBERS: Mapping[str, Bounds] = {
     "throughput_ratio_low": Bounds(0, MOST_RATE),
     "throughput_ratio_high": Bounds(1e-9, MOST_RATE),
 }
-"""What may stand in a column of numbers."""
+"""The range of each column of numbers."""
 
 TIMES = ("started_at", "ended_at", "night")
-"""Columns of times. That one lies before the other is no rule: a clock may be set back."""
+"""Columns of times. Their order is not checked: a clock may be set back."""
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 """Nothing of this project is older."""
 CLOCKS_APART = timedelta(days=1)
@@ -116,7 +116,7 @@ CLOCKS_APART = timedelta(days=1)
 
 RECIPE = [*recipe(next(iter(VARIANTS)))]
 MEASURED = ["phase", "round", "position", "steps", "tokens", "wall_seconds"]
-"""What every timed block has, and nothing else has."""
+"""Columns that every timed block has, and no other row."""
 OF_A_MEASUREMENT = [
     "started_at",
     *("dtype", "device"),
@@ -127,7 +127,7 @@ OF_A_MEASUREMENT = [
 
 @dataclass(frozen=True)
 class Breach:
-    """Rows that cannot be: what they are called, why not, and which."""
+    """Rows that break a rule: what they have, why that is impossible, and which rows they are."""
 
     what: str
     reason: str
@@ -135,19 +135,19 @@ class Breach:
 
 
 def text_breaches(rows: pd.DataFrame) -> Iterator[Breach]:
-    """Yield the values that no column of text has, one by one."""
+    """Yield the unknown values of columns of text, one by one."""
     for column, values in KNOWN.items():
         if column in rows:
             foreign = (rows[column].notna() & ~rows[column].isin([*values])).to_numpy()
             for value in rows.loc[foreign, column].unique():
                 same = foreign & (rows[column] == value).to_numpy()
-                yield Breach(f"{column} {value}", "there is none such", same)
+                yield Breach(f"{column} {value}", "unknown value", same)
 
 
 def number_breaches(
     rows: pd.DataFrame, nullable: Collection[str], now: datetime
 ) -> Iterator[Breach]:
-    """Yield what no column of numbers or times has; those of ``nullable`` may have nothing."""
+    """Yield numbers and times out of range; the columns in ``nullable`` may have null."""
     for column, bounds in NUMBERS.items():
         if column in rows:
             values = rows[column].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -182,14 +182,14 @@ def run_breaches(runs: pd.DataFrame, epochs: pd.DataFrame) -> Iterator[Breach]:
     trained = runs["status"].isin([OK, DIVERGED]).to_numpy()
     counts = np.bincount(owner, minlength=len(runs))
     yield Breach(
-        "epochs that are not as many as were trained",
+        "another number of epochs than were trained",
         "",
         trained & (counts != runs["epochs"].to_numpy()),
     )
     finite = np.isfinite(epochs[["train_loss", "valid_loss"]].to_numpy()).all(axis=1)
     infinite_epochs = np.bincount(owner, weights=~finite, minlength=len(runs))
     diverged = (runs["status"] == DIVERGED).to_numpy()
-    yield Breach("status diverged and no loss that is so", "", diverged & (infinite_epochs == 0))
+    yield Breach("status diverged, but only finite losses", "", diverged & (infinite_epochs == 0))
 
 
 def _other_recipe(runs: pd.DataFrame) -> Rows:
@@ -204,13 +204,15 @@ def _not_executable(rows: pd.DataFrame) -> Rows:
 
 
 RUN_RULES: Mapping[str, Callable[[pd.DataFrame], Rows]] = {
-    "a run_id of several rows": lambda runs: runs["run_id"].duplicated(keep=False).to_numpy(),
+    "a run_id that several rows share": lambda runs: (
+        runs["run_id"].duplicated(keep=False).to_numpy()
+    ),
     "a recipe that is not the variant's": _other_recipe,
     "more epochs than the recipe's": lambda runs: (
         runs["epochs"] > runs["recipe_epochs"]
     ).to_numpy(),
     "a backend that cannot execute the variant": _not_executable,
-    "a result, and no hash of its weights": lambda runs: (
+    "a result without a hash of its weights": lambda runs: (
         runs["status"].isin([OK, DIVERGED]) & runs["weights_sha256"].isna()
     ).to_numpy(),
 }
@@ -219,13 +221,11 @@ EPOCH_RULES: Mapping[str, Callable[[pd.DataFrame, pd.DataFrame], Rows]] = {
     "epochs of another variant, backend or seed": lambda epochs, runs: np.any(
         [epochs[c].to_numpy() != runs[c].to_numpy() for c in ("variant", "backend", "seed")], axis=0
     ),
-    "an epoch that is not one of its epochs": lambda epochs, runs: (
+    "an epoch beyond its last": lambda epochs, runs: (
         epochs["epoch"].to_numpy() >= runs["epochs"].to_numpy()
     ),
-    "an epoch that is there twice": lambda epochs, _: epochs.duplicated(
-        ["run_id", "epoch"]
-    ).to_numpy(),
-    "a loss that is no finite number, and another status than diverged": lambda epochs, runs: (
+    "a repeated epoch": lambda epochs, _: epochs.duplicated(["run_id", "epoch"]).to_numpy(),
+    "a loss that is not finite, but another status than diverged": lambda epochs, runs: (
         ~np.isfinite(epochs[["train_loss", "valid_loss"]].to_numpy()).all(axis=1)
         & (runs["status"] != DIVERGED).to_numpy()
     ),
@@ -261,11 +261,11 @@ def _false_control(rows: pd.DataFrame) -> Rows:
 
 THROUGHPUT_RULES: Mapping[str, Callable[[pd.DataFrame], Rows]] = {
     "a backend that cannot execute the variant": _not_executable,
-    "a block that is timed by halves, or not ok": _half_measured,
-    "another number of tokens a step": _other_tokens,
-    "a measurement of several times, devices or programs": _changing,
-    "a aa_control of another backend than the reference": _false_control,
-    "a round that is there twice": lambda rows: (
+    "a block that is timed in part, or not ok": _half_measured,
+    "another number of tokens per step": _other_tokens,
+    "a measurement with several times, devices or programs": _changing,
+    "an aa_control of another backend than the reference": _false_control,
+    "a repeated round": lambda rows: (
         rows["round"].notna().to_numpy()
         & rows.duplicated(
             ["measurement_id", "variant", "backend", "aa_control", "phase", "round"], keep=False

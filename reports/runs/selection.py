@@ -7,62 +7,59 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.plan.grid import BACKENDS
 from bench.store.records import DIVERGED, FAILED, SKIPPED
 from bench.store.store import Contents
+from bench.text import counted
 from hnrnn.variants import VARIANTS
 
-COMPARABLE = [
-    "dtype",
-    "initialisation",
-    "engine",
-    "device_name",
-    "torch_version",
-    "fastai_version",
-    "source_sha256",
-]
-"""Columns in which all runs of one table must be alike."""
-KIND = ["dtype", "initialisation", "engine"]
-"""Those of them that are asked for, and not found where the runs are trained."""
-
+KIND = ["dtype", "initialisation"]
+"""What is asked for when runs are trained, and what all runs of a table have in common."""
+SETTINGS = [*KIND, "device_name", "torch_version", "fastai_version"]
+"""Columns in which all runs of a table must be alike, and in ``source_sha256``."""
+BACKEND_ORDER = {name: place for place, name in enumerate(BACKENDS)}
+JOINT = [name for name, backend in BACKENDS.items() if backend.joint]
 NAMED_AT_MOST = 10
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs to be shown, one a variant and seed, their epochs, with what is not.
+    """The runs to be shown, with their epochs, and what is left out.
 
-    ``grid`` has the runs made alike, on all backends, one a variant, backend and seed,
-    with ``accuracy`` and ``valid_loss`` after the last epoch of the full recipe; ``throughput``
-    every sample.
+    ``runs`` has one row per variant and seed: a variant's runs are those of the backend that has
+    the most seeds. ``grid`` has one row per variant, backend and seed, for all backends, with
+    ``accuracy`` and ``valid_loss`` after the last epoch of the full recipe. ``of_kind`` has every
+    run of the same ``KIND``, failed ones too; ``throughput`` every sample.
     """
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
     grid: pd.DataFrame
+    of_kind: pd.DataFrame
     throughput: pd.DataFrame
     left_out: tuple[str, ...]
-    """What is said of runs of other kinds: those that are not shown, and one that alone is."""
+    """What has to be said of runs with other settings, and of injected faults."""
     notes: tuple[str, ...]
-    """What else is not shown, or not as it was meant."""
+    """Files that cannot be read, and runs that failed or diverged."""
 
     @property
     def kind(self) -> dict[str, str]:
         """The runs' value in each column of ``KIND``; nothing where there are no runs."""
         return {column: str(value) for column in KIND for value in self.runs[column].head(1)}
 
+    @property
+    def backends(self) -> dict[str, str]:
+        """The backend of each variant's ``runs``, by variant."""
+        return dict(zip(self.runs["variant"], self.runs["backend"], strict=True))
 
-def select(
-    contents: Contents,
-    initialisation: str = "ones",
-    engine: str | None = None,
-    dtype: str = "float32",
-) -> Selection:
-    """Return the runs on the notebook's backends made alike, and notes on the rest.
 
-    They are of the largest group made alike, among those of ``dtype`` with BatchNorm weights
-    started as ``initialisation`` says, and of ``engine`` where one is named, if there are any.
-    Where a seed was run for one epoch and for all, the longer run is shown. Runs with something
-    injected are shown only where every run has the same faulty.
+def select(contents: Contents, initialisation: str = "ones", dtype: str = "float32") -> Selection:
+    """Return the runs that are made alike, and notes on the rest.
+
+    They are the largest group of runs that are alike, of ``dtype`` and with BatchNorm weights
+    started as ``initialisation`` says if there are any. Where a seed was run for one epoch and for
+    all, the longer run is shown. Runs with an injected fault are shown only where every run has the
+    same one.
     """
     notes = _unreadable_notes(contents.unreadable)
     runs, left_out = _without_faults(contents.runs)
@@ -73,30 +70,37 @@ def select(
     ]
     if len(failed) > NAMED_AT_MOST:
         notes.append(f"{len(failed) - NAMED_AT_MOST} more runs failed.")
-    everywhere = runs[_is_trained(runs)]
-    runs = _on_own_backends(everywhere)
-    chosen = _choose(runs, initialisation, engine, dtype)
-    alike = _is_alike(runs, chosen)
-    shown, others = runs[alike], runs[~alike]
-    everywhere = everywhere[_is_alike(everywhere, chosen)]
-    left_out += [
-        f"{count} runs of other settings are left out: {_describe(values, chosen)}."
-        for values, count in others.groupby(COMPARABLE).size().items()
-    ]
-    shown = (
-        shown.sort_values(["variant", "seed", "epochs", "run_id"])
-        .drop_duplicates(["variant", "seed"], keep="last")
-        .reset_index(drop=True)
+    trained = runs[_is_trained(runs)]
+    chosen, sources = _choose(trained, {"dtype": dtype, "initialisation": initialisation})
+    expected_sources = is_joint(trained).map(sources)
+    alike = _has(trained, chosen) & (trained["source_sha256"] == expected_sources)
+    everywhere, others = trained[alike], trained[~alike]
+    other_source = others["source_sha256"].where(
+        others["source_sha256"] != expected_sources[~alike]
     )
+    described = others.assign(source_sha256=other_source).groupby(
+        [*SETTINGS, "source_sha256"], dropna=False
+    )
+    left_out += [
+        f"Left out: {counted(count, 'run')} with other settings: {_describe(values, chosen)}."
+        for values, count in described.size().items()
+    ]
+    shown = _of_most_seeds(everywhere)
     notes += [
-        f"{row.variant} {row.backend} seed {row.seed} diverged: it has a loss that is no finite "
-        "number, counted as larger than any."
+        f"{row.variant} {row.backend} seed {row.seed} diverged: it has a loss that is not a finite "
+        "number, which counts as larger than any other."
         for row in shown[shown["status"] == DIVERGED].itertuples()
     ]
     epochs = contents.epochs[contents.epochs["run_id"].isin(shown["run_id"])]
-    epochs = epochs.sort_values(["variant", "seed", "epoch"]).reset_index(drop=True)
-    grid = _with_final_values(everywhere, contents.epochs)
-    return Selection(shown, epochs, grid, contents.throughput, tuple(left_out), tuple(notes))
+    return Selection(
+        runs=shown,
+        epochs=epochs.sort_values(["variant", "seed", "epoch"]).reset_index(drop=True),
+        grid=_with_final_values(everywhere, contents.epochs),
+        of_kind=runs[_has(runs, {column: chosen[column] for column in KIND if chosen})],
+        throughput=contents.throughput,
+        left_out=tuple(left_out),
+        notes=tuple(notes),
+    )
 
 
 def _is_trained(runs: pd.DataFrame) -> pd.Series:
@@ -108,69 +112,57 @@ def is_whole(runs: pd.DataFrame) -> pd.Series:
     return _is_trained(runs) & (runs["epochs"] == runs["recipe_epochs"])
 
 
-def _is_alike(runs: pd.DataFrame, values: Mapping[str, object]) -> pd.Series:
-    """Say of each run whether it has these values in these columns; all have none in none."""
+def is_joint(runs: pd.DataFrame) -> pd.Series:
+    """Say of each run whether its backend trains many seeds together.
+
+    Such runs have a ``source_sha256`` of their own: other modules train them.
+    """
+    return runs["backend"].isin(JOINT)
+
+
+def _has(runs: pd.DataFrame, values: Mapping[str, object]) -> pd.Series:
+    """Say of each run whether it has these values in these columns."""
     return (runs[list(values)] == pd.Series(values, dtype=object)).all(axis=1)
 
 
-def _on_own_backends(runs: pd.DataFrame) -> pd.DataFrame:
-    own_backend = runs["variant"].map({v.name: v.backend for v in VARIANTS.values()})
-    return runs[runs["backend"] == own_backend]
-
-
 def _choose(
-    runs: pd.DataFrame,
-    initialisation: str = "ones",
-    engine: str | None = None,
-    dtype: str = "float32",
-) -> dict[str, object]:
-    """Return the values of ``COMPARABLE`` that are shown of ``runs``; nothing where there are none.
+    runs: pd.DataFrame, wanted: Mapping[str, str]
+) -> tuple[dict[str, object], dict[bool, str]]:
+    """Return the values of ``SETTINGS`` that are shown, and the sources by ``is_joint``.
 
-    Runs of the full recipe decide, where there are any.
+    Both are empty where there are no runs. Runs of the full recipe decide, where there are any.
     """
     whole = is_whole(runs)
-    runs = runs[whole] if whole.any() else runs
-    wanted = {"dtype": dtype, "initialisation": initialisation, "engine": engine}
+    deciding = runs[whole] if whole.any() else runs
     for column, value in wanted.items():
-        if value is not None and (runs[column] == value).any():
-            runs = runs[runs[column] == value]
-    if not len(runs):
-        return {}
-    sizes = runs.groupby(COMPARABLE).size().sort_values(kind="stable")
-    return dict(zip(COMPARABLE, sizes.index[-1], strict=True))
+        if (deciding[column] == value).any():
+            deciding = deciding[deciding[column] == value]
+    if deciding.empty:
+        return {}, {}
+    sizes = deciding.groupby(SETTINGS).size().sort_values(kind="stable")
+    chosen = dict(zip(SETTINGS, sizes.index[-1], strict=True))
+    sources: dict[bool, str] = {}
+    for rows in (runs[_has(runs, chosen)], deciding[_has(deciding, chosen)]):
+        for joint, own in rows.groupby(is_joint(rows)):
+            sources[bool(joint)] = str(own["source_sha256"].mode().iloc[-1])
+    return chosen, sources
 
 
-def of_shown_kind(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return those of a store's runs, failed ones too, that are of the ``KIND`` that is shown."""
-    runs, _ = _without_faults(runs)
-    chosen = _choose(_on_own_backends(runs[_is_trained(runs)]))
-    return runs[_is_alike(runs, {column: chosen[column] for column in KIND if chosen})]
+def _of_most_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return each variant's runs on the backend of the most seeds, one per seed.
 
-
-def other_kinds(runs: pd.DataFrame) -> dict[str, int]:
-    """Return how many whole runs of a store are of kinds that are not shown, by kind.
-
-    BatchNorm's other start is no other kind here: a report shows it beside.
+    Seeds that went through the full recipe count first. At a tie it is the notebook's own backend.
     """
-    runs, _ = _without_faults(runs)
-    shown = of_shown_kind(runs)
-    others = runs[is_whole(runs) & ~runs.index.isin(shown.index)]
-    if shown.empty or others.empty:
-        return {}
-    first = shown.iloc[0]
-    others = others[others["initialisation"] == first["initialisation"]]
-    found: dict[str, int] = {}
-    for row in others[["dtype", "engine"]].to_dict(orient="records"):
-        kind = ", ".join(f"{name} {value}" for name, value in row.items() if value != first[name])
-        found[kind] = found.get(kind, 0) + 1
-    return found
-
-
-def epochs_started(contents: Contents, initialisation: str) -> pd.DataFrame:
-    """Return the epochs that ``select`` takes with this start; none where no run has it."""
-    selection = select(contents, initialisation)
-    started = (selection.runs["initialisation"] == initialisation).all()
-    return selection.epochs if started else selection.epochs.iloc[:0]
+    runs = runs.sort_values(["variant", "seed", "epochs", "run_id"])
+    runs = runs.drop_duplicates(["variant", "backend", "seed"], keep="last")
+    counts = is_whole(runs).groupby([runs["variant"], runs["backend"]]).agg(["sum", "size"])
+    best: dict[str, tuple[int, int, bool, int, str]] = {}
+    for (variant, backend), whole, seeds in counts.itertuples():
+        own = backend == VARIANTS[variant].backend
+        rank = (whole, seeds, own, -BACKEND_ORDER[backend], backend)
+        best[variant] = max(rank, best.get(variant, rank))
+    backends = runs["variant"].map({variant: rank[-1] for variant, rank in best.items()})
+    return runs[runs["backend"] == backends].reset_index(drop=True)
 
 
 def _with_final_values(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
@@ -186,14 +178,11 @@ def _with_final_values(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame
 
 
 def _without_faults(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the runs with nothing faulty, or all if they have the same faulty, and notes."""
+    """Return the runs without a fault, or all if they have the same one, and notes."""
     counts = runs["injected_fault"].value_counts().sort_index()
     if len(counts) == 1 and counts.iloc[0] == len(runs):
-        return runs, [f"{counts.index[0]} was injected in all {len(runs)} runs."]
-    notes = [
-        f"{injected_fault} was injected in {n} runs, which are left out."
-        for injected_fault, n in counts.items()
-    ]
+        return runs, [f"{counts.index[0]} was injected into every run."]
+    notes = [f"Left out: {counted(n, 'run')} with {fault}." for fault, n in counts.items()]
     return runs[runs["injected_fault"].isna()], notes
 
 
@@ -206,6 +195,6 @@ def _describe(values: object, chosen: dict[str, object]) -> str:
     assert isinstance(values, tuple)  # noqa: S101  # a groupby over several columns
     return ", ".join(
         f"{column} {str(value)[:12]}"
-        for column, value in zip(COMPARABLE, values, strict=True)
-        if value != chosen[column]
+        for column, value in zip([*SETTINGS, "source_sha256"], values, strict=True)
+        if value != chosen.get(column) and pd.notna(value)
     )

@@ -11,8 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtr
 
 REFERENCE_VALUE = 0.5
 """Half the shift that is looked for, in standard deviations of a value."""
@@ -74,6 +73,8 @@ def threshold(nights: int, columns: int) -> float:
         reached = np.where(ends >= level, np.exp(-2 * REFERENCE_VALUE * ends), 0).mean()
         return float(math.log(length / reached / target))
 
+    from scipy.optimize import brentq  # takes long to import
+
     return float(brentq(excess, 1e-3, highest, xtol=1e-3))
 
 
@@ -90,5 +91,5 @@ def standardise(means: Array, deviations: Array, seeds: Array, reference_mean: f
     of n - 1 degrees of freedom is turned into the normal value of the same tail.
     """
     statistics = (means - reference_mean) / (deviations / np.sqrt(seeds))
-    tails = t.sf(np.abs(statistics), seeds - 1)
-    return np.asarray(np.sign(statistics) * norm.isf(np.maximum(tails, LEAST_TAIL)))
+    tails = stdtr(seeds - 1, -np.abs(statistics))
+    return np.asarray(np.sign(statistics) * -ndtri(np.maximum(tails, LEAST_TAIL)))

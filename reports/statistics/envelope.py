@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
-from reports.statistics.ranks import nan_as_largest
+from reports.statistics.ranks import midranks, nan_as_largest
 
 Array = npt.NDArray[np.float64]
 
@@ -32,7 +31,7 @@ def extreme_rank_lengths(curves: npt.ArrayLike) -> Array:
     Raises ``ValueError`` for anything but a table of curves of at least one point.
     """
     curves = _table(curves)
-    ranks = _from_nearer_end(rankdata(curves, axis=0), len(curves))
+    ranks = _from_nearer_end(midranks(curves), len(curves))
     _, group, sizes = np.unique(ranks, axis=0, return_inverse=True, return_counts=True)
     lengths: Array = sizes.cumsum()[group.reshape(-1)] / len(curves)
     return lengths
@@ -53,7 +52,7 @@ def p_values_of_each(observed: npt.ArrayLike, sample: npt.ArrayLike) -> Array:
     times.
     """
     observed, sample = _table(observed), _table(sample)
-    among_sample = rankdata(sample, axis=0)
+    among_sample = midranks(sample)
     return np.array([_p_value(curve, sample, among_sample) for curve in observed])
 
 
@@ -94,7 +93,9 @@ def global_envelope(
 def _table(curves: npt.ArrayLike) -> Array:
     values = nan_as_largest(curves)
     if values.ndim != 2 or not values.shape[1]:
-        raise ValueError(f"curves have a row each and a column a point, not shape {values.shape}")
+        raise ValueError(
+            f"curves need one row each and one column per point, not shape {values.shape}"
+        )
     return values
 
 

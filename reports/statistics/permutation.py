@@ -3,7 +3,7 @@
 Westfall and Young (1993), *Resampling-Based Multiple Testing*, single-step max-T. The statistics
 are Wilcoxon's: they need no distribution, and a run that diverged is simply the worst.
 
-Values come as two tables with a row a seed and a column a configuration of the grid and measure,
+Values come as two tables with one row per seed and one column per configuration and measure,
 larger being worse (see ``oriented``). A run that diverged is infinite. A run that is missing is
 NaN: its column does without it, and nothing is concluded from its absence.
 """
@@ -15,9 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
-from reports.statistics.ranks import nan_as_largest
+from reports.statistics.ranks import midranks, nan_as_largest
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -186,16 +185,16 @@ def _blocks(pooled: Array, of_night: Mask) -> list[_Block]:
     blocks = []
     for i, rows in enumerate(patterns.T):
         columns = np.flatnonzero(pattern_of.reshape(-1) == i)
-        midranks = rankdata(pooled[np.ix_(rows, columns)], axis=0)
-        blocks.append(_Block(columns, rows, midranks, int((rows & of_night).sum())))
+        ranks = midranks(pooled[np.ix_(rows, columns)])
+        blocks.append(_Block(columns, rows, ranks, int((rows & of_night).sum())))
     return blocks
 
 
 def _paired(night: Array, baseline: Array) -> tuple[Array, Draw]:
     alone = np.isnan(night) | np.isnan(baseline)
     pooled = np.concatenate([np.where(alone, np.nan, table) for table in (night, baseline)])
-    midranks = rankdata(pooled, axis=0, nan_policy="omit")
-    differences = np.where(alone, 0, midranks[: len(night)] - midranks[len(night) :])
+    ranks = midranks(pooled)
+    differences = np.where(alone, 0, ranks[: len(night)] - ranks[len(night) :])
     deviations = np.sqrt((differences**2).sum(axis=0))
 
     def draw(generator: np.random.Generator, size: int) -> Array:

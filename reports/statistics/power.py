@@ -14,8 +14,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import comb
-from scipy.stats import norm
+from scipy.special import comb, ndtri
 
 from reports.statistics.permutation import LEAST
 from reports.statistics.tolerance import corrected_level
@@ -95,6 +94,6 @@ def smallest_visible_drop(
     )
     if min(night, baseline) < LEAST or comb(night + baseline, night) * corrected < 1:
         return math.inf
-    critical = norm.isf(-math.expm1(math.log1p(-corrected) / columns))
+    critical = -ndtri(-math.expm1(math.log1p(-corrected) / columns))
     standard_error = finite.std(ddof=1) * math.sqrt(1 / night + 1 / baseline)
-    return float((critical + norm.ppf(power)) * standard_error)
+    return float((critical + ndtri(power)) * standard_error)

@@ -12,9 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
-from scipy.stats import norm
 
 GRID = 1024
 """Points for the distribution of the alarm rate. With 16 times as many, the level of up to 64
@@ -58,7 +56,7 @@ def corrected_level(
             f"{level} and {confidence}"
         )
     ratio = night / baseline
-    alike = norm.sf(_critical_value(level, ratio, confidence))
+    alike = ndtr(-_critical_value(level, ratio, confidence))
     if columns == 1:
         return float(min(level, alike))
     critical = _critical_value_of_independent(level, ratio, confidence, columns)
@@ -67,7 +65,7 @@ def corrected_level(
 
 def _critical_value(level: float, ratio: float, confidence: float) -> float:
     """Return c for one column, or columns that say the same."""
-    return float((norm.isf(level) + norm.ppf(confidence) * ratio**0.5) / (1 + ratio) ** 0.5)
+    return float((-ndtri(level) + ndtri(confidence) * ratio**0.5) / (1 + ratio) ** 0.5)
 
 
 @lru_cache(maxsize=1024)
@@ -91,6 +89,8 @@ def _critical_value_of_independent(
         # Half of what was rounded to the end lies beyond it.
         return float(of_all.sum() - of_all[-1] / 2 - confidence)
 
-    # No column is luckier, and none alarms more often, than Bonferroni's shares of both.
+    # Bonferroni's shares of both bound how lucky a column is, and how often it alarms.
     enough = _critical_value(level / columns, ratio, 1 - (1 - confidence) / columns)
+    from scipy.optimize import brentq  # takes long to import
+
     return float(brentq(excess, 0, enough + 1, xtol=1e-6))

@@ -16,7 +16,7 @@ import pandas as pd
 from bench.store.store import Contents
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import PROVENANCE
-from reports.runs.selection import select
+from reports.runs.night import Night, configurations_of
 from reports.verdict.decision import EXIT_CODES
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import read_findings
@@ -40,7 +40,7 @@ def null_nights(
     """Judge ``nights`` nights without any change against each of ``baselines`` baselines.
 
     All are drawn from the pool's whole seeds, with replacement: the law of every night is that of
-    its baseline. Returns a row a night: ``baseline, night, first, last``, the exit codes of
+    its baseline. Returns one row per night: ``baseline, night, first, last``, the exit codes of
     ``check``.
     """
     pool = whole_seeds(pool)
@@ -67,9 +67,13 @@ def detect_faults(
 
     ``faulty`` holds runs by their ``injected_fault``; of each, ``nights`` nights of every size in
     ``night_seeds`` are drawn, and as many other seeds to confirm. The baseline is drawn anew for
-    each. Returns a row a night: ``injected_fault, variants, seeds, night, first, last``.
+    each. Returns one row per night: ``injected_fault, variants, seeds, night, first, last``.
+    Raises ValueError where the pool lacks a configuration that has faulty runs.
     """
     pool = whole_seeds(pool)
+    unknown = configurations_of(faulty.runs) - configurations_of(pool.runs)
+    if unknown:
+        raise ValueError(f"no runs without a fault of {' '.join(min(unknown))} to draw nights from")
     generator = np.random.default_rng(1)
     rows = []
     for injected_fault, runs in faulty.runs.groupby("injected_fault"):
@@ -90,11 +94,11 @@ def detect_faults(
 
 
 def whole_seeds(contents: Contents) -> Contents:
-    """Return the runs on the notebook's backends of the seeds that every variant has.
+    """Return the shown runs of the seeds that every variant has.
 
     Raises ValueError where there is no such seed.
     """
-    runs = select(contents).runs
+    runs = Night.of(contents).selection.runs
     counts = runs.groupby("seed")["variant"].nunique()
     runs = runs[runs["seed"].isin(counts[counts == len(VARIANTS)].index)]
     if runs.empty:
@@ -108,10 +112,11 @@ def judge_twice(night: Contents, confirmation: Contents, baseline: Contents) -> 
 
     They are those of ``reports check`` on the same contents.
     """
-    evidence = Evidence(night, baseline, findings=tuple(read_findings()))
+    evidence = Evidence.of(night, baseline, findings=tuple(read_findings()))
     first = last = judge(evidence).exit_code
     if first == SUSPICION:
-        last = judge(replace(evidence, confirmation=confirmation)).exit_code
+        fresh = Night.of(confirmation, like=evidence.night)
+        last = judge(replace(evidence, confirmation=fresh)).exit_code
     return Outcome(first, last)
 
 
@@ -128,7 +133,7 @@ def _with_faulty(
     own = generator.permutation(np.unique(faulty.runs["seed"]))
     if len(own) < 2 * seeds:
         raise ValueError(f"{2 * seeds} injected seeds are needed, and there are {len(own)}")
-    configurations = set(zip(faulty.runs["variant"], faulty.runs["backend"], strict=True))
+    configurations = configurations_of(faulty.runs)
     keys = pd.MultiIndex.from_frame(pool.runs[["variant", "backend"]])
     others = replace(pool, runs=pool.runs[~keys.isin(list(configurations))])
     template = pool.runs.iloc[0]

@@ -1,4 +1,4 @@
-"""Fresh seeds that are to confirm or clear a suspicion: whether they can, and how to train them."""
+"""Fresh seeds that confirm or clear a suspicion: whether they can, and how to train them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,29 @@ from itertools import pairwise
 
 import pandas as pd
 
-from bench.store.records import ENSEMBLE
 from bench.store.store import Contents
 from bench.text import one_line
 from hnrnn.variants import LARGEST_SEED
 from reports.runs.completeness import (
     PROVENANCE,
-    Configuration,
     Problem,
     failed_runs,
     ranges,
     shown,
     unreadable,
 )
+from reports.runs.night import Configuration
 from reports.runs.selection import Selection, is_whole
 
-LIKE = ["dtype", "initialisation", "engine", "injected_fault", *PROVENANCE]
+LIKE = ["dtype", "initialisation", "injected_fault", *PROVENANCE]
 """Columns in which fresh runs have to be like the night's."""
+OPTIONS = {
+    "--dtype": "dtype",
+    "--initialisation": "initialisation",
+    "--device": "device",
+    "--inject-fault": "injected_fault",
+}
+"""The options of `bench run` that decide the kind of its runs, with the columns."""
 
 
 def find_unlike(
@@ -67,7 +73,7 @@ def find_unlike(
         and len(night.grid)
         and whole["started_at"].min() < night.grid["started_at"].min()
     ):
-        detail = "its runs are older than the night's: delete them, and train fresh seeds anew"
+        detail = "its runs are older than the night's: delete them, and train fresh seeds"
         problems.append(Problem("confirmation", detail))
     return problems + _of_another_environment(whole, night.grid)
 
@@ -87,12 +93,12 @@ def _of_another_environment(fresh: pd.DataFrame, night: pd.DataFrame) -> list[Pr
     return problems
 
 
-def fresh_seeds(used: Collection[int], night: Selection) -> str:
-    """Return a range of as many seeds as the night's that are not among those ``used``.
+def fresh_seeds(used: Collection[int], count: int) -> str:
+    """Return a range of ``count`` seeds that are not among those ``used``.
 
-    It lies above all of them; where no so large seeds are left, in the first gap between them.
+    It lies above all of them, or in the first gap that is large enough where no seeds are left.
     """
-    count, taken = int(night.runs["seed"].nunique()), sorted(map(int, used))
+    taken = sorted(map(int, used))
     start = taken[-1] + 1
     if start + count - 1 > LARGEST_SEED:
         start = next(a + 1 for a, b in pairwise([-1, *taken]) if b - a > count)
@@ -109,16 +115,13 @@ def command_words(
     variants, backends = (
         one_line(",".join(dict.fromkeys(names))) for names in zip(*configurations, strict=True)
     )
-    # An ensemble has no other backends than the notebook's.
-    of_ensemble = kind.get("engine") == ENSEMBLE
-    trained = ["--engine", ENSEMBLE] if of_ensemble else ["--backends", backends]
     options = [
         word
-        for name in ("dtype", "initialisation", "device", "injected_fault")
-        if name in kind
-        for word in (f"--{name}", one_line(kind[name]))
+        for option, column in OPTIONS.items()
+        if column in kind
+        for word in (option, one_line(kind[column]))
     ]
     return [
-        *("python", "-m", "bench", "run", "--variants", variants, *trained),
-        *("--seeds", seeds, *options, "--results", folder),
+        *("python", "-m", "bench", "run", "--variants", variants),
+        *("--backends", backends, "--seeds", seeds, *options, "--results", folder),
     ]

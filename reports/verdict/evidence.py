@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.store.store import Contents
+from reports.runs.night import Night
 from reports.verdict.findings import Finding
 from reports.verdict.gates import LastNight
 
@@ -14,17 +15,35 @@ from reports.verdict.gates import LastNight
 class Evidence:
     """What a night is judged by."""
 
-    night: Contents
-    baseline: Contents | None = None
-    confirmation: Contents | None = None
+    night: Night
+    baseline: Night | None = None
+    confirmation: Night | None = None
     confirmation_folder: str = "results/confirmation"
-    """Where ``confirmation`` was read, or is to be."""
+    """Where ``confirmation`` is read from."""
     findings: tuple[Finding, ...] = ()
     strict: bool = False
     """Whether an improvement fails a night too."""
     last: LastNight | None = None
     """The night before, where a history knows one: what ran then must run tonight."""
     why_no_last: str = "no history was given"
-    """Why there is none."""
+    """Why there is no night before."""
     unreadable_history: Mapping[str, str] = field(default_factory=dict)
     """The files of the history that cannot be read, with the reason."""
+
+    @classmethod
+    def of(
+        cls,
+        night: Contents,
+        baseline: Contents | None = None,
+        confirmation: Contents | None = None,
+        *,
+        findings: tuple[Finding, ...] = (),
+        last: LastNight | None = None,
+    ) -> Evidence:
+        """Select each folder's runs once; the other two as the night's."""
+        own = Night.of(night)
+        before, fresh = (
+            None if contents is None else Night.of(contents, own)
+            for contents in (baseline, confirmation)
+        )
+        return cls(own, before, fresh, findings=findings, last=last)

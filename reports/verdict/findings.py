@@ -1,7 +1,7 @@
 """Findings against the notebook that are accepted: written down once, and then watched.
 
-A variant whose table differs from the notebook's, or that is rare, need not fail every night: a
-finding says which, by how much and why it is accepted. Only a change in it fails a night.
+A variant's table that differs from the notebook's need not fail every night: a finding says which
+one, by how much and why that is accepted. A night fails where a finding no longer holds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LONGEST_REASON = 200_000
 
 
 class FindingsError(Exception):
-    """A file of findings that cannot be read, with what would be right."""
+    """A file of findings cannot be read; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Finding:
     reason: str
 
     def __post_init__(self) -> None:
-        """Raise TypeError or ValueError for what is no finding: it is read from a file."""
+        """Raise TypeError or ValueError for values that a finding cannot have."""
         if not (isinstance(self.variant, str) and isinstance(self.reason, str)):
             raise TypeError("variant and reason must be text")
         # type(), since True is an int too.
@@ -51,7 +51,9 @@ class Finding:
         if len(self.reason) > LONGEST_REASON:
             raise ValueError(f"a reason must have at most {LONGEST_REASON} characters")
         if not 0 <= self.as_extreme <= self.seeds or not self.seeds:
-            raise ValueError(f"{self.as_extreme} of {self.seeds} seeds is no share")
+            raise ValueError(
+                f"as_extreme must be from 0 to seeds, not {self.as_extreme} of {self.seeds}"
+            )
 
     @property
     def p_value(self) -> float:
@@ -73,23 +75,23 @@ def read_findings(path: Path = ACCEPTED_FILE) -> list[Finding]:
         ) from error
     if content:
         names = one_line(", ".join(map(str, content)))
-        raise FindingsError(f"{path}: {names} is no [[finding]]: nothing else belongs in the file")
+        raise FindingsError(f"{path}: {names} is not a [[finding]]: remove it")
     counts = Counter(finding.variant for finding in findings)
     unknown = [variant for variant in counts if variant not in VARIANTS]
     if unknown:
         names = one_line(", ".join(unknown[:NAMED_AT_MOST]))
-        raise FindingsError(f"{path}: no variant {names}: there are {[*VARIANTS]}")
+        raise FindingsError(f"{path}: unknown variant {names}: use one of {', '.join(VARIANTS)}")
     twice = [variant for variant, count in counts.items() if count > 1]
     if twice:
-        raise FindingsError(f"{path}: more than one finding on {', '.join(twice)}: leave one each")
+        raise FindingsError(f"{path}: more than one finding on {', '.join(twice)}: keep one each")
     return findings
 
 
 def changed(findings: Sequence[Finding], agreement: Agreement) -> bool:
-    """Return whether a variant is other than its finding says, or differs without one.
+    """Return whether a variant is no longer as its finding says, or differs without a finding.
 
-    It is, where the 99% intervals of the probability of a run as extreme as the notebook's, from
-    the finding's seeds and from these, have nothing in common.
+    A finding no longer holds where two 99% intervals of the probability of a run as extreme as the
+    notebook's do not overlap: that from the finding's seeds, and that from these.
     """
     for finding in findings:
         if finding.variant == agreement.variant:
@@ -99,6 +101,11 @@ def changed(findings: Sequence[Finding], agreement: Agreement) -> bool:
             low_now, high_now = clopper_pearson(agreement.as_extreme, agreement.seeds, 0.99)
             return high < low_now or high_now < low
     return agreement.verdict == DIFFERS
+
+
+def is_accepted(findings: Sequence[Finding], agreement: Agreement) -> bool:
+    """Return whether a variant's table differs, and a finding says so."""
+    return agreement.verdict == DIFFERS and not changed(findings, agreement)
 
 
 def unexpected(findings: Sequence[Finding], certificate: Certificate) -> list[Agreement]:

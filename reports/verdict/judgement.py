@@ -9,39 +9,26 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.store.records import LEARNER
-from bench.store.store import Contents
 from hnrnn import published
-from reports.runs.completeness import (
-    Configuration,
-    Problem,
-    configurations_of,
-    find_notes,
-    find_problems,
-    of_another_kind,
-)
+from reports.runs.completeness import Problem, find_notes, find_problems, of_another_kind
+from reports.runs.night import Configuration, Night, configurations_of
 from reports.runs.reading import read
-from reports.runs.selection import (
-    Selection,
-    epochs_started,
-    is_whole,
-    of_shown_kind,
-    other_kinds,
-    select,
-)
-from reports.verdict import baseline as baselines
 from reports.verdict import gates, throughput
+from reports.verdict.baseline import (
+    SUSPECTED,
+    Comparison,
+    confirm,
+    hold_against_baseline,
+    why_none_held,
+)
 from reports.verdict.confirmation import find_unlike, fresh_seeds
 from reports.verdict.decision import EXIT_CODES, decide
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding, unexpected
 from reports.verdict.gates import Gate
-from reports.verdict.notebook import (
-    Certificate,
-    hold_against_notebook,
-)
+from reports.verdict.notebook import Certificate, hold_against_notebook
 from reports.verdict.rates import Calibration, published_calibration
-from reports.verdict.third_party import STARTS, Explained, explained, third_party_runs
+from reports.verdict.third_party import Explained, explained, third_party_runs
 
 PUBLISHED_RUNS = Path(__file__).parents[1] / "published" / "cpu"
 """The published set of seeds that the notebook is certified by."""
@@ -68,19 +55,19 @@ class Judgement:
     third_party: tuple[Explained, ...]
     calibration: Calibration | None
     """How often this judgement errs, as measured; None where that is not installed."""
-    comparison: baselines.Comparison | None
+    comparison: Comparison | None
     changes: tuple[throughput.Change, ...]
     configurations: tuple[Configuration, ...]
     """Every configuration that has runs of the judged kind tonight."""
     run_seconds: Mapping[Configuration, float]
     """How long those runs took, by configuration."""
     kind: Mapping[str, str]
-    """What the judged runs have in the columns ``dtype``, ``initialisation``, ``engine``,
-    ``device`` and, where the fault of that name was injected, ``injected_fault``."""
+    """What the judged runs have in the columns ``dtype``, ``initialisation``, ``device`` and, where
+    a fault was injected into them, ``injected_fault``."""
     confirmation_seeds: str | None
     """Fresh seeds for what is suspected; None where nothing is."""
     confirmation_folder: str
-    """Where their runs are looked for."""
+    """Where ``check`` looks for their runs."""
 
     @property
     def exit_code(self) -> int:
@@ -90,46 +77,41 @@ class Judgement:
 
 def judge(evidence: Evidence) -> Judgement:
     """Return what is to be said of a night, and the verdict."""
-    night = select(evidence.night)
-    notebook = hold_against_notebook(night.epochs, published.tables())
-    expected: set[Configuration] = set(evidence.last.configurations) if evidence.last else set()
+    night, before, last = evidence.night, evidence.baseline, evidence.last
+    notebook = hold_against_notebook(night.selection.epochs, published.tables())
+    expected: set[Configuration] = set(last.configurations) if last else set()
     held = _Held()
-    if evidence.baseline is not None:
-        before = _select_like(night, evidence.baseline)
-        expected |= configurations_of(before.grid)
-        held = _hold(evidence, night, before)
-    problems = find_problems(evidence.night, expected) + held.problems
+    if before is not None:
+        expected |= configurations_of(before.selection.grid)
+        held = _hold(night, before, evidence.confirmation)
+    problems = find_problems(night, expected) + held.problems
     problems += [
         Problem("unreadable history", f"{name}: {reason}: delete it, or restore it")
         for name, reason in sorted(evidence.unreadable_history.items())
     ]
-    runs = of_shown_kind(evidence.night.runs)
-    surprises = len(unexpected(evidence.findings, notebook))
-    decides = evidence.baseline is None
     found = [
-        gates.gate_of_notebook(notebook, decides=decides, unexpected=surprises),
+        gates.gate_of_notebook(
+            notebook,
+            decides=before is None,
+            unexpected=len(unexpected(evidence.findings, notebook)),
+        ),
         *gates.gates_of_comparison(held.comparison, held.why_none_held),
         gates.gate_of_throughput(held.changes, held.why_not_timed),
-        *gates.gate_of_other_kinds(other_kinds(evidence.night.runs)),
     ]
-    lost = gates.lost_gates(found, evidence.last) if evidence.last else []
+    lost = gates.lost_gates(found, last) if last else []
     problems += lost
-    whole = runs[is_whole(runs)]
-    data = gates.gate_of_data(problems, len(configurations_of(whole)), len(whole))
-    gone = len(evidence.last.configurations - configurations_of(whole)) if evidence.last else 0
-    found.append(gates.gate_of_last_night(evidence.last, len(lost) + gone, evidence.why_no_last))
+    data = gates.gate_of_data(problems, len(night.configurations), len(night.whole))
+    gone = len(last.configurations - night.configurations) if last else 0
+    found.append(gates.gate_of_last_night(last, len(lost) + gone, evidence.why_no_last))
     certificate, third_party_rows = published_facts()
-    verdict, reasons = decide(evidence, problems, notebook, held.comparison, held.changes)
     comparison = held.comparison
-    used = set(evidence.night.runs["seed"])
-    used |= set(evidence.baseline.runs["seed"]) if evidence.baseline else set()
-    suspected = comparison is not None and comparison.verdict == baselines.SUSPECTED
+    verdict, reasons = decide(evidence, problems, notebook, comparison, held.changes)
     return Judgement(
         verdict=verdict,
         reasons=tuple(reasons),
         gates=(data, *found),
         problems=tuple(problems),
-        notes=(*find_notes(evidence.night, expected), *held.notes),
+        notes=(*night.selection.left_out, *find_notes(night, expected), *held.notes),
         notebook=notebook,
         certificate=certificate,
         findings=evidence.findings,
@@ -137,10 +119,10 @@ def judge(evidence: Evidence) -> Judgement:
         calibration=published_calibration(),
         comparison=comparison,
         changes=tuple(held.changes),
-        configurations=tuple(sorted(configurations_of(runs))),
-        run_seconds=_run_seconds(runs),
+        configurations=tuple(sorted(configurations_of(night.selection.of_kind))),
+        run_seconds=_run_seconds(night.selection.of_kind),
         kind=_kind(night),
-        confirmation_seeds=fresh_seeds(used, night) if suspected else None,
+        confirmation_seeds=_fresh_seeds(night, before, comparison),
         confirmation_folder=evidence.confirmation_folder,
     )
 
@@ -149,7 +131,7 @@ def judge(evidence: Evidence) -> Judgement:
 class _Held:
     """A night held against a baseline, with what kept it from being held."""
 
-    comparison: baselines.Comparison | None = None
+    comparison: Comparison | None = None
     changes: list[throughput.Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -157,55 +139,53 @@ class _Held:
     why_not_timed: str = gates.NO_BASELINE
 
 
-def _hold(evidence: Evidence, night: Selection, before: Selection) -> _Held:
+def _hold(night: Night, before: Night, fresh: Night | None) -> _Held:
     """Hold a night against a baseline; fresh seeds confirm only where they are sound."""
     held = _Held(problems=of_another_kind(night, before, "baseline"))
-    held.comparison = baselines.hold_against_baseline(night.grid, before.grid)
+    ours, theirs = night.selection, before.selection
+    held.comparison = hold_against_baseline(ours.grid, theirs.grid)
     suspects = {difference.configuration for difference in held.comparison.first.worse}
-    if evidence.confirmation is not None and suspects:
-        fresh = _select_like(night, evidence.confirmation)
+    if fresh is not None and suspects:
         unsound = of_another_kind(night, fresh, "confirmation")
-        unsound = unsound or find_unlike(evidence.confirmation, suspects, night, before)
+        unsound = unsound or find_unlike(fresh.contents, suspects, ours, theirs)
         if not unsound:
-            held.comparison = baselines.confirm(held.comparison, fresh.grid, before.grid)
+            held.comparison = confirm(held.comparison, fresh.selection.grid, theirs.grid)
         held.problems += unsound
     compared = {difference.configuration for difference in held.comparison.first.differences}
     held.notes += [
         f"{' '.join(configuration)} is not in the baseline: whether it is worse cannot be said."
-        for configuration in sorted(configurations_of(night.grid) - compared)
+        for configuration in sorted(configurations_of(ours.grid) - compared)
     ]
-    if len(night.grid) and before.grid["started_at"].min() > night.grid["started_at"].max():
+    if len(ours.grid) and theirs.grid["started_at"].min() > ours.grid["started_at"].max():
         held.notes.append("The baseline is newer than this night.")
-    held.changes = throughput.changes(night.throughput, before.throughput)
-    trained_on = night.runs["device_name"].unique()
-    untimed = throughput.not_measured(night.throughput, before.throughput, trained_on)
+    held.changes = throughput.changes(ours.throughput, theirs.throughput)
+    trained_on = ours.runs["device_name"].unique()
+    untimed = throughput.not_measured(ours.throughput, theirs.throughput, trained_on)
     held.problems += [
         Problem(
             "missing timing", f"{' '.join(configuration)} has no {', '.join(phases)}", configuration
         )
         for configuration, phases in untimed.items()
     ]
-    held.why_none_held = baselines.why_none_held(night.grid, before.grid)
-    held.why_not_timed = throughput.why_not_compared(night.throughput, before.throughput)
+    held.why_none_held = why_none_held(ours.grid, theirs.grid)
+    held.why_not_timed = throughput.why_not_compared(ours.throughput, theirs.throughput)
     return held
 
 
-def _select_like(night: Selection, contents: Contents) -> Selection:
-    """Return the runs of the night's kind, where there are any."""
-    kind = night.kind
-    return select(
-        contents,
-        kind.get("initialisation", "ones"),
-        engine=kind.get("engine", LEARNER),
-        dtype=kind.get("dtype", "float32"),
-    )
+def _fresh_seeds(night: Night, before: Night | None, comparison: Comparison | None) -> str | None:
+    """Return the seeds that are to confirm or clear what is suspected; None where nothing is."""
+    if before is None or comparison is None or comparison.verdict != SUSPECTED:
+        return None
+    used = {*night.contents.runs["seed"], *before.contents.runs["seed"]}
+    return fresh_seeds(used, max(difference.seeds for difference in comparison.first.worse))
 
 
-def _kind(night: Selection) -> dict[str, str]:
+def _kind(night: Night) -> dict[str, str]:
     """Return what the runs of a night have in common, as in ``Judgement.kind``."""
-    first = night.runs[["device", "injected_fault"]].head(1).to_dict(orient="records")
+    first = night.selection.runs[["device", "injected_fault"]].head(1).to_dict(orient="records")
     found = {str(name): value for row in first for name, value in row.items()}
-    return night.kind | {name: str(value) for name, value in found.items() if pd.notna(value)}
+    common = {name: str(value) for name, value in found.items() if pd.notna(value)}
+    return night.selection.kind | common
 
 
 def _run_seconds(runs: pd.DataFrame) -> dict[Configuration, float]:
@@ -224,8 +204,7 @@ def published_facts(folder: Path = PUBLISHED_RUNS) -> tuple[Certificate | None, 
     """
     if not folder.is_dir():
         return None, []
-    contents = read(folder)
-    tables, third_party = published.tables(), published.third_party_runs()
-    ones, uniform = (epochs_started(contents, start) for start in STARTS)
-    runs = third_party_runs(third_party, ones, uniform)
+    night, tables = Night.of(read(folder)), published.tables()
+    ones, third_party = night.selection.epochs, published.third_party_runs()
+    runs = third_party_runs(third_party, ones, night.uniform_epochs)
     return hold_against_notebook(ones, tables), explained(runs, third_party, tables)

@@ -49,6 +49,8 @@ class Agreement:
     """
 
     variant: str
+    backend: str | None
+    """The backend of our seeds; None where there are none."""
     seeds: int
     p: PValues
     holm: PValues
@@ -78,9 +80,10 @@ def hold_against_notebook(
 ) -> Certificate:
     """Hold every variant's published table against our seeds.
 
-    ``epochs`` has a row a run and epoch, of runs on the notebook's backends; ``tables`` is the
+    ``epochs`` has one row per run and epoch, of one backend for each variant; ``tables`` is the
     notebook's. Runs that did not go through their full recipe are left out.
     """
+    backends = dict(zip(epochs["variant"], epochs["backend"], strict=True))
     tested = {variant: _p_values(variant, epochs, tables) for variant in VARIANTS}
     adjusted = holm_of_columns([p for _, p in tested.values()])
     needed = seeds_needed(
@@ -93,6 +96,7 @@ def hold_against_notebook(
         agreements.append(
             Agreement(
                 variant=variant,
+                backend=backends.get(variant),
                 seeds=seeds,
                 p=p,
                 holm=holm_p,

@@ -30,10 +30,10 @@ class SeedPlan:
 
 
 def plan_seeds(grid: pd.DataFrame, drop: float, power: float) -> list[SeedPlan]:
-    """Return a plan a configuration that has two finite accuracies or more.
+    """Return a plan for each configuration that has two finite accuracies or more.
 
-    ``grid`` has a row a run with ``variant, backend, accuracy``; ``drop`` is a share. A fall has
-    to be suspected and confirmed, each with the root of ``power``.
+    ``grid`` has one row per run with ``variant, backend, accuracy``; ``drop`` is a share. A fall
+    has to be suspected and confirmed, each with the root of ``power``.
     """
     finite = grid.dropna(subset=["accuracy"])
     configurations = [

@@ -19,7 +19,6 @@ from reports.statistics.envelope import envelope_p_value, p_values_of_each
 from reports.statistics.ranks import rank_p_value
 
 LEVEL = 0.05
-STARTS = ("ones", "uniform")
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ def third_party_runs(
 ) -> list[ThirdPartyRun]:
     """Hold every published run against our seeds of both starts.
 
-    ``published`` is ``hnrnn.published.third_party_runs()``; ``ones`` and ``uniform`` have a row a
-    run and epoch, on the notebook's backends.
+    ``published`` is ``hnrnn.published.third_party_runs()``; ``ones`` and ``uniform`` have one
+    row per run and epoch.
     """
     found = []
     for variant in VARIANTS:
@@ -84,7 +83,7 @@ def third_party_runs(
 def explained(
     runs: list[ThirdPartyRun], published: pd.DataFrame, tables: pd.DataFrame
 ) -> list[Explained]:
-    """Count the published runs that each start explains, a row a variant that has any."""
+    """Count the published runs that each start explains, for each variant that has any."""
     rows = []
     for variant in VARIANTS:
         own = [run for run in runs if run.variant == variant]

@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from bench.plan.grid import reference_backend
-from bench.store.records import OK
 from hnrnn.variants import VARIANTS
-from reports.runs.ratios import latest
+from reports.runs.ratios import latest, quotients
 
 MINIMUM_EFFECT = 0.10
 """A slow-down that is smaller is not judged: backends' ratios move by some percent between two
@@ -27,7 +25,8 @@ starts of a process, for reasons such as where its memory lies."""
 LEVEL = 0.05
 RESAMPLES = 4000
 
-KEY = ["device_name", "dtype", "threads", "variant", "backend", "phase"]
+MEASURED_ALIKE = ["device_name", "dtype", "threads"]
+"""Columns in which two measurements have to be alike to be compared."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def not_measured(
     missing: dict[tuple[str, str], list[str]] = {}
     for key in theirs:
         if key[0] in devices and key not in ours:
-            missing.setdefault((str(key[3]), str(key[4])), []).append(str(key[5]))
+            missing.setdefault((key[3], key[4]), []).append(key[5])
     return missing
 
 
@@ -98,32 +97,29 @@ def why_not_compared(night: pd.DataFrame, baseline: pd.DataFrame) -> str:
         return "the baseline was not timed"
     if not ours:
         return "nothing was timed tonight"
-    here, there = ({str(key[0]) for key in keys} for keys in (ours, theirs))
+    here, there = ({key[0] for key in keys} for keys in (ours, theirs))
     if not here & there:
         names = (", ".join(sorted(devices)) for devices in (here, there))
         return "tonight's timings are of {}, the baseline's of {}".format(*names)
     return "no backend was timed in the same way in both"
 
 
-def _quotients(samples: pd.DataFrame) -> dict[tuple[Any, ...], npt.NDArray[np.float64]]:
-    """Return, by ``KEY``, the quotients of reference time and backend time, shape (rounds,)."""
-    timed = samples[(samples["status"] == OK) & ~samples["aa_control"].astype(bool)].copy()
-    timed["seconds"] = timed["wall_seconds"] / timed["steps"]
-    seconds: dict[tuple[Any, ...], pd.Series[float]] = {
-        tuple(key): rows.set_index("round")["seconds"]
-        for key, rows in timed.groupby(KEY, sort=False)
-    }
-    found: dict[tuple[Any, ...], npt.NDArray[np.float64]] = {}
-    for key, own in seconds.items():
-        reference = reference_backend(VARIANTS[str(key[3])])
-        of_reference = seconds.get((*key[:4], reference, key[5]))
-        if key[4] != reference and of_reference is not None:
-            found[key] = np.asarray((of_reference / own).dropna(), dtype=np.float64)
+def _quotients(samples: pd.DataFrame) -> dict[tuple[str, ...], npt.NDArray[np.float64]]:
+    """Return the quotients of reference time and backend time by device, dtype, threads, ...
+
+    The key ends with variant, backend and phase. The references themselves are left out.
+    """
+    found: dict[tuple[str, ...], npt.NDArray[np.float64]] = {}
+    for key, rounds in quotients(samples, MEASURED_ALIKE).items():
+        *alike, variant, phase, backend, aa_control = key
+        is_reference = backend == reference_backend(VARIANTS[variant])
+        if rounds is not None and not aa_control and not is_reference:
+            found[(*map(str, alike), str(variant), str(backend), str(phase))] = rounds
     return found
 
 
 def _change(
-    key: tuple[Any, ...],
+    key: tuple[str, ...],
     ours: npt.NDArray[np.float64],
     theirs: npt.NDArray[np.float64],
     level: float,
@@ -133,6 +129,8 @@ def _change(
 
     low, high = 0.0, np.inf
     if min(len(ours), len(theirs)) > 1:
+        from scipy import stats  # takes a second to import
+
         interval = stats.bootstrap(
             (ours, theirs),
             quotient,
@@ -143,7 +141,6 @@ def _change(
         ).confidence_interval
         low, high = float(interval.low), float(interval.high)
     ratio, baseline_ratio = float(np.median(ours)), float(np.median(theirs))
-    return Change(
-        str(key[0]), str(key[3]), str(key[4]), str(key[5]),
-        ratio, baseline_ratio, ratio / baseline_ratio, low, high,
-    )  # fmt: skip
+    device_name, _, _, variant, backend, phase = key
+    change = ratio / baseline_ratio
+    return Change(device_name, variant, backend, phase, ratio, baseline_ratio, change, low, high)

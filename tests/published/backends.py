@@ -61,14 +61,14 @@ def _costs(of_variant: pd.DataFrame, mine: pd.DataFrame, reference: str) -> list
     return [
         timed["variant"].iloc[0],
         timed["backend"].iloc[0] + (" again" if timed["aa_control"].iloc[0] else ""),
-        timed["kernel"].iloc[0],
-        *parity,
-        f"{1000 * timed['step'].median():.2f}",
-        f"{timed['speed'].median():,.0f}",
         *(_ratio(of_variant, mine, reference, phase)
           for phase in ("train_step", "forward", "validation")),
+        f"{1000 * timed['step'].median():.2f}",
+        f"{timed['speed'].median():,.0f}",
         "-" if once.isna().any() else f"{once.sum():.1f}",
         f"{timed['peak_memory_bytes'].iloc[0] / 2**20:.1f}",
+        *parity,
+        timed["kernel"].iloc[0],
     ]  # fmt: skip
 
 
@@ -126,9 +126,9 @@ def _claim_attribution(page: Page, records: Records, final: pd.DataFrame) -> Non
         interval = _interval(mean, np.sqrt(sum(parts)), sum(parts) ** 2 / below)
         if backend == "nn":
             page.claim(
-                f"A second layer makes a difference that {min(len(deep), len(flat))} seeds can "
-                f"tell from none: {_points(mean)} points ({_points(interval[0])} to "
-                f"{_points(interval[1])})."
+                f"A second layer changes the final accuracy by {_points(mean)} points; the 95% "
+                f"interval over {min(len(deep), len(flat))} seeds is {_points(interval[0])} to "
+                f"{_points(interval[1])}, which excludes 0."
             )
         rows.append([f"depth, on {backend}", *_effect(mean, interval),
                      str(min(len(deep), len(flat))), "-"])  # fmt: skip
@@ -144,12 +144,12 @@ def _claim_attribution(page: Page, records: Records, final: pd.DataFrame) -> Non
     heading = "### Depth, backend or seed variance?"
     page.claim_table(heading, rows, place=1)
     page.claim(
-        f"Of {len(steps)} comparisons of a backend with `nn`, none has a 95% interval without 0 "
-        f"(by chance alone {0.05 * len(steps):.1f} would); the largest mean difference is "
-        f"{_points(max(steps.values(), key=abs))} points."
+        f"Of {len(steps)} comparisons of a backend with `nn`, none has a 95% interval that "
+        f"excludes 0 (chance alone gives {0.05 * len(steps):.1f} of them); the largest mean "
+        f"difference is {_points(max(steps.values(), key=abs))} points."
     )
     fewest = min(len(of(model, backend)) for model in models for backend in BACKENDS[:3])
-    page.claim(f"at least {fewest} seeds each")
+    page.claim(f"with at least {fewest} seeds.")
     pairs = [("Model5", "Model6"), ("Model5", "Model7"), ("Model6", "Model7")]
     rows = []
     for first, second in pairs:

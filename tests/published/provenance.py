@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.published.page import MODELS, OWN, Page, Records
 
 LABELS = {
-    "device": "device_name", "trained by": "engine",
+    "device": "device_name", "backend": "backend",
     "kernel of the recurrence": "kernel", "dtype": "dtype",
-    "BatchNorm weights start": "initialisation", "CPU threads a run": "threads",
+    "BatchNorm weights start": "initialisation", "CPU threads per run": "threads",
     "instruction set": "instruction_set", "numeric fingerprint": "numeric_fingerprint",
     "deterministic algorithms": "deterministic_algorithms", "TF32": "tf32",
     "torch": "torch_version", "fastai": "fastai_version", "CUDA": "cuda_version",
@@ -20,7 +20,7 @@ LABELS = {
 
 def check(page: Page, records: Records) -> None:
     """Claim the commands and the table."""
-    runs = records.runs.assign(engine="learner")  # as all were before there was another
+    runs = records.runs
     own = runs["backend"] == runs["variant"].map(OWN)
     runs = runs[own & (runs["initialisation"] == "ones")]
     last = runs.groupby("variant")["seed"].max()

@@ -11,15 +11,16 @@ FIXED = (
     "from 1 (below all of ours) to N + 1 (above all of ours)",
     "with its 95% bootstrap interval",
     "its ratio ought to be 1.",
-    "With 95% Clopper-Pearson intervals",
+    "Intervals are 95% Clopper-Pearson intervals.",
     "with 95% intervals",
     "Before PyTorch 1.2 the weights",
     "they start at 1.",
-    "does not reject them at 5% among",
-    "weights that start at 1 (`ones`)",
+    "The seeds above start at 1;",
+    "BatchNorm weights, at 1 (`ones`)",
+    "does not reject it at 5% among",
     "| 95% |",
     ": 95% |",
-    "share, 95% |",
+    "their share, 95% |",
 )
 """What the page says to explain itself: levels and definitions, that no data change."""
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.store.records import ENSEMBLE, LEARNER
-from bench.timing.engine_timing import as_markdown
+from bench.store.records import ENSEMBLE
+from bench.timing.ensemble_timing import as_markdown
 from reports.__main__ import main
 from reports.runs.reading import read
 from tests.places import ROOT
@@ -31,11 +31,11 @@ def test_report_is_what_its_records_give(tmp_path: Path, name: str) -> None:
 
 
 def test_published_records() -> None:
-    """The published records can all be, and are the learner's."""
+    """The published records are all possible, and none is the ensemble's."""
     contents = read(PUBLISHED)
     assert contents.unreadable == {}
     assert len(contents.runs) > 1000
-    assert set(contents.runs["engine"]) == {LEARNER}
+    assert ENSEMBLE not in set(contents.runs["backend"])
 
 
 def test_findings_show_the_report() -> None:
@@ -52,30 +52,31 @@ def test_findings_show_the_report() -> None:
     assert pattern.findall(findings) == pattern.findall(report)
 
 
-def test_engine_seconds_are_what_was_timed() -> None:
+def test_seconds_are_what_was_timed() -> None:
     """The tables beside the ensemble's records are those of the seconds there; the docs' too."""
-    folder = PUBLISHED.parent / "ensemble" / "engines"
+    folder = PUBLISHED.parent / "ensemble" / "timing"
     page = (folder / "README.md").read_text(encoding="utf-8")
     assert as_markdown(pd.read_csv(folder / "alone.csv")) in page
     costs = (ROOT / "docs" / "engines-and-backends.md").read_text(encoding="utf-8")
     alone, *two = (_core_seconds(folder / f"{n}.csv") for n in ("alone", *TWO_AT_ONCE))
-    assert f"| {alone[LEARNER]:.1f} and {alone[ENSEMBLE]:.1f} core-seconds |" in costs
-    learner, ensemble = (sum(each[engine] for each in two) / 2 for engine in (LEARNER, ENSEMBLE))
-    an_hour = sum(3600 / each[ENSEMBLE] for each in two)
-    assert f"| {learner:.1f} and {ensemble:.1f} core-seconds; {an_hour:.0f} seeds" in costs
+    assert f"| {alone[False]:.1f} and {alone[True]:.1f} core-seconds |" in costs
+    notebook, ensemble = (sum(each[joint] for each in two) / 2 for joint in (False, True))
+    an_hour = sum(3600 / each[True] for each in two)
+    assert f"| {notebook:.1f} and {ensemble:.1f} core-seconds; {an_hour:.0f} seeds" in costs
 
 
 def _core_seconds(path: Path) -> pd.Series:
-    """Return the median over rounds of a seed's seconds for all variants, by engine."""
+    """Return a seed's seconds for all variants, the median over rounds; True for the ensemble."""
     timed = pd.read_csv(path)
-    seconds = timed["wall_seconds"] / timed["seeds"]
-    return seconds.groupby([timed["engine"], timed["round"]]).sum().groupby("engine").median()
+    seconds, joint = timed["wall_seconds"] / timed["seeds"], timed["backend"] == ENSEMBLE
+    return seconds.groupby([joint, timed["round"]]).sum().groupby("backend").median()
 
 
 def test_the_ensemble_is_repeated_by_itself() -> None:
-    """The command under a report of an ensemble names its engine, and the other report's none."""
+    """The command under a report names the ensemble, or the notebook's backends."""
     pages = [
         (PUBLISHED.parent / name / "report" / "report.md").read_text(encoding="utf-8")
         for name in ("cpu", "ensemble")
     ]
-    assert [page.count(" --engine ensemble\n") for page in pages] == [0, 1]
+    assert [page.count(" --backends ensemble ") for page in pages] == [0, 1]
+    assert [page.count(" --backends notebook ") for page in pages] == [3, 0]

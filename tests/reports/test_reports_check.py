@@ -69,8 +69,8 @@ def test_check_against_a_frozen_baseline(
     assert "agrees:\n  nothing is worse than in the baseline" in capsys.readouterr().out
     text = (tmp_path / "night" / "report" / "verdict.md").read_text(encoding="utf-8")
     assert (
-        "Repeated tonight, of the baseline's runs: 160; weights compared: 160; ended with other "
-        "weights: 0." in text
+        "160 runs of the baseline were repeated tonight. The weights of 160 could be compared; 0 "
+        "ended with other weights." in text
     )
 
 

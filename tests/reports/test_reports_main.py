@@ -120,13 +120,14 @@ def test_pictures(tmp_path: Path, records: list[Record]) -> None:
 def test_an_ensemble_says_whose_seconds_they_are(
     tmp_path: Path, records: list[Record], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And which runs are left out, on the page, in the summary and where it is judged."""
+    """And which runs are left out, on the page, in the summary and by check."""
+    left_out = "Left out: 1 run with other settings: dtype float64."
+    double = made_up_record("Model0", 0, dtype="float64")
     said = "seconds of an epoch are one seed's share"
-    left_out = "40 runs of other settings are left out: engine learner."
-    ensemble = [made_up_record(n, seed, engine=ENSEMBLE) for n in VARIANTS for seed in range(6)]
+    ensemble = [made_up_record(n, seed, backend=ENSEMBLE) for n in VARIANTS for seed in range(6)]
     assert said not in render(tmp_path / "alone", records)
     assert left_out not in (tmp_path / "alone" / "report" / "summary.md").read_text("utf-8")
-    report = render(tmp_path / "both", [*records, *ensemble])
+    report = render(tmp_path / "both", [*records, *ensemble, double])
     assert said in report
     assert left_out in report
     assert left_out in (tmp_path / "both" / "report" / "summary.md").read_text("utf-8")
@@ -158,7 +159,7 @@ def test_both_starts(tmp_path: Path, records: list[Record]) -> None:
         if record.run.seed < 3
     ]
     report = render(tmp_path / "both", [*records, *drawn])
-    assert "3 seeds or more a model that start the old way" in report
+    assert "3 seeds or more per model start the old way" in report
     assert (tmp_path / "both" / "report" / "eras.png").exists()
     alone = render(tmp_path / "alone", records)
     assert "Two eras" not in alone
@@ -176,8 +177,8 @@ def test_no_runs(tmp_path: Path) -> None:
 def test_one_seed_one_variant_one_epoch(tmp_path: Path) -> None:
     """A smoke run gives what there is, and says what is not."""
     report = render(tmp_path, [made_up_record("Model5", 0, epochs=1)])
-    assert "1 run: 1 of the notebook's 8 models, 1 seed each." in report
-    assert "No runs of Model0, Model1," in report
+    assert "The tables rest on 1 run of 1 of the notebook's 8 models, 1 seed each." in report
+    assert "There are no runs of Model0, Model1," in report
     rows = tables_of(report)["Model5"]
     assert rows[0][2] != "-"
     assert rows[1][2] == "-"

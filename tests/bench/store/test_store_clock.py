@@ -16,6 +16,7 @@ from bench.store.records import Record
 from bench.store.store import RUNS, Contents, Store
 from reports.history import nights as history
 from reports.runs.completeness import find_problems
+from reports.runs.night import Night
 from reports.runs.selection import select
 from tests.history_data import FIRST, made_up_history
 from tests.report_data import START, made_up_record
@@ -63,7 +64,7 @@ def test_nothing_depends_on_the_clock(tmp_path: Path) -> None:
     assert contents.unreadable == {}
     for found, wanted in zip(without_clock(contents), without_clock(expected.read()), strict=True):
         assert found.equals(wanted)
-    assert find_problems(contents) == find_problems(expected.read())
+    assert find_problems(Night.of(contents)) == find_problems(Night.of(expected.read()))
     copies = [s.compact(s.folder / "compact") for s in (store, expected)]
     frames = [without_clock(Store(copy).read()) for copy in copies]
     for found, wanted in zip(*frames, strict=True):

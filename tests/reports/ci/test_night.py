@@ -93,7 +93,7 @@ def titles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(issue, "run", run)
     monkeypatch.setattr(issue, "output", lambda _: "[]")
-    arguments = ["--profile=nightly", "--seeds=-1,2", "--device=cpu", "--engine=local"]
+    arguments = ["--profile=nightly", "--seeds=-1,2", "--device=cpu", "--backends=ensemble"]
     assert night.main(["tell", f"--report={folder / 'results' / 'report'}", *arguments]) == 0
     return [title.split(": ")[1] for title in found]
 

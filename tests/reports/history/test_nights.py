@@ -18,7 +18,7 @@ from bench.store.store import Contents
 from hnrnn.variants import VARIANTS
 from reports.history import nights as history
 from reports.history.nights import SCHEMA, append, changes, moments, read, summarise
-from reports.runs.selection import select
+from reports.runs.night import Night
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import Judgement, judge
 from tests.history_data import FIRST, made_up_history
@@ -37,13 +37,13 @@ def contents() -> Contents:
 @pytest.fixture(scope="module")
 def judgement(contents: Contents) -> Judgement:
     """What is said of that night."""
-    return judge(Evidence(contents))
+    return judge(Evidence.of(contents))
 
 
 @pytest.fixture(scope="module")
 def summary(contents: Contents, judgement: Judgement) -> pd.DataFrame:
     """That night's summary."""
-    return summarise(select(contents), judgement)
+    return summarise(Night.of(contents), judgement)
 
 
 def test_moments_by_hand() -> None:
@@ -105,7 +105,7 @@ def test_throughput_of_the_night(summary: pd.DataFrame) -> None:
 def test_throughput_of_another_device(contents: Contents, judgement: Judgement) -> None:
     """A measurement on a device that trained nothing is not of this night's history."""
     elsewhere = contents.throughput.assign(device_name="a GPU")
-    rows = summarise(select(replace(contents, throughput=elsewhere)), judgement)
+    rows = summarise(Night.of(replace(contents, throughput=elsewhere)), judgement)
     assert rows["throughput_ratio"].isna().all()
     assert len(rows) == len(VARIANTS)
 
@@ -113,7 +113,7 @@ def test_throughput_of_another_device(contents: Contents, judgement: Judgement) 
 def test_throughput_alone(contents: Contents, judgement: Judgement) -> None:
     """A folder that holds a measurement and no runs is a night too."""
     alone = Contents(contents.runs[:0], contents.epochs[:0], contents.throughput, {})
-    rows = summarise(select(alone), replace(judgement, configurations=()))
+    rows = summarise(Night.of(alone), replace(judgement, configurations=()))
     assert sorted(rows["backend"]) == ["compiled", "custom", "nn"]
     assert (rows["seeds"] == 0).all()
     assert (rows["device_name"] == "a processor").all()
@@ -123,7 +123,7 @@ def test_failed_configuration(contents: Contents, judgement: Judgement) -> None:
     """A configuration whose runs all failed keeps its row, without values."""
     runs = contents.runs.copy()
     runs.loc[runs["variant"] == "Model5", "status"] = FAILED
-    rows = summarise(select(replace(contents, runs=runs)), judgement)
+    rows = summarise(Night.of(replace(contents, runs=runs)), judgement)
     row = rows[rows["variant"] == "Model5"].iloc[0]
     assert row["seeds"] == 0
     assert np.isnan(row["accuracy_mean"])
@@ -132,7 +132,7 @@ def test_failed_configuration(contents: Contents, judgement: Judgement) -> None:
 def test_nothing(contents: Contents, judgement: Judgement, tmp_path: Path) -> None:
     """A night in which every run failed has no rows, and cannot be appended."""
     failed = contents.runs.assign(status=FAILED)
-    selection = select(replace(contents, runs=failed, throughput=contents.throughput[:0]))
+    selection = Night.of(replace(contents, runs=failed, throughput=contents.throughput[:0]))
     rows = summarise(selection, judgement)
     assert rows.empty
     with pytest.raises(ValueError, match="one night, not of 0"):
@@ -143,7 +143,7 @@ def test_mixed_commits(contents: Contents, judgement: Judgement) -> None:
     """Where the runs differ in what a night may be mixed of, all values are kept."""
     runs = contents.runs.copy()
     runs.loc[runs.index[::2], "commit"] = "d" * 40
-    rows = summarise(select(replace(contents, runs=runs)), judgement)
+    rows = summarise(Night.of(replace(contents, runs=runs)), judgement)
     assert set(rows["commit"]) == {"c" * 40 + "; " + "d" * 40}
 
 

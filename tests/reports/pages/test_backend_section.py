@@ -13,7 +13,7 @@ from bench.store.records import Record
 from bench.store.store import Contents, Store
 from hnrnn import published
 from reports.__main__ import main
-from reports.figures import models as figures
+from reports.figures import models
 from reports.pages import backend_section
 from reports.runs.ratios import ratios
 from reports.runs.selection import select
@@ -45,7 +45,7 @@ def on_backend(record: Record, backend: str, moved: float) -> Record:
 def test_nothing_measured(tmp_path: Path) -> None:
     """Without a measurement the section says how to make one."""
     text = section(tmp_path, [], throughput_rows({"nn": 1.0}).iloc[:0])
-    assert "`python -m bench throughput` does it" in text
+    assert "`python -m bench throughput` measures it" in text
     assert "Not yet measured on a GPU" in text
     assert "two seeds or more" in text
     assert "backends.png" not in text
@@ -58,10 +58,10 @@ def test_table(tmp_path: Path) -> None:
     lines = [line for line in text.splitlines() if line.startswith("| Model4")]
     assert [line.split(" | ")[1] for line in lines] == ["nn", "nn again", "custom", "compiled"]
     cells = lines[3].strip("| ").split(" | ")
-    assert cells[2:5] == ["ATen", "1e-15", "2e-06"]
+    assert cells[2:5] == ["2.00 (2.00 to 2.00)"] * 3
     assert cells[5:7] == ["3.00", "426,667"]
-    assert cells[7:10] == ["2.00 (2.00 to 2.00)"] * 3
-    assert cells[10:] == ["15.0", "3.0"]  # the step's compilation and the validation's
+    assert cells[7:9] == ["15.0", "3.0"]  # the step's compilation and the validation's
+    assert cells[9:] == ["1e-15", "2e-06", "ATen"]
     assert "- graphed (Model4): skipped, graphed needs a GPU: a CPU has no CUDA graphs" in text
 
 
@@ -73,7 +73,7 @@ def test_gpu(tmp_path: Path) -> None:
     text = section(tmp_path, [], pd.concat([here, gpu], ignore_index=True))
     assert "### On a processor" in text
     assert "### On a &lt;GPU&gt;" in text
-    assert "With TF32 allowed" in text
+    assert "No run and no timing here allows TF32." in text
     assert "up to 3.0e-04 apart" in text
     assert "Not yet measured on a GPU" not in text
 
@@ -88,7 +88,7 @@ def test_attribution(tmp_path: Path, moved: float, words: str) -> None:
         for backend in ("nn", "cell", "custom")
     ]
     text = section(tmp_path, records, throughput_rows({"nn": 1.0}))
-    assert "A second layer makes a difference that" in text
+    assert "A second layer changes the final accuracy by" in text
     assert words in text
     assert f"| Model7: custom - nn | {100 * moved:+.2f} |" in text
     assert "| Model5 - Model6 | +6.01 |" in text
@@ -100,9 +100,9 @@ def test_figure(tmp_path: Path) -> None:
         throughput_rows({"nn": 2.0, "custom": 3.0}, variant=name) for name in ("Model4", "Model6")
     ]
     samples = pd.concat(both, ignore_index=True)
-    figure = figures.backends(ratios(samples))
+    figure = models.backends(ratios(samples))
     assert [axes.get_title() for axes in figure.axes] == ["Model4 (tanh)", "Model6 (gru)"]
-    figures.save(figure, tmp_path / "picture.png")
+    models.save(figure, tmp_path / "picture.png")
     with Image.open(tmp_path / "picture.png") as picture:
         assert min(picture.size) > 300
 

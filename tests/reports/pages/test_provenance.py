@@ -5,30 +5,30 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from bench.store.records import ENSEMBLE, LEARNER
 from reports.pages.provenance import commands
 from tests.report_data import made_up_record
 
 
-def runs(engine: str = LEARNER, epochs: int | None = None) -> pd.DataFrame:
-    """Return three seeds of Model0 and one of Model5."""
-    records = [made_up_record("Model0", seed, engine=engine, epochs=epochs) for seed in (0, 1, 4)]
-    records.append(made_up_record("Model5", 0, engine=engine, epochs=epochs))
+def runs(backend: str | None = None, epochs: int | None = None) -> pd.DataFrame:
+    """Return three seeds of Model0, of a backend where one is named, and one of Model5."""
+    records = [made_up_record("Model0", seed, backend=backend, epochs=epochs) for seed in (0, 1, 4)]
+    records.append(made_up_record("Model5", 0, epochs=epochs))
     return pd.DataFrame([record.run_row() for record in records])
 
 
 @pytest.mark.parametrize(
-    ("night", "profile", "engine"),
+    ("night", "profile", "backend"),
     [
-        (runs(), "", ""),
-        (runs(ENSEMBLE), "", " --engine ensemble"),
-        (runs(epochs=1), " --profile smoke", ""),
+        (runs(), "", "notebook"),
+        (runs("ensemble"), "", "ensemble"),
+        (runs(epochs=1), " --profile smoke", "notebook"),
     ],
 )
-def test_a_line_for_the_same_seeds(night: pd.DataFrame, profile: str, engine: str) -> None:
-    """Each line trains its variants for as many epochs, and by what trained them."""
-    options = f"--backends notebook --device cpu --dtype float32 --initialisation ones{engine}"
+def test_a_line_for_the_same_seeds(night: pd.DataFrame, profile: str, backend: str) -> None:
+    """Each line trains its variants for as many epochs, on the backend that they were shown on."""
+    options = "--device cpu --dtype float32 --initialisation ones"
+    run = f"python -m bench run{profile}"
     assert commands(night).split("\n") == [
-        f"python -m bench run{profile} --variants Model0 --seeds 0-1,4 {options}",
-        f"python -m bench run{profile} --variants Model5 --seeds 0 {options}",
+        f"{run} --variants Model0 --seeds 0-1,4 --backends {backend} {options}",
+        f"{run} --variants Model5 --seeds 0 --backends notebook {options}",
     ]

@@ -24,7 +24,7 @@ def test_plain_text_stays(text: str) -> None:
 def test_only_markup_is_read() -> None:
     """A cell is text, unless it says that it is markup."""
     link = "[Model1](#model1)"
-    rows = table(["what", "value"], [[link, Markup(link)]], left=1).splitlines()
+    rows = table(["what", "value"], [[link, Markup(link)]], text=("what",)).splitlines()
     assert rows[0] == "| what | value |"
     assert rows[1] == "| :-- | --: |"
     assert rows[2] == f"| &#91;Model1&#93;(&#35;&#8288;model1) | {link} |"

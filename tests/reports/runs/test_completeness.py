@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.store.records import ENSEMBLE, FAILED, SKIPPED, Record
-from bench.store.store import Contents, Store
+from bench.store.store import Store
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import find_notes, find_problems, notebook_configurations
+from reports.runs.night import Night
 from tests.report_data import ENVIRONMENT, PROVENANCE, made_up_record, with_outcome
 
 
@@ -19,18 +21,18 @@ def whole_night(seeds: int = 3) -> list[Record]:
     return [made_up_record(name, seed) for name in VARIANTS for seed in range(seeds)]
 
 
-def contents(folder: Path, records: list[Record]) -> Contents:
-    """Store the records and read them."""
+def stored(folder: Path, records: list[Record]) -> Night:
+    """Store the records, and read and select them."""
     store = Store(folder)
     store.prepare()
     for record in records:
         store.write(record)
-    return store.read()
+    return Night.of(store.read())
 
 
 def found(folder: Path, records: list[Record]) -> list[str]:
     """Return the problems of a night as lines."""
-    return [str(problem) for problem in find_problems(contents(folder, records))]
+    return [str(problem) for problem in find_problems(stored(folder, records))]
 
 
 def test_nothing_wrong(tmp_path: Path) -> None:
@@ -50,7 +52,7 @@ def test_missing_configuration_and_runs(tmp_path: Path) -> None:
 
 def test_expected_configurations(tmp_path: Path) -> None:
     """A configuration of the baseline that has no runs is missing too."""
-    (problem,) = find_problems(contents(tmp_path, whole_night()), {("Model4", "custom")})
+    (problem,) = find_problems(stored(tmp_path, whole_night()), {("Model4", "custom")})
     assert str(problem) == "missing configuration: Model4 custom has no runs"
     assert problem.configuration == ("Model4", "custom")
 
@@ -89,7 +91,7 @@ def test_a_skipped_configuration_is_missing_where_it_is_expected(tmp_path: Path)
         with_outcome(made_up_record("Model5", 0), SKIPPED, "compiled needs a C++ compiler"),
         run=on_compiled, run_id="s" * 20, epochs=(),
     )  # fmt: skip
-    kept = contents(tmp_path, [*night, skipped])
+    kept = stored(tmp_path, [*night, skipped])
     assert find_problems(kept) == []
     assert find_notes(kept) == ["Model5 compiled was skipped: compiled needs a C++ compiler."]
     expected = {("Model5", "compiled")}
@@ -105,16 +107,42 @@ def test_more_seeds_of_one_variant_are_no_problem(tmp_path: Path) -> None:
     assert found(tmp_path, whole_night() + more) == []
 
 
-def test_another_engine_makes_up_for_nothing(tmp_path: Path) -> None:
-    """Neither are its runs those that are missing, nor is anything missing beside them."""
-    ensemble = [made_up_record("Model0", seed, engine=ENSEMBLE) for seed in range(30)]
-    lines = found(tmp_path / "few", ensemble + whole_night(1))
-    assert lines == [
-        f"missing configuration: {variant.name} {variant.backend} has no runs"
-        for variant in VARIANTS.values()
-        if variant.name != "Model0"
+def on_ensemble(seeds: int, names: Iterable[str] = VARIANTS) -> list[Record]:
+    """Return the ensemble's runs of these variants; other modules train them."""
+    other = replace(ENVIRONMENT, source_sha256="e" * 64)
+    return [
+        made_up_record(name, seed, backend=ENSEMBLE, environment=other)
+        for name in names
+        for seed in range(seeds)
     ]
-    assert found(tmp_path / "whole", ensemble[:5] + whole_night()) == []
+
+
+def test_the_ensemble_covers_a_variant(tmp_path: Path) -> None:
+    """Its runs stand in for the notebook's backend, and only for the same variant."""
+    assert found(tmp_path / "alone", on_ensemble(3)) == []
+    beside = [record for record in whole_night() if record.run.variant != "Model2"]
+    assert found(tmp_path / "beside", beside + on_ensemble(3, ["Model2"])) == []
+    assert found(tmp_path / "other", beside + on_ensemble(3, ["Model3"])) == [
+        "missing configuration: Model2 custom has no runs"
+    ]
+
+
+def test_a_variant_that_the_ensemble_lacks(tmp_path: Path) -> None:
+    """In a night of the ensemble alone it is missed there."""
+    assert found(tmp_path, on_ensemble(3, [*VARIANTS][:-1])) == [
+        "missing configuration: Model7 ensemble has no runs"
+    ]
+
+
+def test_many_seeds_of_the_ensemble(tmp_path: Path) -> None:
+    """Beside them, few seeds on the other backends lack nothing; each is counted by itself."""
+    assert found(tmp_path / "whole", whole_night(2) + on_ensemble(9)) == []
+    cut = [r for r in on_ensemble(9) if (r.run.variant, r.run.seed) != ("Model4", 8)]
+    few = [r for r in whole_night(2) if (r.run.variant, r.run.seed) != ("Model0", 1)]
+    assert found(tmp_path / "cut", few + cut) == [
+        "missing runs: Model0 custom lacks seeds 1",
+        "missing runs: Model4 ensemble lacks seeds 8",
+    ]
 
 
 def test_failed(tmp_path: Path) -> None:
@@ -127,10 +155,10 @@ def test_failed(tmp_path: Path) -> None:
 def test_unreadable(tmp_path: Path) -> None:
     """A file that cannot be read is named, and so is the run that is missing for it."""
     night = whole_night()
-    contents(tmp_path, night)
+    stored(tmp_path, night)
     path = Store(tmp_path).path("epochs", night[0].run_id)
     path.write_bytes(path.read_bytes()[:-5])
-    lines = [str(problem) for problem in find_problems(Store(tmp_path).read())]
+    lines = [str(problem) for problem in find_problems(Night.of(Store(tmp_path).read()))]
     assert len(lines) == 2
     assert lines[0].startswith(f"unreadable file: epochs/{night[0].run_id}.parquet: ")
     assert lines[1] == "missing runs: Model0 custom lacks seeds 0"
@@ -138,7 +166,7 @@ def test_unreadable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("column", "values"),
-    [("torch_version", "2.12.0 (1 runs)"), ("device_name", "another (1 runs)")],
+    [("torch_version", "2.12.0 (1 run)"), ("device_name", "another (1 run)")],
 )
 def test_mixed_environment(column: str, values: str, tmp_path: Path) -> None:
     """Runs with other software or on another device are named with their number."""
@@ -155,12 +183,12 @@ def test_mixed_commits_are_a_note(tmp_path: Path) -> None:
     """Runs of several commits, some with changes, are alike as long as the training code is."""
     night = whole_night()
     night[-1] = replace(night[-1], provenance=replace(PROVENANCE, commit="e" * 40, dirty=True))
-    mixed = contents(tmp_path / "mixed", night)
+    mixed = stored(tmp_path / "mixed", night)
     assert find_problems(mixed) == []
     assert find_notes(mixed) == [
-        "The runs are of 2 commits with equal training code: ccccccc (23 runs), eeeeeee (1 run)."
+        "2 commits with equal training code made the runs: ccccccc (23 runs), eeeeeee (1 run)."
     ]
-    assert find_notes(contents(tmp_path / "one", whole_night())) == []
+    assert find_notes(stored(tmp_path / "one", whole_night())) == []
 
 
 def test_other_kinds_are_not_mixed(tmp_path: Path) -> None:
@@ -169,15 +197,16 @@ def test_other_kinds_are_not_mixed(tmp_path: Path) -> None:
     assert found(tmp_path, whole_night() + doubles) == []
 
 
-def test_engines_are_not_mixed(tmp_path: Path) -> None:
-    """Runs of another engine are there on purpose, though other code trained them."""
-    other = replace(ENVIRONMENT, source_sha256="e" * 64)
-    ensemble = [
-        made_up_record(name, seed, engine="ensemble", environment=other)
-        for name in VARIANTS
-        for seed in (0, 1)
-    ]
-    assert found(tmp_path, whole_night() + ensemble) == []
+def test_the_ensemble_is_trained_by_other_modules(tmp_path: Path) -> None:
+    """Its source is another, which is no mixture; two sources among its runs are."""
+    night = whole_night() + on_ensemble(3)
+    assert found(tmp_path / "two", night) == []
+    third = replace(ENVIRONMENT, source_sha256="a" * 64)
+    night[-1] = made_up_record("Model7", 2, backend=ENSEMBLE, environment=third)
+    (line,) = found(tmp_path / "three", night)
+    assert "source_sha256: " in line
+    assert "eeeeeeeeeeee (23 runs)" in line
+    assert "aaaaaaaaaaaa (1 run)" in line
 
 
 def test_repeated_weights(tmp_path: Path) -> None:

@@ -17,15 +17,15 @@ SECONDS = st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=12)
 
 
 def test_median_ratio_by_hand() -> None:
-    """Rounds 2/1, 2/2 and 3/1: the median quotient is 2, between the smallest and the largest."""
-    middle, low, high = median_ratio(np.array([2.0, 2.0, 3.0]), np.array([1.0, 2.0, 1.0]))
+    """Of the quotients 2, 1 and 3 the median is 2, between the smallest and the largest."""
+    middle, low, high = median_ratio(np.array([2.0, 1.0, 3.0]))
     assert middle == 2
     assert (low, high) == (1, 3)
 
 
 def test_a_single_round_has_no_interval() -> None:
     """One round gives a ratio and no interval."""
-    middle, low, high = median_ratio(np.array([3.0]), np.array([2.0]))
+    middle, low, high = median_ratio(np.array([1.5]))
     assert middle == 1.5
     assert np.isnan([low, high]).all()
 
@@ -34,14 +34,14 @@ def test_a_single_round_has_no_interval() -> None:
 def test_same_times(seconds: list[float]) -> None:
     """A backend beside itself is at 1, whatever the times."""
     times = np.array(seconds)
-    assert median_ratio(times, times) == (1, 1, 1)
+    assert median_ratio(times / times) == (1, 1, 1)
 
 
 @given(SECONDS, st.floats(0.1, 10))
 def test_slow_rounds_cancel(seconds: list[float], factor: float) -> None:
     """A round that is slow for both moves nothing: the ratio is of times in one round."""
     times = np.array(seconds)
-    assert median_ratio(times, times / factor) == pytest.approx([factor] * 3)
+    assert median_ratio(times / (times / factor)) == pytest.approx([factor] * 3)
 
 
 def test_interval_covers() -> None:
@@ -50,7 +50,7 @@ def test_interval_covers() -> None:
     covered = 0
     for _ in range(200):
         times = 1 + 0.05 * generator.standard_normal((2, 25))
-        _, low, high = median_ratio(*times)
+        _, low, high = median_ratio(times[0] / times[1])
         covered += low <= 1 <= high
     assert 180 <= covered <= 199
 

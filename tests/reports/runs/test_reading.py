@@ -9,6 +9,7 @@ import pytest
 from bench.store.records import OK
 from bench.store.store import Contents, Store
 from reports.runs.completeness import find_problems
+from reports.runs.night import Night
 from reports.runs.reading import read
 from tests import hostile_data
 from tests.hostile_data import VALUES
@@ -27,14 +28,14 @@ def test_unknown_rows_are_set_apart(table: str, column: str, tmp_path: Path) -> 
     Store(tmp_path).write_contents(sound)
     contents = read(tmp_path)
     first = getattr(sound, table).iloc[0, 0]
-    reason = f"there is none such (2 rows, first in {first})"
+    reason = f"unknown value (2 rows, first in {first})"
     assert contents.unreadable == {f"{table} with {column} Model9": reason}
     gone = 2
     if table == "epochs":  # the whole run goes with them
         gone = int((sound.epochs["run_id"] == sound.epochs["run_id"][0]).sum())
         assert len(contents.runs) == len(sound.runs) - 1
     assert len(getattr(contents, table)) == len(getattr(sound, table)) - gone
-    found = [str(problem) for problem in find_problems(contents)]
+    found = [str(problem) for problem in find_problems(Night.of(contents))]
     assert f"impossible records: {table} with {column} Model9: {reason}" in found
 
 
@@ -43,4 +44,4 @@ def test_a_night_of_hostile_text_can_agree(tmp_path: Path) -> None:
     sound = hostile_data.sound_contents()
     runs = sound.runs[sound.runs["status"] == OK].assign(platform=VALUES["script"])
     Store(tmp_path).write_contents(Contents(runs, sound.epochs, sound.throughput, {}))
-    assert find_problems(read(tmp_path)) == []
+    assert find_problems(Night.of(read(tmp_path))) == []

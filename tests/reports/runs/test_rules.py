@@ -22,7 +22,7 @@ from bench.store.store import SCHEMAS, Contents, Store
 from reports.__main__ import main
 from reports.runs.reading import read, set_apart
 from reports.runs.rules import KNOWN, NUMBERS, TIMES
-from reports.verdict import baseline as baselines
+from reports.verdict import stage
 from reports.verdict.decision import INCOMPLETE
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import judge
@@ -124,7 +124,7 @@ def test_cannot_be(case: str) -> None:
         lost = set(sound().runs["run_id"]) - set(contents.runs["run_id"])
         assert lost == {sound().runs["run_id"][0]}
         assert not contents.epochs["run_id"].isin(lost).any()
-    assert judge(Evidence(contents)).verdict == INCOMPLETE
+    assert judge(Evidence.of(contents)).verdict == INCOMPLETE
 
 
 def test_a_last_epoch_that_is_absent() -> None:
@@ -141,7 +141,7 @@ def test_epochs_of_one_number() -> None:
     epochs = sound().epochs.assign(epoch=0)
     contents = set_apart(replace(sound(), epochs=epochs), NOW)
     assert len(contents.runs) == len(contents.epochs) == 0
-    assert "runs with an epoch that is there twice" in contents.unreadable
+    assert "runs with a repeated epoch" in contents.unreadable
 
 
 def test_a_run_that_is_there_twice() -> None:
@@ -149,8 +149,8 @@ def test_a_run_that_is_there_twice() -> None:
     runs = pd.concat([sound().runs, sound().runs[:1]], ignore_index=True)
     contents = set_apart(replace(sound(), runs=runs), NOW)
     assert (
-        contents.unreadable["runs with a run_id of several rows"]
-        == "no record can have this (2 rows, first in Model00)"
+        contents.unreadable["runs with a run_id that several rows share"]
+        == "impossible (2 rows, first in Model00)"
     )
     assert len(contents.runs) == len(runs) - 2
 
@@ -184,7 +184,7 @@ def corruptions() -> Iterator[tuple[str, int, str, Any]]:
 
 def test_no_verdict_rests_on_what_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever single value is changed to what cannot be: incomplete, and no warning of numpy's."""
-    monkeypatch.setattr(baselines, "PERMUTATIONS", 99)
+    monkeypatch.setattr(stage, "PERMUTATIONS", 99)
     before = replace(sound(), runs=sound().runs.assign(started_at=START - timedelta(days=9)))
     parity = {name for name in NUMBERS if name.startswith("parity")}
     with warnings.catch_warnings():
@@ -197,7 +197,7 @@ def test_no_verdict_rests_on_what_cannot_be(monkeypatch: pytest.MonkeyPatch) -> 
             assert contents.unreadable, (table, row, column, value)
             assert not (getattr(contents, table)[column] == value).any()
             if number % JUDGED_EVERY == 0:
-                judgement = judge(Evidence(contents, baseline=before))
+                judgement = judge(Evidence.of(contents, baseline=before))
                 assert judgement.verdict == INCOMPLETE
                 assert judgement.exit_code == 3
 
@@ -217,7 +217,7 @@ def any_value(old: Any, kind: pa.DataType, generator: np.random.Generator) -> An
 
 def test_any_change_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever single value is changed to whatever else: there is a verdict, and no warning."""
-    monkeypatch.setattr(baselines, "PERMUTATIONS", 99)
+    monkeypatch.setattr(stage, "PERMUTATIONS", 99)
     before = replace(sound(), runs=sound().runs.assign(started_at=START - timedelta(days=9)))
     generator = np.random.default_rng(1)
     with warnings.catch_warnings():
@@ -230,7 +230,7 @@ def test_any_change_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
             value = any_value(rows[field.name].iloc[row], field.type, generator)
             contents = set_apart(changed(table, row, field.name, value), NOW)
             if number % JUDGED_EVERY == 0:
-                assert judge(Evidence(contents, baseline=before)).verdict != AGREES
+                assert judge(Evidence.of(contents, baseline=before)).verdict != AGREES
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ def test_a_baseline_that_diverged(
     epochs.loc[epochs["variant"] == "Model5", "valid_loss"] = math.nan
     runs["started_at"] -= timedelta(days=1)
     assert main(stores(replace(sound(), runs=runs, epochs=epochs))) == 2
-    assert "every run of Model5 nn diverged: nothing would be worse" in capsys.readouterr().err
+    assert "every run of Model5 nn diverged, and nothing is worse" in capsys.readouterr().err
 
 
 def test_the_readers_clock(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from bench.store.records import DIVERGED, FAILED, Record
 from bench.store.store import Store
 from reports.runs.selection import Selection, select
@@ -61,19 +63,43 @@ def test_one_configuration(tmp_path: Path) -> None:
     assert set(selection.runs["torch_version"]) == {"2.14.0"}
     assert set(selection.runs["dtype"]) == {"float32"}
     assert sorted(selection.left_out) == [
-        "2 runs of other settings are left out: torch_version 2.13.0.",
-        "9 runs of other settings are left out: dtype float64, torch_version 2.13.0.",
+        "Left out: 2 runs with other settings: torch_version 2.13.0.",
+        "Left out: 9 runs with other settings: dtype float64, torch_version 2.13.0.",
     ]
 
 
-def test_engines_are_not_mixed(tmp_path: Path) -> None:
-    """Runs that something else trained stand in no table beside those of the learner."""
-    records = [made_up_record("Model0", seed) for seed in range(3)]
-    records += [made_up_record("Model0", seed, engine="ensemble") for seed in range(1, 3)]
+@pytest.mark.parametrize(("seeds", "backend"), [(2, "custom"), (3, "custom"), (4, "ensemble")])
+def test_the_backend_of_the_most_seeds(seeds: int, backend: str, tmp_path: Path) -> None:
+    """A variant's runs are of one backend, at a tie of the notebook's own; the grid has both.
+
+    The ensemble is trained by other modules: its runs are alike among themselves. Short runs do not
+    count.
+    """
+    other = replace(ENVIRONMENT, source_sha256="e" * 64)
+    whole = [made_up_record("Model0", seed) for seed in range(3)]
+    joint = [
+        made_up_record("Model0", seed, backend="ensemble", environment=other)
+        for seed in range(seeds)
+    ]
+    short = [
+        made_up_record("Model0", seed, epochs=1, backend="ensemble", environment=other)
+        for seed in range(20, 25)
+    ]
+    selection = selected(tmp_path, [*whole, *joint, *(short if seeds == 2 else [])])
+    assert selection.backends == {"Model0": backend}
+    assert list(selection.runs["seed"]) == [*range(max(3, seeds))]
+    assert set(selection.epochs["backend"]) == {backend}
+    assert set(selection.grid["backend"]) == {"custom", "ensemble"}
+    assert len(selection.grid) == 3 + seeds
+    assert selection.left_out == ()
+
+
+def test_every_variant_has_its_own_backend(tmp_path: Path) -> None:
+    """More seeds of one variant on another backend decide nothing for the others."""
+    records = [made_up_record(name, seed) for name in ("Model0", "Model5") for seed in range(2)]
+    records += [made_up_record("Model5", seed, backend="cell") for seed in range(3)]
     selection = selected(tmp_path, records)
-    assert list(selection.runs["engine"]) == ["learner"] * 3
-    assert set(selection.grid["engine"]) == {"learner"}
-    assert selection.left_out == ("2 runs of other settings are left out: engine ensemble.",)
+    assert selection.backends == {"Model0": "custom", "Model5": "cell"}
 
 
 def test_faulty_runs_are_left_out(tmp_path: Path) -> None:
@@ -86,8 +112,8 @@ def test_faulty_runs_are_left_out(tmp_path: Path) -> None:
     assert list(selection.runs["run_id"]) == [records[0].run_id]
     assert set(selection.epochs["run_id"]) == {records[0].run_id}
     assert selection.left_out == (
-        "lr_times_3 was injected in 1 runs, which are left out.",
-        "same_seed was injected in 3 runs, which are left out.",
+        "Left out: 1 run with lr_times_3.",
+        "Left out: 3 runs with same_seed.",
     )
 
 
@@ -96,7 +122,7 @@ def test_a_store_of_one_injected_fault_is_shown(tmp_path: Path) -> None:
     records = [made_up_record("Model0", seed, injected_fault="same_seed") for seed in range(3)]
     selection = selected(tmp_path / "one", records)
     assert list(selection.runs["seed"]) == [0, 1, 2]
-    assert selection.left_out == ("same_seed was injected in all 3 runs.",)
+    assert selection.left_out == ("same_seed was injected into every run.",)
     records.append(made_up_record("Model0", 3, injected_fault="lr_times_3"))
     assert selected(tmp_path / "two", records).runs.empty
     mixed = selected(tmp_path / "mixed", [records[0], made_up_record("Model0", 7)])

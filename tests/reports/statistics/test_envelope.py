@@ -184,9 +184,9 @@ def test_global_envelope_of_too_few() -> None:
 
 def test_errors() -> None:
     """What is no table of curves, and what is no level, is refused."""
-    with pytest.raises(ValueError, match="a column a point"):
+    with pytest.raises(ValueError, match="one column per point"):
         extreme_rank_lengths([1, 2, 3])
-    with pytest.raises(ValueError, match="a column a point"):
+    with pytest.raises(ValueError, match="one column per point"):
         extreme_rank_lengths(np.empty((3, 0)))
     with pytest.raises(ValueError, match="between 0 and 1"):
         global_envelope([[1.0]], 95)

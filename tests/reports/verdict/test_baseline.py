@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.store.records import ENSEMBLE, LEARNER
+from bench.store.records import ENSEMBLE
 from reports.verdict.baseline import (
     EQUAL,
     INCONCLUSIVE,
@@ -40,14 +40,14 @@ def test_other_weights() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "device", "verdict"),
-    [(ENSEMBLE, "cuda", EQUAL), (ENSEMBLE, "cpu", REGRESSED), (LEARNER, "cuda", REGRESSED)],
+    ("backend", "device", "verdict"),
+    [(ENSEMBLE, "cuda", EQUAL), (ENSEMBLE, "cpu", REGRESSED), ("custom", "cuda", REGRESSED)],
 )
 def test_only_an_ensemble_on_a_gpu_may_round_otherwise(
-    engine: str, device: str, verdict: str
+    backend: str, device: str, verdict: str
 ) -> None:
     """There the bits may depend on how many seeds were trained together; anywhere else not."""
-    night = BASELINE.assign(engine=engine, device=device)
+    night = BASELINE.assign(backend=backend, device=device)
     found = hold_against_baseline(night.assign(weights_sha256="other"), night)
     assert (found.verdict, found.same_runs) == (verdict, 480)
 

@@ -144,4 +144,4 @@ def test_command(
     monkeypatch.setattr("reports.verdict.judgement.published_calibration", lambda: measured)
     main(["check", "--results", str(tmp_path / "pool"), "--output", str(tmp_path / "report")])
     text = (tmp_path / "report" / "verdict.md").read_text(encoding="utf-8")
-    assert "judged by this very check against 1 baselines: suspected " in text
+    assert "judged against 1 baseline. It suspected " in text

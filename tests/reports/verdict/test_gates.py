@@ -17,7 +17,7 @@ from reports.verdict.gates import LastNight
 from reports.verdict.judgement import Judgement, judge
 from tests.history_data import FIRST, made_up_history
 from tests.report_data import throughput_rows
-from tests.reports.verdict.test_judgement import night
+from tests.reports.verdict.test_judgement import confirmed_by, night, together
 
 TIMED = throughput_rows({"nn": 2.0, "custom": 3.0})
 EVERY_CONFIGURATION = frozenset(notebook_configurations())
@@ -42,7 +42,7 @@ def elsewhere(contents: Contents, **values: str) -> Contents:
 
 def test_a_whole_night() -> None:
     """Against a baseline with throughput every gate runs but those that are not called for."""
-    judgement = judge(Evidence(night(20, samples=TIMED), night(20, samples=TIMED)))
+    judgement = judge(Evidence.of(night(20, samples=TIMED), night(20, samples=TIMED)))
     assert judgement.verdict == "agrees"
     assert [str(gate) for gate in judgement.gates] == [
         "complete data: passed, 160 runs in 8 configurations",
@@ -50,14 +50,14 @@ def test_a_whole_night() -> None:
         "equal weights: passed, the same in 160 repeated runs",
         "accuracy and loss: passed, 16 columns compared seed by seed",
         "confirmation: not run, nothing is suspected",
-        "throughput: passed, none of 3 ratios is lower",
+        "throughput: passed, none of 3 ratios fell",
         "last night's gates: not run, no history was given",
     ]
 
 
 def test_a_night_without_throughput() -> None:
     """Where the baseline was timed, a night that timed nothing is incomplete, and says so."""
-    judgement = judge(Evidence(night(20), night(20, samples=TIMED)))
+    judgement = judge(Evidence.of(night(20), night(20, samples=TIMED)))
     assert judgement.exit_code == 3
     assert judgement.reasons == (
         "missing timing: Model4 custom has no train_step, forward, validation",
@@ -74,7 +74,7 @@ def test_another_machines_baseline() -> None:
         torch_version="2.12.0",
         source_sha256="e" * 64,
     )
-    judgement = judge(Evidence(night(20, samples=TIMED), before))
+    judgement = judge(Evidence.of(night(20, samples=TIMED), before))
     assert judgement.verdict == "agrees"
     assert states(judgement) == {
         "complete data": "passed",
@@ -93,13 +93,13 @@ def test_another_machines_baseline() -> None:
     assert reason(judgement, "throughput") == (
         "tonight's timings are of a processor, the baseline's of a GPU"
     )
-    untimed = judge(Evidence(night(20), before))
+    untimed = judge(Evidence.of(night(20), before))
     assert (untimed.verdict, states(untimed)["throughput"]) == ("agrees", "not run")
 
 
 def test_a_night_without_a_baseline() -> None:
     """The notebook decides; what needs a baseline says that there is none."""
-    judgement = judge(Evidence(night()))
+    judgement = judge(Evidence.of(night()))
     assert states(judgement) == {
         "complete data": "passed",
         "notebook's tables": "passed",
@@ -110,9 +110,9 @@ def test_a_night_without_a_baseline() -> None:
         "last night's gates": "not run",
     }
     assert reason(judgement, "equal weights") == "no baseline was given"
-    few = judge(Evidence(night(5)))
+    few = judge(Evidence.of(night(5)))
     assert reason(few, "notebook's tables") == "it needs 159 seeds per model"
-    far = judge(Evidence(night(moved={"Model4": 2.0})))
+    far = judge(Evidence.of(night(moved={"Model4": 2.0})))
     assert states(far)["notebook's tables"] == "failed"
 
 
@@ -127,7 +127,7 @@ def test_why_no_weights_were_compared(changes: dict[str, int], expected: str) ->
     """Fresh seeds repeat nothing, and runs without a hash have not been found equal."""
     before = night(20)
     before = replace(before, runs=before.runs.assign(weights_sha256=None))
-    judgement = judge(Evidence(night(20, **changes), before))  # type: ignore[arg-type]
+    judgement = judge(Evidence.of(night(20, **changes), before))  # type: ignore[arg-type]
     assert states(judgement)["equal weights"] == "not run"
     assert reason(judgement, "equal weights") == expected
 
@@ -135,9 +135,9 @@ def test_why_no_weights_were_compared(changes: dict[str, int], expected: str) ->
 def test_one_round_shows_no_change() -> None:
     """A ratio without an interval is not judged, however low."""
     slow = throughput_rows({"nn": 2.0, "custom": 9.0}, rounds=1)
-    judgement = judge(Evidence(night(20, samples=slow), night(20, samples=TIMED)))
+    judgement = judge(Evidence.of(night(20, samples=slow), night(20, samples=TIMED)))
     assert reason(judgement, "throughput") == (
-        "3 of 3 ratios measured in a single round, which can show no change"
+        "3 of 3 ratios measured in a single round, which cannot show a change"
     )
 
 
@@ -145,28 +145,24 @@ def test_weights_that_are_compared_in_part() -> None:
     """One run of many with a hash is no gate that has passed."""
     before = night(20)
     before.runs.loc[1:, "weights_sha256"] = None
-    assert states(judge(Evidence(night(20), before)))["equal weights"] == "not run"
+    assert states(judge(Evidence.of(night(20), before)))["equal weights"] == "not run"
 
 
 def test_one_configuration_of_few_seeds_can_be_rejected_by_nothing() -> None:
     """However many seeds the others have, that one has not passed."""
     tonight = night(20)
     few = (tonight.runs["variant"] == "Model5") & (tonight.runs["seed"] > 0)
-    judgement = judge(Evidence(replace(tonight, runs=tonight.runs[~few]), night(20)))
+    judgement = judge(Evidence.of(replace(tonight, runs=tonight.runs[~few]), night(20)))
     assert reason(judgement, "accuracy and loss") == "too few seeds to reject anything"
     assert judgement.verdict in ("inconclusive", "incomplete")
 
 
-def test_runs_of_another_kind_are_named() -> None:
-    """Only the kind with the most runs is judged: the other is a gate that did not run."""
-    tonight, more = night(20), night(40, start=100)
-    both = replace(
-        tonight,
-        runs=pd.concat([tonight.runs, more.runs.assign(engine="ensemble")], ignore_index=True),
-        epochs=pd.concat([tonight.epochs, more.epochs], ignore_index=True),
-    )
-    assert reason(judge(Evidence(both)), "other kinds of run") == (
-        "only the kind with the most runs is judged, not 160 runs with engine learner"
+def test_runs_of_another_dtype_are_a_note() -> None:
+    """Runs in float64 are not judged, and the night says so."""
+    more = night(40, start=100)
+    both = together(night(20), replace(more, runs=more.runs.assign(dtype="float64")))
+    assert judge(Evidence.of(both)).notes == (
+        "Left out: 320 runs with other settings: dtype float64.",
     )
 
 
@@ -174,7 +170,7 @@ def test_what_the_baseline_lacks_is_said() -> None:
     """A configuration that only tonight has is compared with nothing, and that is a note."""
     before = night(20)
     lacking = replace(before, runs=before.runs[before.runs["variant"] != "Model5"])
-    notes = judge(Evidence(night(20), lacking)).notes
+    notes = judge(Evidence.of(night(20), lacking)).notes
     assert "Model5 nn is not in the baseline: whether it is worse cannot be said." in notes
 
 
@@ -183,7 +179,7 @@ def test_a_newer_baseline_is_said() -> None:
     before = night(20)
     later = before.runs["started_at"] + pd.Timedelta(days=1)
     notes = judge(
-        Evidence(night(20), replace(before, runs=before.runs.assign(started_at=later)))
+        Evidence.of(night(20), replace(before, runs=before.runs.assign(started_at=later)))
     ).notes
     assert notes == ("The baseline is newer than this night.",)
 
@@ -191,22 +187,22 @@ def test_a_newer_baseline_is_said() -> None:
 def test_suspicion_and_confirmation() -> None:
     """A suspicion fails its gate; fresh seeds confirm it, clear it, or are too few."""
     worse = {"Model5": 0.3}
-    evidence = Evidence(night(60, start=100, moved=worse), night(60))
+    evidence = Evidence.of(night(60, start=100, moved=worse), night(60))
     suspected = judge(evidence)
     assert reason(suspected, "accuracy and loss") == "Model5 nn suspected to be worse"
     assert reason(suspected, "confirmation") == "there are no sound runs of fresh seeds"
-    confirmed = judge(replace(evidence, confirmation=night(60, start=200, moved=worse)))
+    confirmed = judge(confirmed_by(evidence, night(60, start=200, moved=worse)))
     assert states(confirmed)["confirmation"] == "failed"
-    cleared = judge(replace(evidence, confirmation=night(60, start=200)))
+    cleared = judge(confirmed_by(evidence, night(60, start=200)))
     assert states(cleared)["confirmation"] == states(cleared)["accuracy and loss"] == "passed"
-    few = judge(replace(evidence, confirmation=night(20, start=200)))
+    few = judge(confirmed_by(evidence, night(20, start=200)))
     assert (few.exit_code, states(few)["confirmation"]) == (4, "not run")
     assert few.confirmation_seeds == "160-219", "the suspicion stays, and so does its command"
 
 
 def test_too_few_seeds_run_no_gate() -> None:
     """A comparison that could reject nothing has not passed."""
-    judgement = judge(Evidence(night(3), night(3)))
+    judgement = judge(Evidence.of(night(3), night(3)))
     assert judgement.verdict == "inconclusive"
     assert reason(judgement, "accuracy and loss") == "too few seeds to reject anything"
 
@@ -218,7 +214,7 @@ def test_a_gate_that_ran_last_night_is_missed() -> None:
         frozenset({"equal weights", "accuracy and loss", "throughput"}),
         EVERY_CONFIGURATION,
     )
-    alone = judge(Evidence(night(), last=last))
+    alone = judge(Evidence.of(night(), last=last))
     assert alone.exit_code == 3
     assert [reason.split(";")[0] for reason in alone.reasons] == [
         "lost gate: equal weights ran on 2026-01-01 and not tonight: no baseline was given",
@@ -227,10 +223,10 @@ def test_a_gate_that_ran_last_night_is_missed() -> None:
     ]
     assert "; make it run again, or accept the change with a new baseline" in alone.reasons[0]
     assert reason(alone, "last night's gates") == "3 that ran on 2026-01-01 did not run tonight"
-    moved = judge(Evidence(night(20), elsewhere(night(20), torch_version="2.12.0"), last=last))
+    moved = judge(Evidence.of(night(20), elsewhere(night(20), torch_version="2.12.0"), last=last))
     assert [problem.kind for problem in moved.problems] == ["lost gate", "lost gate"]
     assert "torch_version is 2.13.0, the baseline's 2.12.0" in moved.reasons[0]
-    whole = judge(Evidence(night(20, samples=TIMED), night(20, samples=TIMED), last=last))
+    whole = judge(Evidence.of(night(20, samples=TIMED), night(20, samples=TIMED), last=last))
     assert whole.verdict == "agrees"
     assert reason(whole, "last night's gates") == "all that ran on 2026-01-01 ran again"
 
@@ -238,7 +234,7 @@ def test_a_gate_that_ran_last_night_is_missed() -> None:
 def test_a_configuration_that_ran_last_night_is_missed() -> None:
     """Also where the baseline never had it."""
     last = LastNight("2026-01-01", frozenset(), EVERY_CONFIGURATION | {("Model5", "compiled")})
-    judgement = judge(Evidence(night(20), night(20), last=last))
+    judgement = judge(Evidence.of(night(20), night(20), last=last))
     assert judgement.reasons == ("missing configuration: Model5 compiled has no runs",)
 
 
@@ -320,7 +316,7 @@ def older(contents: Contents) -> Contents:
 )
 def test_fresh_seeds_are_examined(confirmation: Contents, count: int, expected: str) -> None:
     """What cannot confirm is named, and neither clears a night nor leaves it merely open."""
-    evidence = Evidence(night(60, start=100, moved={"Model5": 0.3}), night(60), confirmation)
+    evidence = Evidence.of(night(60, start=100, moved={"Model5": 0.3}), night(60), confirmation)
     judgement = judge(evidence)
     assert judgement.exit_code == 3
     assert len(judgement.reasons) == count
@@ -335,7 +331,7 @@ def test_fresh_seeds_that_one_suspect_lacks() -> None:
     confirmation = night(60, start=200, moved=worse)
     lost = only(confirmation, "Model6", range(230, 260))
     confirmation = replace(confirmation, runs=confirmation.runs[~lost])
-    judgement = judge(Evidence(night(60, start=100, moved=worse), night(60), confirmation))
+    judgement = judge(Evidence.of(night(60, start=100, moved=worse), night(60), confirmation))
     assert judgement.reasons == (
         "confirmation: Model6 cell has no run of the full recipe of seeds 230-259",
     )
@@ -344,7 +340,7 @@ def test_fresh_seeds_that_one_suspect_lacks() -> None:
 def test_fresh_seeds_that_nothing_asks_for_are_not_examined() -> None:
     """Where nothing is suspected, leftover runs of another environment change nothing."""
     leftover = elsewhere(fresh(), torch_version="2.12.0")
-    assert judge(Evidence(night(60), night(60), leftover)).verdict == "agrees"
+    assert judge(Evidence.of(night(60), night(60), leftover)).verdict == "agrees"
 
 
 def test_the_last_night_is_the_last_complete_one() -> None:
