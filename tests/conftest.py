@@ -11,7 +11,7 @@ import pytest
 from bench.store.records import Record, Run
 from bench.store.store import Store
 
-# Nothing here imports torch: the controller of pytest-xdist, for which its workers wait, needs none.
+# Nothing here imports torch: the controller of pytest-xdist does without, and is waited for.
 os.environ["COLUMNS"] = "200"
 
 

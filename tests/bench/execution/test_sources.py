@@ -55,6 +55,7 @@ print(json.dumps([learner, planted, ensemble]))
 """
 
 
+@pytest.mark.slow
 def test_modules_are_those_that_train() -> None:
     """Every module that a training imports is in the lists, or is left out for a reason.
 
