@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
-import torch
 
-from bench.execution.runner import execute
 from bench.store.records import Record, Run
 from bench.store.store import Store
 
-torch.set_num_threads(1)
+# Nothing here imports torch: the controller of pytest-xdist does without, and is waited for.
 os.environ["COLUMNS"] = "200"
+
+
+def pytest_collection_finish() -> None:
+    """Set what all tests share, once everything is loaded.
+
+    What is loaded stays to the end. Out of the collector's sight, it does not cost every full
+    garbage collection half a second.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let the interpreter take down what was loaded."""
+    gc.unfreeze()
 
 
 def small_run(variant: str = "Model4", seed: int = 0, **changes: object) -> Run:
@@ -35,6 +52,8 @@ def small_run(variant: str = "Model4", seed: int = 0, **changes: object) -> Run:
 @pytest.fixture(scope="session")
 def records() -> list[Record]:
     """Three real records: two seeds of Model4 and one of Model5, one epoch each."""
+    from bench.execution.runner import execute
+
     return [execute(small_run(*key)) for key in (("Model4", 0), ("Model4", 1), ("Model5", 0))]
 
 

@@ -21,6 +21,7 @@ from tests.places import ROOT
 time_configuration.__test__ = False  # type: ignore[attr-defined]  # pytest shall not collect it here
 
 
+@pytest.mark.slow
 def test_pytest_benchmark(tmp_path: Path) -> None:
     """Its options work where nothing is stored yet, and its JSON says what was timed."""
     path = tmp_path / "benchmarks.json"

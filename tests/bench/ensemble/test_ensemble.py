@@ -15,6 +15,8 @@ from hnrnn.training import Training, fit, weights_sha256
 from hnrnn.variants import VARIANTS, Variant
 
 CURVES = ["train_loss", "valid_loss", "accuracy"]
+SLOWEST = ("Model5", "Model7")
+"""Their second epoch would say what Model6's does."""
 ROUNDING = 1e-11
 """Far above float64's rounding over two epochs, far below any other arithmetic."""
 
@@ -44,10 +46,11 @@ def assert_same(found: Training, expected: Training, tolerance: float = ROUNDING
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_seed_among_others_is_the_seed_alone(name: str) -> None:
-    """In float64, two epochs of every variant end as ``fit`` does: curves, weights and state."""
-    many = fit_many(name, seeds=[4, 9], dtype="float64", epochs=2)
+    """In float64, short trainings of every variant end as ``fit``'s: curves, weights and state."""
+    epochs = 1 if name in SLOWEST else 2
+    many = fit_many(name, seeds=[4, 9], dtype="float64", epochs=epochs)
     assert [training.seed for training in many] == [4, 9]
-    assert_same(many[1], fit(name, seed=9, dtype="float64", epochs=2))
+    assert_same(many[1], fit(name, seed=9, dtype="float64", epochs=epochs))
 
 
 @pytest.mark.parametrize(
@@ -67,8 +70,8 @@ def test_other_recipes_and_initialisation(variant: Variant, options: dict[str, A
 
 def test_float32() -> None:
     """In float32 a first epoch is the same but for rounding, in the same dtype."""
-    many = fit_many("Model5", seeds=[0, 1], epochs=1)
-    assert_same(many[1], fit("Model5", seed=1, epochs=1), tolerance=2e-4)
+    many = fit_many("Model6", seeds=[0, 1], epochs=1)
+    assert_same(many[1], fit("Model6", seed=1, epochs=1), tolerance=2e-4)
 
 
 @pytest.mark.parametrize("name", ["Model1", "Model3", "Model6"])
@@ -82,7 +85,7 @@ def test_others_in_the_chunk_do_not_matter(name: str) -> None:
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("name", ["Model0", "Model2", "Model5"])
+@pytest.mark.parametrize("name", ["Model0", "Model2", "Model6"])
 def test_a_diverged_seed_leaves_its_neighbours_alone(name: str) -> None:
     """A seed that starts from NaN ends in NaN, and does not change a bit of the others."""
     weights = {1: {"h_o.weight": np.full((40, 64), np.nan)}}

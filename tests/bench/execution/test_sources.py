@@ -63,6 +63,7 @@ print(json.dumps([learner, faulty, ensemble]))
 """
 
 
+@pytest.mark.slow
 def test_modules_are_those_that_train() -> None:
     """Every module that a training imports is in the lists, or is left out for a reason.
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import matplotlib as mpl
+import pytest
 
 from reports.figures import models as figures
 from reports.figures import trends
@@ -18,10 +19,8 @@ from tests.history_data import made_up_history
 DRAW = """
 import json, sys
 from pathlib import Path
-from reports.figures import models as figures
-from reports.figures.trends import trend
-from tests.history_data import made_up_history
-figures.save(trend("Model5", made_up_history(3)), Path(sys.argv[1]))
+from tests.reports.figures.test_drawing import draw
+draw(Path(sys.argv[1]))
 import matplotlib as mpl
 print(json.dumps({name: repr(value) for name, value in mpl.rcParams.copy().items()}))
 """
@@ -59,6 +58,12 @@ def printed(process: subprocess.Popen[str]) -> dict[str, str]:
     return settings
 
 
+def draw(path: Path) -> None:
+    """Draw a small figure."""
+    figures.save(trend("Model5", made_up_history(3)), path)
+
+
+@pytest.mark.slow
 def test_nothing_around_changes_a_picture(tmp_path: Path) -> None:
     """A notebook's backend, a user's style and a folder without permission: the same bytes.
 
@@ -67,7 +72,6 @@ def test_nothing_around_changes_a_picture(tmp_path: Path) -> None:
     (tmp_path / "dark").write_text(DARK)
     (tmp_path / "latex").write_text("text.usetex: True\nfont.size: 30\n")
     environments = {
-        "plain": {},
         "notebook": {
             "MPLBACKEND": "module://there_is_no_such_backend",
             "MATPLOTLIBRC": str(tmp_path / "dark"),
@@ -84,6 +88,7 @@ def test_nothing_around_changes_a_picture(tmp_path: Path) -> None:
     }
     users = printed(start(SETTINGS, **environments["odd"]))
     settings = {name: printed(process) for name, process in drawing.items()}
+    draw(tmp_path / "plain.png")
     plain = (tmp_path / "plain.png").read_bytes()
     assert len(plain) > 10_000
     assert (tmp_path / "notebook.png").read_bytes() == plain
@@ -95,11 +100,10 @@ def test_nothing_around_changes_a_picture(tmp_path: Path) -> None:
 
 def test_settings_of_the_process_stay(tmp_path: Path) -> None:
     """What a user has set in a notebook is neither drawn nor lost, a backend of their own too."""
-    nights = made_up_history(3)
-    figures.save(trend("Model5", nights), tmp_path / "before.png")
+    draw(tmp_path / "before.png")
     with mpl.rc_context({"lines.linewidth": 9, "savefig.dpi": 20, "axes.facecolor": "red"}):
         chosen = mpl.rcParams.copy()
-        figures.save(trend("Model5", nights), tmp_path / "within.png")
+        draw(tmp_path / "within.png")
         assert mpl.rcParams.copy() == chosen
     assert (tmp_path / "within.png").read_bytes() == (tmp_path / "before.png").read_bytes()
 
