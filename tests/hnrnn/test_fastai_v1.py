@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import pandas as pd
 import pytest
 
-from hnrnn.published import MEASURES
+from hnrnn.published import MEASURES, reference_runs
 from hnrnn.training import fit
 from hnrnn.variants import VARIANTS
 from tests.fastai_v1 import p_values, same_seed_differences
@@ -38,6 +38,16 @@ def test_same_seed_same_run() -> None:
     differences = same_seed_differences(first_epochs([0, 59]))
     assert list(differences["runs"]) == [2] * 8
     assert (differences[list(MEASURES)] < ROUNDING).all(axis=None)
+
+
+@pytest.mark.parametrize("variant", ["Model0", "Model6", "Model7"])
+def test_same_seed_same_run_with_uniform_start(variant: str) -> None:
+    """BatchNorm weights are drawn where PyTorch before 1.2 drew them: before the cell."""
+    ours = fit(variant, seed=3, epochs=1, initialisation="uniform").history
+    runs = reference_runs().query("initialisation == 'uniform' and seed == 3 and epoch == 0")
+    theirs = runs[runs["variant"] == variant]
+    difference = ours[list(MEASURES)].to_numpy() - theirs[list(MEASURES)].to_numpy()
+    assert abs(difference).max() < ROUNDING
 
 
 @pytest.mark.parametrize(("initialisation", "found"), [("ones", False), ("uniform", True)])
