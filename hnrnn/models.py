@@ -23,6 +23,9 @@ from torch import Tensor, nn
 from hnrnn.cells import GRUCell
 from hnrnn.variants import Variant, find_variant
 
+INITIALISATIONS = ("ones", "uniform")
+"""Where the BatchNorm weights start: at 1, or drawn from U(0, 1) as in PyTorch before 1.2."""
+
 
 class BatchNorm1dFlat(nn.BatchNorm1d):
     """Batch normalisation of the last dimension over all others."""
@@ -44,11 +47,12 @@ class Model(nn.Module):
         hidden_size: int = 64,
         batch_size: int = 64,
         num_layers: int = 1,
+        initialisation: str = "ones",
         device: str | torch.device = "cpu",
     ) -> None:
         """Draw the weights from torch's CPU generator, then move them to ``device``.
 
-        Raises ValueError for a size below 1.
+        Raises ValueError for a size below 1 and for an unknown initialisation.
         """
         sizes = {
             "vocab_size": vocab_size,
@@ -59,15 +63,31 @@ class Model(nn.Module):
         for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"{name} must be 1 or more, not {size}")
+        if initialisation not in INITIALISATIONS:
+            raise ValueError(
+                f"unknown initialisation {initialisation!r}: choose from "
+                f"{', '.join(INITIALISATIONS)}"
+            )
         super().__init__()
         self.vocab_size, self.hidden_size = vocab_size, hidden_size
         self.batch_size, self.num_layers = batch_size, num_layers
+        self.initialisation = initialisation
         self.add_layers()
         self.to(device)
 
     def add_layers(self) -> None:
         """Add the layers in the notebook's order, in which their weights are drawn."""
         raise NotImplementedError
+
+    def start(self, layer: nn.BatchNorm1d) -> nn.BatchNorm1d:
+        """Return a new BatchNorm layer with its weights started as ``initialisation`` says.
+
+        ``uniform`` draws them as soon as the layer is built, as PyTorch did before 1.2: layers that
+        are built later get other weights than with ``ones``.
+        """
+        if self.initialisation == "uniform":
+            nn.init.uniform_(layer.weight)
+        return layer
 
     def keep_state(self, *shape: int) -> None:
         """Add the hidden state that is kept from batch to batch, zero at first."""
@@ -99,7 +119,7 @@ class FullyConnected(Model):
         self.i_h = nn.Embedding(self.vocab_size, self.hidden_size)
         self.h_h = nn.Linear(self.hidden_size, self.hidden_size)
         self.h_o = nn.Linear(self.hidden_size, self.vocab_size)
-        self.bn = nn.BatchNorm1d(self.hidden_size)
+        self.bn = self.start(nn.BatchNorm1d(self.hidden_size))
 
     def zero_state(self, x: Tensor) -> Tensor:
         """Return a hidden state of zeros, (batch, hidden)."""
@@ -176,7 +196,7 @@ class Recurrent(Model):
             self.hidden_size, self.hidden_size, num_layers=self.num_layers, batch_first=True
         )
         self.h_o = nn.Linear(self.hidden_size, self.vocab_size)
-        self.bn = BatchNorm1dFlat(self.hidden_size)
+        self.bn = self.start(BatchNorm1dFlat(self.hidden_size))
         self.keep_state(self.num_layers, self.batch_size, self.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -252,12 +272,13 @@ def build_model(variant: str | Variant, **sizes: object) -> Model:
     """Return the variant's model with fresh weights from torch's CPU generator.
 
     ``sizes`` are ``vocab_size`` (40), ``hidden_size`` (64), ``batch_size`` (64), ``num_layers``
-    (2 for ``Model5`` to ``Model7``, else 1) and ``device`` ("cpu"); the defaults are the
-    notebook's. Raises ValueError for an unknown variant, an unknown size, or a size that the model
+    (2 for ``Model5`` to ``Model7``, else 1), ``initialisation`` ("ones") and ``device`` ("cpu");
+    the defaults are the notebook's. Raises ValueError for an unknown variant, an unknown size, or a
+    size that the model
     cannot have.
     """
     name = find_variant(variant).name
-    known = ("vocab_size", "hidden_size", "batch_size", "num_layers", "device")
+    known = ("vocab_size", "hidden_size", "batch_size", "num_layers", "initialisation", "device")
     unknown = [size for size in sizes if size not in known]
     if unknown:
         raise ValueError(f"unknown size {', '.join(unknown)}: choose from {', '.join(known)}")

@@ -31,7 +31,6 @@ from hnrnn.stream import language_model_data
 from hnrnn.variants import LARGEST_SEED, Variant, find_variant
 
 DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
-INITIALISATIONS = ("ones", "uniform")
 
 
 @dataclass(frozen=True)
@@ -61,25 +60,14 @@ def initial_model(
 ) -> Model:
     """Return the variant's model with the initial weights of ``seed``: float32, on the CPU.
 
-    ``initialisation`` says where the BatchNorm weights start: at 1 (``ones``), or drawn from
-    U(0, 1) (``uniform``, PyTorch before 1.2). They are drawn last, so all other weights are the
-    same in both cases. torch's random state is restored. Raises ValueError for an invalid seed,
-    initialisation or size.
+    ``initialisation`` is one of ``hnrnn.models.INITIALISATIONS``. torch's random state is
+    restored. Raises ValueError for an invalid seed, initialisation or size.
     """
     if not 0 <= seed <= LARGEST_SEED:
         raise ValueError(f"seed must be from 0 to 2**32 - 1, not {seed}")
-    if initialisation not in INITIALISATIONS:
-        raise ValueError(
-            f"unknown initialisation {initialisation!r}: choose from {', '.join(INITIALISATIONS)}"
-        )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = build_model(variant, **sizes)
-        if initialisation == "uniform":
-            for module in model.modules():
-                if isinstance(module, nn.BatchNorm1d):
-                    nn.init.uniform_(module.weight)
-    return model
+        return build_model(variant, initialisation=initialisation, **sizes)
 
 
 def set_weights(model: nn.Module, weights: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Our runs against those of fastai 1.0.61 (``tests/data``).
+"""Our runs against those of fastai 1.0.61 (``hnrnn.published`` and ``tests/data``).
 
 ``python -m tests.fastai_v1 RESULTS`` holds a results folder against the 60 runs of every model:
 seed by seed where both have a seed, and the final losses and accuracies of the other seeds as a
@@ -17,11 +17,13 @@ from scipy import stats
 
 from bench.store.store import Store
 from hnrnn.models import build_model
-from hnrnn.published import MEASURES
+from hnrnn.published import MEASURES, reference_runs
 from reports.runs.selection import select
 from reports.statistics.ranks import holm
 
 DATA = Path(__file__).parent / "data"
+SEEDS = 60
+"""fastai v1 ran seeds from 0 to this, in every variant."""
 
 
 def parity_runs() -> pd.DataFrame:
@@ -30,8 +32,9 @@ def parity_runs() -> pd.DataFrame:
 
 
 def distribution() -> pd.DataFrame:
-    """Return the 60 float32 runs of every model, in the same columns."""
-    return pd.read_csv(DATA / "fastai_1_0_61_float32.csv")
+    """Return the 60 float32 runs of every variant, in the columns of ``reference_runs``."""
+    runs = reference_runs()
+    return runs[(runs["initialisation"] == "ones") & (runs["seed"] < SEEDS)]
 
 
 def parity_weights(model: str, seed: int) -> dict[str, np.ndarray]:
@@ -57,7 +60,7 @@ def p_values(ours: pd.DataFrame, *, last: bool = True) -> pd.DataFrame:
     ours = ours[~ours["seed"].isin(theirs["seed"])]
     rows: list[dict[str, Any]] = []
     for model, of_model in ours.groupby("variant"):
-        reference = theirs[theirs["model"] == model]
+        reference = theirs[theirs["variant"] == model]
         epoch = reference["epoch"].max() if last else 0
         for measure in MEASURES:
             a = of_model.loc[of_model["epoch"] == epoch, measure]
@@ -75,7 +78,7 @@ def same_seed_differences(ours: pd.DataFrame) -> pd.DataFrame:
     A row a model, a column a measure; ``runs`` and ``rows`` count what was compared. v1's values
     are stored with seven digits.
     """
-    theirs = distribution().rename(columns={"model": "variant"})
+    theirs = distribution()
     both = ours.merge(theirs, on=["variant", "seed", "epoch"], suffixes=("", "_v1"))
     for measure in MEASURES:
         both[measure] = (both[measure] - both[f"{measure}_v1"]).abs()

@@ -1,9 +1,14 @@
-"""The published results of the notebook and of other people, as data.
+"""The published results of the notebook, of fastai 1.0.61 and of other people, as data.
 
 - ``tables.csv``: the notebook's eight training tables, 92 rows, with the columns ``model``,
   ``epoch``, ``train_loss``, ``valid_loss``, ``accuracy`` and ``seconds`` (rounded, as printed).
 - ``facts.json``: the deterministic outputs of the notebook's cells 5 to 43 and 48, and those of
   cells 56 and 59 about the data with bptt 20.
+- ``reference_runs.csv``: runs of fastai 1.0.61 itself (PyTorch 2.13, CPU, one thread), with the
+  columns ``initialisation``, ``variant``, ``seed``, ``epoch``, ``train_loss``, ``valid_loss`` and
+  ``accuracy`` to seven digits: 60 seeds of every variant, 1000 more of ``Model2``, and 15 seeds of
+  every variant with BatchNorm weights drawn from U(0, 1) as in PyTorch before 1.2.
+- ``reference_weights.csv``: ``initial_weights_sha256`` of each of these runs, in float32.
 - ``third_party_runs.csv``: 107 runs of the same models, recipes and batches by other people, read
   from the outputs in public copies of the course's notebooks (course-v3, course-nlp and their
   forks), with the columns ``model``, ``run`` (numbered per model), ``repository``, ``committed``
@@ -43,6 +48,16 @@ def _read(name: str) -> pd.DataFrame:
 def tables() -> pd.DataFrame:
     """Return the notebook's eight training tables, one row per model and epoch."""
     return _read("tables.csv").copy()
+
+
+def reference_runs() -> pd.DataFrame:
+    """Return the runs of fastai 1.0.61, one row per initialisation, variant, seed and epoch."""
+    return _read("reference_runs.csv").copy()
+
+
+def reference_weights() -> pd.DataFrame:
+    """Return the hash of the initial weights of each run in ``reference_runs``."""
+    return _read("reference_weights.csv").copy()
 
 
 def third_party_runs() -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.ensemble.training import fit_many
-from hnrnn.published import MEASURES
+from hnrnn.published import MEASURES, reference_runs
 from hnrnn.training import fit
 from hnrnn.variants import VARIANTS
 from tests.fastai_v1 import p_values, same_seed_differences
@@ -27,6 +27,16 @@ def test_same_seed_same_run() -> None:
     differences = same_seed_differences(pd.concat(trained).assign(seed=59))
     assert list(differences["runs"]) == [1] * 8
     assert (differences[list(MEASURES)] < ROUNDING).all(axis=None)
+
+
+@pytest.mark.parametrize("variant", ["Model0", "Model6", "Model7"])
+def test_same_seed_same_run_with_uniform_start(variant: str) -> None:
+    """BatchNorm weights are drawn where PyTorch before 1.2 drew them: before the cell."""
+    ours = fit(variant, seed=3, epochs=1, initialisation="uniform").history
+    runs = reference_runs().query("initialisation == 'uniform' and seed == 3 and epoch == 0")
+    theirs = runs[runs["variant"] == variant]
+    difference = ours[list(MEASURES)].to_numpy() - theirs[list(MEASURES)].to_numpy()
+    assert abs(difference).max() < ROUNDING
 
 
 def first_epochs(variants: tuple[str, ...], initialisation: str = "ones") -> pd.DataFrame:

@@ -112,12 +112,13 @@ def test_float32_and_float64_start_alike() -> None:
     assert not np.array_equal(single.history["valid_loss"], double.history["valid_loss"])
 
 
-def test_initialisation_draws_batchnorm_only() -> None:
-    """``uniform`` changes the BatchNorm weights and nothing else."""
-    ones = training.initial_model("Model5", 0).state_dict()
-    uniform = training.initial_model("Model5", 0, initialisation="uniform").state_dict()
-    different = {key for key in ones if not torch.equal(ones[key], uniform[key])}
-    assert different == {"bn.weight"}
+def test_initialisation_draws_batchnorm_when_it_is_built() -> None:
+    """``uniform`` changes the BatchNorm weights, and those of layers that are built after it."""
+    for name, later in (("Model5", set()), ("Model7", {"rnnc.i2h.weight", "rnnc.h2h.weight"})):
+        ones = training.initial_model(name, 0).state_dict()
+        uniform = training.initial_model(name, 0, initialisation="uniform").state_dict()
+        different = {key for key in ones if not torch.equal(ones[key], uniform[key])}
+        assert {key for key in different if "bias" not in key} == {"bn.weight"} | later
     assert 0 <= uniform["bn.weight"].min() < 0.2
     assert 0.8 < uniform["bn.weight"].max() < 1
 
