@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 # First: it imports matplotlib.
-from reports.figures.drawing import own_settings
+from reports.figures.drawing import legend_below, own_settings
 
 # isort: split
 import numpy as np
@@ -97,7 +97,7 @@ def curves(
     if len(others):
         label = f"{len(others)} runs that others published"
         handles.append(Line2D([], [], color=THIRD_PARTY, lw=0.9, ls=(0, (3, 1.5)), label=label))
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=11)
+    legend_below(figure, handles, 5)
     return figure
 
 
@@ -168,8 +168,9 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.Data
     axes.set_xlabel("validation accuracy after the last epoch", fontsize=11)
     axes.grid(axis="x", alpha=0.25)
     axes.set_title("Final accuracy: the notebook's one run among our seeds", fontsize=13)
-    figure.legend(
-        handles=[
+    legend_below(
+        figure,
+        [
             Line2D([], [], color=NOTEBOOK, marker="D", ms=8, lw=0, label="notebook"),
             Line2D([], [], color=OURS, marker="o", ms=4, lw=0, label="our seeds"),
             Line2D([], [], color=OURS, lw=2.5, label="our median"),
@@ -177,10 +178,7 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.Data
                 [], [], color=THIRD_PARTY, marker="|", ms=9, mew=1.4, lw=0, label="others' runs"
             ),
         ],
-        loc="outside lower center",
-        ncols=4,
-        frameon=False,
-        fontsize=11,
+        4,
     )
     return figure
 
@@ -209,16 +207,13 @@ def eras(ones: pd.DataFrame, uniform: pd.DataFrame, third_party: pd.DataFrame) -
         axes.set_xlabel("training loss after the last epoch")
     for axes in figure.axes[::4]:
         axes.set_ylabel("accuracy")
-    figure.legend(
-        handles=[
+    legend_below(
+        figure,
+        [
             Line2D([], [], color=OURS, marker="o", ms=5, lw=0, label="ours, BatchNorm starts at 1"),
             Line2D([], [], color=UNIFORM, marker="s", ms=5, lw=0, label="ours, drawn from U(0, 1)"),
             Line2D([], [], color="black", marker="x", ms=6, lw=0, label="runs others published"),
         ],
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-        fontsize=11,
     )
     return figure
 
@@ -252,8 +247,9 @@ def backends(found: Sequence[Ratio]) -> Figure:
         axes.set_title(f"{name} ({VARIANTS[name].recurrence})", fontsize=11.5)
         axes.grid(axis="x", alpha=0.25)
     figure.suptitle("Tokens a second, as a ratio to the reference backend", fontsize=13)
-    figure.legend(
-        handles=[
+    legend_below(
+        figure,
+        [
             Line2D([], [], color=OURS, marker="o", ms=6.5, lw=1.6, label="training step, 95%"),
             *(
                 Line2D([], [], color="#555555", marker=marker, mfc="white", lw=1.6, label=phase)
@@ -261,10 +257,6 @@ def backends(found: Sequence[Ratio]) -> Figure:
                 if not filled
             ),
         ],
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-        fontsize=11,
     )
     return figure
 

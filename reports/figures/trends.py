@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 # First: it imports matplotlib.
-from reports.figures.drawing import own_settings
+from reports.figures.drawing import legend_below, own_settings
 
 # isort: split
 import numpy as np
@@ -100,9 +100,7 @@ def trend(
         axes.grid(alpha=0.25)
     _label_nights(panels[-1], nights)
     if handles:
-        figure.legend(
-            handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=11
-        )
+        legend_below(figure, handles, 6)
     return figure
 
 

@@ -41,56 +41,45 @@ def find_unlike(
     full recipe in every suspected configuration, none of them a seed of the night or of the
     baseline, trained by the same code in the same environment.
     """
-    problems = [Problem("confirmation", str(problem)) for problem in unreadable(fresh)]
     keys = pd.MultiIndex.from_frame(fresh.runs[["variant", "backend"]])
     runs = fresh.runs[keys.isin(list(suspects))]
-    problems += [Problem("confirmation", str(p), p.configuration) for p in failed_runs(runs)]
+    found: list[tuple[str, Configuration | None]] = [
+        (str(problem), problem.configuration)
+        for problem in [*unreadable(fresh), *failed_runs(runs)]
+    ]
     whole = runs[is_whole(runs)]
-    seeds = {int(seed) for seed in whole["seed"]}
+    seeds_of = whole.groupby(["variant", "backend"])["seed"].agg(set).to_dict()
+    seeds = set().union(*seeds_of.values())
     for configuration in sorted(suspects):
-        name = " ".join(configuration)
-        here = whole[
-            (whole["variant"] == configuration[0]) & (whole["backend"] == configuration[1])
-        ]
-        lacking = seeds - {int(seed) for seed in here["seed"]}
-        if here.empty:
-            problems.append(
-                Problem("confirmation", f"{name} has no run of the full recipe", configuration)
-            )
-        elif lacking:
-            detail = f"{name} has no run of the full recipe of seeds {ranges(sorted(lacking))}"
-            problems.append(Problem("confirmation", detail, configuration))
-    used = {int(seed) for seed in [*night.grid["seed"], *baseline.grid["seed"]]}
-    if seeds & used:
-        known = ranges(sorted(seeds & used))
-        problems.append(
-            Problem(
-                "confirmation", f"seeds {known} are not fresh: the night or the baseline has them"
-            )
-        )
-    if (
-        len(whole)
-        and len(night.grid)
-        and whole["started_at"].min() < night.grid["started_at"].min()
-    ):
-        detail = "its runs are older than the night's: delete them, and train fresh seeds"
-        problems.append(Problem("confirmation", detail))
-    return problems + _of_another_environment(whole, night.grid)
+        lacking = seeds - seeds_of.get(configuration, set())
+        if lacking or configuration not in seeds_of:
+            which = f" of seeds {ranges(sorted(lacking))}" if configuration in seeds_of else ""
+            why = f"{' '.join(configuration)} has no run of the full recipe{which}"
+            found.append((why, configuration))
+    known = sorted(seeds & {*night.grid["seed"], *baseline.grid["seed"]})
+    if known:
+        why = f"seeds {ranges(known)} are not fresh: the night or the baseline has them"
+        found.append((why, None))
+    started = night.grid["started_at"].min()
+    if len(night.grid) and (whole["started_at"] < started).any():
+        why = "its runs are older than the night's: delete them, and train fresh seeds"
+        found.append((why, None))
+    found += [(why, None) for why in _of_another_environment(whole, night.grid)]
+    return [Problem("confirmation", why, configuration) for why, configuration in found]
 
 
-def _of_another_environment(fresh: pd.DataFrame, night: pd.DataFrame) -> list[Problem]:
+def _of_another_environment(fresh: pd.DataFrame, night: pd.DataFrame) -> list[str]:
     """Name the columns in which fresh runs have values that the night's runs do not have."""
-    problems = []
+    found = []
     for column in LIKE:
         tonight, there = (set(runs[column].fillna("none").astype(str)) for runs in (night, fresh))
         if tonight and there - tonight:
-            values = (
+            new, known = (
                 ", ".join(shown(column, value) for value in sorted(each))
                 for each in (there - tonight, tonight)
             )
-            detail = "{} is {}, tonight's {}".format(column, *values)
-            problems.append(Problem("confirmation", detail))
-    return problems
+            found.append(f"{column} is {new}, tonight's {known}")
+    return found
 
 
 def fresh_seeds(used: Collection[int], count: int) -> str:

@@ -79,4 +79,4 @@ def test_the_ensemble_is_repeated_by_itself() -> None:
         for name in ("cpu", "ensemble")
     ]
     assert [page.count(" --backends ensemble ") for page in pages] == [0, 1]
-    assert [page.count(" --backends notebook ") for page in pages] == [3, 0]
+    assert [page.count(" --backends notebook ") for page in pages] == [2, 0]

@@ -87,8 +87,8 @@ def test_first_screen(tmp_path: Path, records: list[Record]) -> None:
     assert gates.startswith(
         "**Gates.** Passed: complete data. Not run: notebook's tables (it needs"
     )
-    assert opening.startswith("40 runs: 8 of the notebook's 8 models, 5 seeds each.")
-    out = int(re.search(r"held against, (\d+) lie outside", opening).group(1))  # type: ignore[union-attr]
+    assert "40 runs of 8 of the notebook's 8 models, 5 seeds each." in opening
+    out = int(re.search(r"counterpart here, (\d+) \(", opening).group(1))  # type: ignore[union-attr]
     epochs = pd.read_parquet(tmp_path / "epochs")
     expected = 0
     for row in published.tables().to_dict(orient="records"):

@@ -211,7 +211,7 @@ def test_policy_stops_what_got_in(tmp_path: Path) -> None:
     assert "<title>The human-numbers notebook, reproduced</title>" in dom
     assert "<button>" in dom
     (tmp_path / "report.html").write_text(page.replace(html.POLICY, ""), encoding="utf-8")
-    assert "<title>injected</title>" in run_chromium(tmp_path, "--dump-dom")
+    assert "<title>hostile</title>" in run_chromium(tmp_path, "--dump-dom")
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=[*VALUES])

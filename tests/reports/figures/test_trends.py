@@ -213,3 +213,10 @@ def test_band_of_the_baseline() -> None:
     assert "baseline, 95% (nn)" in legend(figure)
     other = made_up_baseline(100).assign(backend="cell")
     assert "baseline, 95% (nn)" not in legend(trend("Model5", made_up_history(5), (), other))
+
+
+def test_a_band_of_the_ensemble() -> None:
+    """Where the nights are of an ensemble alone, the baseline's band is its."""
+    nights, baseline = made_up_history(2, backends=("ensemble",)), ("nn", "ensemble")
+    figure = trend("Model5", nights, (), made_up_baseline(25, backends=baseline))
+    assert "baseline, 95% (ensemble)" in legend(figure)

@@ -133,7 +133,7 @@ def test_a_last_epoch_that_is_absent() -> None:
     runs.loc[0, "epoch_rows"] = 5
     epochs = sound().epochs.drop(index=5)
     contents = set_apart(replace(sound(), runs=runs, epochs=epochs), NOW)
-    assert [*contents.unreadable] == ["runs with epochs that are not as many as were trained"]
+    assert [*contents.unreadable] == ["runs with another number of epochs than were trained"]
 
 
 def test_epochs_of_one_number() -> None:

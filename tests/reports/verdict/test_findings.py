@@ -76,7 +76,7 @@ def test_a_bad_file(text: str, tmp_path: Path) -> None:
 
 ONE = '[[finding]]\nvariant = "Model2"\nas_extreme = 1\nseeds = 3\nreason = "rare"\n'
 CASES = {
-    "twice": (ONE * 2, "more than one finding on Model2: leave one each"),
+    "twice": (ONE * 2, "more than one finding on Model2: keep one each"),
     "20,000 entries": (ONE * 20_000, "more than one finding on Model2"),
     "true for a number": (ONE.replace("= 1", "= true"), "must be whole numbers"),
     "true for seeds": (ONE.replace("= 3", "= true"), "must be whole numbers"),
@@ -89,7 +89,7 @@ CASES = {
     "no text": ("finding = '\ud800'", "cannot read findings"),
     "many unknown": (
         "".join(ONE.replace("Model2", f"Model{n}") for n in range(9, 5000)),
-        "no variant Model9, Model10, Model11, Model12, Model13: there are",
+        "unknown variant Model9, Model10, Model11, Model12, Model13: use one of",
     ),
 }
 
@@ -122,7 +122,7 @@ def test_an_unknown_variant(tmp_path: Path) -> None:
         '[[finding]]\nvariant = "Model9"\nas_extreme = 6\nseeds = 999\nreason = "rare"\n',
         encoding="utf-8",
     )
-    with pytest.raises(FindingsError, match="no variant Model9"):
+    with pytest.raises(FindingsError, match="unknown variant Model9"):
         read_findings(path)
 
 

@@ -298,7 +298,7 @@ def older(contents: Contents) -> Contents:
             1,
             (
                 "confirmation: its runs are older than the night's: delete them, and train fresh "
-                "seeds anew"
+                "seeds"
             ),
         ),
         (

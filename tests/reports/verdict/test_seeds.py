@@ -46,7 +46,7 @@ def test_no_number_suffices() -> None:
     """Against a baseline of two seeds nothing small can be seen, however long the night."""
     (plan,) = plan_seeds(grid(0.03, seeds=3), 0.001, 0.9)
     assert plan.needed_with_baseline is None
-    assert "none suffices" in as_text([plan], 0.001, 0.9)
+    assert "no number" in as_text([plan], 0.001, 0.9)
 
 
 def test_single_and_diverged_runs() -> None:
