@@ -35,7 +35,7 @@ def add_rounds(parser: Parser, default: int | None = None) -> None:
         type=WholeNumber(1, 10_000),
         default=default,
         metavar="N",
-        help=f"%(type)s; default: {default or 'those of the profile'}",
+        help=f"rounds of timing, %(type)s; default: {default or 'those of the profile'}",
     )
 
 

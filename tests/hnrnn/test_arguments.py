@@ -128,9 +128,7 @@ def test_every_option_has_a_type() -> None:
 def test_help_and_message_state_the_limits(capsys: pytest.CaptureFixture[str]) -> None:
     """The limits in the help are those that are enforced."""
     assert exit_code(bench, ["throughput", "--help"]) == 0
-    assert "blocks of each backend, 1 to 10,000; default" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    assert "rounds of timing, 1 to 10,000; default" in " ".join(capsys.readouterr().out.split())
     assert exit_code(bench, ["throughput", "--rounds", "99999999999"]) == 2
     assert capsys.readouterr().err == (
         "python -m bench throughput: --rounds must be a whole number from 1 to 10,000, not "
@@ -171,7 +169,11 @@ def test_numbers(text: str, value: float) -> None:
             ["check", "--history", "results/runs"],
             "/results/runs, where a results folder keeps its own files",
         ),
-        (bench, ["engines", "--output", "file"], "--output must name a new file in a folder that"),
+        (
+            bench,
+            ["ensemble-timing", "--output", "file"],
+            "--output must name a new file in a folder that",
+        ),
         (bench, ["run", "--ray-address", ""], "--ray-address must have a value: it is empty"),
         (bench, ["run", "--seeds", "٣"], "is not a seed or a range"),
         (bench, ["run", "--results=--"], "--results must have a value, not --"),

@@ -1,4 +1,4 @@
-"""What a injected fault does to a training."""
+"""What an injected fault does to a training."""
 
 from __future__ import annotations
 

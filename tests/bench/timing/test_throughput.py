@@ -138,7 +138,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--rounds", "0"], "--rounds must be a whole number from 1 to 10,000, not 0"),
         (["--threads", "1025"], "--threads must be a whole number from 1 to 1,024, not 1025"),
         (["--backends", "cudnn"], "choose from notebook, nn"),
-        (["--variants", "Model0", "--backends", "nn"], "Model0 has no nn: its backends are"),
+        (["--variants", "Model0", "--backends", "nn"], "Model0 on nn: nn needs a recurrent model"),
     ],
 )
 def test_bad_input(
