@@ -8,6 +8,7 @@ import torch
 
 from bench.backends.nn import NN
 from hnrnn.settings import replaced
+from hnrnn.variants import Variant
 
 
 class NNNoCuDNN(NN):
@@ -15,6 +16,11 @@ class NNNoCuDNN(NN):
 
     name = "nn_no_cudnn"
     why_not_on_cpu = "needs a GPU; on a CPU nn is ATen already: use nn"
+
+    def kernel(self, variant: Variant, device: str) -> str:
+        """Return ATen, which runs these modules without cuDNN."""
+        del variant, device
+        return "ATen"
 
     def settings(self) -> AbstractContextManager[object]:
         """Return a context in which cuDNN is off; its other flags stay as they are."""
