@@ -15,8 +15,8 @@ from tests.places import ROOT
 PACKAGES = ("hnrnn", "bench", "reports")
 ROOMS = {
     "bench": (
-        "errors text signals store backends plan ensemble execution engines night timing commands "
-        "__main__ test_throughput"
+        "errors text signals store backends plan ensemble execution engines night timing "
+        "verification commands __main__ test_throughput"
     ).split(),
     "reports": "statistics runs verdict history figures pages commands __main__ ci".split(),
 }

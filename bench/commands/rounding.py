@@ -1,0 +1,92 @@
+"""``bench rounding``: how far healthy executions of one seed are from the reference runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bench.commands.options import Commands, add_variants
+from bench.errors import UsageError
+from bench.plan.faults import FAULTS
+from bench.plan.grid import NOTEBOOK
+from bench.plan.plan import find_configurations, parse_names, parse_seeds
+from bench.verification.kinds import KINDS, Kind
+from hnrnn.arguments import Parser, WholeNumber, any_path
+
+HEALTHY, FAULTY = "healthy", "faults"
+"""The folders inside the output folder."""
+
+
+def add_parser(commands: Commands[Parser]) -> None:
+    """Add the command to the parsers of ``python -m bench``."""
+    rounding = commands.add_parser(
+        "rounding",
+        help="measure how far healthy executions of one seed are from the reference runs",
+        description="Train every variant in ways that compute the same and round differently, "
+        "measure how far each seed is from its reference run, and write the limits for "
+        "`bench verify`. What is in the output folder already is not trained again.",
+    )
+    rounding.add_argument(
+        "--output", required=True, type=any_path, metavar="DIR", help="the folder of measurements"
+    )
+    rounding.add_argument(
+        "--kinds",
+        nargs="+",
+        default=list(KINDS),
+        metavar="NAME",
+        help=f"{', '.join(KINDS)}, or the injected faults of `bench run`; default: every healthy "
+        "kind",
+    )
+    add_variants(rounding)
+    rounding.add_argument(
+        "--seeds", default="30", metavar="SEEDS", help="as for `bench run`; default: 30"
+    )
+    rounding.add_argument(
+        "--epochs",
+        type=WholeNumber(1, 1000),
+        default=4,
+        metavar="N",
+        help="the most of a training, %(type)s; default: 4",
+    )
+    rounding.add_argument(
+        "--jobs",
+        type=WholeNumber(1, 1024),
+        default=1,
+        metavar="N",
+        help="processes at a time, %(type)s; default: 1",
+    )
+    rounding.set_defaults(carry_out=carry_out)
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Carry out ``bench rounding``."""
+    variants = parse_names(options.variants)
+    find_configurations(variants, [NOTEBOOK])  # whatever is wrong with a name is said at once
+    kinds = [find_kind(name) for name in parse_names(options.kinds)]
+    seeds = parse_seeds(options.seeds)
+    from bench.verification.measurement import measure  # loads pandas
+
+    for folder, named in (
+        (HEALTHY, [kind for kind in kinds if kind.name in KINDS]),
+        (FAULTY, [kind for kind in kinds if kind.name not in KINDS]),
+    ):
+        measure(
+            named,
+            options.output / folder,
+            variants=variants,
+            seeds=seeds,
+            epochs=options.epochs,
+            jobs=options.jobs,
+            say=lambda line: print(line, file=sys.stderr),
+        )
+    return 0
+
+
+def find_kind(name: str) -> Kind:
+    """Return a healthy kind or an injected fault by name; raise UsageError for another name."""
+    if name in KINDS:
+        return KINDS[name]
+    if name in FAULTS and not FAULTS[name].control:
+        return Kind(name, FAULTS[name].description, injected_fault=name)
+    faults = (fault.name for fault in FAULTS.values() if not fault.control)
+    raise UsageError(f"unknown kind {name!r}: choose from {', '.join((*KINDS, *faults))}")

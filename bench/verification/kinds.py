@@ -1,0 +1,85 @@
+"""The healthy kinds: ways to execute the same mathematics that round as differently as can be.
+
+Needs no torch. ``bench.verification.measurement`` trains them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from bench.plan.faults import FAULTS
+from bench.plan.grid import BACKENDS, ENSEMBLE, NOTEBOOK
+from hnrnn.variants import Variant
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to train that is right, or wrong on purpose."""
+
+    name: str
+    description: str
+    backend: str = NOTEBOOK
+    injected_fault: str | None = None
+    """A fault, or a control, of ``bench.plan.faults``."""
+    threads: int = 1
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of the process that trains."""
+    largest_chunk: int | None = None
+    """Seeds of the ensemble that are trained at once; None for its own choice."""
+    draws: int = 0
+    """How often each seed is trained from weights moved by one unit in the last place."""
+    dtype: str = "float32"
+
+    def applies_to(self, variant: Variant) -> bool:
+        """Return whether the variant can be trained in this way."""
+        backend = variant.backend if self.backend == NOTEBOOK else self.backend
+        fault = FAULTS[self.injected_fault] if self.injected_fault else None
+        if fault and fault.why_inapplicable(variant, backend):
+            return False
+        return BACKENDS[backend].executes(variant)
+
+
+_TABLE = (
+    Kind("notebook", "the notebook's own backend"),
+    Kind("nn", "nn.RNN or nn.GRU", backend="nn"),
+    Kind("cell", "a loop over nn.RNNCell or nn.GRUCell", backend="cell"),
+    Kind("custom", "a loop over the hand-written cell", backend="custom"),
+    Kind("custom_hoisted", "one input projection, own backward", backend="custom_hoisted"),
+    Kind("ensemble", "many seeds as one batched computation", backend=ENSEMBLE),
+    Kind("ensemble_of_2", "two seeds in an ensemble", backend=ENSEMBLE, largest_chunk=2),
+    Kind("ensemble_of_30", "30 seeds in an ensemble", backend=ENSEMBLE, largest_chunk=30),
+    Kind("threads_2", "two CPU threads", threads=2),
+    Kind("threads_4", "four CPU threads", threads=4),
+    Kind("reordered_sum", "the rows of every batch reversed", injected_fault="reordered_sum"),
+    Kind(
+        "aten_default",
+        "torch's kernels without vector instructions",
+        variables={"ATEN_CPU_CAPABILITY": "default"},
+    ),
+    Kind(
+        "aten_avx2",
+        "torch's kernels for AVX2",
+        variables={"ATEN_CPU_CAPABILITY": "avx2"},
+    ),
+    Kind(
+        "mkl_compatible",
+        "MKL's products as on its oldest processors",
+        variables={"MKL_CBWR": "COMPATIBLE"},
+    ),
+    Kind(
+        "ensemble_oldest",
+        "an ensemble on the oldest kernels of torch and MKL",
+        backend=ENSEMBLE,
+        variables={"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"},
+    ),
+    Kind("last_bit", "initial weights moved by one unit in the last place", draws=1),
+    Kind(
+        "ensemble_last_bit", "the same, several times, in an ensemble", backend=ENSEMBLE, draws=10
+    ),
+    Kind("float64", "an ensemble in float64, for information", backend=ENSEMBLE, dtype="float64"),
+)
+
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _TABLE})
+"""Healthy kind by name."""

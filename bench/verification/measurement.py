@@ -1,0 +1,175 @@
+"""The distances of trainings from the reference runs, kind by kind, as parquet files.
+
+A file holds one kind, with one row per variant, seed, draw and epoch. ``train_loss``,
+``valid_loss`` and ``accuracy`` are distances from the reference run of the seed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bench.plan.grid import ENSEMBLE, NOTEBOOK
+from bench.store.files import write_whole
+from bench.store.records import Run
+from bench.verification.kinds import Kind
+from hnrnn.published import MEASURES, reference_runs
+from hnrnn.variants import VARIANTS, Variant
+
+if TYPE_CHECKING:
+    from hnrnn.training import Training
+
+KEYS = ["kind", "variant", "seed", "draw", "epoch"]
+SOFTWARE = ["torch_version", "device_name", "instruction_set"]
+
+
+def measure(
+    kinds: Sequence[Kind],
+    folder: Path,
+    *,
+    variants: Sequence[str],
+    seeds: Sequence[int],
+    epochs: int,
+    jobs: int,
+    say: Callable[[str], None],
+) -> None:
+    """Train every kind with every variant and seed, and write a file per kind into ``folder``.
+
+    What is in a file already, with as many epochs, is not trained again. Each kind of a variant is
+    trained in a process of its own, ``jobs`` at a time, because environment variables count only
+    before torch is loaded.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        tasks = {
+            pool.submit(train, kind, missing, epochs): kind
+            for kind in kinds
+            if (missing := _missing(folder, kind, variants, seeds, epochs))
+        }
+        for task in as_completed(tasks):
+            kind = tasks[task]
+            add_rows(folder, kind.name, task.result())
+            say(f"{kind.name}: measured")
+
+
+def path_of(folder: Path, kind: str) -> Path:
+    """Return the file of a kind."""
+    return folder / f"{kind}.parquet"
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """Return the rows of all files in ``folder``."""
+    parts = [pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))]
+    return pd.concat(parts, ignore_index=True)
+
+
+def add_rows(folder: Path, kind: str, rows: pd.DataFrame) -> None:
+    """Write rows into the file of their kind, in place of those of the same runs."""
+    path = path_of(folder, kind)
+    if path.exists():
+        rows = pd.concat([pd.read_parquet(path), rows]).drop_duplicates(KEYS, keep="last")
+    rows = rows.sort_values(KEYS).astype(dict.fromkeys(MEASURES, np.float32))
+    write_whole(path, rows.to_parquet(index=False))
+
+
+def _missing(
+    folder: Path, kind: Kind, variants: Sequence[str], seeds: Sequence[int], epochs: int
+) -> dict[str, list[int]]:
+    """Return by variant the seeds that the kind's file lacks."""
+    path = path_of(folder, kind.name)
+    found: set[tuple[str, int]] = set()
+    if path.exists():
+        rows = pd.read_parquet(path)
+        counts = rows.groupby(["variant", "seed"])["epoch"].max() + 1
+        found = {key for key, count in counts.items() if count >= epochs}
+    missing = {
+        name: [seed for seed in seeds if (name, seed) not in found]
+        for name in variants
+        if kind.applies_to(VARIANTS[name])
+    }
+    return {name: lacking for name, lacking in missing.items() if lacking}
+
+
+def train(kind: Kind, seeds: Mapping[str, Sequence[int]], epochs: int) -> pd.DataFrame:
+    """Train each variant of a kind with its ``seeds``; return the rows of the kind's file.
+
+    It sets environment variables, so it needs a process that has not loaded torch.
+    """
+    os.environ.update({"OMP_WAIT_POLICY": "passive"} | dict(kind.variables))
+    from bench.execution.environment import read_environment, reproducible_settings
+
+    reference = reference_runs().query("initialisation == 'ones'")
+    parts = []
+    with reproducible_settings(kind.threads):
+        environment = asdict(read_environment("cpu"))
+        for name, of_variant in seeds.items():
+            for draw in range(max(1, kind.draws)):
+                for training in _trainings(kind, VARIANTS[name], of_variant, epochs, draw):
+                    parts.append(  # noqa: PERF401  # two more loops would not fit in a list
+                        training.history.assign(variant=name, seed=training.seed, draw=draw)
+                    )
+    rows = distances_of(pd.concat(parts), reference).assign(kind=kind.name)
+    return rows.assign(**{name: environment[name] for name in SOFTWARE})[
+        [*KEYS, *MEASURES, *SOFTWARE]
+    ]
+
+
+def distances_of(runs: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs' epochs with distances from ``reference`` in place of the measures."""
+    both = runs.merge(reference, on=["variant", "seed", "epoch"], suffixes=("", "_reference"))
+    return both.assign(
+        **{name: (both[name] - both[f"{name}_reference"]).abs() for name in MEASURES}
+    )
+
+
+def _trainings(
+    kind: Kind, variant: Variant, seeds: Sequence[int], epochs: int, draw: int
+) -> list[Training]:
+    """Train one variant in the way of a kind."""
+    epochs = min(epochs, variant.epochs)
+    moved = {seed: _moved(variant, seed, draw) for seed in seeds} if kind.draws else {}
+    if kind.backend == ENSEMBLE:
+        from bench.ensemble.training import fit_many
+
+        return fit_many(
+            variant,
+            seeds=seeds,
+            dtype=kind.dtype,
+            initial_weights=moved,
+            epochs=epochs,
+            largest_chunk=kind.largest_chunk,
+        )
+    if moved:
+        from hnrnn.training import fit
+
+        return [
+            fit(variant, seed=seed, initial_weights=moved[seed], epochs=epochs) for seed in seeds
+        ]
+    from bench.execution.fitting import fit_run
+
+    backend = variant.backend if kind.backend == NOTEBOOK else kind.backend
+    run = Run(variant.name, backend, 0, kind.dtype, "ones", "cpu", epochs, kind.injected_fault)
+    return [fit_run(replace(run, seed=seed)) for seed in seeds]
+
+
+def _moved(variant: Variant, seed: int, draw: int) -> dict[str, Any]:
+    """Return the seed's initial weights, each moved up or down by one unit in the last place."""
+    from hnrnn.training import initial_model
+
+    directions = np.random.default_rng((seed, draw))
+    return {
+        name: np.nextafter(
+            weights := parameter.detach().numpy(),
+            np.float32(np.inf) * directions.choice((-1, 1), weights.shape).astype(np.float32),
+        )
+        for name, parameter in initial_model(variant, seed).named_parameters()
+    }
