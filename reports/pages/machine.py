@@ -11,10 +11,10 @@ from xml.etree import ElementTree as ET
 
 from bench.text import one_line
 from reports.pages import verdict_section
-from reports.runs.completeness import ranges
+from reports.runs.departures import FASTAI
 from reports.runs.night import Configuration
 from reports.verdict import baseline
-from reports.verdict.gates import FAILED, NOT_RUN
+from reports.verdict.gates import FAILED, NOT_RUN, UNEXPLAINED
 from reports.verdict.judgement import Judgement
 
 
@@ -62,6 +62,8 @@ def as_junit(judgement: Judgement) -> str:
         case = _add_case(suite, gate.name)
         if gate.state == FAILED:
             _add_outcome(case, "failure" if judgement.exit_code == 1 else "error", [gate.reason])
+        elif gate.state == UNEXPLAINED:
+            _add_outcome(case, "error", [gate.reason])
         elif gate.state == NOT_RUN:
             _add_outcome(case, "skipped", [gate.reason])
     night = _add_case(suite, "night", sum(judgement.run_seconds.values()))
@@ -103,10 +105,12 @@ def _failures(judgement: Judgement) -> dict[Configuration, list[str]]:
             found.setdefault(d.configuration, []).append(
                 f"{d.measure} is worse (p {d.worse_p:.4f})"
             )
-    if comparison:
-        for configuration, seeds in comparison.changed.items():
-            text = f"other weights than in the baseline with seeds {ranges(seeds)}"
-            found.setdefault(configuration, []).append(text)
+    pairs = judgement.pairs.others if judgement.pairs else []
+    for reference, others in ((FASTAI, judgement.same.others), ("the baseline", pairs)):
+        for departure in others:
+            found.setdefault(departure.configuration, []).append(
+                departure.sentence(f"{reference}'s")
+            )
     for change in judgement.changes:
         if change.slower:
             configuration = (change.variant, change.backend)

@@ -10,6 +10,13 @@ import pandas as pd
 
 from bench.plan.grid import BACKENDS
 from bench.text import counted
+from hnrnn.departures import (
+    ANOTHER_COMPUTATION,
+    NO_REFERENCE,
+    SAME_BITS,
+    SAME_TO_ROUNDING,
+    UNEXPLAINED,
+)
 from hnrnn.variants import VARIANTS
 from reports.history.past import Past
 from reports.pages import backend_section, provenance, variant_section, verdict_section
@@ -30,9 +37,7 @@ from reports.runs.comparison import Comparison, expected_share_outside
 from reports.runs.night import Night
 from reports.runs.ratios import Ratio
 from reports.runs.selection import JOINT, Selection
-from reports.verdict.findings import Finding
 from reports.verdict.judgement import Judgement
-from reports.verdict.notebook import Agreement
 
 TITLE = "# The human-numbers notebook, reproduced"
 
@@ -57,7 +62,7 @@ class Material:
 def report(material: Material) -> str:
     """Return the whole report; its pictures are PNGs beside it."""
     selection, judgement = material.night.selection, material.judgement
-    agreements = {a.variant: a for a in judgement.notebook.agreements}
+    agreements = {a.variant: a for a in judgement.deciding.agreements}
     parts = [TITLE, *_first_screen(material), _reading_guide(selection)]
     parts += [_notes(notes)] if (notes := selection.left_out + selection.notes) else []
     parts.append("![Final accuracy of the eight models](overview.png)")
@@ -69,6 +74,7 @@ def report(material: Material) -> str:
             material.tables,
             material.third_party,
             agreements[variant.name],
+            by_published=judgement.by_published,
         )
         for variant in VARIANTS.values()
     ]
@@ -92,13 +98,13 @@ def summary(material: Material) -> str:
 
 
 def _first_screen(material: Material) -> list[str]:
-    certificate, findings = material.judgement.notebook, material.judgement.findings
+    judgement = material.judgement
     parts = [
-        verdict_section.opening(material.judgement),
-        gates_line(material.judgement),
+        verdict_section.opening(judgement),
+        _summary_table(material.comparisons, judgement),
+        joint_sentence(judgement.deciding, judgement.findings),
         _opening(material.night.selection, material.comparisons),
-        _summary_table(material.comparisons, certificate.agreements, findings),
-        joint_sentence(certificate, findings),
+        gates_line(judgement),
     ]
     parts += [_throughput(material.ratios)] if material.ratios else []
     changes = verdict_section.changes_since(material.judgement)
@@ -189,32 +195,39 @@ def _backends(selection: Selection) -> str:
     return f"A model's seeds are those of the backend that has the most: {named}.{rest}"
 
 
-def _summary_table(
-    comparisons: Sequence[Comparison],
-    agreements: Sequence[Agreement],
-    findings: Sequence[Finding],
-) -> str:
+def _summary_table(comparisons: Sequence[Comparison], judgement: Judgement) -> str:
     final = {
         c.variant: c
         for c in comparisons
         if (c.epoch, c.measure) == (VARIANTS[c.variant].epochs - 1, "accuracy")
     }
+    tonight = {a.variant: a for a in judgement.notebook.agreements}
+    whose = "published" if judgement.by_published else "tonight's"
     return table_of(
-        agreements,
+        judgement.deciding.agreements,
         [
             ("model", lambda a: Markup(f"[{a.variant}](#{a.variant.lower()})")),
-            ("verdict", lambda a: verdict_of(a, findings)),
+            ("verdict", lambda a: verdict_of(a, judgement.findings)),
+            ("tonight's runs", lambda a: _computation(a.variant, judgement)),
             ("p of its table", lambda a: number(a.p.table)),
             ("final accuracy: notebook", lambda a: f"{final[a.variant].notebook:.4f}"),
             ("median", lambda a: number(final[a.variant].median)),
             ("95%", lambda a: interval(final[a.variant])),
             ("rank", lambda a: rank(final[a.variant])),
             ("seeds", lambda a: str(final[a.variant].seeds)),
-            ("on backend", lambda a: a.backend or NO_VALUE),
+            ("on backend", lambda a: tonight[a.variant].backend or NO_VALUE),
+            ("verdict by", lambda a: f"{a.seeds} {whose} seeds" if a.seeds else NO_VALUE),
             ("what it is", lambda a: VARIANTS[a.variant].description),
         ],
-        text=("model", "verdict", "on backend", "what it is"),
+        text=("model", "verdict", "tonight's runs", "on backend", "verdict by", "what it is"),
     )
+
+
+def _computation(variant: str, judgement: Judgement) -> str:
+    """Return the worst verdict of a variant's configurations beside the reference runs."""
+    found = {each.verdict for each in judgement.same.departures if each.variant == variant}
+    order = (ANOTHER_COMPUTATION, UNEXPLAINED, SAME_TO_ROUNDING, SAME_BITS)
+    return next((verdict for verdict in order if verdict in found), NO_REFERENCE)
 
 
 def _reading_guide(selection: Selection) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.text import counted
 from hnrnn.published import MEASURES
-from hnrnn.variants import Variant
+from hnrnn.variants import VARIANTS, Variant
 from reports.pages.tables import interval, number, rank, table
 from reports.runs.comparison import Comparison
 from reports.runs.selection import Selection
@@ -24,10 +24,13 @@ def section(
     published: pd.DataFrame,
     third_party: pd.DataFrame,
     agreement: Agreement,
+    *,
+    by_published: bool,
 ) -> str:
     """Return the section; its picture is ``<variant>.png``.
 
-    ``published`` is the notebook's table, ``third_party`` other people's runs.
+    ``published`` is the notebook's table, ``third_party`` other people's runs. ``agreement`` is of
+    the published seeds (``by_published``) or of tonight's.
     """
     recipe = (
         f"Backend `{variant.backend}`: {variant.description}. Its recipe: bptt {variant.bptt}, "
@@ -41,7 +44,14 @@ def section(
         [
             f"## {variant.name}",
             recipe,
-            words(variant, comparisons, third_party, agreement, times, seconds),
+            words(
+                variant,
+                comparisons,
+                third_party,
+                _rarity(agreement, selection, by_published=by_published),
+                times,
+                seconds,
+            ),
             f"![{variant.name}: curves by epoch]({variant.name}.png)",
             *_tables(variant, comparisons, times, seconds),
         ]
@@ -82,13 +92,14 @@ def words(
     variant: Variant,
     comparisons: Sequence[Comparison],
     third_party: pd.DataFrame,
-    agreement: Agreement,
+    rarity: Sequence[str],
     times: pd.Series,
     seconds: dict[Any, float],
 ) -> str:
-    """Return what the numbers say, in sentences that only say what is so.
+    """Return what the numbers say.
 
-    ``times`` are the notebook's seconds by epoch, ``seconds`` ours.
+    ``rarity`` are sentences on the whole table; ``times`` are the notebook's seconds by epoch,
+    ``seconds`` ours.
     """
     last = variant.epochs - 1
     final = next(
@@ -102,15 +113,7 @@ def words(
         f"The notebook's final accuracy, {final.notebook:.4f}, is {_place(final)}, whose median is "
         f"{number(final.median)}."
     )
-    sentences = [place]
-    if agreement.backend not in (None, variant.backend):
-        sentences.append(f"They were trained on the backend `{agreement.backend}`.")
-    if agreement.seeds:
-        sentences.append(
-            f"Of our {agreement.seeds} seeds, {agreement.as_extreme} have a whole table that is at "
-            f"least as extreme (p {agreement.p.table:.4f}, {agreement.holm.table:.4f} after Holm): "
-            f"{agreement.verdict}."
-        )
+    sentences = [place, *rarity]
     theirs = third_party[(third_party["model"] == variant.name) & (third_party["epoch"] == last)][
         "accuracy"
     ]
@@ -123,6 +126,22 @@ def words(
     if seconds:
         sentences.append(_time(float(np.median(times)), float(np.median([*seconds.values()]))))
     return " ".join(sentences)
+
+
+def _rarity(agreement: Agreement, selection: Selection, *, by_published: bool) -> list[str]:
+    """Say on which backend the seeds were trained, and how rare the notebook's table is."""
+    sentences = []
+    backend = selection.backends.get(agreement.variant)
+    if backend not in (None, VARIANTS[agreement.variant].backend):
+        sentences.append(f"They were trained on the backend `{backend}`.")
+    if agreement.seeds:
+        whose = "the published" if by_published else "our"
+        sentences.append(
+            f"Of {whose} {agreement.seeds} seeds, {agreement.as_extreme} have a whole table that "
+            f"is at least as extreme (p {agreement.p.table:.4f}, {agreement.holm.table:.4f} after "
+            f"Holm): {agreement.verdict}."
+        )
+    return sentences
 
 
 def _place(final: Comparison) -> str:

@@ -7,12 +7,14 @@ import shlex
 from collections.abc import Sequence
 
 from bench.text import counted
+from reports.pages.departures_section import pairs_part, same_computation_part
 from reports.pages.gates_section import gates_table
 from reports.pages.notebook_section import certificate_part, findings_part, third_party_part
 from reports.pages.tables import escape, number, table, table_of
 from reports.verdict import confirmation, throughput
 from reports.verdict.baseline import Comparison
 from reports.verdict.judgement import Judgement
+from reports.verdict.pairs import Pairs
 from reports.verdict.rates import Calibration, false_alarms, rates_by_fault
 from reports.verdict.stage import Difference
 
@@ -20,7 +22,7 @@ SHOWN_AT_MOST = 20
 SENTENCES = {
     "agrees": "**Agrees.**",
     "regressed": "**Regressed.**",
-    "differs": "**Differs from the notebook.**",
+    "differs": "**Differs.**",
     "incomplete": "**Cannot be judged: the data are incomplete or corrupt.**",
     "inconclusive": "**Inconclusive.**",
 }
@@ -47,8 +49,9 @@ def changes_since(judgement: Judgement) -> str:
     comparison = judgement.comparison
     if comparison is None:
         return ""
+    others = judgement.pairs.others if judgement.pairs else []
     named = {
-        "other weights": comparison.changed,
+        "another computation": dict.fromkeys(each.configuration for each in others),
         "worse": dict.fromkeys(d.configuration for d in comparison.first.worse),
         "better": dict.fromkeys(d.configuration for d in comparison.first.better),
         "slower": dict.fromkeys((c.variant, c.backend) for c in judgement.changes if c.slower),
@@ -61,14 +64,19 @@ def changes_since(judgement: Judgement) -> str:
     return f"Since the baseline: {'; '.join(parts)}."
 
 
-def evidence(judgement: Judgement) -> list[str]:
-    """Return what the verdict rests on, test by test."""
-    parts = [gates_table(judgement)]
-    if judgement.comparison:
-        parts.append(_comparison(judgement.comparison))
+def evidence(judgement: Judgement, *, pictured: bool = False) -> list[str]:
+    """Return what the verdict rests on, test by test.
+
+    ``pictured`` says whether the figure of the departures lies beside the page.
+    """
+    parts = [gates_table(judgement), same_computation_part(judgement.same, pictured=pictured)]
+    if judgement.comparison and judgement.pairs:
+        parts.append(_comparison(judgement.comparison, judgement.pairs))
     if judgement.changes:
         parts.append(_changes(judgement.changes))
-    certificates = {"### Tonight's seeds against the notebook": judgement.notebook}
+    certificates = {}
+    if not judgement.by_published:
+        certificates["### Tonight's seeds against the notebook"] = judgement.notebook
     if judgement.certificate:
         heading = "### The published seeds against the notebook: the same every night"
         certificates[heading] = judgement.certificate
@@ -106,14 +114,8 @@ def _sentence(judgement: Judgement) -> str:
     return f"{SENTENCES[judgement.verdict]}\n\n" + "\n".join(lines)
 
 
-def _comparison(comparison: Comparison) -> str:
+def _comparison(comparison: Comparison, pairs: Pairs) -> str:
     first = comparison.first
-    same = (
-        f"{counted(comparison.same_runs, 'run')} of the baseline "
-        f"{'was' if comparison.same_runs == 1 else 'were'} repeated tonight. The weights of "
-        f"{comparison.held_runs} could be compared; "
-        f"{sum(map(len, comparison.changed.values()))} ended with other weights."
-    )
     tested = (
         f"Accuracy and loss are held by a max-T permutation test over "
         f"{counted(len(first.differences), 'column')} (configurations times measures), "
@@ -136,7 +138,13 @@ def _comparison(comparison: Comparison) -> str:
         ],
         text=("model", "backend", "measure"),
     )
-    parts = ["### Against the baseline", same, tested, _visible(first.differences), lines]
+    parts = [
+        "### Against the baseline",
+        *pairs_part(pairs),
+        tested,
+        _visible(first.differences),
+        lines,
+    ]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -1,57 +1,85 @@
-"""The one verdict on a night, with its reasons."""
+"""The one verdict on a night, with its reasons, in the order in which a night is judged."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.text import counted
 from hnrnn.variants import VARIANTS
-from reports.runs.completeness import SHORT_RUNS, Problem, ranges
-from reports.verdict import baseline, throughput
+from reports.runs.completeness import Problem
+from reports.runs.departures import FASTAI
+from reports.verdict import baseline
+from reports.verdict.against_baseline import AgainstBaseline
 from reports.verdict.evidence import Evidence
-from reports.verdict.findings import unexpected
-from reports.verdict.notebook import AGREES, DIFFERS, INCONCLUSIVE, Certificate
+from reports.verdict.findings import Finding, unexpected
+from reports.verdict.notebook import AGREES, DIFFERS, INCONCLUSIVE, Agreement, Certificate
+from reports.verdict.pairs import in_words
+from reports.verdict.same_computation import SameComputation, summary
 
 REGRESSED, INCOMPLETE = "regressed", "incomplete"
 EXIT_CODES = {AGREES: 0, REGRESSED: 1, DIFFERS: 1, INCOMPLETE: 3, INCONCLUSIVE: 4}
 
 
-def decide(
-    evidence: Evidence,
-    problems: list[Problem],
-    notebook: Certificate,
-    comparison: baseline.Comparison | None,
-    changes: list[throughput.Change],
-) -> tuple[str, list[str]]:
-    """Return the verdict with its reasons: what cannot be judged, then what failed."""
-    if problems:
-        # A smoke test is inconclusive, unless an earlier night says what it lacks.
-        known = evidence.baseline is not None or evidence.last is not None
-        smoke = not known and {problem.kind for problem in problems} == {SHORT_RUNS}
-        verdict = INCONCLUSIVE if smoke else INCOMPLETE
-        failed = [] if comparison is None else _failures(evidence, comparison, changes)
-        return verdict, [str(problem) for problem in problems] + failed
-    if comparison is None:
-        return _decide_by_notebook(evidence, notebook)
-    failed = _failures(evidence, comparison, changes)
-    if failed:
-        return REGRESSED, failed
-    if comparison.verdict == baseline.SUSPECTED:
-        return INCONCLUSIVE, [
-            f"{d.variant} {d.backend}: {d.measure} is suspected to be worse, {d.mean:.4f} after "
-            f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}); fresh seeds have to confirm it"
-            for d in comparison.first.worse
-        ]
-    if comparison.verdict == baseline.INCONCLUSIVE:
-        return INCONCLUSIVE, ["too few seeds to reject anything against the baseline"]
-    return AGREES, ["nothing is worse than in the baseline"]
+@dataclass(frozen=True)
+class Findings:
+    """What each step of the judgement has found, from which ``decide`` makes the verdict."""
+
+    problems: Sequence[Problem]
+    smoke: str
+    """How far the runs of a smoke test came; empty for other nights."""
+    same: SameComputation
+    notebook: Certificate
+    """Of tonight's seeds."""
+    published: Certificate | None
+    """Of the published seeds, where tonight's runs are the same computation, and are too few to
+    reject anything on their own."""
+    held: AgainstBaseline
 
 
-def _failures(
-    evidence: Evidence, comparison: baseline.Comparison, changes: list[throughput.Change]
-) -> list[str]:
-    """Return what is worse than in the baseline, or differs where nothing may."""
-    failed = [
-        f"{' '.join(configuration)}: other weights than in the baseline with seeds {ranges(seeds)}"
-        for configuration, seeds in comparison.changed.items()
+def decide(evidence: Evidence, found: Findings) -> tuple[str, list[str]]:
+    """Return the verdict with its reasons.
+
+    Another computation is certain, whatever else is missing. Incomplete data come next, then the
+    notebook and the baseline.
+    """
+    failures, others = _failures(evidence, found.held), _other_computations(found)
+    problems = [str(problem) for problem in found.problems]
+    known = problems + failures
+    steps = (
+        (DIFFERS, others + known if others else []),
+        (INCOMPLETE, known if problems else []),
+        (INCONCLUSIVE, [found.smoke] if found.smoke and not found.published else []),
+        (DIFFERS, _surprises(evidence, found)),
+        (REGRESSED, failures),
+        (INCONCLUSIVE, _unexplained(found) or _open_questions(found)),
+    )
+    for verdict, reasons in steps:
+        if reasons:
+            return verdict, reasons
+    return AGREES, [". ".join(part[0].upper() + part[1:] for part in _agreement(found))]
+
+
+def _other_computations(found: Findings) -> list[str]:
+    pairs = found.held.pairs
+    return [each.sentence(f"{FASTAI}'s") for each in found.same.others] + [
+        each.sentence("the baseline's") for each in (pairs.others if pairs else ())
     ]
+
+
+def _unexplained(found: Findings) -> list[str]:
+    pairs = found.held.pairs
+    return [each.sentence(f"{FASTAI}'s") for each in found.same.unexplained] + [
+        each.sentence("the baseline's") for each in (pairs.unexplained if pairs else ())
+    ]
+
+
+def _failures(evidence: Evidence, held: AgainstBaseline) -> list[str]:
+    """Return what is worse than in the baseline, or better where ``--strict`` forbids it."""
+    comparison = held.comparison
+    if comparison is None:
+        return []
+    failed = []
     if comparison.verdict == baseline.REGRESSED and comparison.confirmation:
         failed += [
             f"{d.variant} {d.backend}: {d.measure} is worse, {d.mean:.4f} after "
@@ -61,7 +89,7 @@ def _failures(
     failed += [
         f"{c.variant} {c.backend}: {c.phase} at {c.change:.2f} of the baseline's throughput "
         f"({c.low:.2f} to {c.high:.2f})"
-        for c in changes
+        for c in held.changes
         if c.slower
     ]
     if evidence.strict:
@@ -73,31 +101,85 @@ def _failures(
     return failed
 
 
-def _decide_by_notebook(evidence: Evidence, notebook: Certificate) -> tuple[str, list[str]]:
+def _surprises(evidence: Evidence, found: Findings) -> list[str]:
+    """Name the tables that differ from the notebook's without an accepted finding.
+
+    With a baseline, the notebook decides only through the published seeds.
+    """
+    deciding = found.notebook if found.held.comparison is None else None
+    deciding = found.published or deciding
+    if deciding is None:
+        return []
     accepted = {finding.variant: finding for finding in evidence.findings}
-    surprises = unexpected(evidence.findings, notebook)
-    if surprises:
-        return DIFFERS, [
-            f"{a.variant}: {a.as_extreme} of {a.seeds} seeds have a table as extreme as the "
-            f"notebook's (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm), and no accepted "
-            "finding says so"
-            if a.variant not in accepted
-            else f"{a.variant}: {a.as_extreme} of {a.seeds} seeds have a table as extreme as the "
-            f"notebook's; the accepted finding has {accepted[a.variant].as_extreme} of "
-            f"{accepted[a.variant].seeds}"
-            for a in surprises
-        ]
-    few = [a.variant for a in notebook.agreements if a.verdict == INCONCLUSIVE]
-    if few:
+    surprises = unexpected(evidence.findings, deciding)
+    if found.published and found.held.comparison is None:
+        surprises += unexpected(evidence.findings, found.notebook)
+    return [_surprise(a, accepted.get(a.variant)) for a in surprises]
+
+
+def _surprise(a: Agreement, accepted: Finding | None) -> str:
+    alike = f"{a.variant}: {a.as_extreme} of {a.seeds} seeds have a table as extreme as the "
+    if accepted is None:
+        return (
+            f"{alike}notebook's (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm), and no "
+            "accepted finding says so"
+        )
+    return f"{alike}notebook's; the accepted finding has {accepted.as_extreme} of {accepted.seeds}"
+
+
+def _open_questions(found: Findings) -> list[str]:
+    """Return what the night was too small to decide."""
+    comparison, pairs = found.held.comparison, found.held.pairs
+    if comparison is None:
+        few = [a.variant for a in found.notebook.agreements if a.verdict == INCONCLUSIVE]
+        if found.published or not few:
+            return []
         which = "any of the tables" if len(few) == len(VARIANTS) else f"those of {', '.join(few)}"
-        return INCONCLUSIVE, [
-            f"too few seeds to reject {which}: {notebook.seeds_needed} per model are needed"
+        needed = found.notebook.seeds_needed
+        return [f"too few seeds to reject {which}: {needed} per model are needed"]
+    if comparison.verdict == baseline.SUSPECTED:
+        return [
+            f"{d.variant} {d.backend}: {d.measure} is suspected to be worse, {d.mean:.4f} after "
+            f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}); fresh seeds have to confirm it"
+            for d in comparison.first.worse
         ]
+    shown = found.same.passed or (pairs is not None and pairs.passed)
+    if comparison.verdict == baseline.INCONCLUSIVE and not shown:
+        return ["too few seeds to reject anything against the baseline"]
+    return []
+
+
+def _agreement(found: Findings) -> list[str]:
+    """Return what a night that agrees has shown, one sentence per step, without full stops."""
+    comparison, pairs = found.held.comparison, found.held.pairs
+    parts = [f"tonight, {summary(found.same)}"] if found.same.passed else []
+    if found.published:
+        seeds = f"{sum(a.seeds for a in found.published.agreements):,}"
+        tables = _tables(found.published)
+        epochs = max(each.epochs for each in found.same.departures)
+        limit = f"as far as {counted(epochs, 'epoch')} can show it, " if found.smoke else ""
+        parts.append(f"{limit}what our {seeds} published runs show holds for them: {tables}")
+    elif comparison is None:
+        parts.append(_tables(found.notebook))
+    if comparison is not None:
+        parts += [in_words(pairs)] if pairs and pairs.departures else []
+        few = comparison.verdict == baseline.INCONCLUSIVE
+        parts.append(
+            "the seeds are too few to compare means with the baseline's, which runs that are the "
+            "same do not need"
+            if few
+            else "nothing is worse than in the baseline"
+        )
+    return parts
+
+
+def _tables(certificate: Certificate) -> str:
+    """Say how many of the notebook's tables are like our seeds', and which are not."""
     known = [
         f"{a.variant} (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm)"
-        for a in notebook.agreements
+        for a in certificate.agreements
         if a.verdict == DIFFERS
     ]
     alike = f"{len(VARIANTS) - len(known)} of the notebook's {len(VARIANTS)} tables are like ours"
     but = f"; {', '.join(known)} differs, which is an accepted finding" if known else ""
-    return AGREES, [f"{alike}{but}"]
+    return f"{alike}{but}"

@@ -1,7 +1,7 @@
-"""The gates of a night: each test that can fail it, whether it ran, and what it found.
+"""The gates of a night: every test that can fail it, whether it ran, and what it found.
 
-A gate that did not run has shown nothing. So every gate is named in the verdict, with the reason
-where it did not run, and one that ran last night and did not run tonight is a problem.
+A gate that did not run has shown nothing. The verdict therefore names every gate, with the reason
+where it did not run. A gate that ran last night and did not run tonight is a problem.
 """
 
 from __future__ import annotations
@@ -11,23 +11,34 @@ from dataclasses import dataclass
 
 from bench.text import counted
 from reports.runs.completeness import Problem
+from reports.runs.departures import FASTAI
 from reports.runs.night import Configuration
+from reports.verdict.against_baseline import NO_BASELINE, AgainstBaseline
 from reports.verdict.baseline import EQUAL, INCONCLUSIVE, SUSPECTED, Comparison
 from reports.verdict.notebook import Certificate
+from reports.verdict.pairs import Pairs, in_words
+from reports.verdict.same_computation import (
+    SameComputation,
+    nearest,
+    reasons_in_words,
+    summary,
+)
 from reports.verdict.throughput import Change
 
-PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
-NO_BASELINE = "no baseline was given"
+PASSED, FAILED, NOT_RUN, UNEXPLAINED = "passed", "failed", "not run", "unexplained"
+OPEN = (NOT_RUN, UNEXPLAINED)
+"""States that decide nothing."""
 
 COMPLETE = "complete data"
+SAME = "same computation"
 NOTEBOOK = "notebook's tables"
-WEIGHTS = "equal weights"
+PAIRED = "same as the baseline"
 VALUES = "accuracy and loss"
 CONFIRMATION = "confirmation"
 THROUGHPUT = "throughput"
 LAST_NIGHT = "last night's gates"
-LASTING = (WEIGHTS, VALUES, THROUGHPUT)
-"""Gates that ought to run every night once they have run; whether the others run may vary."""
+LASTING = (SAME, PAIRED, VALUES, THROUGHPUT)
+"""Gates that have to run every night once they have run."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +91,45 @@ def gate_of_last_night(last: LastNight | None, lost: int, why_not: str) -> Gate:
     return Gate(LAST_NIGHT, PASSED, f"all that ran on {last.night} ran again")
 
 
-def gate_of_data(problems: Sequence[Problem], configurations: int, runs: int) -> Gate:
-    """Return the gate that asks whether everything is there and sound."""
+def gate_of_data(problems: Sequence[Problem], configurations: int, runs: int, smoke: str) -> Gate:
+    """Return the gate that asks whether everything is there and sound.
+
+    ``smoke`` says how far the runs of a smoke test came; it is empty for other nights.
+    """
     if problems:
         return Gate(COMPLETE, FAILED, counted(len(problems), "problem"))
+    if smoke:
+        return Gate(COMPLETE, NOT_RUN, smoke)
     return Gate(COMPLETE, PASSED, f"{counted(runs, 'run')} in {configurations} configurations")
 
 
-def gate_of_notebook(certificate: Certificate, *, decides: bool, unexpected: int) -> Gate:
-    """Return the gate that holds tonight's seeds against the notebook's tables."""
-    if not decides:
+def gate_of_same_computation(same: SameComputation) -> Gate:
+    """Return the gate that holds every run against the reference run of its seed."""
+    if same.others or same.unexplained:
+        worst = (same.others or same.unexplained)[0]
+        count = len(same.others or same.unexplained)
+        more = f", and {count - 1} more" if count > 1 else ""
+        reason = worst.sentence(f"{FASTAI}'s") + more
+        return Gate(SAME, FAILED if same.others else UNEXPLAINED, reason)
+    without = reasons_in_words(same)
+    if not same.passed:
+        names = ", ".join(" ".join(configuration) for configuration in same.uncovered)
+        return Gate(SAME, NOT_RUN, f"{names}: {without}" if names else "there are no runs")
+    near = nearest(same)
+    reason = f"{summary(same)}; nearest to its limit is {near.name}, {near.place}, at "
+    reason += f"{near.nearness:.0%} of it"
+    return Gate(SAME, PASSED, f"{reason}; without a reference, {without}" if without else reason)
+
+
+def gate_of_notebook(
+    certificate: Certificate, *, decides: bool, by_published: bool, unexpected: int
+) -> Gate:
+    """Return the gate that holds the notebook's tables against our seeds.
+
+    ``certificate`` is that of the published seeds where tonight's are too few (``by_published``).
+    ``decides`` is false where a baseline decides instead of tonight's seeds.
+    """
+    if not (decides or by_published):
         return Gate(NOTEBOOK, NOT_RUN, "the baseline decides; the tables are shown below")
     if unexpected:
         tables = counted(unexpected, "table")
@@ -98,30 +138,31 @@ def gate_of_notebook(certificate: Certificate, *, decides: bool, unexpected: int
         return Gate(NOTEBOOK, NOT_RUN, "not every model has runs of the full recipe")
     if any(agreement.verdict == INCONCLUSIVE for agreement in certificate.agreements):
         return Gate(NOTEBOOK, NOT_RUN, f"it needs {certificate.seeds_needed} seeds per model")
-    return Gate(NOTEBOOK, PASSED, "no table differs, but for accepted findings")
+    by = ", by the published seeds of the same computation" if by_published else ""
+    return Gate(NOTEBOOK, PASSED, f"no table differs, but for accepted findings{by}")
 
 
-def gates_of_comparison(comparison: Comparison | None, why_none_held: str) -> list[Gate]:
-    """Return the gates that hold a night's weights and values against a baseline's.
-
-    ``why_none_held`` is the reason where no two runs' weights could be compared.
-    """
-    if comparison is None:
-        return [Gate(name, NOT_RUN, NO_BASELINE) for name in (WEIGHTS, VALUES, CONFIRMATION)]
+def gates_of_comparison(held: AgainstBaseline) -> list[Gate]:
+    """Return the gates that hold a night's runs and values against a baseline's."""
+    if held.comparison is None or held.pairs is None:
+        return [Gate(name, NOT_RUN, NO_BASELINE) for name in (PAIRED, VALUES, CONFIRMATION)]
     return [
-        _gate_of_weights(comparison, why_none_held),
-        _gate_of_values(comparison),
-        _gate_of_confirmation(comparison),
+        _gate_of_pairs(held.pairs),
+        _gate_of_values(held.comparison),
+        _gate_of_confirmation(held.comparison),
     ]
 
 
-def _gate_of_weights(comparison: Comparison, why_none_held: str) -> Gate:
-    changed, held = sum(map(len, comparison.changed.values())), comparison.held_runs
-    if changed:
-        return Gate(WEIGHTS, FAILED, f"{changed} of {counted(held, 'repeated run')} differ")
-    if held + comparison.gpu_ensemble_runs < comparison.same_runs or not held:
-        return Gate(WEIGHTS, NOT_RUN, why_none_held)
-    return Gate(WEIGHTS, PASSED, f"the same in {counted(held, 'repeated run')}")
+def _gate_of_pairs(pairs: Pairs) -> Gate:
+    departing = pairs.others or pairs.unexplained
+    if departing:
+        more = f", and {len(departing) - 1} more" if len(departing) > 1 else ""
+        reason = departing[0].sentence("the baseline's") + more
+        return Gate(PAIRED, FAILED if pairs.others else UNEXPLAINED, reason)
+    left = "; ".join(f"{counted(n, 'run')}: {reason}" for reason, n in pairs.not_compared.items())
+    if not pairs.passed:
+        return Gate(PAIRED, NOT_RUN, left)
+    return Gate(PAIRED, PASSED, "; ".join(filter(None, (in_words(pairs), left))))
 
 
 def _gate_of_values(comparison: Comparison) -> Gate:

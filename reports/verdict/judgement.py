@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
 from hnrnn import published
-from reports.runs.completeness import Problem, find_notes, find_problems, of_another_kind
+from reports.runs.completeness import SHORT_RUNS, Problem, find_notes, find_problems
 from reports.runs.night import Configuration, Night, configurations_of
 from reports.runs.reading import read
-from reports.verdict import gates, throughput
-from reports.verdict.baseline import (
-    SUSPECTED,
-    Comparison,
-    confirm,
-    hold_against_baseline,
-    why_none_held,
-)
-from reports.verdict.confirmation import find_unlike, fresh_seeds
-from reports.verdict.decision import EXIT_CODES, decide
+from reports.verdict import against_baseline, gates, throughput
+from reports.verdict.against_baseline import AgainstBaseline
+from reports.verdict.baseline import SUSPECTED, Comparison
+from reports.verdict.confirmation import fresh_seeds
+from reports.verdict.decision import EXIT_CODES, Findings, decide
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding, unexpected
 from reports.verdict.gates import Gate
-from reports.verdict.notebook import Certificate, hold_against_notebook
+from reports.verdict.notebook import INCONCLUSIVE, Certificate, hold_against_notebook
+from reports.verdict.pairs import Pairs
 from reports.verdict.rates import Calibration, published_calibration
+from reports.verdict.same_computation import SameComputation, compare, odd_in_words
 from reports.verdict.third_party import Explained, explained, third_party_runs
 
 PUBLISHED_RUNS = Path(__file__).parents[1] / "published" / "cpu"
-"""The published set of seeds that the notebook is certified by."""
+"""The published seeds that the notebook is certified by."""
 
 
 @dataclass(frozen=True)
 class Judgement:
     """A night, judged.
 
-    ``notebook`` holds tonight's seeds against the notebook, ``certificate`` the published ones,
-    the same every night. ``comparison`` and ``changes`` are None and empty without a baseline.
+    ``pairs`` and ``comparison`` are None, and ``changes`` is empty, without a baseline.
     """
 
     verdict: str
@@ -49,12 +45,20 @@ class Judgement:
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     """What a reader should know although nothing is wrong with it."""
+    same: SameComputation
+    """Tonight's runs held against the reference runs of their seeds."""
     notebook: Certificate
+    """Tonight's seeds held against the notebook."""
     certificate: Certificate | None
+    """The published seeds held against the notebook: the same every night."""
+    by_published: bool
+    """Whether ``certificate`` decides on the notebook, because tonight's runs compute the same and
+    are too few to reject anything on their own."""
     findings: tuple[Finding, ...]
     third_party: tuple[Explained, ...]
     calibration: Calibration | None
     """How often this judgement errs, as measured; None where that is not installed."""
+    pairs: Pairs | None
     comparison: Comparison | None
     changes: tuple[throughput.Change, ...]
     configurations: tuple[Configuration, ...]
@@ -74,102 +78,96 @@ class Judgement:
         """0 agrees, 1 regressed or differs, 3 incomplete or corrupt data, 4 inconclusive."""
         return EXIT_CODES[self.verdict]
 
+    @property
+    def deciding(self) -> Certificate:
+        """The certificate that decides on the notebook's tables."""
+        return self.certificate if self.by_published and self.certificate else self.notebook
+
 
 def judge(evidence: Evidence) -> Judgement:
     """Return what is to be said of a night, and the verdict."""
     night, before, last = evidence.night, evidence.baseline, evidence.last
+    same = compare(night)
     notebook = hold_against_notebook(night.selection.epochs, published.tables())
+    certificate, third_party_rows = published_facts()
+    holds = notebook.verdict == INCONCLUSIVE and same.shows(night.selection.backends)
     expected: set[Configuration] = set(last.configurations) if last else set()
-    held = _Held()
+    held = AgainstBaseline()
     if before is not None:
         expected |= configurations_of(before.selection.grid)
-        held = _hold(night, before, evidence.confirmation)
-    problems = find_problems(night, expected) + held.problems
-    problems += [
-        Problem("unreadable history", f"{name}: {reason}: delete it, or restore it")
-        for name, reason in sorted(evidence.unreadable_history.items())
-    ]
-    found = [
-        gates.gate_of_notebook(
-            notebook,
-            decides=before is None,
-            unexpected=len(unexpected(evidence.findings, notebook)),
-        ),
-        *gates.gates_of_comparison(held.comparison, held.why_none_held),
-        gates.gate_of_throughput(held.changes, held.why_not_timed),
-    ]
-    lost = gates.lost_gates(found, last) if last else []
+        held = against_baseline.hold(night, before, evidence.confirmation)
+    problems, smoke = _problems(evidence, held, expected)
+    found = Findings(problems, smoke, same, notebook, certificate if holds else None, held)
+    ran = _gates(evidence, found)
+    lost = gates.lost_gates(ran, last) if last else []
     problems += lost
-    data = gates.gate_of_data(problems, len(night.configurations), len(night.whole))
+    found = replace(found, problems=problems)
     gone = len(last.configurations - night.configurations) if last else 0
-    found.append(gates.gate_of_last_night(last, len(lost) + gone, evidence.why_no_last))
-    certificate, third_party_rows = published_facts()
-    comparison = held.comparison
-    verdict, reasons = decide(evidence, problems, notebook, comparison, held.changes)
+    data = gates.gate_of_data(problems, len(night.configurations), len(night.whole), smoke)
+    lasting = gates.gate_of_last_night(last, len(lost) + gone, evidence.why_no_last)
+    verdict, reasons = decide(evidence, found)
     return Judgement(
         verdict=verdict,
         reasons=tuple(reasons),
-        gates=(data, *found),
+        gates=(data, *ran, lasting),
         problems=tuple(problems),
-        notes=(*night.selection.left_out, *find_notes(night, expected), *held.notes),
+        notes=(
+            *night.selection.left_out,
+            *find_notes(night, expected),
+            *odd_in_words(same),
+            *held.notes,
+        ),
+        same=same,
         notebook=notebook,
         certificate=certificate,
+        by_published=found.published is not None,
         findings=evidence.findings,
         third_party=tuple(third_party_rows),
         calibration=published_calibration(),
-        comparison=comparison,
+        pairs=held.pairs,
+        comparison=held.comparison,
         changes=tuple(held.changes),
         configurations=tuple(sorted(configurations_of(night.selection.of_kind))),
         run_seconds=_run_seconds(night.selection.of_kind),
         kind=_kind(night),
-        confirmation_seeds=_fresh_seeds(night, before, comparison),
+        confirmation_seeds=_fresh_seeds(night, before, held.comparison),
         confirmation_folder=evidence.confirmation_folder,
     )
 
 
-@dataclass
-class _Held:
-    """A night held against a baseline, with what kept it from being held."""
+def _problems(
+    evidence: Evidence, held: AgainstBaseline, expected: set[Configuration]
+) -> tuple[list[Problem], str]:
+    """Return what is wrong with a night, and how far its runs came if it is a smoke test.
 
-    comparison: Comparison | None = None
-    changes: list[throughput.Change] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    why_none_held: str = gates.NO_BASELINE
-    why_not_timed: str = gates.NO_BASELINE
-
-
-def _hold(night: Night, before: Night, fresh: Night | None) -> _Held:
-    """Hold a night against a baseline; fresh seeds confirm only where they are sound."""
-    held = _Held(problems=of_another_kind(night, before, "baseline"))
-    ours, theirs = night.selection, before.selection
-    held.comparison = hold_against_baseline(ours.grid, theirs.grid)
-    suspects = {difference.configuration for difference in held.comparison.first.worse}
-    if fresh is not None and suspects:
-        unsound = of_another_kind(night, fresh, "confirmation")
-        unsound = unsound or find_unlike(fresh.contents, suspects, ours, theirs)
-        if not unsound:
-            held.comparison = confirm(held.comparison, fresh.selection.grid, theirs.grid)
-        held.problems += unsound
-    compared = {difference.configuration for difference in held.comparison.first.differences}
-    held.notes += [
-        f"{' '.join(configuration)} is not in the baseline: whether it is worse cannot be said."
-        for configuration in sorted(configurations_of(ours.grid) - compared)
+    That all runs are short is no problem of a smoke test. A baseline or an earlier night say what
+    a night lacks, so that it is none.
+    """
+    problems = find_problems(evidence.night, expected) + held.problems
+    problems += [
+        Problem("unreadable history", f"{name}: {reason}: delete it, or restore it")
+        for name, reason in sorted(evidence.unreadable_history.items())
     ]
-    if len(ours.grid) and theirs.grid["started_at"].min() > ours.grid["started_at"].max():
-        held.notes.append("The baseline is newer than this night.")
-    held.changes = throughput.changes(ours.throughput, theirs.throughput)
-    trained_on = ours.runs["device_name"].unique()
-    untimed = throughput.not_measured(ours.throughput, theirs.throughput, trained_on)
-    held.problems += [
-        Problem(
-            "missing timing", f"{' '.join(configuration)} has no {', '.join(phases)}", configuration
-        )
-        for configuration, phases in untimed.items()
+    alone = evidence.baseline is None and evidence.last is None
+    if alone and [problem.kind for problem in problems] == [SHORT_RUNS]:
+        return [], str(problems[0])
+    return problems, ""
+
+
+def _gates(evidence: Evidence, found: Findings) -> list[Gate]:
+    """Return the gates of all tests but those of the data and of the last night."""
+    deciding = found.published or found.notebook
+    return [
+        gates.gate_of_same_computation(found.same),
+        gates.gate_of_notebook(
+            deciding,
+            decides=evidence.baseline is None,
+            by_published=found.published is not None,
+            unexpected=len(unexpected(evidence.findings, deciding)),
+        ),
+        *gates.gates_of_comparison(found.held),
+        gates.gate_of_throughput(found.held.changes, found.held.why_not_timed),
     ]
-    held.why_none_held = why_none_held(ours.grid, theirs.grid)
-    held.why_not_timed = throughput.why_not_compared(ours.throughput, theirs.throughput)
-    return held
 
 
 def _fresh_seeds(night: Night, before: Night | None, comparison: Comparison | None) -> str | None:

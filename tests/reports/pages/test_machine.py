@@ -60,7 +60,7 @@ def test_junit(suspected: Judgement, broken: Judgement) -> None:
         "night": "error",
         "accuracy and loss": "error",
         "notebook's tables": "skipped",
-        "equal weights": "skipped",
+        "same as the baseline": "skipped",
         "confirmation": "skipped",
         "throughput": "skipped",
         "last night's gates": "skipped",
@@ -105,7 +105,7 @@ def test_junit_has_times() -> None:
     times = {case.get("name"): case.get("time") for case in suite}
     assert times["Model0 custom"] == "60.000"
     assert times["night"] == suite.get("time") == "480.000"
-    assert times["equal weights"] == "0.000"
+    assert times["same as the baseline"] == "0.000"
 
 
 def test_markdown(suspected: Judgement, broken: Judgement) -> None:

@@ -47,7 +47,7 @@ def test_a_whole_night() -> None:
     assert [str(gate) for gate in judgement.gates] == [
         "complete data: passed, 160 runs in 8 configurations",
         "notebook's tables: not run, the baseline decides; the tables are shown below",
-        "equal weights: passed, the same in 160 repeated runs",
+        "same as the baseline: passed, the same in 160 repeated runs",
         "accuracy and loss: passed, 16 columns compared seed by seed",
         "confirmation: not run, nothing is suspected",
         "throughput: passed, none of 3 ratios fell",
@@ -79,13 +79,13 @@ def test_another_machines_baseline() -> None:
     assert states(judgement) == {
         "complete data": "passed",
         "notebook's tables": "not run",
-        "equal weights": "not run",
+        "same as the baseline": "not run",
         "accuracy and loss": "passed",
         "confirmation": "not run",
         "throughput": "not run",
         "last night's gates": "not run",
     }
-    assert reason(judgement, "equal weights") == (
+    assert reason(judgement, "same as the baseline") == (
         "no run was repeated: device_name is a processor, the baseline's a GPU; torch_version is "
         "2.13.0, the baseline's 2.12.0; source_sha256 is ssssssssssss, the baseline's "
         "eeeeeeeeeeee"
@@ -103,13 +103,13 @@ def test_a_night_without_a_baseline() -> None:
     assert states(judgement) == {
         "complete data": "passed",
         "notebook's tables": "passed",
-        "equal weights": "not run",
+        "same as the baseline": "not run",
         "accuracy and loss": "not run",
         "confirmation": "not run",
         "throughput": "not run",
         "last night's gates": "not run",
     }
-    assert reason(judgement, "equal weights") == "no baseline was given"
+    assert reason(judgement, "same as the baseline") == "no baseline was given"
     few = judge(Evidence.of(night(5)))
     assert reason(few, "notebook's tables") == "it needs 159 seeds per model"
     far = judge(Evidence.of(night(moved={"Model4": 2.0})))
@@ -128,8 +128,8 @@ def test_why_no_weights_were_compared(changes: dict[str, int], expected: str) ->
     before = night(20)
     before = replace(before, runs=before.runs.assign(weights_sha256=None))
     judgement = judge(Evidence.of(night(20, **changes), before))  # type: ignore[arg-type]
-    assert states(judgement)["equal weights"] == "not run"
-    assert reason(judgement, "equal weights") == expected
+    assert states(judgement)["same as the baseline"] == "not run"
+    assert reason(judgement, "same as the baseline") == expected
 
 
 def test_one_round_shows_no_change() -> None:
@@ -145,7 +145,7 @@ def test_weights_that_are_compared_in_part() -> None:
     """One run of many with a hash is no gate that has passed."""
     before = night(20)
     before.runs.loc[1:, "weights_sha256"] = None
-    assert states(judge(Evidence.of(night(20), before)))["equal weights"] == "not run"
+    assert states(judge(Evidence.of(night(20), before)))["same as the baseline"] == "not run"
 
 
 def test_one_configuration_of_few_seeds_can_be_rejected_by_nothing() -> None:
@@ -211,13 +211,13 @@ def test_a_gate_that_ran_last_night_is_missed() -> None:
     """Equal weights, throughput or the baseline as a whole: what ran must run again."""
     last = LastNight(
         "2026-01-01",
-        frozenset({"equal weights", "accuracy and loss", "throughput"}),
+        frozenset({"same as the baseline", "accuracy and loss", "throughput"}),
         EVERY_CONFIGURATION,
     )
     alone = judge(Evidence.of(night(), last=last))
     assert alone.exit_code == 3
     assert [reason.split(";")[0] for reason in alone.reasons] == [
-        "lost gate: equal weights ran on 2026-01-01 and not tonight: no baseline was given",
+        "lost gate: same as the baseline ran on 2026-01-01 and not tonight: no baseline was given",
         "lost gate: accuracy and loss ran on 2026-01-01 and not tonight: no baseline was given",
         "lost gate: throughput ran on 2026-01-01 and not tonight: no baseline was given",
     ]
@@ -384,7 +384,7 @@ def test_a_lost_baseline_is_noticed_by_the_history(
     assert check(1, "--baseline", str(tmp_path / "frozen")) == 0
     for lost in (2, 3):
         assert check(lost) == 3
-        assert "lost gate: equal weights ran on 2026-01-03 and not tonight" in (
+        assert "lost gate: same as the baseline ran on 2026-01-03 and not tonight" in (
             capsys.readouterr().out
         )
     assert check(4, "--no-baseline") == 4  # too few seeds for the notebook, and nothing is missed

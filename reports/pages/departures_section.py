@@ -1,0 +1,89 @@
+"""The parts of a verdict on the computation: tonight's runs beside the reference runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.text import counted
+from hnrnn.departures import ANOTHER_COMPUTATION, FAR, SHARE, UNEXPLAINED, WIDER
+from reports.pages.tables import NO_VALUE, escape, number, table_of
+from reports.runs.departures import FASTAI
+from reports.verdict.pairs import Pairs, in_words
+from reports.verdict.same_computation import (
+    Departure,
+    SameComputation,
+    amount,
+    odd_in_words,
+    reasons_in_words,
+    summary,
+)
+
+PICTURE = "departures.png"
+
+
+def same_computation_part(same: SameComputation, *, pictured: bool = False) -> str:
+    """Return how far each configuration is from the reference runs of its seeds."""
+    parts = ["### The same computation?", _guide()]
+    if same.departures:
+        parts += [f"{_capital(summary(same))}." if same.passed else "", _table(same.departures)]
+    if same.without_reference:
+        parts.append(f"Without a reference: {escape(reasons_in_words(same))}.")
+    if same.uncovered:
+        names = ", ".join(escape(" ".join(configuration)) for configuration in same.uncovered)
+        parts.append(f"Nothing is therefore shown of {names}.")
+    parts += [escape(line) for line in odd_in_words(same)]
+    if pictured:
+        parts.append(f"![Distance from the reference runs by epoch]({PICTURE})")
+    return "\n\n".join(part for part in parts if part)
+
+
+def pairs_part(pairs: Pairs) -> list[str]:
+    """Return what the runs that the night and the baseline both have come to."""
+    parts = []
+    if pairs.passed or pairs.equal_weights == pairs.runs > 0:
+        parts.append(f"{_capital(escape(in_words(pairs)))}.")
+    elif pairs.departures:
+        parts.append(f"{_capital(counted(pairs.runs, 'run'))} have a pair in the baseline:")
+        parts.append(_table(pairs.departures))
+    for reason, count in pairs.not_compared.items():
+        parts.append(f"Not compared: {counted(count, 'run')}, {escape(reason)}.")
+    return parts
+
+
+def _guide() -> str:
+    return (
+        f"A seed fixes the initial weights. Every run is held against {FASTAI}'s own run of its "
+        "seed, from equal initial weights, in the epochs in which healthy executions stay far "
+        "closer together than a fault moves them. *departure* is the distance of the median seed "
+        "in units of the rounding spread: how far healthy executions of one seed are apart. A "
+        f"configuration departs where {SHARE:.0%} of its seeds are beyond the limit, or one is "
+        f"beyond {FAR:g} times the limit of a single seed. On a device where rounding was never "
+        f"measured, what is less than {WIDER:g} limits away is unexplained. The row of a "
+        "configuration shows the first epoch and column that depart or, where none does, the "
+        "nearest to its limit."
+    )
+
+
+def _table(departures: Sequence[Departure]) -> str:
+    severity = {ANOTHER_COMPUTATION: 0, UNEXPLAINED: 1}
+    return table_of(
+        sorted(departures, key=lambda found: severity.get(found.verdict, 2)),
+        [
+            ("model", lambda d: d.variant),
+            ("backend", lambda d: d.backend),
+            ("verdict", lambda d: d.verdict),
+            ("first or nearest", lambda d: d.place),
+            ("departure", lambda d: amount(d.departure)),
+            ("of its limit", lambda d: number(d.nearness, digits=2)),
+            ("distance", lambda d: f"{d.distance:.1e}"),
+            ("seeds", lambda d: str(d.seeds)),
+            ("beyond", lambda d: str(d.seeds_beyond)),
+            ("held against ours", lambda d: str(d.seeds_of_ours or NO_VALUE)),
+            ("BatchNorm starts", lambda d: d.initialisation),
+        ],
+        text=("model", "backend", "verdict", "first or nearest", "BatchNorm starts"),
+    )
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

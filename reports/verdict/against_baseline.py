@@ -1,0 +1,59 @@
+"""A night held against a baseline: seed by seed, as distributions, and in throughput."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reports.runs.completeness import Problem, of_another_kind
+from reports.runs.night import Night, configurations_of
+from reports.verdict import throughput
+from reports.verdict.baseline import Comparison, confirm, hold_against_baseline
+from reports.verdict.confirmation import find_unlike
+from reports.verdict.pairs import Pairs, pair
+
+NO_BASELINE = "no baseline was given"
+
+
+@dataclass
+class AgainstBaseline:
+    """What a night held against a baseline comes to; of a night without one, nothing."""
+
+    pairs: Pairs | None = None
+    comparison: Comparison | None = None
+    changes: list[throughput.Change] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    why_not_timed: str = NO_BASELINE
+
+
+def hold(night: Night, baseline: Night, fresh: Night | None) -> AgainstBaseline:
+    """Hold a night against a baseline; fresh seeds confirm only where they are sound."""
+    held = AgainstBaseline(problems=of_another_kind(night, baseline, "baseline"))
+    ours, theirs = night.selection, baseline.selection
+    held.pairs = pair(night, baseline)
+    held.comparison = hold_against_baseline(ours.grid, theirs.grid)
+    suspects = {difference.configuration for difference in held.comparison.first.worse}
+    if fresh is not None and suspects:
+        unsound = of_another_kind(night, fresh, "confirmation")
+        unsound = unsound or find_unlike(fresh.contents, suspects, ours, theirs)
+        if not unsound:
+            held.comparison = confirm(held.comparison, fresh.selection.grid, theirs.grid)
+        held.problems += unsound
+    compared = {difference.configuration for difference in held.comparison.first.differences}
+    held.notes += [
+        f"{' '.join(configuration)} is not in the baseline: whether it is worse cannot be said."
+        for configuration in sorted(configurations_of(ours.grid) - compared)
+    ]
+    if len(ours.grid) and theirs.grid["started_at"].min() > ours.grid["started_at"].max():
+        held.notes.append("The baseline is newer than this night.")
+    held.changes = throughput.changes(ours.throughput, theirs.throughput)
+    trained_on = ours.runs["device_name"].unique()
+    untimed = throughput.not_measured(ours.throughput, theirs.throughput, trained_on)
+    held.problems += [
+        Problem(
+            "missing timing", f"{' '.join(configuration)} has no {', '.join(phases)}", configuration
+        )
+        for configuration, phases in untimed.items()
+    ]
+    held.why_not_timed = throughput.why_not_compared(ours.throughput, theirs.throughput)
+    return held

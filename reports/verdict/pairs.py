@@ -1,0 +1,136 @@
+"""Tonight's runs beside the baseline's runs of the same seeds, whatever the commit or torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.text import counted
+from hnrnn.departures import ANOTHER_COMPUTATION, UNEXPLAINED, departures
+from hnrnn.published import MEASURES
+from reports.runs.completeness import shown
+from reports.runs.departures import NO_HASH, SEED, distances, rounding
+from reports.runs.night import Configuration, Night, configurations_of
+from reports.verdict.same_computation import Departure, as_departures
+
+RECIPE = ["bptt", "recipe_epochs", "learning_rate", "pct_start", "loss", "metric", "epochs"]
+RUN = ["dtype", "initialisation", "injected_fault", "variant", "backend", "seed"]
+"""The columns in which a run has to be like the baseline's to be compared with it."""
+SOFTWARE = {
+    "torch_version": "torch", "fastai_version": "fastai", "device_name": "device",
+    "threads": "threads", "instruction_set": "instruction set", "source_sha256": "training code",
+}  # fmt: skip
+"""What may have moved between two runs of a seed, in words."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A night's runs held against the baseline's runs of their seeds."""
+
+    equal_weights: int
+    """Runs that ended with the very same weights."""
+    departures: tuple[Departure, ...]
+    """One per configuration: of all its pairs, those of equal weights too."""
+    not_compared: Mapping[str, int]
+    """How many of the night's runs have no such run in the baseline, by the reason."""
+    uncovered: tuple[Configuration, ...]
+    """The night's configurations without any pair."""
+    moved: tuple[str, ...]
+    """What differs in software or device, as ``torch 2.13.0 to 2.14.0``."""
+
+    @property
+    def runs(self) -> int:
+        """How many runs are compared."""
+        return sum(found.seeds for found in self.departures)
+
+    @property
+    def others(self) -> list[Departure]:
+        """The configurations that are another computation."""
+        return [found for found in self.departures if found.verdict == ANOTHER_COMPUTATION]
+
+    @property
+    def unexplained(self) -> list[Departure]:
+        """The configurations that rounding alone does not explain, where it was not measured."""
+        return [found for found in self.departures if found.verdict == UNEXPLAINED]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every configuration has pairs, and all are the same to rounding."""
+        return bool(self.departures) and not (self.others or self.unexplained or self.uncovered)
+
+
+def pair(night: Night, baseline: Night) -> Pairs:
+    """Hold the shown runs of full recipes against the baseline's of the same seeds."""
+    ours, theirs = night.selection.grid, baseline.selection.grid
+    alike = [*RUN, *RECIPE]
+    both = ours.merge(theirs, on=alike, suffixes=("", "_then"))
+    same_start = both["initial_weights_sha256"] == both["initial_weights_sha256_then"]
+    compared = both[same_start | (both["run_id"] == both["run_id_then"])]
+    found = (
+        as_departures(_cells(compared, night.contents.epochs, baseline.contents.epochs))
+        if len(compared)
+        else []
+    )
+    covered = {each.configuration for each in found}
+    return Pairs(
+        equal_weights=int((compared["weights_sha256"] == compared["weights_sha256_then"]).sum()),
+        departures=tuple(found),
+        not_compared=_reasons(ours, both, compared),
+        uncovered=tuple(sorted(configurations_of(ours) - covered)),
+        moved=tuple(_moved(compared)),
+    )
+
+
+def _cells(pairs: pd.DataFrame, epochs: pd.DataFrame, epochs_then: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells of pairs of runs, as ``reports.runs.departures.Held`` has them."""
+    parts = []
+    for _, runs in pairs.groupby("backend"):
+        own = runs[["run_id_then", *SEED]].rename(columns={"run_id_then": "run_id"})
+        reference = epochs_then[["run_id", "epoch", *MEASURES]].merge(own, on="run_id")
+        parts.append(distances(runs, epochs, reference, digits=None))
+    return departures(pd.concat(parts, ignore_index=True), rounding()).assign(reference_name="")
+
+
+def _reasons(ours: pd.DataFrame, paired: pd.DataFrame, compared: pd.DataFrame) -> dict[str, int]:
+    """Count the runs that are not compared, by the reason."""
+    unpaired = len(ours) - ours["run_id"].isin(paired["run_id"]).sum()
+    other = paired[~paired["run_id"].isin(compared["run_id"])]
+    hashes = other[["initial_weights_sha256", "initial_weights_sha256_then"]]
+    unknown = int(hashes.isna().any(axis=1).sum())
+    counts = {
+        "no such run in the baseline": int(unpaired),
+        NO_HASH: unknown,
+        "other initial weights than the baseline's": len(other) - unknown,
+    }
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def _moved(pairs: pd.DataFrame) -> list[str]:
+    """Say in which software or device the first pair differs."""
+    if pairs.empty:
+        return []
+    first = pairs.iloc[0].fillna("none").astype(str)
+    return [
+        f"{label} {shown(name, first[f'{name}_then'])} to {shown(name, first[name])}"
+        for name, label in SOFTWARE.items()
+        if first[f"{name}_then"] != first[name]
+    ]
+
+
+def in_words(pairs: Pairs) -> str:
+    """Say what the pairs come to, in a sentence without its full stop."""
+    moved = f"{', '.join(pairs.moved)}: " if pairs.moved else ""
+    if not pairs.departures:
+        return "no run could be held against one of the baseline"
+    if pairs.equal_weights == pairs.runs:
+        how = "with the same weights as in the baseline"
+    elif pairs.equal_weights:
+        how = (
+            f"the same to rounding as in the baseline, {pairs.equal_weights:,} of them with the "
+            "same weights"
+        )
+    else:
+        how = "the same to rounding as in the baseline"
+    return f"{moved}{counted(pairs.runs, 'run')}, {'all ' if pairs.runs > 1 else ''}{how}"

@@ -1,0 +1,112 @@
+"""A night's runs beside the baseline's runs of the same seeds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bench.store.store import Contents
+from reports.runs.departures import rounding
+from reports.verdict.evidence import Evidence
+from reports.verdict.judgement import Judgement, judge
+from tests.computed_nights import computed_night, departing, with_runs
+from tests.reports.verdict.test_same_computation import gate
+
+PAIRED = "same as the baseline"
+
+
+def against(night: Contents, baseline: Contents) -> Judgement:
+    """Return the judgement of a night against a baseline, without findings but Model2's."""
+    from reports.verdict.findings import read_findings
+
+    return judge(Evidence.of(night, baseline, findings=tuple(read_findings())))
+
+
+def test_a_new_torch_is_the_same_to_rounding() -> None:
+    """Other ids and other weights are no failure; what moved is said in words."""
+    before = with_runs(computed_night(3), torch_version="2.12.0", source_sha256="e" * 64)
+    judgement = against(computed_night(3, draw=1, weights="other"), before)
+    assert judgement.verdict == "agrees"
+    words = (
+        "torch 2.12.0 to 2.13.0, training code eeeeeeeeeeee to ssssssssssss: 24 runs, all the same "
+        "to rounding as in the baseline"
+    )
+    assert gate(judgement, PAIRED) == ("passed", words)
+    assert f"T{words[1:]}. " in judgement.reasons[0]
+    assert judgement.pairs is not None
+    assert judgement.pairs.equal_weights == 0
+
+
+def test_a_repeated_night_needs_no_more_seeds() -> None:
+    """Equal weights are found whatever the ids are, and few seeds are enough after that."""
+    judgement = against(computed_night(2), with_runs(computed_night(2)))
+    assert judgement.exit_code == 0
+    words = "16 runs, all with the same weights as in the baseline"
+    assert gate(judgement, PAIRED) == ("passed", words)
+    assert gate(judgement, "accuracy and loss")[0] == "not run"
+    assert "which runs that are the same do not need" in judgement.reasons[0]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_another_computation_fails_for_better_or_worse(sign: int) -> None:
+    """A change of seeds that no reference has is found in the pairs, in either direction."""
+    before = beyond_the_reference(computed_night(3))
+    night = departing(before, "Model4", -0.05 * sign)
+    night = departing(night, "Model4", 0.05 * sign, column="accuracy")
+    judgement = against(with_runs(night), before)
+    assert (judgement.verdict, judgement.exit_code) == ("differs", 1)
+    assert judgement.reasons[0].startswith(
+        "Model4 nn is another computation than the baseline's: first in epoch 0, valid_loss, by "
+    )
+    assert gate(judgement, PAIRED)[0] == "failed"
+    assert gate(judgement)[0] == "not run"
+
+
+def beyond_the_reference(contents: Contents) -> Contents:
+    """Return the same runs under seeds that no reference run has."""
+    return replace(
+        contents,
+        runs=contents.runs.assign(seed=contents.runs["seed"] + 100_000),
+        epochs=contents.epochs.assign(seed=contents.epochs["seed"] + 100_000),
+    )
+
+
+def test_float64_is_paired_too() -> None:
+    """It has no reference run, and a baseline of its own dtype."""
+    night = with_runs(computed_night(2), dtype="float64")
+    judgement = against(with_runs(night), night)
+    assert judgement.exit_code == 0
+    assert judgement.reasons[0].startswith("16 runs, all with the same weights as in the baseline.")
+
+
+def test_what_is_not_compared_is_named() -> None:
+    """Other initial weights, hashes that are not recorded, and seeds that one of both lacks."""
+    night, before = computed_night(3), with_runs(computed_night(2))
+    before.runs.loc[before.runs["variant"] == "Model1", "initial_weights_sha256"] = "others"
+    before.runs.loc[before.runs["variant"] == "Model5", "initial_weights_sha256"] = None
+    judgement = against(night, before)
+    assert judgement.pairs is not None
+    assert dict(judgement.pairs.not_compared) == {
+        "no such run in the baseline": 8,
+        "their initial weights are not recorded": 2,
+        "other initial weights than the baseline's": 2,
+    }
+    assert judgement.pairs.uncovered == (("Model1", "custom"), ("Model5", "nn"))
+    assert gate(judgement, PAIRED)[0] == "not run"
+
+
+def test_an_odd_pair() -> None:
+    """One seed's jump of rounding among five is no failure."""
+    cell = rounding().set_index(["variant", "epoch", "column"]).loc[("Model1", 0, "valid_loss")]
+    night = departing(computed_night(5), "Model1", 2 * float(cell["limit_1"]), seeds=[2])
+    assert against(with_runs(night, torch_version="2.14.0"), computed_night(5)).exit_code == 0
+
+
+def test_an_unmeasured_device_leaves_its_pairs_open() -> None:
+    """A departure between a CPU's limit and ten of them is inconclusive."""
+    cell = rounding().set_index(["variant", "epoch", "column"]).loc[("Model4", 0, "valid_loss")]
+    before = beyond_the_reference(computed_night(1))
+    night = departing(before, "Model4", 3 * float(cell["limit_1"]))
+    judgement = against(with_runs(night, device="cuda"), before)
+    assert (judgement.exit_code, gate(judgement, PAIRED)[0]) == (4, "unexplained")
