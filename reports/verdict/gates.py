@@ -114,7 +114,8 @@ def gate_of_same_computation(same: SameComputation) -> Gate:
     without = reasons_in_words(same)
     if not same.passed:
         names = ", ".join(" ".join(configuration) for configuration in same.uncovered)
-        return Gate(SAME, NOT_RUN, f"{names}: {without}" if names else "there are no runs")
+        some = f"{names}: " if same.departures else ""
+        return Gate(SAME, NOT_RUN, f"{some}{without}" if without else "there are no runs")
     near = nearest(same)
     reason = f"{summary(same)}; nearest to its limit is {near.name}, {near.place}, at "
     reason += f"{near.nearness:.0%} of it"

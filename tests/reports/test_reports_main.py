@@ -82,10 +82,10 @@ def test_every_number(tmp_path: Path, records: list[Record]) -> None:
 def test_first_screen(tmp_path: Path, records: list[Record]) -> None:
     """The opening counts runs and values; the summary has the final rows; provenance is there."""
     report = render(tmp_path, records)
-    verdict, gates, opening = report.split("\n\n")[1:4]
+    verdict, _, _, opening, gates = report.split("\n\n")[1:6]
     assert verdict.startswith("**Inconclusive.** Too few seeds to reject any of the tables")
     assert gates.startswith(
-        "**Gates.** Passed: complete data. Not run: notebook's tables (it needs"
+        "**Gates.** Passed: complete data. Not run: same computation (40 runs: "
     )
     assert "40 runs of 8 of the notebook's 8 models, 5 seeds each." in opening
     out = int(re.search(r"counterpart here, (\d+) \(", opening).group(1))  # type: ignore[union-attr]
@@ -99,7 +99,7 @@ def test_first_screen(tmp_path: Path, records: list[Record]) -> None:
     assert out == expected
     summary = tables_of(report)["The human-numbers notebook, reproduced"]
     assert [row[0] for row in summary] == [f"[{name}](#{name.lower()})" for name in VARIANTS]
-    assert summary[5][1:4:2] == ["inconclusive", "0.7947"]
+    assert summary[5][1:5] == ["inconclusive", "no reference", *summary[5][3:4], "0.7947"]
     provenance = dict(tables_of(report)["Provenance"])
     assert provenance["commit"] == "c" * 40
     assert provenance["first run started"] == "2026-01-02 03:04 UTC"

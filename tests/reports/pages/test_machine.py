@@ -16,6 +16,7 @@ from reports.pages.verdict_section import as_markdown, confirmation_command
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding
 from reports.verdict.judgement import Judgement, judge
+from tests.computed_nights import computed_night, departing
 from tests.reports.verdict.test_judgement import night
 
 
@@ -53,12 +54,13 @@ def test_junit(suspected: Judgement, broken: Judgement) -> None:
     """One case per configuration and gate, and for the night; suspicions, problems are errors."""
     suite = ET.fromstring(as_junit(suspected))  # noqa: S314  # our own
     names = [case.get("name") for case in suite.iter("testcase")]
-    assert len(names) == 9 + 7
+    assert len(names) == 9 + 8
     wrong = {case.get("name"): case[0].tag for case in suite if len(case)}
     assert wrong == {
         "Model5 nn": "error",
         "night": "error",
         "accuracy and loss": "error",
+        "same computation": "skipped",
         "notebook's tables": "skipped",
         "same as the baseline": "skipped",
         "confirmation": "skipped",
@@ -66,7 +68,7 @@ def test_junit(suspected: Judgement, broken: Judgement) -> None:
         "last night's gates": "skipped",
     }
     counts = [suite.get(name) for name in ("tests", "failures", "errors", "skipped")]
-    assert counts == ["16", "0", "3", "5"]
+    assert counts == ["17", "0", "3", "6"]
     suite = ET.fromstring(as_junit(broken))  # noqa: S314
     wrong = {case.get("name"): case[0] for case in suite if len(case)}
     failed = {name for name, outcome in wrong.items() if outcome.tag != "skipped"}
@@ -85,18 +87,32 @@ def test_junit_of_a_regression() -> None:
     failed = {case.get("name") for case in suite if case.find("failure") is not None}
     assert failed == {"Model5 nn", "accuracy and loss", "confirmation", "night"}
     assert suite.get("errors") == "0"
-    changed = ET.fromstring(  # noqa: S314
-        as_junit(judge(Evidence.of(night(20, hashes="x"), night(20))))
-    )
-    assert len([case for case in changed if case.find("failure") is not None]) == 8 + 1 + 1
+
+
+def test_junit_of_another_computation() -> None:
+    """The configuration fails, with its first epoch and column; so do its gate and the night."""
+    faulty = departing(computed_night(1), "Model5", 0.2)
+    suite = ET.fromstring(as_junit(judge(Evidence.of(faulty))))  # noqa: S314
+    failed = {case.get("name"): case[0] for case in suite if case.find("failure") is not None}
+    assert set(failed) == {"Model5 nn", "same computation", "night"}
+    assert "first in epoch 0, valid_loss, by" in str(failed["Model5 nn"].get("message"))
+    content = json.loads(as_json(judge(Evidence.of(faulty))))
+    (found,) = [each for each in content["same"]["departures"] if each["variant"] == "Model5"]
+    assert (found["verdict"], found["epoch"], found["seeds"]) == ("another computation", 0, 1)
 
 
 def test_junit_of_a_good_night() -> None:
     """A night that agrees has no case that failed, and names the gates that did not run."""
     suite = ET.fromstring(as_junit(judge(Evidence.of(night(20), night(20)))))  # noqa: S314
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("16", "0", "0")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("17", "0", "0")
     skipped = [case.get("name") for case in suite if case.find("skipped") is not None]
-    assert skipped == ["notebook's tables", "confirmation", "throughput", "last night's gates"]
+    assert skipped == [
+        "same computation",
+        "notebook's tables",
+        "confirmation",
+        "throughput",
+        "last night's gates",
+    ]
 
 
 def test_junit_has_times() -> None:
@@ -137,10 +153,13 @@ def test_markdown(suspected: Judgement, broken: Judgement) -> None:
 
 def test_gates_in_words(suspected: Judgement) -> None:
     """Every gate is named, by what it came to; what did not run says why."""
-    assert gates_line(suspected) == (
-        "**Gates.** Passed: complete data. "
-        "Not run: notebook's tables (the baseline decides; the tables are shown below); equal "
-        "weights (no seed of the baseline was trained tonight); confirmation (there are no sound "
+    line = gates_line(suspected)
+    assert line.startswith(
+        "**Gates.** Passed: complete data. Not run: same computation (480 runs: "
+    )
+    assert line.endswith(
+        "notebook's tables (the baseline decides; the tables are shown below); same as the "
+        "baseline (480 runs: no such run in the baseline); confirmation (there are no sound "
         "runs of fresh seeds); throughput (the baseline was not timed); last night's gates (no "
         "history was given). "
         "Failed: accuracy and loss."

@@ -88,7 +88,7 @@ def test_pairs_see_small_changes() -> None:
     paired = hold_against_baseline(made_up_grid(60, moved=little), BASELINE)
     strangers = hold_against_baseline(made_up_grid(60, start=1000, moved=little), BASELINE)
     assert paired.first.paired
-    assert paired.verdict == REGRESSED  # the weights differ too
+    assert paired.verdict == SUSPECTED
     assert {d.configuration for d in paired.first.worse} == {("Model5", "nn")}
     assert strangers.verdict == EQUAL
 
