@@ -162,7 +162,8 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
     ``limit``, ``seeds_beyond`` (their own limit, or the cell's where they have none), ``nearness``
     and ``verdict``, in the order of ``by``, epoch and ``MEASURES``. ``nearness`` is by how much the
     limits could be multiplied, so that the cell would just not depart; NaN for an unknown cell.
-    Raises ValueError for a column of ``by`` with empty values.
+    ``undecided`` says whether enough seeds are beyond their own limits, but are so few that all may
+    have jumped: more seeds decide. Raises ValueError for a column of ``by`` with empty values.
     """
     keys = [*by, "epoch", "column"]
     empty = [name for name in by if departures[name].isna().any()]
@@ -192,7 +193,8 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
         for count, rate in zip(cells["own_seeds"], cells["jump_rate"], strict=True)
     ]
     cells["nearness"] = np.fmax(_decisive(found, "of_limit", keys), cells["furthest"] / FAR)
-    cells["nearness"] = np.fmax(cells["nearness"], of_own.where(usable))
+    cells["nearness"] = np.fmax(cells["nearness"], of_own.where(np.array(usable, dtype=bool)))
+    cells["undecided"] = (of_own > 1) & (cells["nearness"] <= 1)
     cells["verdict"] = np.select(
         [cells["nearness"] > wider, cells["nearness"] > 1.0],
         [ANOTHER_COMPUTATION, UNEXPLAINED],
@@ -220,7 +222,8 @@ def of_configurations(
 
     ``by`` and ``wider`` are those of ``of_cells``. One row of its cells stands for each group: the
     first that is another computation, or unexplained; where none is, the nearest to its limit. A
-    group has ``NO_REFERENCE`` if rounding knows none of its cells.
+    group has ``NO_REFERENCE`` if rounding knows none of its cells. ``undecided`` is that of any
+    cell, where the group departs in none.
     """
     by = list(by)
     cells = of_cells(departures, by, wider=wider)
@@ -232,6 +235,8 @@ def of_configurations(
         order=np.where(worst > 0, -np.arange(len(cells)), cells["nearness"].fillna(-1.0)),
     )
     known = cells.groupby(by, observed=True)["nearness"].transform("count") > 0
+    undecided = cells.groupby(by, observed=True)["undecided"].transform("any")
+    cells["undecided"] = undecided & (worst == 0)
     bits = cells.groupby(by, observed=True)["same"].transform("all")
     cells["verdict"] = cells["verdict"].mask(bits, SAME_BITS).mask(~known, NO_REFERENCE)
     chosen = cells.sort_values([*by, "departs", "order"], kind="stable").drop_duplicates(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from functools import partial
 
 from bench.commands.options import Commands, add_device, add_variants
 from bench.plan.grid import BACKENDS
@@ -12,6 +13,10 @@ from hnrnn.arguments import Parser, WholeNumber
 
 COSTLY = ("compiled",)
 """Backends that are left out unless they are named: they compile for minutes."""
+
+
+CONFIRMING_SEEDS = 5
+"""Seeds, from 0, that decide where one seed cannot."""
 
 
 def add_parser(commands: Commands[Parser]) -> None:
@@ -48,13 +53,19 @@ def add_parser(commands: Commands[Parser]) -> None:
         metavar="NAME",
         help="train wrongly on purpose, as `bench run` does, to see that it is found",
     )
+    verify.add_argument(
+        "--explain",
+        action="store_true",
+        help="where a run departs, say at which stage first: data, initial weights, forward, "
+        "backward, optimizer, schedule, hidden state or validation",
+    )
     verify.set_defaults(carry_out=carry_out)
 
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``bench verify``."""
     variants, seeds = parse_names(options.variants), parse_seeds(options.seeds)
-    named = parse_names(options.backends or BACKENDS)
+    named = parse_names(options.backends or list(BACKENDS))
     inapplicable(find_configurations(variants, named), options.inject_fault)  # checks the names
     from bench.engines.progress import ProgressDisplay
     from bench.execution.availability import why_unavailable
@@ -68,19 +79,29 @@ def carry_out(options: argparse.Namespace) -> int:
         for name in named
         if options.backends or (name not in COSTLY and not why_unavailable(name, device))
     ]
-    with tempfile.TemporaryDirectory() as folder, ProgressDisplay() as display:
-        store = run(
-            variants=variants,
-            backends=backends,
-            seeds=seeds,
+    with tempfile.TemporaryDirectory() as folder:
+        train = partial(
+            run,
             device=device,
             epochs=options.epochs,
             injected_fault=options.inject_fault,
             results=folder,
-            display=display,
         )
-        contents = store.read()
-    table = judge(contents)
+        with ProgressDisplay() as display:
+            store = train(variants=variants, backends=backends, seeds=seeds, display=display)
+        table = judge(store.read())
+        undecided = table[table["undecided"]]
+        for variant, group in undecided.groupby("variant"):
+            more = sorted({*seeds, *range(CONFIRMING_SEEDS)})
+            print(f"{variant}: {len(more)} seeds decide whether a jump of rounding explains it")
+            train(variants=[str(variant)], backends=list(group["backend"]), seeds=more)
+        if len(undecided):
+            table = judge(store.read())
     print(as_text(table))
-    print(f"\n{closing_sentence(table, len(seeds), options.epochs)}")
+    if options.explain:
+        from bench.verification.explanation import explain_table
+
+        for line in explain_table(table, device, options.inject_fault):
+            print(line)
+    print(f"\n{closing_sentence(table, options.epochs)}")
     return exit_code(table)

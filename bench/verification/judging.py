@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -57,7 +58,8 @@ def judge(contents: Contents) -> pd.DataFrame:
         if part is not None:
             table = table.merge(part, on=CONFIGURATION, how="left")
     if not verdicts:
-        table = table.assign(verdict=None)
+        table = table.assign(verdict=None, seeds=0, undecided=False)
+    table["seeds"], table["undecided"] = table["seeds"].fillna(0), table["undecided"].eq(True)  # noqa: FBT003
     done = table[CONFIGURATION].merge(
         finished[CONFIGURATION].drop_duplicates(), indicator=True, how="left"
     )
@@ -98,7 +100,7 @@ def as_text(table: pd.DataFrame) -> str:
     )
 
 
-def _evidence(row: dict[str, Any]) -> str:
+def _evidence(row: Mapping[Hashable, Any]) -> str:
     """Say where and how far a configuration departs, or why it could not be compared."""
     if pd.isna(row.get("departure")):
         return str(row["reason"])
@@ -109,13 +111,13 @@ def _evidence(row: dict[str, Any]) -> str:
     return text
 
 
-def closing_sentence(table: pd.DataFrame, seeds: int, epochs: int) -> str:
+def closing_sentence(table: pd.DataFrame, epochs: int) -> str:
     """Say in one sentence what was shown."""
     counts = table["verdict"].value_counts()
     same = counts.get(SAME_BITS, 0) + counts.get(SAME_TO_ROUNDING, 0)
     text = (
         f"{same} of {len(table)} configurations compute what fastai 1.0.61 computed "
-        f"({_counted(seeds, 'seed')}, {_counted(epochs, 'epoch')})"
+        f"({_counted(int(table['seeds'].min()), 'seed')}, {_counted(epochs, 'epoch')})"
     )
     if counts.get(SAME_BITS):
         text += f", {counts[SAME_BITS]} of them to the last digit"

@@ -42,7 +42,8 @@ def spread_of(cells: pd.DataFrame, predictions: Mapping[str, int]) -> pd.DataFra
 def seeds_of(cells: pd.DataFrame) -> pd.DataFrame:
     """Return the ``furthest`` distance of each seed in each cell, where it was measured often."""
     found = cells.groupby(OF_SEED)["distance"].agg(furthest="max", runs="size").reset_index()
-    return found[found["runs"] >= OFTEN].drop(columns="runs")
+    often: pd.DataFrame = found[found["runs"] >= OFTEN].drop(columns="runs")
+    return often
 
 
 def jumps_of(

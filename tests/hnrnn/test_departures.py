@@ -106,6 +106,7 @@ def test_all_digits_of_the_reference(value: float, printed: float, same: bool) -
 def test_verdicts_of_one_seed() -> None:
     """One seed must be beyond anything that rounding was seen to do, to any seed."""
     assert verdict(moved({0: 0.0}))["verdict"] == d.SAME_BITS
+    assert not verdict(moved({0: 0.9 * OWN_LIMIT}))["undecided"]
     near = verdict(moved({0: 0.9 * LIMIT}))
     assert near["verdict"] == d.SAME_TO_ROUNDING
     assert (near["epoch"], near["column"]) == (1, "valid_loss")
@@ -118,9 +119,12 @@ def test_verdicts_of_one_seed() -> None:
 def test_a_fault_moves_every_seed() -> None:
     """What one seed cannot show, two and five seeds do, each by its own limit."""
     small = 1.1 * OWN_LIMIT
-    assert verdict(moved({0: small}))["verdict"] == d.SAME_TO_ROUNDING
+    alone = verdict(moved({0: small}))
+    assert alone["verdict"] == d.SAME_TO_ROUNDING
+    assert alone["undecided"]
     found = verdict(moved({0: small, 1: small}))
     assert found["verdict"] == d.ANOTHER_COMPUTATION
+    assert not found["undecided"]
     assert found["seeds_beyond"] == 2
     assert found["nearness"] == pytest.approx(1.1)
     four = dict.fromkeys(range(4), small) | {4: 0.0}
