@@ -130,7 +130,7 @@ def departures(
         on=[*CELL, "seed"],
         how="left",
         validate="many_to_one",
-    )
+    ).astype({"own": float})
     own = found["own"].where(found["own"].isna(), found[["own", "spread"]].max(axis=1))
     return found.assign(
         departure=found["distance"] / found["spread"],

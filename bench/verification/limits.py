@@ -41,9 +41,9 @@ def spread_of(cells: pd.DataFrame, predictions: Mapping[str, int]) -> pd.DataFra
 
 def seeds_of(cells: pd.DataFrame) -> pd.DataFrame:
     """Return the ``furthest`` distance of each seed in each cell, where it was measured often."""
-    found = cells.groupby(OF_SEED)["distance"].agg(furthest="max", runs="size").reset_index()
-    often: pd.DataFrame = found[found["runs"] >= OFTEN].drop(columns="runs")
-    return often
+    found: pd.DataFrame = cells.groupby(OF_SEED)["distance"].agg(["max", "size"]).reset_index()
+    found = found.rename(columns={"max": "furthest", "size": "runs"})
+    return found.loc[found["runs"] >= OFTEN, [*OF_SEED, "furthest"]]
 
 
 def jumps_of(
@@ -62,7 +62,8 @@ def jumps_of(
         found = own.merge(limits, on=OF_SEED)
         limit = MARGIN * found[["furthest", "spread"]].max(axis=1)
         parts.append(found.assign(jumps=found["distance"] > limit))
-    return pd.concat(parts).drop(columns=["furthest", "spread"])
+    jumps: pd.DataFrame = pd.concat(parts)
+    return jumps.drop(columns=["furthest", "spread"])
 
 
 def rounding_table(
