@@ -73,7 +73,8 @@ def distances(
 
     The result keeps the other columns of ``epochs`` and has, in place of the measures, ``column``,
     ``value``, ``reference``, ``distance`` (infinite for a value that is no number) and ``same``
-    (whether it equals the reference as far as its digits go). Epochs without a reference have no row.
+    (whether it equals the reference as far as its digits go). Epochs without a reference are left
+    out.
     """
     keys = ["initialisation", "variant", "seed", "epoch"]
     measures = list(MEASURES)
