@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ from bench.verification.measurement import (
     train,
 )
 from hnrnn.published import MEASURES, rounding
-from hnrnn.training import initial_model, weights_sha256
+from hnrnn.training import initial_model
 from hnrnn.variants import VARIANTS
 
 
@@ -59,7 +60,7 @@ def test_nothing_is_trained_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
         def __init__(self, *_: object, **__: object) -> None: ...
 
-        def __enter__(self) -> Pool:
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None: ...
@@ -135,4 +136,3 @@ def test_environment_variables_of_a_kind(tmp_path: Path) -> None:
     measure([kind], tmp_path, variants=["Model1"], seeds=[0], epochs=1, jobs=1, say=lambda _: None)
     assert list(read(tmp_path)["instruction_set"]) == ["DEFAULT"]
     assert torch.backends.cpu.get_cpu_capability() != "DEFAULT"
-    assert weights_sha256(initial_model("Model1", 0))
