@@ -9,7 +9,7 @@ begin(called_as("hnrnn-bench", "bench"))  # before the imports that take seconds
 import sys
 from collections.abc import Sequence
 
-from bench.commands import compact, ensemble_timing, listing, rounding, run, throughput
+from bench.commands import compact, ensemble_timing, listing, rounding, run, throughput, verify
 from bench.commands.options import seeds_joined
 from bench.errors import StoreError, UsageError
 from bench.signals import Terminated, terminable
@@ -18,7 +18,7 @@ from hnrnn.arguments import Parser
 from hnrnn.corpus import CorpusError
 from hnrnn.program import INTERRUPTED
 
-COMMANDS = (run, throughput, ensemble_timing, listing, compact, rounding)
+COMMANDS = (run, verify, throughput, ensemble_timing, listing, compact, rounding)
 TERMINATED = 143
 
 

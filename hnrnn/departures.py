@@ -2,20 +2,35 @@
 
 A seed fixes the initial weights on every device. Two right executions of one seed therefore differ
 by rounding only, and what the losses after the first epochs differ by is far smaller than what a
-fault does. ``hnrnn.published.rounding`` says how far healthy executions are apart.
+fault does.
 
-    reference = reference_runs()
-    found = departures(distances(epochs, reference), rounding())
+    found = departures(distances(epochs, reference_runs()), rounding(), rounding_by_seed())
     of_configurations(found, by=["variant", "backend"])
 
 Every function takes and returns data frames. A *cell* is one variant, epoch and column (one of
-``MEASURES``); rounding has one row per cell.
+``hnrnn.published.MEASURES``). What is known of healthy executions:
+
+- Most of them are about one *spread* from the reference, some 4e-7.
+- A few *jump*: a ReLU that rounding has flipped moves a loss by up to 1e-3. That happens to some
+  seeds far more often than to others. So each seed that was measured often has a limit of its own,
+  ``MARGIN`` times the furthest of its healthy executions, and of the spread.
+- The *limit* of a cell is ``MARGIN`` times the furthest healthy execution of any seed.
+
+A fault moves every seed, a jump moves a few. Runs of several seeds depart in a cell if
+
+1. at least ``SHARE`` of the seeds with a limit of their own are beyond it, and so many would jump
+   there with a probability of at most ``LEVEL``, or
+2. at least ``SHARE`` of all seeds are beyond the cell's limit, or
+3. one of them is beyond ``FAR`` times the cell's limit.
+
+A single seed departs by 2 only: it must be beyond anything that rounding was ever seen to do.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +39,7 @@ import pandas as pd
 from hnrnn.published import MEASURES
 
 SAME_BITS = "same bits"
-"""Every value of every epoch equals the reference's, in all digits that the reference has."""
+"""Every value of every epoch equals the reference's, as far as the reference's digits go."""
 SAME_TO_ROUNDING = "same to rounding"
 ANOTHER_COMPUTATION = "another computation"
 UNEXPLAINED = "unexplained"
@@ -32,16 +47,19 @@ UNEXPLAINED = "unexplained"
 NO_REFERENCE = "no reference"
 
 CELL = ["variant", "epoch", "column"]
-SEED_COUNTS = (1, 2, 3, 5, 10)
-"""Numbers of seeds that limits are given for; a number between has the limit of the next below."""
+MARGIN = 3.0
 SHARE = 0.8
-"""The share of the seeds that must be beyond their limit: a fault moves every seed."""
+LEVEL = 1e-4
 FAR = 10.0
-"""Limits of one seed beyond which a single run departs, however many others do not."""
 WIDER = 10.0
 """How many times wider the limits are on a device where rounding was never measured."""
 DIGITS = 7
 """Significant digits of the published reference runs."""
+UNITS = {"train_loss": 0.5, "valid_loss": 2.0, "accuracy": 2.0}
+"""By how many units of the last digit a value with the same bits may differ from the reference.
+
+fastai 1.0.61 averages a validation in float32; we do it in float64.
+"""
 
 
 def distances(
@@ -55,7 +73,8 @@ def distances(
 
     The result keeps the other columns of ``epochs`` and has, in place of the measures, ``column``,
     ``value``, ``reference``, ``distance`` (infinite for a value that is no number) and ``same``
-    (whether all digits are equal). Epochs without a reference have no row.
+    (whether it equals the reference as far as its digits go). Epochs without a reference are left
+    out.
     """
     keys = ["initialisation", "variant", "seed", "epoch"]
     measures = list(MEASURES)
@@ -77,83 +96,129 @@ def distances(
                 value=value,
                 reference=expected,
                 distance=distance,
-                same=distance <= _half_of_last_digit(expected, digits),
+                same=distance <= UNITS[name] * _unit_of_last_digit(expected, digits),
             )
         )
     return pd.concat(parts, ignore_index=True)
 
 
-def _half_of_last_digit(
+def _unit_of_last_digit(
     values: npt.NDArray[np.float64], digits: int | None
 ) -> npt.NDArray[np.float64]:
-    """Return the largest error of numbers that are rounded to so many digits, (n,)."""
+    """Return one unit in the last place of numbers with so many decimal digits, (n,)."""
     if digits is None:
         return np.zeros(len(values))
     exponents = np.floor(np.log10(np.maximum(np.abs(values), 1e-300)))
-    return 0.5001 * 10.0 ** (exponents - digits + 1)  # a little more, because binary is not decimal
+    return 1.0001 * 10.0 ** (exponents - digits + 1)  # a little more, because binary is not decimal
 
 
-def departures(distances: pd.DataFrame, rounding: pd.DataFrame) -> pd.DataFrame:
-    """Return the distances in units of the rounding spread, and their cells' limits.
+def departures(
+    distances: pd.DataFrame, rounding: pd.DataFrame, by_seed: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the distances in units of the rounding spread, and the limits.
 
-    ``rounding`` is ``hnrnn.published.rounding()``: per cell the ``spread``, and ``limit_1``,
-    ``limit_2`` ... for the numbers of seeds in ``SEED_COUNTS``, in the column's own unit, NaN where
-    the cell is not used. The result has ``departure`` (distance / spread), ``spread`` and the
-    limits beside the columns of ``distances``. A cell that rounding does not know has NaN.
+    ``rounding`` is ``hnrnn.published.rounding()``: per cell the ``spread``, the ``furthest``
+    healthy distance, and the ``jump_rate``, the share of healthy runs that are beyond the limit of
+    their own seed. ``by_seed`` is ``hnrnn.published.rounding_by_seed()``: per cell and seed the
+    furthest healthy distance.
+
+    The result has ``spread``, ``departure`` (distance / spread), ``limit``, ``own_limit`` and
+    ``jump_rate`` beside the columns of ``distances``; NaN where the cell, or the seed, is unknown.
     """
-    columns = [*CELL, "spread", *(limit_name(count) for count in SEED_COUNTS)]
-    found = distances.merge(rounding[columns], on=CELL, how="left", validate="many_to_one")
-    return found.assign(departure=found["distance"] / found["spread"])
-
-
-def limit_name(seeds: int) -> str:
-    """Return the column of ``rounding`` with the limits for so many seeds."""
-    return f"limit_{max(count for count in SEED_COUNTS if count <= seeds)}"
+    found = distances.merge(
+        rounding[[*CELL, "spread", "furthest", "jump_rate"]],
+        on=CELL,
+        how="left",
+        validate="many_to_one",
+    )
+    found = found.merge(
+        by_seed[[*CELL, "seed", "furthest"]].rename(columns={"furthest": "own"}),
+        on=[*CELL, "seed"],
+        how="left",
+        validate="many_to_one",
+    ).astype({"own": float})
+    own = found["own"].where(found["own"].isna(), found[["own", "spread"]].max(axis=1))
+    return found.assign(
+        departure=found["distance"] / found["spread"],
+        limit=MARGIN * found["furthest"],
+        own_limit=MARGIN * own,
+    ).drop(columns=["own", "furthest"])
 
 
 def needed(seeds: int) -> int:
-    """Return how many of ``seeds`` must be beyond the limit of a cell for it to depart."""
+    """Return how many of ``seeds`` must be beyond their limits in a cell for it to depart."""
     return math.ceil(SHARE * seeds - 1e-9)
 
 
+@cache
+def chance(seeds: int, jump_rate: float) -> float:
+    """Return the probability that ``needed(seeds)`` or more of so many healthy seeds jump."""
+    return sum(
+        math.comb(seeds, jumps) * jump_rate**jumps * (1 - jump_rate) ** (seeds - jumps)
+        for jumps in range(needed(seeds), seeds + 1)
+    )
+
+
 def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0) -> pd.DataFrame:
-    """Return one verdict per cell for the runs that share the columns ``by``, one per seed.
+    """Return one verdict per cell for the runs that share the columns ``by``, one run per seed.
 
-    With n seeds a cell departs if at least ``needed(n)`` are beyond its limit for n seeds, or if
-    one of them is beyond ``FAR`` limits of one seed: a fault moves every seed, a jump of rounding
-    moves a few by a little. ``wider`` is ``WIDER`` for a device where rounding was never measured.
-
-    The columns of the result are ``by``, ``epoch``, ``column``, ``seeds``, ``seeds_beyond``,
-    ``same``, the medians ``distance`` and ``departure``, ``limit``, ``nearness`` (in units of the
-    limit, how far the seed is that is further than all but ``needed(n)`` - 1 of them; NaN where the
-    cell is not used) and ``verdict``, in the order of ``by``, epoch and ``MEASURES``.
+    ``wider`` is ``WIDER`` for a device where rounding was never measured: what is beyond a limit,
+    but not beyond it so many times, is then ``UNEXPLAINED``. The columns of the result are ``by``,
+    ``epoch``, ``column``, ``seeds``, ``same``, the medians ``distance`` and ``departure``,
+    ``limit``, ``seeds_beyond`` (their own limit, or the cell's where they have none), ``nearness``
+    and ``verdict``, in the order of ``by``, epoch and ``MEASURES``. ``nearness`` is by how much the
+    limits could be multiplied, so that the cell would just not depart; NaN for an unknown cell.
+    ``undecided`` says whether enough seeds are beyond their own limits, but are so few that all may
+    have jumped: more seeds decide. Raises ValueError for a column of ``by`` with empty values.
     """
     keys = [*by, "epoch", "column"]
-    found = departures.assign(column=pd.Categorical(departures["column"], MEASURES, ordered=True))
-    found = found.sort_values([*keys, "distance"], ascending=[True] * len(keys) + [False])
-    groups = found.groupby(keys, observed=True, dropna=False)
-    found["seeds"] = groups["distance"].transform("size")
-    found["limit"] = np.nan
-    for count in SEED_COUNTS:
-        found["limit"] = found["limit"].where(found["seeds"] < count, found[limit_name(count)])
-    found["beyond"] = found["distance"] > found["limit"]
-    decisive = found[groups.cumcount() + 1 == found["seeds"].map(needed)]
+    empty = [name for name in by if departures[name].isna().any()]
+    if empty:
+        raise ValueError(f"runs cannot be told apart by {', '.join(empty)}: it has empty values")
+    found = departures.assign(
+        column=pd.Categorical(departures["column"], MEASURES, ordered=True),
+        of_own=departures["distance"] / departures["own_limit"],
+        of_limit=departures["distance"] / departures["limit"],
+    )
+    found["beyond"] = found["of_own"].fillna(found["of_limit"]) > 1
+    groups = found.groupby(keys, observed=True)
     cells = groups.agg(
         seeds=("distance", "size"),
-        seeds_beyond=("beyond", "sum"),
+        own_seeds=("own_limit", "count"),
         same=("same", "all"),
         distance=("distance", "median"),
         departure=("departure", "median"),
         limit=("limit", "first"),
-        largest=("distance", "first"),
-        far=(limit_name(1), "first"),
-    ).reset_index()
-    cells["nearness"] = decisive["distance"].to_numpy() / cells["limit"]
-    excess = np.fmax(cells["nearness"], cells["largest"] / (FAR * cells["far"]))
-    cells["verdict"] = np.select(
-        [excess > wider, excess > 1.0], [ANOTHER_COMPUTATION, UNEXPLAINED], SAME_TO_ROUNDING
+        jump_rate=("jump_rate", "first"),
+        seeds_beyond=("beyond", "sum"),
+        furthest=("of_limit", "max"),
     )
-    return cells.drop(columns=["largest", "far"])
+    of_own = _decisive(found, "of_own", keys)
+    usable = [
+        count > 0 and chance(count, rate) <= LEVEL
+        for count, rate in zip(cells["own_seeds"], cells["jump_rate"], strict=True)
+    ]
+    cells["nearness"] = np.fmax(_decisive(found, "of_limit", keys), cells["furthest"] / FAR)
+    cells["nearness"] = np.fmax(cells["nearness"], of_own.where(np.array(usable, dtype=bool)))
+    cells["undecided"] = (of_own > 1) & (cells["nearness"] <= 1)
+    cells["verdict"] = np.select(
+        [cells["nearness"] > wider, cells["nearness"] > 1.0],
+        [ANOTHER_COMPUTATION, UNEXPLAINED],
+        SAME_TO_ROUNDING,
+    )
+    return cells.drop(columns=["furthest", "own_seeds", "jump_rate"]).reset_index()
+
+
+def _decisive(found: pd.DataFrame, ratio: str, keys: list[str]) -> pd.Series:
+    """Return for each group the largest ``ratio`` that the needed number of its seeds reach.
+
+    Seeds without a ratio (NaN) do not count; a group of nothing else has NaN.
+    """
+    ordered = found.sort_values(ratio, ascending=False)  # NaN comes last
+    groups = ordered.groupby(keys, observed=True)
+    places = groups[ratio].transform("count").map(needed) - 1
+    chosen = ordered[groups.cumcount() == places.clip(lower=0)]
+    return chosen.set_index(keys)[ratio].sort_index()
 
 
 def of_configurations(
@@ -163,22 +228,23 @@ def of_configurations(
 
     ``by`` and ``wider`` are those of ``of_cells``. One row of its cells stands for each group: the
     first that is another computation, or unexplained; where none is, the nearest to its limit. A
-    group has ``NO_REFERENCE`` if no cell of it is used.
+    group has ``NO_REFERENCE`` if rounding knows none of its cells. ``undecided`` is that of any
+    cell, where the group departs in none.
     """
     by = list(by)
     cells = of_cells(departures, by, wider=wider)
     severity = cells["verdict"].map({ANOTHER_COMPUTATION: 2, UNEXPLAINED: 1, SAME_TO_ROUNDING: 0})
-    worst = severity.groupby([cells[name] for name in by], observed=True, dropna=False).transform(
-        "max"
-    )
+    worst = severity.groupby([cells[name] for name in by], observed=True).transform("max")
     cells = cells.assign(
         departs=severity.where(severity == worst, -1),
         # Of cells that depart the first counts, of others the nearest to its limit.
         order=np.where(worst > 0, -np.arange(len(cells)), cells["nearness"].fillna(-1.0)),
     )
-    used = cells.groupby(by, observed=True, dropna=False)["nearness"].transform("count") > 0
-    bits = cells.groupby(by, observed=True, dropna=False)["same"].transform("all")
-    cells["verdict"] = cells["verdict"].mask(bits, SAME_BITS).mask(~used, NO_REFERENCE)
+    known = cells.groupby(by, observed=True)["nearness"].transform("count") > 0
+    undecided = cells.groupby(by, observed=True)["undecided"].transform("any")
+    cells["undecided"] = undecided & (worst == 0)
+    bits = cells.groupby(by, observed=True)["same"].transform("all")
+    cells["verdict"] = cells["verdict"].mask(bits, SAME_BITS).mask(~known, NO_REFERENCE)
     chosen = cells.sort_values([*by, "departs", "order"], kind="stable").drop_duplicates(
         by, keep="last"
     )

@@ -23,11 +23,20 @@ def add_parser(commands: Commands[Parser]) -> None:
         "rounding",
         help="measure how far healthy executions of one seed are from the reference runs",
         description="Train every variant in ways that compute the same and round differently, "
-        "measure how far each seed is from its reference run, and write the limits for "
-        "`bench verify`. What is in the output folder already is not trained again.",
+        "measure how far each seed is from its reference run, and write what `bench verify` needs: "
+        "the limits, their false-alarm and detection rates, and what each stage of a training "
+        "computes. What is in the output folder already is not trained again.",
     )
     rounding.add_argument(
         "--output", required=True, type=any_path, metavar="DIR", help="the folder of measurements"
+    )
+    rounding.add_argument(
+        "--results",
+        nargs="+",
+        type=any_path,
+        default=[],
+        metavar="DIR",
+        help="results folders whose healthy runs are added, a kind per backend",
     )
     rounding.add_argument(
         "--kinds",
@@ -64,21 +73,28 @@ def carry_out(options: argparse.Namespace) -> int:
     find_configurations(variants, [NOTEBOOK])  # whatever is wrong with a name is said at once
     kinds = [find_kind(name) for name in parse_names(options.kinds)]
     seeds = parse_seeds(options.seeds)
-    from bench.verification.measurement import measure  # loads pandas
+    from bench.verification.measurement import add_store, measure  # loads pandas
 
+    healthy, faulty = options.output / HEALTHY, options.output / FAULTY
+    for folder in options.results:
+        add_store(folder, healthy)
     for folder, named in (
-        (HEALTHY, [kind for kind in kinds if kind.name in KINDS]),
-        (FAULTY, [kind for kind in kinds if kind.name not in KINDS]),
+        (healthy, [kind for kind in kinds if kind.name in KINDS]),
+        (faulty, [kind for kind in kinds if kind.name not in KINDS]),
     ):
         measure(
             named,
-            options.output / folder,
+            folder,
             variants=variants,
             seeds=seeds,
             epochs=options.epochs,
             jobs=options.jobs,
             say=lambda line: print(line, file=sys.stderr),
         )
+    from bench.verification.summary import summarise, write_stages
+
+    print(summarise(healthy, faulty, options.output))
+    write_stages(options.output)
     return 0
 
 

@@ -17,17 +17,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bench.plan.grid import ENSEMBLE, NOTEBOOK
+from bench.plan.grid import NOTEBOOK
 from bench.store.files import write_whole
-from bench.store.records import Run
+from bench.store.records import ENSEMBLE, OK, Run
+from bench.store.store import Contents, Store
 from bench.verification.kinds import Kind
-from hnrnn.published import MEASURES, reference_runs
+from hnrnn.published import MEASURES, reference_runs, reference_weights
 from hnrnn.variants import VARIANTS, Variant
 
 if TYPE_CHECKING:
     from hnrnn.training import Training
 
 KEYS = ["kind", "variant", "seed", "draw", "epoch"]
+REFERENCE_SEEDS = 60
+"""Every variant has a reference run of seed 0 to 59."""
 SOFTWARE = ["torch_version", "device_name", "instruction_set"]
 
 
@@ -90,7 +93,7 @@ def _missing(
     if path.exists():
         rows = pd.read_parquet(path)
         counts = rows.groupby(["variant", "seed"])["epoch"].max() + 1
-        found = {key for key, count in counts.items() if count >= epochs}
+        found = set(counts.index[counts >= epochs])
     missing = {
         name: [seed for seed in seeds if (name, seed) not in found]
         for name in variants
@@ -123,12 +126,50 @@ def train(kind: Kind, seeds: Mapping[str, Sequence[int]], epochs: int) -> pd.Dat
     ]
 
 
+def add_store(results: Path, folder: Path) -> None:
+    """Write the healthy runs of a results folder into the files of their kinds in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, rows in rows_of_store(Store(results).read()).groupby("kind"):
+        add_rows(folder, str(kind), rows)
+
+
+def rows_of_store(contents: Contents) -> pd.DataFrame:
+    """Return the rows of a store's healthy runs of the reference seeds, a kind per backend."""
+    runs = contents.runs
+    healthy = (
+        (runs["status"] == OK)
+        & (runs["dtype"] == "float32")
+        & (runs["initialisation"] == "ones")
+        & runs["injected_fault"].isna()
+    )
+    columns = ["run_id", "initial_weights_sha256", *SOFTWARE]
+    epochs = contents.epochs.merge(runs.loc[healthy, columns], on="run_id")
+    weights = reference_weights().query("initialisation == 'ones'")
+    epochs = epochs.merge(weights, on=["variant", "seed", "initial_weights_sha256"])
+    rows = distances_of(epochs, reference_runs().query("initialisation == 'ones'"))
+    rows = rows[rows["seed"] < REFERENCE_SEEDS].assign(draw=0, kind=rows["backend"])
+    return rows[[*KEYS, *MEASURES, *SOFTWARE]]
+
+
 def distances_of(runs: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """Return the runs' epochs with distances from ``reference`` in place of the measures."""
     both = runs.merge(reference, on=["variant", "seed", "epoch"], suffixes=("", "_reference"))
     return both.assign(
         **{name: (both[name] - both[f"{name}_reference"]).abs() for name in MEASURES}
     )
+
+
+def predictions_of(variants: Sequence[str]) -> dict[str, int]:
+    """Return how many predictions an accuracy of each variant is the mean of."""
+    from hnrnn.stream import language_model_data
+
+    counts = {}
+    for name in variants:
+        variant = VARIANTS[name]
+        batches = language_model_data(variant.bptt).valid
+        tokens = sum(y.numel() for _, y in batches)
+        counts[name] = tokens // variant.bptt if variant.target == "last" else tokens
+    return counts
 
 
 def _trainings(

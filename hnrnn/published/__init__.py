@@ -9,6 +9,11 @@
   ``accuracy`` to seven digits: 60 seeds of every variant, 1000 more of ``Model2``, and 15 seeds of
   every variant with BatchNorm weights drawn from U(0, 1) as in PyTorch before 1.2.
 - ``reference_weights.csv``: ``initial_weights_sha256`` of each of these runs, in float32.
+- ``rounding.csv`` and ``rounding_by_seed.csv``: how far healthy executions of a seed are from its
+  reference run, per variant, epoch and column, and per seed too; ``hnrnn.departures`` says what the
+  columns mean, and ``bench rounding`` measures them.
+- ``stages.json``: what the healthy code does at each stage of an epoch with seed 1, by variant and
+  dtype; ``bench.verification.stages`` says what it holds.
 - ``third_party_runs.csv``: 107 runs of the same models, recipes and batches by other people, read
   from the outputs in public copies of the course's notebooks (course-v3, course-nlp and their
   forks), with the columns ``model``, ``run`` (numbered per model), ``repository``, ``committed``
@@ -58,6 +63,24 @@ def reference_runs() -> pd.DataFrame:
 def reference_weights() -> pd.DataFrame:
     """Return the hash of the initial weights of each run in ``reference_runs``."""
     return _read("reference_weights.csv").copy()
+
+
+def rounding() -> pd.DataFrame:
+    """Return the rounding spread, one row per variant, epoch and column."""
+    return _read("rounding.csv").copy()
+
+
+def rounding_by_seed() -> pd.DataFrame:
+    """Return the furthest healthy distance of each seed that was measured often, in each cell."""
+    return _read("rounding_by_seed.csv").copy()
+
+
+def stages() -> dict[str, dict[str, dict[str, list[float] | str]]]:
+    """Return what happens at each stage of an epoch, by variant, dtype and name."""
+    found: dict[str, dict[str, dict[str, list[float] | str]]] = json.loads(
+        (files(__name__) / "stages.json").read_text(encoding="utf-8")
+    )
+    return found
 
 
 def third_party_runs() -> pd.DataFrame:

@@ -1,0 +1,138 @@
+"""The departures of a store's runs from fastai 1.0.61's own, by configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from bench.store.records import FAILED, SKIPPED
+from bench.store.store import Contents
+from hnrnn.departures import (
+    ANOTHER_COMPUTATION,
+    NO_REFERENCE,
+    SAME_BITS,
+    SAME_TO_ROUNDING,
+    UNEXPLAINED,
+    WIDER,
+    departures,
+    distances,
+    of_configurations,
+    reasons_without_reference,
+)
+from hnrnn.published import MEASURES, reference_runs, reference_weights, rounding, rounding_by_seed
+from hnrnn.variants import VARIANTS
+
+CONFIGURATION = ["variant", "backend"]
+MEASURED_DEVICES = ("cpu",)
+"""Devices whose healthy runs are in the published rounding spread."""
+NOT_RUN = "not run"
+"""The verdict of a configuration whose runs failed or were skipped."""
+
+
+def judge(contents: Contents) -> pd.DataFrame:
+    """Return the verdict of each configuration in a store, one row each.
+
+    Beside the columns of ``hnrnn.departures.of_configurations`` there is ``reason``: why some of
+    the configuration's runs could not be compared; None where all were.
+    """
+    runs = contents.runs
+    finished = runs[~runs["status"].isin([FAILED, SKIPPED])]
+    reasons = reasons_without_reference(finished, reference_weights())
+    compared = finished[reasons.isna()]
+    epochs = contents.epochs[["run_id", "epoch", *MEASURES]].merge(
+        compared[["run_id", *CONFIGURATION, "seed", "initialisation", "device"]], on="run_id"
+    )
+    found = departures(distances(epochs, reference_runs()), rounding(), rounding_by_seed())
+    known = found["device"].isin(MEASURED_DEVICES)
+    verdicts = [
+        of_configurations(group, CONFIGURATION, wider=wider)
+        for group, wider in ((found[known], 1.0), (found[~known], WIDER))
+        if len(group)
+    ]
+    why = pd.concat([runs["error"].dropna(), reasons.dropna()]).rename("reason")
+    why = runs[CONFIGURATION].join(why).dropna().groupby(CONFIGURATION).first()
+    table = runs[CONFIGURATION].drop_duplicates()
+    for part in (pd.concat(verdicts) if verdicts else None, why.reset_index()):
+        if part is not None:
+            table = table.merge(part, on=CONFIGURATION, how="left")
+    if not verdicts:
+        table = table.assign(verdict=None, seeds=0, undecided=False)
+    table["seeds"], table["undecided"] = table["seeds"].fillna(0), table["undecided"].eq(True)  # noqa: FBT003
+    done = table[CONFIGURATION].merge(
+        finished[CONFIGURATION].drop_duplicates(), indicator=True, how="left"
+    )
+    lacking = (done["_merge"] == "both").map({True: NO_REFERENCE, False: NOT_RUN}).to_numpy()
+    table["verdict"] = table["verdict"].where(table["verdict"].notna(), lacking)
+    places = {name: place for place, name in enumerate(VARIANTS)}
+    return table.sort_values(
+        CONFIGURATION,
+        key=lambda names: names.map(places).fillna(names) if names.name == "variant" else names,
+        ignore_index=True,
+    )
+
+
+def exit_code(table: pd.DataFrame) -> int:
+    """Return 1 if a configuration departs or was not run, 4 if one is unexplained, else 0.
+
+    Where nothing could be compared with a reference run, nothing is known: that is 4 too.
+    """
+    verdicts = set(table["verdict"])
+    if verdicts & {ANOTHER_COMPUTATION, NOT_RUN}:
+        return 1
+    return 0 if verdicts <= {SAME_BITS, SAME_TO_ROUNDING} else 4
+
+
+def as_text(table: pd.DataFrame) -> str:
+    """Return the verdicts as a table for people, one line per configuration."""
+    lines = [("variant", "backend", "verdict", "first or largest departure")]
+    lines += [
+        (row["variant"], row["backend"], row["verdict"], _evidence(row))
+        for row in table.to_dict(orient="records")
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(3)]
+    return "\n".join(
+        "  ".join(
+            [*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[3]]
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _evidence(row: Mapping[Hashable, Any]) -> str:
+    """Say where and how far a configuration departs, or why it could not be compared."""
+    if pd.isna(row.get("departure")):
+        return str(row["reason"])
+    where = f"{row['column']} after epoch {row['epoch']:.0f}"
+    text = f"{where}: {row['distance']:.0e}, {row['departure']:.3g} spreads"
+    if row["seeds"] > 1:
+        text += f", {row['seeds_beyond']:.0f} of {row['seeds']:.0f} seeds beyond {row['limit']:.0e}"
+    return text
+
+
+def closing_sentence(table: pd.DataFrame, epochs: int) -> str:
+    """Say in one sentence what was shown."""
+    counts = table["verdict"].value_counts()
+    same = counts.get(SAME_BITS, 0) + counts.get(SAME_TO_ROUNDING, 0)
+    text = (
+        f"{same} of {len(table)} configurations compute what fastai 1.0.61 computed "
+        f"({_counted(int(table['seeds'].min()), 'seed')}, {_counted(epochs, 'epoch')})"
+    )
+    if counts.get(SAME_BITS):
+        text += f", {counts[SAME_BITS]} of them to the last digit"
+    parts = [
+        f"{counts[verdict]} {words}"
+        for verdict, words in (
+            (ANOTHER_COMPUTATION, "compute something else"),
+            (UNEXPLAINED, "cannot be explained by rounding as it was measured on a CPU"),
+            (NO_REFERENCE, "have no reference run"),
+            (NOT_RUN, "did not run"),
+        )
+        if verdict in counts
+    ]
+    return f"{text}; {', '.join(parts)}." if parts else f"{text}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

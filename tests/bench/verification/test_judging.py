@@ -1,0 +1,90 @@
+"""The departures of a store's runs, by configuration."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from bench.store.records import FAILED, OK, SKIPPED
+from bench.store.store import Contents
+from bench.verification.judging import NOT_RUN, as_text, closing_sentence, exit_code, judge
+from hnrnn.departures import (
+    ANOTHER_COMPUTATION,
+    NO_REFERENCE,
+    SAME_BITS,
+    SAME_TO_ROUNDING,
+    UNEXPLAINED,
+    WIDER,
+)
+from hnrnn.published import MEASURES, reference_runs, reference_weights, rounding
+
+
+def contents(*, seeds: int = 1, moved: float = 0.0, **changes: object) -> Contents:
+    """Return a store with the reference's own runs of Model4 on nn, and changes to all of them."""
+    chosen = f"variant == 'Model4' and initialisation == 'ones' and seed < {seeds}"
+    epochs = reference_runs().query(f"{chosen} and epoch < 2")
+    runs = (
+        reference_weights()
+        .query(chosen)
+        .assign(backend="nn", dtype="float32", device="cpu", status=OK, error=None)
+    )
+    for table in (runs, epochs):
+        table["run_id"] = table["seed"].map("run {}".format)
+    runs = runs.assign(**changes)
+    epochs = epochs.assign(backend="nn", valid_loss=epochs["valid_loss"] + moved)
+    if set(runs["status"]) & {FAILED, SKIPPED}:
+        epochs = epochs.head(0)
+    return Contents(
+        runs.reset_index(drop=True),
+        epochs[["run_id", "variant", "backend", "seed", "epoch", *MEASURES]],
+        pd.DataFrame(),
+        {},
+    )
+
+
+def limit() -> float:
+    """Return the furthest healthy distance of Model4's validation loss after either epoch."""
+    cells = rounding().query("variant == 'Model4' and column == 'valid_loss' and epoch < 2")
+    return float(cells["furthest"].max())
+
+
+@pytest.mark.parametrize(
+    ("stored", "verdict", "code"),
+    [
+        (contents(), SAME_BITS, 0),
+        (contents(moved=limit()), SAME_TO_ROUNDING, 0),
+        (contents(moved=0.01), ANOTHER_COMPUTATION, 1),
+        (contents(seeds=5, moved=0.01), ANOTHER_COMPUTATION, 1),
+        (contents(moved=WIDER * limit(), device="cuda"), UNEXPLAINED, 4),
+        (contents(moved=0.01, device="cuda"), ANOTHER_COMPUTATION, 1),
+        (contents(initial_weights_sha256="others"), NO_REFERENCE, 4),
+        (contents(status=FAILED, error="it broke"), NOT_RUN, 1),
+        (contents(status=SKIPPED, error="it needs a GPU"), NOT_RUN, 1),
+    ],
+)
+def test_verdicts(stored: Contents, verdict: str, code: int) -> None:
+    """The reference's own runs are the same, and each way to differ has its exit code."""
+    table = judge(stored)
+    assert list(table["verdict"]) == [verdict]
+    assert exit_code(table) == code
+
+
+def test_what_is_printed() -> None:
+    """A line names the configuration, where it departs first, by how much, or why it cannot."""
+    line = as_text(judge(contents(seeds=5, moved=0.01))).splitlines()[1]
+    assert line.startswith("Model4   nn       another computation  valid_loss after epoch 0: 1e-02")
+    assert "5 of 5 seeds beyond" in line
+    assert "other initial weights" in as_text(judge(contents(initial_weights_sha256="others")))
+    assert "it broke" in as_text(judge(contents(status=FAILED, error="it broke")))
+
+
+def test_closing_sentence() -> None:
+    """It counts what was compared, and what was not."""
+    assert closing_sentence(judge(contents()), 2) == (
+        "1 of 1 configurations compute what fastai 1.0.61 computed (1 seed, 2 epochs), "
+        "1 of them to the last digit."
+    )
+    assert closing_sentence(judge(contents(seeds=5, moved=0.01)), 2) == (
+        "0 of 1 configurations compute what fastai 1.0.61 computed (5 seeds, 2 epochs); "
+        "1 compute something else."
+    )

@@ -1,0 +1,46 @@
+"""``bench verify`` and ``bench rounding``, as a person calls them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.__main__ import main
+from bench.verification.kinds import KINDS
+from tests.command_line import exit_code
+
+
+@pytest.mark.slow
+def test_verify(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is right passes; a fault fails, and is traced to its stage."""
+    call = ["verify", "--variants", "Model4", "--backends", "notebook,ensemble", "--device", "cpu"]
+    assert main(call) == 0
+    assert "2 of 2 configurations compute what fastai 1.0.61" in capsys.readouterr().out
+    assert main([*call, "--inject-fault", "weight_decay_0", "--explain"]) == 1
+    printed = capsys.readouterr().out
+    assert "Model4   nn       another computation" in printed
+    assert "departs first in the optimizer settings (step 0, setting wd, float64)" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["verify", "--variants", "Model9"], "unknown variant 'Model9'"),
+        (["verify", "--backends", "none"], "unknown backend 'none'"),
+        (["verify", "--seeds", "none"], "is not a seed or a range"),
+        (["verify", "--inject-fault", "none"], "unknown injected fault 'none'"),
+        (["rounding", "--output", "x", "--kinds", "none"], "unknown kind 'none'"),
+        (["rounding", "--output", "x", "--kinds", "threads_4,same_bits"], "unknown kind"),
+    ],
+)
+def test_bad_words(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong name is said in one line, before anything is trained."""
+    assert exit_code(main, words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_help_names_the_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every healthy kind can be named."""
+    assert exit_code(main, ["rounding", "--help"]) == 0
+    printed = "".join(capsys.readouterr().out.split())
+    assert all(name in printed for name in KINDS)
