@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.text import counted
-from hnrnn.departures import ANOTHER_COMPUTATION, FAR, SHARE, UNEXPLAINED, WIDER
+from hnrnn.departures import ANOTHER_COMPUTATION, FAR, MARGIN, SHARE, UNEXPLAINED, WIDER
 from reports.pages.tables import NO_VALUE, escape, number, table_of
 from reports.runs.departures import FASTAI
 from reports.verdict.pairs import Pairs, in_words
@@ -55,9 +55,10 @@ def _guide() -> str:
         f"A seed fixes the initial weights. Every run is held against {FASTAI}'s own run of its "
         "seed, from equal initial weights, in the epochs in which healthy executions stay far "
         "closer together than a fault moves them. *departure* is the distance of the median seed "
-        "in units of the rounding spread: how far healthy executions of one seed are apart. A "
-        f"configuration departs where {SHARE:.0%} of its seeds are beyond the limit, or one is "
-        f"beyond {FAR:g} times the limit of a single seed. On a device where rounding was never "
+        "in units of the rounding spread: how far healthy executions of one seed usually are "
+        f"apart. The limit is {MARGIN:g} times the furthest that any was. A configuration departs "
+        f"where {SHARE:.0%} of its seeds are beyond it, or one is {FAR:g} times beyond it. A seed "
+        "whose healthy executions were measured often has a limit of its own. On a device where rounding was never "
         f"measured, what is less than {WIDER:g} limits away is unexplained. The row of a "
         "configuration shows the first epoch and column that depart or, where none does, the "
         "nearest to its limit."

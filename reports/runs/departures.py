@@ -62,18 +62,12 @@ class Held:
     unheld: pd.DataFrame
 
 
-def hold(
-    runs: pd.DataFrame,
-    epochs: pd.DataFrame,
-    references: Iterable[Reference],
-    spread: pd.DataFrame | None = None,
-) -> Held:
+def hold(runs: pd.DataFrame, epochs: pd.DataFrame, references: Iterable[Reference]) -> Held:
     """Hold each run against the first reference that has its seed.
 
-    ``runs`` and ``epochs`` are a store's; ``spread`` is ``hnrnn.published.rounding()``. A reference
-    is asked for only while runs are left whose seed no earlier one has.
+    ``runs`` and ``epochs`` are a store's. A reference is asked for only while runs are left whose
+    seed no earlier one has.
     """
-    spread = rounding() if spread is None else spread
     left, reasons = runs, pd.Series(NO_SEED, index=runs.index, dtype=object)
     parts = []
     for reference in references:
@@ -88,7 +82,7 @@ def hold(
         left = left[found == NO_SEED]
         if left.empty:
             break
-    cells = departures.departures(pd.concat(parts, ignore_index=True), spread)
+    cells = in_spreads(pd.concat(parts, ignore_index=True))
     unheld = runs[reasons != ""]
     return Held(cells, unheld.assign(reason=reasons[unheld.index]))
 
@@ -104,6 +98,11 @@ def distances(
         runs[[*ALIKE, "seed", "run_id"]], on="run_id"
     )
     return departures.distances(own, reference, digits=digits)
+
+
+def in_spreads(distances: pd.DataFrame) -> pd.DataFrame:
+    """Return distances in units of the published rounding spread, with their limits."""
+    return departures.departures(distances, published.rounding(), published.rounding_by_seed())
 
 
 def trained_runs(contents: Contents, fault: str | None = None) -> pd.DataFrame:
@@ -159,13 +158,3 @@ def by_device(
         if len(part)
     ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-@cache
-def rounding() -> pd.DataFrame:
-    """Return the rounding spread and the limits."""
-    measured = getattr(published, "rounding", None)
-    if measured is not None:
-        found: pd.DataFrame = measured()
-        return found
-    return pd.read_csv(Path(__file__).parent / "provisional_rounding.csv")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.text import counted
-from hnrnn.departures import ANOTHER_COMPUTATION, UNEXPLAINED, departures
+from hnrnn.departures import ANOTHER_COMPUTATION, UNEXPLAINED
 from hnrnn.published import MEASURES
 from reports.runs.completeness import shown
-from reports.runs.departures import NO_HASH, SEED, distances, rounding
+from reports.runs.departures import NO_HASH, SEED, distances, in_spreads
 from reports.runs.night import Configuration, Night, configurations_of
 from reports.verdict.same_computation import Departure, as_departures
 
@@ -90,7 +90,7 @@ def _cells(pairs: pd.DataFrame, epochs: pd.DataFrame, epochs_then: pd.DataFrame)
         own = runs[["run_id_then", *SEED]].rename(columns={"run_id_then": "run_id"})
         reference = epochs_then[["run_id", "epoch", *MEASURES]].merge(own, on="run_id")
         parts.append(distances(runs, epochs, reference, digits=None))
-    return departures(pd.concat(parts, ignore_index=True), rounding()).assign(reference_name="")
+    return in_spreads(pd.concat(parts, ignore_index=True)).assign(reference_name="")
 
 
 def _reasons(ours: pd.DataFrame, paired: pd.DataFrame, compared: pd.DataFrame) -> dict[str, int]:

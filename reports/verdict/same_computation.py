@@ -56,6 +56,8 @@ class Departure:
     distance: float
     departure: float
     nearness: float
+    undecided: bool = False
+    """Whether more seeds have to tell a fault from jumps of rounding; then it is unexplained."""
 
     @property
     def configuration(self) -> Configuration:
@@ -75,6 +77,12 @@ class Departure:
 
     def sentence(self, reference: str) -> str:
         """Say that it departs from ``reference``: where first, and by how much."""
+        if self.undecided:
+            return (
+                f"{self.name} may be another computation than {reference}: most seeds are further "
+                "away than their own healthy executions were, and "
+                f"{counted(self.seeds, 'seed')} cannot rule out jumps of rounding; train more"
+            )
         what = (
             f"{self.name} is another computation than {reference}"
             if self.verdict == ANOTHER_COMPUTATION
@@ -197,7 +205,7 @@ def as_departures(cells: pd.DataFrame) -> list[Departure]:
             backend=str(row["backend"]),
             initialisation=str(row["initialisation"]),
             device=str(row["device"]),
-            verdict=str(row["verdict"]),
+            verdict=UNEXPLAINED if row["undecided"] else str(row["verdict"]),
             seeds=int(row["all_seeds"]),
             seeds_beyond=int(row["seeds_beyond"]),
             seeds_of_ours=int(row["seeds_of_ours"]),
@@ -207,6 +215,7 @@ def as_departures(cells: pd.DataFrame) -> list[Departure]:
             distance=float(row["distance"]),
             departure=float(row["departure"]),
             nearness=float(row["nearness"]),
+            undecided=bool(row["undecided"]),
         )
         for row in rows.to_dict(orient="records")
     ]
@@ -220,7 +229,7 @@ def _odd_runs(cells: pd.DataFrame, found: Iterable[Departure]) -> list[OddRun]:
         if each.verdict not in (ANOTHER_COMPUTATION, UNEXPLAINED)
     ]
     keys = pd.MultiIndex.from_frame(cells[CONFIGURATION])
-    beyond = cells["distance"] > cells[departures.limit_name(1)]
+    beyond = cells["distance"] > cells["limit"]
     suspects = cells.loc[beyond.to_numpy() & keys.isin(same), "run_id"]
     own = [*CONFIGURATION, "run_id", "seed"]
     judged = by_device(departures.of_runs, cells[cells["run_id"].isin(suspects)], own)

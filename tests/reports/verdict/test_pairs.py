@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from bench.store.store import Contents
-from reports.runs.departures import rounding
+from hnrnn.departures import MARGIN
+from hnrnn.published import rounding
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import Judgement, judge
 from tests.computed_nights import computed_night, departing, with_runs
@@ -99,7 +100,7 @@ def test_what_is_not_compared_is_named() -> None:
 def test_an_odd_pair() -> None:
     """One seed's jump of rounding among five is no failure."""
     cell = rounding().set_index(["variant", "epoch", "column"]).loc[("Model1", 0, "valid_loss")]
-    night = departing(computed_night(5), "Model1", 2 * float(cell["limit_1"]), seeds=[2])
+    night = departing(computed_night(5), "Model1", 2 * MARGIN * float(cell["furthest"]), seeds=[2])
     assert against(with_runs(night, torch_version="2.14.0"), computed_night(5)).exit_code == 0
 
 
@@ -107,6 +108,6 @@ def test_an_unmeasured_device_leaves_its_pairs_open() -> None:
     """A departure between a CPU's limit and ten of them is inconclusive."""
     cell = rounding().set_index(["variant", "epoch", "column"]).loc[("Model4", 0, "valid_loss")]
     before = beyond_the_reference(computed_night(1))
-    night = departing(before, "Model4", 3 * float(cell["limit_1"]))
+    night = departing(before, "Model4", 3 * MARGIN * float(cell["furthest"]))
     judgement = against(with_runs(night, device="cuda"), before)
     assert (judgement.exit_code, gate(judgement, PAIRED)[0]) == (4, "unexplained")

@@ -9,7 +9,8 @@ import pytest
 
 from bench.store.records import ENSEMBLE
 from bench.store.store import Contents
-from hnrnn.departures import FAR, limit_name
+from hnrnn.departures import FAR, MARGIN
+from hnrnn.published import rounding
 from reports.runs import departures
 from reports.runs.night import Night
 from reports.verdict.evidence import Evidence
@@ -32,8 +33,8 @@ def gate(judgement: Judgement, name: str = "same computation") -> tuple[str, str
 
 def limit(variant: str, column: str = "valid_loss", epoch: int = 0) -> float:
     """Return the limit of a single seed in a cell."""
-    table = departures.rounding().set_index(["variant", "epoch", "column"])
-    return float(table.loc[(variant, epoch, column), limit_name(1)])
+    table = rounding().set_index(["variant", "epoch", "column"])
+    return MARGIN * float(table.loc[(variant, epoch, column), "furthest"])
 
 
 @pytest.mark.parametrize("backend", [None, ENSEMBLE])
@@ -137,6 +138,20 @@ def test_a_device_that_was_never_measured(times: float, verdict: str, state: str
         assert judgement.reasons[0].endswith("on cuda")
 
 
+def test_more_seeds_have_to_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single seed beyond its own limit may have jumped: inconclusive, and told as that."""
+    cell = {"variant": "Model4", "epoch": 0, "column": "valid_loss"}
+    by_seed = pd.DataFrame([cell | {"seed": 0, "furthest": 1e-7}])
+    spread = rounding()
+    chosen = (spread[[*cell]] == pd.Series(cell)).all(axis=1)
+    spread.loc[chosen, ["jump_rate", "furthest"]] = [0.01, 1e-3]
+    monkeypatch.setattr(departures.published, "rounding_by_seed", lambda: by_seed)
+    monkeypatch.setattr(departures.published, "rounding", lambda: spread)
+    judgement = judged(departing(computed_night(1), "Model4", 1e-4))
+    assert (judgement.verdict, gate(judgement)[0]) == ("inconclusive", "unexplained")
+    assert "1 seed cannot rule out jumps of rounding; train more" in judgement.reasons[0]
+
+
 def test_a_smoke_night() -> None:
     """One epoch shows what it shows, and the data are not called complete."""
     judgement = judged(computed_night(2, epochs=1))
@@ -155,7 +170,7 @@ def test_a_smoke_night() -> None:
 
 def test_a_late_fault_is_left_to_the_distribution() -> None:
     """A departure beyond the horizon fails nothing here: chaos reaches as far."""
-    late = int(departures.rounding().query("variant == 'Model3'")["epoch"].max())
+    late = int(rounding().query("variant == 'Model3'")["epoch"].max())
     assert judged(departing(computed_night(1), "Model3", 0.05, first_epoch=late)).exit_code == 0
 
 
