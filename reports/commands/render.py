@@ -17,6 +17,7 @@ from reports.runs.comparison import compare
 from reports.runs.ratios import latest, ratios
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import judge
+from reports.verdict.same_computation import held_runs
 
 
 def add_parser(commands: Commands[Parser]) -> None:
@@ -57,6 +58,7 @@ def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[P
         tables=tables,
         third_party=published.third_party_runs(),
         judgement=judge(evidence),
+        cells=held_runs(night).cells,
         ratios=ratios(latest(night.selection.throughput)),
         past=past,
     )

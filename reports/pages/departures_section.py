@@ -53,15 +53,14 @@ def pairs_part(pairs: Pairs) -> list[str]:
 def _guide() -> str:
     return (
         f"A seed fixes the initial weights. Every run is held against {FASTAI}'s own run of its "
-        "seed, from equal initial weights, in the epochs in which healthy executions stay far "
-        "closer together than a fault moves them. *departure* is the distance of the median seed "
-        "in units of the rounding spread: how far healthy executions of one seed usually are "
-        f"apart. The limit is {MARGIN:g} times the furthest that any was. A configuration departs "
-        f"where {SHARE:.0%} of its seeds are beyond it, or one is {FAR:g} times beyond it. A seed "
-        "whose healthy executions were measured often has a limit of its own. On a device where rounding was never "
-        f"measured, what is less than {WIDER:g} limits away is unexplained. The row of a "
-        "configuration shows the first epoch and column that depart or, where none does, the "
-        "nearest to its limit."
+        "seed, from equal initial weights. *departure* is the distance of the median seed in units "
+        "of the rounding spread: how far healthy executions of one seed usually are apart. The "
+        f"limit is {MARGIN:g} times the furthest that any was; a seed whose healthy executions "
+        "were measured often has a limit of its own. A configuration departs where "
+        f"{SHARE:.0%} of its seeds are beyond the limit, or one is {FAR:g} times beyond it. On a "
+        "device where rounding was never measured, what is beyond the limit, and less than "
+        f"{WIDER:g} times, is unexplained. Each row shows the first epoch and column that depart "
+        "or, where none does, the nearest to its limit."
     )
 
 

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from hnrnn.published import rounding
 from hnrnn.variants import VARIANTS
 from reports.figures import models
+from reports.figures.departures import departures
 from reports.figures.trends import trend
+from reports.pages.departures_section import PICTURE
 from reports.pages.report import Material
+from reports.runs.departures import fault_distances
 
 # isort: split
 from matplotlib.figure import (
@@ -28,6 +32,9 @@ def draw(material: Material, folder: Path) -> list[Path]:
         drawings[name] = partial(models.curves, name, epochs, tables, third_party)
     if material.ratios:
         drawings["backends"] = partial(models.backends, material.ratios)
+    if len(material.cells):
+        faults = fault_distances()
+        drawings[Path(PICTURE).stem] = partial(departures, material.cells, rounding(), faults)
     if len(uniform):
         drawings["eras"] = partial(models.eras, epochs, uniform, third_party)
     if material.past is not None:

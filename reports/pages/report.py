@@ -53,6 +53,8 @@ class Material:
     third_party: pd.DataFrame
     """Other people's runs."""
     judgement: Judgement
+    cells: pd.DataFrame
+    """The distances of tonight's runs from their reference runs."""
     ratios: Sequence[Ratio]
     """Of the latest measurement of each variant."""
     past: Past | None = None
@@ -84,7 +86,10 @@ def report(material: Material) -> str:
     if material.past is not None:
         past = material.past
         parts.append(history_section(past.nights, past.unreadable, past.test, past.pictures))
-    parts += ["## What the verdict rests on", *verdict_section.evidence(judgement)]
+    parts += [
+        "## What the verdict rests on",
+        *verdict_section.evidence(judgement, pictured=len(material.cells) > 0),
+    ]
     parts.append(provenance.section(selection.runs))
     return "\n\n".join(parts) + "\n"
 

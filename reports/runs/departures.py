@@ -144,6 +144,17 @@ def published_set(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return runs, epochs.merge(runs[["run_id", *SEED]], on="run_id")
 
 
+def fault_distances(folder: Path = FOLDER / "rounding" / "faults") -> pd.DataFrame:
+    """Return how far runs with injected faults were from their reference runs.
+
+    One row per ``kind``, ``variant``, ``seed`` and ``epoch`` with the distances of each measure;
+    empty where nothing is published.
+    """
+    parts = [pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))]
+    columns = ["kind", "variant", "seed", "epoch", *MEASURES]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
 def by_device(
     judge: Callable[..., pd.DataFrame], cells: pd.DataFrame, by: list[str]
 ) -> pd.DataFrame:

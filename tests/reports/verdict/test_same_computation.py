@@ -147,7 +147,8 @@ def test_more_seeds_have_to_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     spread.loc[chosen, ["jump_rate", "furthest"]] = [0.01, 1e-3]
     monkeypatch.setattr(departures.published, "rounding_by_seed", lambda: by_seed)
     monkeypatch.setattr(departures.published, "rounding", lambda: spread)
-    judgement = judged(departing(computed_night(1), "Model4", 1e-4))
+    moved = departing(computed_night(1), "Model4", 1e-4)
+    judgement = judged(departing(moved, "Model4", -1e-4, first_epoch=1))
     assert (judgement.verdict, gate(judgement)[0]) == ("inconclusive", "unexplained")
     assert "1 seed cannot rule out jumps of rounding; train more" in judgement.reasons[0]
 

@@ -1,0 +1,92 @@
+"""The figure of departures: how far runs are from their reference runs, epoch by epoch."""
+
+from __future__ import annotations
+
+# First: it imports matplotlib.
+from reports.figures.drawing import legend_below, own_settings
+
+# isort: split
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from hnrnn.departures import MARGIN
+from hnrnn.variants import VARIANTS
+from reports.figures.models import INK, LEAST_INK, MOST_INK, OURS
+
+LOSSES = ["train_loss", "valid_loss"]
+LEAST = 1e-8
+"""Distances are drawn as at least this: a logarithmic scale has no zero."""
+HEALTHY, LIMIT = "#777777", "#000000"
+
+
+@own_settings()
+def departures(cells: pd.DataFrame, rounding: pd.DataFrame, faults: pd.DataFrame) -> Figure:
+    """Draw one panel per variant, with the larger distance of the two losses by epoch.
+
+    ``cells`` are those of ``reports.runs.departures.Held``, ``rounding`` is
+    ``hnrnn.published.rounding()``. ``faults`` has one row per ``kind``, ``variant``, ``seed`` and
+    ``epoch`` with the distances of both losses; it may be empty.
+    """
+    figure = Figure(figsize=(14, 7.2), layout="constrained")
+    figure.suptitle("Distance of the losses from the reference run of the same seed", fontsize=14)
+    names = sorted(faults["kind"].unique())
+    palette = colormaps["tab20"].colors  # type: ignore[attr-defined]
+    colours = {name: palette[place % len(palette)] for place, name in enumerate(names)}
+    panels = figure.subplots(2, 4, sharey=True)
+    for axes, (name, variant) in zip(panels.flat, VARIANTS.items(), strict=True):
+        _draw_healthy(axes, rounding[rounding["variant"] == name])
+        of_faults = faults[faults["variant"] == name]
+        for fault, rows in of_faults.groupby("kind"):
+            middle = rows.groupby("epoch")[LOSSES].median().max(axis=1)
+            axes.plot(middle.clip(lower=LEAST), ".-", color=colours[str(fault)], lw=1.2, zorder=4)
+        _draw_runs(axes, cells[cells["variant"] == name])
+        axes.set_yscale("log")
+        axes.set_xlim(-0.3, variant.epochs - 0.7)
+        axes.set_title(name, fontsize=12)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.25)
+    for axes in panels[1]:
+        axes.set_xlabel("epoch")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("nats per token")
+    legend_below(
+        figure,
+        [
+            Patch(color=HEALTHY, alpha=0.35, lw=0, label="healthy: usual to furthest"),
+            Line2D([], [], color=LIMIT, lw=1, ls="--", label=f"limit: {MARGIN:g} times that"),
+            Line2D([], [], color=OURS, lw=1, label="tonight's runs"),
+            *(
+                Line2D([], [], color=colour, marker=".", lw=1.2, label=f"fault: {name}")
+                for name, colour in colours.items()
+            ),
+        ],
+        5,
+    )
+    return figure
+
+
+def _draw_healthy(axes: Axes, rounding: pd.DataFrame) -> None:
+    """Draw from the usual to the furthest healthy distance, and the limit."""
+    losses = rounding[rounding["column"].isin(LOSSES)]
+    by_epoch = losses.groupby("epoch")[["spread", "furthest"]].max()
+    axes.fill_between(
+        by_epoch.index, by_epoch["spread"], by_epoch["furthest"],
+        color=HEALTHY, alpha=0.35, lw=0, zorder=1,
+    )  # fmt: skip
+    axes.plot(MARGIN * by_epoch["furthest"], color=LIMIT, lw=1, ls="--", zorder=3)
+
+
+def _draw_runs(axes: Axes, cells: pd.DataFrame) -> None:
+    """Draw each run's distances; of many runs, each is fainter."""
+    losses = cells[cells["column"].isin(LOSSES)]
+    by_run = losses.pivot_table(index="epoch", columns="run_id", values="distance", aggfunc="max")
+    if by_run.empty:
+        return
+    strength = float(np.clip(INK / by_run.shape[1], LEAST_INK, MOST_INK))
+    values = by_run.replace(np.inf, np.nan).clip(lower=LEAST)
+    axes.plot(values, color=OURS, lw=0.8, alpha=strength, zorder=2)
