@@ -18,6 +18,7 @@ PUBLISHED = ROOT / "reports" / "published" / "cpu"
 TWO_AT_ONCE = ("first_of_two", "second_of_two")
 
 
+@pytest.mark.usefixtures("blank_pictures")
 @pytest.mark.parametrize("name", ["cpu", "ensemble"])
 def test_report_is_what_its_records_give(tmp_path: Path, name: str) -> None:
     """Rendering the published records again gives the published pages, word for word."""
