@@ -163,6 +163,11 @@ class Judging:
         """The night's: with a problem it neither agrees nor is inconclusive."""
         return INCOMPLETE if self.problems and self.code in (AGREES, INCONCLUSIVE) else self.code
 
+    @property
+    def decides(self) -> bool:
+        """Whether the night has seeds enough to decide on the notebook on its own."""
+        return not foreign.read_json(self.report / VERDICT).get("by_published")
+
     def check(self) -> None:
         """Check the night; an exit code without the verdict that belongs to it is no verdict."""
         (self.report / VERDICT).unlink(missing_ok=True)
@@ -200,8 +205,8 @@ class Judging:
 def judge(options: argparse.Namespace) -> int:
     """Check the night and return the exit code; see the module's words.
 
-    Without a kept baseline the night is judged by the notebook alone; where it then agrees, it
-    becomes the baseline. Whatever fails is written into ``night.json``, which is written last.
+    Without a kept baseline the night is judged by the notebook alone. Where it then agrees, by its
+    own seeds and not by the published ones, it becomes the baseline. Whatever fails is written into ``night.json``, which is written last.
     """
     report = options.results / "report"
     for name in (VERDICT, SUMMARY, NIGHT):  # first: whatever happens, none of an earlier call stays
@@ -224,7 +229,7 @@ def judge(options: argparse.Namespace) -> int:
     rendered = _reports("render", *evidence)
     if rendered:
         night.problems.append(f"the report was not rendered: exit code {rendered}")
-    if night.code == AGREES and not night.problems and not against and not own:
+    if night.code == AGREES and not night.problems and not against and night.decides and not own:
         night.problems += _freeze(options.results, options.kept)
     night.report.mkdir(parents=True, exist_ok=True)
     night.write()

@@ -37,6 +37,8 @@ class Commands:
     suspected: bool = False
     """Whether the first check asks for fresh seeds."""
     verdicts: dict[int, str] = field(default_factory=lambda: dict(VERDICTS))
+    by_published: bool = False
+    """Whether the published seeds decide on the notebook."""
     tables: Callable[[Path], None] = lambda folder: write_tables(folder, "new")
 
     def run(self, words: list[str], **_: Any) -> int:
@@ -58,6 +60,7 @@ class Commands:
     def write(self, code: int, command: list[str] | None = None) -> None:
         """Write the verdict that belongs to an exit code."""
         content = {"verdict": VERDICTS[code], "exit_code": code, "confirmation_command": command}
+        content["by_published"] = self.by_published
         (self.folder / "results" / "report").mkdir(parents=True, exist_ok=True)
         path = self.folder / "results" / "report" / "verdict.json"
         path.write_text(json.dumps(content))
@@ -184,6 +187,13 @@ def test_what_an_earlier_call_left_does_not_count(
             judge(tmp_path)
     commands.write(0)  # as a check that was still running might
     assert titles(tmp_path, monkeypatch) == ["incomplete"]
+
+
+def test_few_seeds_become_no_baseline(tmp_path: Path, commands: Commands) -> None:
+    """A night that agrees by the published seeds alone is not frozen, and no problem."""
+    commands.by_published = True
+    assert judge(tmp_path) == 0
+    assert commands.names == ["check", "render"]
 
 
 @pytest.mark.parametrize("missing", [*frozen.TABLES])
