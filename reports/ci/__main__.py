@@ -206,7 +206,8 @@ def judge(options: argparse.Namespace) -> int:
     """Check the night and return the exit code; see the module's words.
 
     Without a kept baseline the night is judged by the notebook alone. Where it then agrees, by its
-    own seeds and not by the published ones, it becomes the baseline. Whatever fails is written into ``night.json``, which is written last.
+    own seeds and not by the published ones, it becomes the baseline. Whatever fails is written into
+    ``night.json``, which is written last.
     """
     report = options.results / "report"
     for name in (VERDICT, SUMMARY, NIGHT):  # first: whatever happens, none of an earlier call stays

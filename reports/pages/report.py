@@ -207,7 +207,7 @@ def _summary_table(comparisons: Sequence[Comparison], judgement: Judgement) -> s
         if (c.epoch, c.measure) == (VARIANTS[c.variant].epochs - 1, "accuracy")
     }
     tonight = {a.variant: a for a in judgement.notebook.agreements}
-    whose = "published" if judgement.by_published else "tonight's"
+    whose = "published seeds" if judgement.by_published else "seeds tonight"
     return table_of(
         judgement.deciding.agreements,
         [
@@ -221,7 +221,7 @@ def _summary_table(comparisons: Sequence[Comparison], judgement: Judgement) -> s
             ("rank", lambda a: rank(final[a.variant])),
             ("seeds", lambda a: str(final[a.variant].seeds)),
             ("on backend", lambda a: tonight[a.variant].backend or NO_VALUE),
-            ("verdict by", lambda a: f"{a.seeds} {whose} seeds" if a.seeds else NO_VALUE),
+            ("verdict by", lambda a: f"{a.seeds} {whose}" if a.seeds else NO_VALUE),
             ("what it is", lambda a: VARIANTS[a.variant].description),
         ],
         text=("model", "verdict", "tonight's runs", "on backend", "verdict by", "what it is"),

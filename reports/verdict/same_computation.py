@@ -234,6 +234,7 @@ def _odd_runs(cells: pd.DataFrame, found: Iterable[Departure]) -> list[OddRun]:
     own = [*CONFIGURATION, "run_id", "seed"]
     judged = by_device(departures.of_runs, cells[cells["run_id"].isin(suspects)], own)
     rows: list[dict[Any, Any]] = judged.to_dict(orient="records")
+    rows.sort(key=lambda row: (row["variant"], row["backend"], row["seed"]))
     return [
         OddRun(
             run_id=str(row["run_id"]),

@@ -37,11 +37,13 @@ def check(page: Page, records: Records) -> None:
             [
                 f"[{model}](#{model.lower()})",
                 verdict.replace("differs", "differs, accepted"),
+                "same to rounding",
                 *(f"{value:.4f}" for value in (p[0], notebook, middle)),
                 f"{low:.4f} to {high:.4f}",
                 rank(notebook, final),
                 str(seeds),
                 OWN[model],
+                f"{seeds} seeds tonight",
                 description,
             ]
         )

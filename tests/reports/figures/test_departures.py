@@ -1,0 +1,48 @@
+"""The figure of departures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hnrnn.published import rounding
+from hnrnn.variants import VARIANTS
+from reports.figures.departures import LEAST, departures
+from reports.runs.departures import fault_distances
+from reports.runs.night import Night
+from reports.verdict.same_computation import held_runs
+from tests.computed_nights import computed_night
+
+
+def test_a_panel_per_model(tmp_path: Path) -> None:
+    """Each shows tonight's runs, the limit and every fault that is published, in decades."""
+    rows = [
+        {"kind": kind, "variant": "Model4", "seed": seed, "epoch": epoch, "train_loss": 1e-3,
+         "valid_loss": 10.0**-seed, "accuracy": 0.0}
+        for kind in ("lr_times_3", "wd_0") for seed in range(3) for epoch in range(4)
+    ]  # fmt: skip
+    for kind, own in pd.DataFrame(rows).groupby("kind"):
+        own.to_parquet(tmp_path / f"{kind}.parquet")
+    cells = held_runs(Night.of(computed_night(2))).cells
+    figure = departures(cells, rounding(), fault_distances(tmp_path))
+    panels = {axes.get_title(): axes for axes in figure.axes}
+    assert [*panels] == [*VARIANTS]
+    assert {axes.get_yscale() for axes in panels.values()} == {"log"}
+    # The limit, two runs, and in one panel two faults.
+    assert [len(axes.lines) for axes in panels.values()] == [3, 3, 3, 3, 5, 3, 3, 3]
+    fault = next(line for line in panels["Model4"].lines if line.get_marker() == ".")
+    assert np.asarray(fault.get_ydata()) == pytest.approx([0.1] * 4)
+    lowest = min(np.nanmin(np.asarray(line.get_ydata())) for line in panels["Model5"].lines)
+    assert lowest >= LEAST
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[3:] == ["fault: lr_times_3", "fault: wd_0"]
+
+
+def test_nothing_is_published(tmp_path: Path) -> None:
+    """Without faults' distances the figure has none."""
+    cells = held_runs(Night.of(computed_night(1))).cells
+    figure = departures(cells, rounding(), fault_distances(tmp_path))
+    assert len(figure.legends[0].get_texts()) == 3
