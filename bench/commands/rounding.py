@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench.commands.options import Commands, add_variants
+from bench.commands.options import Commands, add_device, add_variants
 from bench.errors import UsageError
 from bench.plan.faults import FAULTS
 from bench.plan.grid import NOTEBOOK
@@ -57,6 +57,7 @@ def add_parser(commands: Commands[Parser]) -> None:
         metavar="N",
         help="the most of a training, %(type)s; default: 4",
     )
+    add_device(rounding)
     rounding.add_argument(
         "--jobs",
         type=WholeNumber(1, 1024),
@@ -73,7 +74,10 @@ def carry_out(options: argparse.Namespace) -> int:
     find_configurations(variants, [NOTEBOOK])  # whatever is wrong with a name is said at once
     kinds = [find_kind(name) for name in parse_names(options.kinds)]
     seeds = parse_seeds(options.seeds)
-    from bench.verification.measurement import add_store, measure  # loads pandas
+    from bench.execution.environment import find_device
+    from bench.verification.measurement import add_store, measure
+
+    device = find_device(options.device)
 
     healthy, faulty = options.output / HEALTHY, options.output / FAULTY
     for folder in options.results:
@@ -88,6 +92,7 @@ def carry_out(options: argparse.Namespace) -> int:
             variants=variants,
             seeds=seeds,
             epochs=options.epochs,
+            device=device,
             jobs=options.jobs,
             say=lambda line: print(line, file=sys.stderr),
         )

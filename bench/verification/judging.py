@@ -25,8 +25,6 @@ from hnrnn.published import MEASURES, reference_runs, reference_weights, roundin
 from hnrnn.variants import VARIANTS
 
 CONFIGURATION = ["variant", "backend"]
-MEASURED_DEVICES = ("cpu",)
-"""Devices whose healthy runs are in the published rounding spread."""
 NOT_RUN = "not run"
 """The verdict of a configuration whose runs failed or were skipped."""
 
@@ -44,8 +42,9 @@ def judge(contents: Contents) -> pd.DataFrame:
     epochs = contents.epochs[["run_id", "epoch", *MEASURES]].merge(
         compared[["run_id", *CONFIGURATION, "seed", "initialisation", "device"]], on="run_id"
     )
-    found = departures(distances(epochs, reference_runs()), rounding(), rounding_by_seed())
-    known = found["device"].isin(MEASURED_DEVICES)
+    spread = rounding()
+    found = departures(distances(epochs, reference_runs()), spread, rounding_by_seed())
+    known = found["device"].isin({*" ".join(spread["devices"]).split()})
     verdicts = [
         of_configurations(group, CONFIGURATION, wider=wider)
         for group, wider in ((found[known], 1.0), (found[~known], WIDER))

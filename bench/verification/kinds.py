@@ -1,5 +1,7 @@
 """The healthy kinds: ways to execute the same mathematics that round as differently as can be.
 
+What changes no bit is no kind: the number of seeds in an ensemble on a CPU, oneDNN on or off, and
+on an AMD processor ``MKL_ENABLE_INSTRUCTIONS``.
 Needs no torch. ``bench.verification.measurement`` trains them.
 """
 
@@ -27,19 +29,21 @@ class Kind:
     threads: int = 1
     variables: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of the process that trains."""
-    largest_chunk: int | None = None
-    """Seeds of the ensemble that are trained at once; None for its own choice."""
     draws: int = 0
     """How often each seed is trained from weights moved by one unit in the last place."""
     dtype: str = "float32"
+    device: str | None = None
+    """The only device on which it is another kind; None for any."""
 
     @property
     def family(self) -> str:
         """What is left out together when limits are tried on kinds that they have not seen."""
         return ENSEMBLE if self.backend == ENSEMBLE else self.name
 
-    def applies_to(self, variant: Variant) -> bool:
-        """Return whether the variant can be trained in this way."""
+    def applies_to(self, variant: Variant, device: str) -> bool:
+        """Return whether the variant can be trained in this way on ``cpu`` or ``cuda``."""
+        if self.device not in (None, device):
+            return False
         backend = variant.backend if self.backend == NOTEBOOK else self.backend
         fault = FAULTS[self.injected_fault] if self.injected_fault else None
         if fault and fault.why_inapplicable(variant, backend):
@@ -54,36 +58,53 @@ _TABLE = (
     Kind("custom", "a loop over the hand-written cell", backend="custom"),
     Kind("custom_hoisted", "one input projection, own backward", backend="custom_hoisted"),
     Kind("ensemble", "many seeds as one batched computation", backend=ENSEMBLE),
-    Kind("ensemble_of_2", "two seeds in an ensemble", backend=ENSEMBLE, largest_chunk=2),
-    Kind("ensemble_of_30", "30 seeds in an ensemble", backend=ENSEMBLE, largest_chunk=30),
-    Kind("threads_2", "two CPU threads", threads=2),
-    Kind("threads_4", "four CPU threads", threads=4),
+    Kind("threads_2", "two CPU threads", threads=2, device="cpu"),
+    Kind("threads_4", "four CPU threads", threads=4, device="cpu"),
     Kind("reordered_sum", "the rows of every batch reversed", injected_fault="reordered_sum"),
     Kind(
         "aten_default",
         "torch's kernels without vector instructions",
         variables={"ATEN_CPU_CAPABILITY": "default"},
+        device="cpu",
     ),
     Kind(
         "aten_avx2",
         "torch's kernels for AVX2",
         variables={"ATEN_CPU_CAPABILITY": "avx2"},
+        device="cpu",
     ),
     Kind(
         "mkl_compatible",
         "MKL's products as on its oldest processors",
         variables={"MKL_CBWR": "COMPATIBLE"},
+        device="cpu",
     ),
     Kind(
         "ensemble_oldest",
         "an ensemble on the oldest kernels of torch and MKL",
         backend=ENSEMBLE,
         variables={"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE"},
+        device="cpu",
     ),
     Kind("last_bit", "initial weights moved by one unit in the last place", draws=1),
     Kind("ensemble_last_bit", "the same, several times, in an ensemble", backend=ENSEMBLE, draws=3),
+    Kind("nn_no_cudnn", "nn without cuDNN", backend="nn_no_cudnn", device="cuda"),
+    Kind("compiled", "torch.compile of the loop", backend="compiled", device="cuda"),
+    Kind("graphed", "a CUDA graph over nn", backend="graphed", device="cuda"),
+    Kind("graphed_loop", "a CUDA graph over the loop", backend="graphed_loop", device="cuda"),
     Kind("float64", "an ensemble in float64, for information", backend=ENSEMBLE, dtype="float64"),
 )
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _TABLE})
 """Healthy kind by name."""
+
+
+def file_name(kind: str, device: str) -> str:
+    """Return the name of a kind as it was measured on a device."""
+    return kind if device == "cpu" else f"{kind}@{device}"
+
+
+def family_of(measured: str) -> str:
+    """Return the family of a measured kind; of one that is not in the table, its own name."""
+    name, at, device = measured.partition("@")
+    return (KINDS[name].family if name in KINDS else name) + at + device

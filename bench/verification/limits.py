@@ -71,10 +71,10 @@ def rounding_table(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return ``rounding.csv`` and ``rounding_by_seed.csv`` from healthy runs.
 
-    The first has one row per cell: ``spread``, ``furthest``, ``jump_rate``, and how many ``kinds``
-    and ``runs`` there are. The jump rate counts each seed of a kind once, however often it was
-    drawn, and one jump more than there were, because none seen does not mean that there are none.
-    It is NaN where no seed has a limit of its own.
+    The first has one row per cell: ``spread``, ``furthest``, ``jump_rate``, how many ``kinds``
+    and ``runs`` there are, and on which ``devices``, with spaces between them. The jump rate counts
+    each seed of a kind once, however often it was drawn, and one jump more than there were, because
+    none seen does not mean that there are none. It is NaN where no seed has a limit of its own.
     """
     cells = in_cells(runs)
     of_kinds = jumps_of(cells, predictions, families).groupby([*CELL, "kind"])
@@ -84,6 +84,7 @@ def rounding_table(
     counts = groups.agg(
         furthest=("distance", "max"), kinds=("kind", "nunique"), runs=("distance", "size")
     )
+    counts["devices"] = " ".join(sorted(runs["device"].unique()))
     table = spread_of(cells, predictions).merge(counts, on=CELL)
     return _ordered(table.merge(rate.rename("jump_rate"), on=CELL, how="left")), _ordered(
         seeds_of(cells)

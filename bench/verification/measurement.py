@@ -21,7 +21,7 @@ from bench.plan.grid import NOTEBOOK
 from bench.store.files import write_whole
 from bench.store.records import ENSEMBLE, OK, Run
 from bench.store.store import Contents, Store
-from bench.verification.kinds import Kind
+from bench.verification.kinds import Kind, file_name
 from hnrnn.published import MEASURES, reference_runs, reference_weights
 from hnrnn.variants import VARIANTS, Variant
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 KEYS = ["kind", "variant", "seed", "draw", "epoch"]
 REFERENCE_SEEDS = 60
 """Every variant has a reference run of seed 0 to 59."""
-SOFTWARE = ["torch_version", "device_name", "instruction_set"]
+SOFTWARE = ["device", "torch_version", "device_name", "instruction_set"]
 
 
 def measure(
@@ -41,6 +41,7 @@ def measure(
     variants: Sequence[str],
     seeds: Sequence[int],
     epochs: int,
+    device: str,
     jobs: int,
     say: Callable[[str], None],
 ) -> None:
@@ -54,14 +55,13 @@ def measure(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
         tasks = {
-            pool.submit(train, kind, missing, epochs): kind
+            pool.submit(train, kind, missing, epochs, device): file_name(kind.name, device)
             for kind in kinds
-            if (missing := _missing(folder, kind, variants, seeds, epochs))
+            if (missing := _missing(folder, kind, variants, seeds, epochs, device))
         }
         for task in as_completed(tasks):
-            kind = tasks[task]
-            add_rows(folder, kind.name, task.result())
-            say(f"{kind.name}: measured")
+            add_rows(folder, tasks[task], task.result())
+            say(f"{tasks[task]}: measured")
 
 
 def path_of(folder: Path, kind: str) -> Path:
@@ -85,10 +85,15 @@ def add_rows(folder: Path, kind: str, rows: pd.DataFrame) -> None:
 
 
 def _missing(
-    folder: Path, kind: Kind, variants: Sequence[str], seeds: Sequence[int], epochs: int
+    folder: Path,
+    kind: Kind,
+    variants: Sequence[str],
+    seeds: Sequence[int],
+    epochs: int,
+    device: str,
 ) -> dict[str, list[int]]:
     """Return by variant the seeds that the kind's file lacks."""
-    path = path_of(folder, kind.name)
+    path = path_of(folder, file_name(kind.name, device))
     found: set[tuple[str, int]] = set()
     if path.exists():
         rows = pd.read_parquet(path)
@@ -97,12 +102,12 @@ def _missing(
     missing = {
         name: [seed for seed in seeds if (name, seed) not in found]
         for name in variants
-        if kind.applies_to(VARIANTS[name])
+        if kind.applies_to(VARIANTS[name], device)
     }
     return {name: lacking for name, lacking in missing.items() if lacking}
 
 
-def train(kind: Kind, seeds: Mapping[str, Sequence[int]], epochs: int) -> pd.DataFrame:
+def train(kind: Kind, seeds: Mapping[str, Sequence[int]], epochs: int, device: str) -> pd.DataFrame:
     """Train each variant of a kind with its ``seeds``; return the rows of the kind's file.
 
     It sets environment variables, so it needs a process that has not loaded torch.
@@ -113,14 +118,14 @@ def train(kind: Kind, seeds: Mapping[str, Sequence[int]], epochs: int) -> pd.Dat
     reference = reference_runs().query("initialisation == 'ones'")
     parts = []
     with reproducible_settings(kind.threads):
-        environment = asdict(read_environment("cpu"))
+        environment = asdict(read_environment(device)) | {"device": device}
         for name, of_variant in seeds.items():
             for draw in range(max(1, kind.draws)):
-                for training in _trainings(kind, VARIANTS[name], of_variant, epochs, draw):
+                for training in _trainings(kind, VARIANTS[name], of_variant, epochs, draw, device):
                     parts.append(  # noqa: PERF401  # two more loops would not fit in a list
                         training.history.assign(variant=name, seed=training.seed, draw=draw)
                     )
-    rows = distances_of(pd.concat(parts), reference).assign(kind=kind.name)
+    rows = distances_of(pd.concat(parts), reference).assign(kind=file_name(kind.name, device))
     return rows.assign(**{name: environment[name] for name in SOFTWARE})[
         [*KEYS, *MEASURES, *SOFTWARE]
     ]
@@ -147,7 +152,9 @@ def rows_of_store(contents: Contents) -> pd.DataFrame:
     weights = reference_weights().query("initialisation == 'ones'")
     epochs = epochs.merge(weights, on=["variant", "seed", "initial_weights_sha256"])
     rows = distances_of(epochs, reference_runs().query("initialisation == 'ones'"))
-    rows = rows[rows["seed"] < REFERENCE_SEEDS].assign(draw=0, kind=rows["backend"])
+    names = [file_name(*pair) for pair in zip(rows["backend"], rows["device"], strict=True)]
+    rows = rows.assign(kind=names)
+    rows = rows[rows["seed"] < REFERENCE_SEEDS].assign(draw=0)
     return rows[[*KEYS, *MEASURES, *SOFTWARE]]
 
 
@@ -173,7 +180,7 @@ def predictions_of(variants: Sequence[str]) -> dict[str, int]:
 
 
 def _trainings(
-    kind: Kind, variant: Variant, seeds: Sequence[int], epochs: int, draw: int
+    kind: Kind, variant: Variant, seeds: Sequence[int], epochs: int, draw: int, device: str
 ) -> list[Training]:
     """Train one variant in the way of a kind."""
     epochs = min(epochs, variant.epochs)
@@ -185,20 +192,21 @@ def _trainings(
             variant,
             seeds=seeds,
             dtype=kind.dtype,
+            device=device,
             initial_weights=moved,
             epochs=epochs,
-            largest_chunk=kind.largest_chunk,
         )
     if moved:
         from hnrnn.training import fit
 
         return [
-            fit(variant, seed=seed, initial_weights=moved[seed], epochs=epochs) for seed in seeds
+            fit(variant, seed=seed, device=device, initial_weights=moved[seed], epochs=epochs)
+            for seed in seeds
         ]
     from bench.execution.fitting import fit_run
 
     backend = variant.backend if kind.backend == NOTEBOOK else kind.backend
-    run = Run(variant.name, backend, 0, kind.dtype, "ones", "cpu", epochs, kind.injected_fault)
+    run = Run(variant.name, backend, 0, kind.dtype, "ones", device, epochs, kind.injected_fault)
     return [fit_run(replace(run, seed=seed)) for seed in seeds]
 
 

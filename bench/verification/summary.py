@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.store.files import write_whole
-from bench.verification.kinds import KINDS
+from bench.verification.kinds import KINDS, family_of
 from bench.verification.limits import rounding_table
 from bench.verification.measurement import predictions_of, read
 from bench.verification.rates import detection, false_alarms, summed
@@ -29,9 +29,7 @@ def summarise(healthy: Path, faulty: Path, output: Path) -> str:
     runs = runs[
         ~runs["kind"].isin([kind.name for kind in KINDS.values() if kind.dtype != "float32"])
     ]
-    families = {
-        name: KINDS[name].family if name in KINDS else name for name in runs["kind"].unique()
-    }
+    families = {name: family_of(name) for name in runs["kind"].unique()}
     predictions = predictions_of(sorted(runs["variant"].unique()))
     limits = rounding_table(runs, predictions, families)
     tables = dict(zip(TABLES, limits, strict=False))

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.verification.kinds import KINDS
+from bench.verification import rates
+from bench.verification.kinds import KINDS, family_of, file_name
 from bench.verification.limits import OFTEN, in_cells, jumps_of, rounding_table, spread_of
 from bench.verification.rates import detection, false_alarms, interval, summed, verdicts
 from hnrnn.departures import ANOTHER_COMPUTATION, SAME_TO_ROUNDING, departures
@@ -14,7 +15,7 @@ from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
 
 PREDICTIONS = {"Model4": 1000}
-KIND_COUNT, SEED_COUNT = 11, 10
+KIND_COUNT, SEED_COUNT = 12, 10
 FAMILIES = {f"kind {number}": f"kind {number}" for number in range(KIND_COUNT)}
 
 
@@ -27,7 +28,8 @@ def healthy(scale: float = 4e-7, kinds: int = KIND_COUNT) -> pd.DataFrame:
         for seed in range(SEED_COUNT)
         for epoch in range(3)
     ]
-    return pd.DataFrame(rows, columns=["kind", "variant", "seed", "draw", "epoch", *MEASURES])
+    runs = pd.DataFrame(rows, columns=["kind", "variant", "seed", "draw", "epoch", *MEASURES])
+    return runs.assign(device="cpu")
 
 
 def with_jump(runs: pd.DataFrame, kind: str, seed: int, size: float = 1e-4) -> pd.DataFrame:
@@ -97,16 +99,18 @@ def test_detection() -> None:
     assert found.loc[(5, 3), "departure"] == pytest.approx(10, rel=0.5)
 
 
-def test_false_alarms() -> None:
-    """No healthy kind alarms; one that is off everywhere does, also where its limits knew it."""
+def test_false_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No healthy kind alarms; one that is off everywhere does."""
+    monkeypatch.setattr(rates, "SEEDS", (5,))
+    monkeypatch.setattr(rates, "EPOCHS", (3,))
     jumps = with_jump(with_jump(healthy(), "kind 3", 5), "kind 7", 2)
     none = false_alarms(jumps, PREDICTIONS, FAMILIES)
     assert none["alarms"].sum() == 0
     assert none.query("seeds == 5 and epochs == 3")["nights"].sum() == 2 * KIND_COUNT
     off = healthy(1e-3, kinds=1).assign(kind="off")
-    rates = false_alarms(pd.concat([healthy(), off]), PREDICTIONS, FAMILIES | {"off": "off"})
-    assert set(rates[rates["alarms"] > 0]["kind"]) == {"off"}
-    total = summed(rates, ["seeds"], "alarms").set_index("seeds")
+    found = false_alarms(pd.concat([healthy(), off]), PREDICTIONS, FAMILIES | {"off": "off"})
+    assert set(found[found["alarms"] > 0]["kind"]) == {"off"}
+    total = summed(found, ["seeds"], "alarms").set_index("seeds")
     assert total.loc[5, "low"] < total.loc[5, "alarms"] / total.loc[5, "nights"]
 
 
@@ -135,6 +139,14 @@ def test_kinds() -> None:
     for name, kind in KINDS.items():
         assert name == kind.name
         assert kind.description
-        assert any(kind.applies_to(variant) for variant in VARIANTS.values())
-    assert not KINDS["nn"].applies_to(VARIANTS["Model0"])
-    assert KINDS["ensemble_of_2"].family == KINDS["ensemble"].family
+        device = kind.device or "cpu"
+        assert any(kind.applies_to(variant, device) for variant in VARIANTS.values())
+    assert not KINDS["nn"].applies_to(VARIANTS["Model0"], "cpu")
+    assert not KINDS["threads_2"].applies_to(VARIANTS["Model0"], "cuda")
+
+
+def test_families() -> None:
+    """Kinds of the ensemble are left out together, but on a GPU they are others."""
+    assert family_of("ensemble_last_bit") == family_of("ensemble") == "ensemble"
+    assert family_of(file_name("ensemble", "cuda")) == "ensemble@cuda"
+    assert family_of(file_name("cell", "cpu")) == family_of("cell") == "cell"
