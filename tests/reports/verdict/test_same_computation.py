@@ -89,7 +89,9 @@ def test_one_odd_seed_fails_no_night() -> None:
     (odd,) = judgement.same.odd
     assert (odd.seed, odd.column) == (3, "valid_loss")
     far = 1.1 * FAR * limit("Model1")
-    assert judged(departing(computed_night(5), "Model1", far, seeds=[3])).exit_code == 1
+    failed = judged(departing(computed_night(5), "Model1", far, seeds=[3]))
+    assert failed.exit_code == 1
+    assert failed.reasons[0].endswith("1 of 5 seeds beyond the limit, the furthest 11 times")
 
 
 @pytest.mark.parametrize(
