@@ -14,7 +14,8 @@ Every function takes and returns data frames. A *cell* is one variant, epoch and
 - A few *jump*: a ReLU that rounding has flipped moves a loss by up to 1e-3. That happens to some
   seeds far more often than to others. So each seed that was measured often has a limit of its own,
   ``MARGIN`` times the furthest of its healthy executions, and of the spread.
-- The *limit* of a cell is ``MARGIN`` times the furthest healthy execution of any seed.
+- The *limit* of a cell is ``MARGIN`` times the furthest healthy execution of any seed, and of the
+  spread.
 
 A fault moves every seed, a jump moves a few. Runs of several seeds depart in a cell if
 
@@ -140,7 +141,7 @@ def departures(
     own = found["own"].where(found["own"].isna(), found[["own", "spread"]].max(axis=1))
     return found.assign(
         departure=found["distance"] / found["spread"],
-        limit=MARGIN * found["furthest"],
+        limit=MARGIN * found[["furthest", "spread"]].max(axis=1, skipna=False),
         own_limit=MARGIN * own,
     ).drop(columns=["own", "furthest"])
 

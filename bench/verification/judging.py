@@ -11,6 +11,7 @@ from bench.store.records import FAILED, SKIPPED
 from bench.store.store import Contents
 from hnrnn.departures import (
     ANOTHER_COMPUTATION,
+    FAR,
     NO_REFERENCE,
     SAME_BITS,
     SAME_TO_ROUNDING,
@@ -57,7 +58,7 @@ def judge(contents: Contents) -> pd.DataFrame:
         if part is not None:
             table = table.merge(part, on=CONFIGURATION, how="left")
     if not verdicts:
-        table = table.assign(verdict=None, seeds=0, undecided=False)
+        table = table.assign(verdict=None, seeds=0, undecided=False, nearness=0.0)
     table["seeds"], table["undecided"] = table["seeds"].fillna(0), table["undecided"].eq(True)  # noqa: FBT003
     done = table[CONFIGURATION].merge(
         finished[CONFIGURATION].drop_duplicates(), indicator=True, how="left"
@@ -70,6 +71,15 @@ def judge(contents: Contents) -> pd.DataFrame:
         key=lambda names: names.map(places).fillna(names) if names.name == "variant" else names,
         ignore_index=True,
     )
+
+
+def near(table: pd.DataFrame) -> pd.Series:
+    """Return which configurations more seeds would decide: those that rounding may yet explain.
+
+    They are beyond a limit, but not ``FAR`` beyond that of a single seed.
+    """
+    departs = table["verdict"].isin([ANOTHER_COMPUTATION, UNEXPLAINED])
+    return table["undecided"] | (departs & (table["nearness"] < FAR))
 
 
 def exit_code(table: pd.DataFrame) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from bench.store.records import FAILED, OK, SKIPPED
 from bench.store.store import Contents
-from bench.verification.judging import NOT_RUN, as_text, closing_sentence, exit_code, judge
+from bench.verification.judging import NOT_RUN, as_text, closing_sentence, exit_code, judge, near
 from hnrnn.departures import (
     ANOTHER_COMPUTATION,
     NO_REFERENCE,
@@ -67,6 +67,14 @@ def test_verdicts(stored: Contents, verdict: str, code: int) -> None:
     table = judge(stored)
     assert list(table["verdict"]) == [verdict]
     assert exit_code(table) == code
+
+
+def test_what_more_seeds_decide() -> None:
+    """They decide what one seed shows only just; nothing that is clear either way."""
+    assert not near(judge(contents())).any()
+    assert near(judge(contents(moved=5 * limit()))).all()
+    assert not near(judge(contents(moved=50 * limit()))).any()
+    assert not near(judge(contents(status=FAILED, error="it broke"))).any()
 
 
 def test_what_is_printed() -> None:
