@@ -52,7 +52,7 @@ def limit() -> float:
     ("stored", "verdict", "code"),
     [
         (contents(), SAME_BITS, 0),
-        (contents(moved=limit()), SAME_TO_ROUNDING, 0),
+        (contents(moved=2.8 * limit()), SAME_TO_ROUNDING, 0),
         (contents(moved=0.01), ANOTHER_COMPUTATION, 1),
         (contents(seeds=5, moved=0.01), ANOTHER_COMPUTATION, 1),
         (contents(moved=WIDER * limit(), device="cuda"), UNEXPLAINED, 4),
