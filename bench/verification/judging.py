@@ -13,7 +13,7 @@ from hnrnn.departures import (
     ANOTHER_COMPUTATION,
     FAR,
     NO_REFERENCE,
-    SAME_BITS,
+    SAME_DIGITS,
     SAME_TO_ROUNDING,
     UNEXPLAINED,
     WIDER,
@@ -90,7 +90,7 @@ def exit_code(table: pd.DataFrame) -> int:
     verdicts = set(table["verdict"])
     if verdicts & {ANOTHER_COMPUTATION, NOT_RUN}:
         return 1
-    return 0 if verdicts <= {SAME_BITS, SAME_TO_ROUNDING} else 4
+    return 0 if verdicts <= {SAME_DIGITS, SAME_TO_ROUNDING} else 4
 
 
 def as_text(table: pd.DataFrame) -> str:
@@ -123,13 +123,13 @@ def _evidence(row: Mapping[Hashable, Any]) -> str:
 def closing_sentence(table: pd.DataFrame, epochs: int) -> str:
     """Say in one sentence what was shown."""
     counts = table["verdict"].value_counts()
-    same = counts.get(SAME_BITS, 0) + counts.get(SAME_TO_ROUNDING, 0)
+    same = counts.get(SAME_DIGITS, 0) + counts.get(SAME_TO_ROUNDING, 0)
     text = (
         f"{same} of {len(table)} configurations compute what fastai 1.0.61 computed "
         f"({_counted(int(table['seeds'].min()), 'seed')}, {_counted(epochs, 'epoch')})"
     )
-    if counts.get(SAME_BITS):
-        text += f", {counts[SAME_BITS]} of them to the last digit"
+    if counts.get(SAME_DIGITS):
+        text += f", {counts[SAME_DIGITS]} of them to the last digit"
     parts = [
         f"{counts[verdict]} {words}"
         for verdict, words in (
