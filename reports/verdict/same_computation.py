@@ -49,7 +49,7 @@ class SameComputation:
 
     departures: tuple[Departure, ...]
     odd: tuple[OddRun, ...]
-    same_bits: int
+    same_digits: int
     """Runs that equal their reference in all its digits."""
     without_reference: Mapping[str, int]
     """How many runs have none, by the reason."""
@@ -115,7 +115,7 @@ def verdict_of(held: Held) -> SameComputation:
     return SameComputation(
         departures=tuple(used),
         odd=tuple(_odd_runs(cells, used)),
-        same_bits=int(bits.sum()),
+        same_digits=int(bits.sum()),
         without_reference={str(reason): int(count) for reason, count in reasons.items()},
         uncovered=tuple(sorted(uncovered - covered)),
     )
@@ -159,7 +159,7 @@ def summary(same: SameComputation) -> str:
     if ours:
         count = "all" if ours == same.runs else f"{ours:,}"
         whose += f" ({count} of them as {OURS}, where it has none)"
-    how = "equal" if same.same_bits == same.runs else "are the same to rounding as"
+    how = "equal" if same.same_digits == same.runs else "are the same to rounding as"
     return (
         f"{same.runs:,} {'run' if same.runs == 1 else 'runs'} of "
         f"{counted(configurations, 'configuration')} {how} {whose}"
