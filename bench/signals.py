@@ -13,23 +13,23 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM was received; it ends a command like Ctrl-C, with another exit code."""
+    """SIGTERM was received. It ends a command like Ctrl-C, with another exit code."""
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise Terminated in the main thread on SIGTERM; other threads change nothing.
+    """Raise Terminated on SIGTERM, and ignore SIGHUP; do nothing outside the main thread.
 
-    SIGHUP is ignored, here and in the processes that are started, so that hours of training do not
-    end with the terminal that started them.
+    SIGHUP is ignored by the processes started here too, so that hours of training do not end with
+    their terminal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
+    received: list[int] = []
 
     def terminate(number: int, _: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
         raise Terminated
 
     before = signal.signal(signal.SIGTERM, terminate)
@@ -37,7 +37,7 @@ def terminable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        if came and not isinstance(interrupt, Terminated):
+        if received and not isinstance(interrupt, Terminated):
             raise Terminated from None  # Ray's compiled code turns it into a KeyboardInterrupt
         raise
     finally:
@@ -48,15 +48,12 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Delay SIGINT and SIGTERM until the block is done; then raise the first one received."""
+    """Delay SIGINT and SIGTERM until the block has ended; then raise the first one received."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     waiting: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: waiting.append(number))
-        for number in NUMBERS
-    }
+    before = {n: signal.signal(n, lambda number, _: waiting.append(number)) for n in NUMBERS}
     try:
         yield
     finally:

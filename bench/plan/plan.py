@@ -35,7 +35,7 @@ class Profile:
 
 
 PROFILES = {
-    "smoke": Profile("does everything work?", 2, rounds=2, block_seconds=0.01, epochs=1),
+    "smoke": Profile("to see that everything works", 2, rounds=2, block_seconds=0.01, epochs=1),
     "quick": Profile("minutes on a CPU", 5, rounds=15, block_seconds=0.2),
     "nightly": Profile("enough for the tests to reject", 200, rounds=40, block_seconds=0.5),
 }
