@@ -23,7 +23,7 @@ def add_parser(commands: Commands[Parser]) -> None:
     )
     add_variants(timing)
     add_device(timing)
-    add_number(timing, "--seeds", 4096, "seeds of an ensemble", "as many as the device fits")
+    add_number(timing, "--seeds", 4096, "seeds of an ensemble", "as many as fit on the device")
     add_number(timing, "--rounds", 10_000, "rounds of timing", 3)
     add_number(timing, "--epochs", 1000, "largest number of epochs", "the recipe's")
     timing.add_argument(

@@ -9,9 +9,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -20,6 +19,7 @@ from bench.engines.process import serve
 from bench.engines.schedule import Schedule
 from bench.engines.tasks import Task
 from bench.engines.work import Display, Finished, Lost, Message, Site, Trainer
+from bench.signals import handled
 from bench.store.records import Run
 
 STOP_SECONDS = 5.0
@@ -61,7 +61,7 @@ class LocalWorker:
         context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
         self.connection, others = context.Pipe()
         self.process = context.Process(target=serve, args=(others, trainer, device, injected_fault))
-        with _ctrl_c_ignored():
+        with handled(signal.SIGINT, handler=signal.SIG_IGN):  # Ctrl-C reaches the process too
             self.process.start()
         others.close()  # so that the pipe ends when the process does
 
@@ -121,16 +121,3 @@ def _end_of(exit_code: int | None) -> str:
     name = signal.Signals(-exit_code).name
     why = ", as the system does when memory runs out" if name == "SIGKILL" else ""
     return f"its worker was killed by {name}{why}"
-
-
-@contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """Let processes that are started here ignore Ctrl-C, which reaches them too."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)

@@ -12,7 +12,6 @@ import re
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -40,6 +39,7 @@ from bench.engines.work import (
     describe,
 )
 from bench.errors import UsageError
+from bench.signals import handled
 from bench.store.records import Run
 from hnrnn.program import accept_warnings
 from hnrnn.text import has_space
@@ -116,15 +116,15 @@ def _connect(address: str | None) -> None:
     else:  # its nodes may have another hnrnn or none, and do not inherit our environment
         variables = {"OMP_WAIT_POLICY": "passive"}
         options = {"runtime_env": {"py_modules": [hnrnn, bench], "env_vars": variables}}
-    before = signal.getsignal(signal.SIGTERM)
+    options |= {"log_to_driver": False, "logging_level": logging.ERROR}
+    # Restored afterwards, because Ray's own handler exits silently.
+    present = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
     try:
         _knock(address)
-        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
+        with handled(signal.SIGTERM, handler=present):
+            ray.init(address or "local", **options)
     except Exception as error:  # Ray also raises plain Exceptions
         raise UsageError(_no_cluster(address, error)) from error
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # Ray's handler exits silently
 
 
 def _no_cluster(address: str | None, error: Exception) -> str:

@@ -18,51 +18,27 @@ from bench.plan.grid import BACKENDS
 from bench.store.records import Environment, Run
 
 PACKAGES = ("bench", "hnrnn")
+
+
+def _modules(package: str, names: str) -> tuple[str, ...]:
+    return tuple(f"{package}.{name}" for name in names.split())
+
+
 LEARNER_MODULES: tuple[str, ...] = (
     "bench.backends",
-    "bench.backends.cell",
-    "bench.backends.compiled",
-    "bench.backends.custom",
-    "bench.backends.custom_hoisted",
-    "bench.backends.graphed",
-    "bench.backends.hoisted_layers",
-    "bench.backends.implementation",
-    "bench.backends.nn",
-    "bench.backends.nn_no_cudnn",
-    "bench.backends.recurrence",
-    "bench.backends.cuda_graph",
+    *_modules("bench.backends", "cell compiled cuda_graph custom custom_hoisted graphed"),
+    *_modules("bench.backends", "hoisted_layers implementation nn nn_no_cudnn recurrence"),
     "bench.execution.fitting",
-    "hnrnn.cells",
-    "hnrnn.metrics",
-    "hnrnn.models",
-    "hnrnn.optimizer",
-    "hnrnn.settings",
-    "hnrnn.stream",
-    "hnrnn.training",
-    "hnrnn.variants",
-    "hnrnn.vocab",
+    *_modules("hnrnn", "cells metrics models optimizer settings stream training variants vocab"),
 )
 """The modules that train every run; the ensemble shares its models and settings with them."""
 FAULT_MODULES = ("bench.execution.fault_injection",)
 """The modules that train a run with an injected fault."""
 ENSEMBLE_MODULES = (
     "bench.ensemble",
-    "bench.ensemble.batches",
-    "bench.ensemble.chunks",
-    "bench.ensemble.cross_entropy",
-    "bench.ensemble.dispatch",
-    "bench.ensemble.elman",
-    "bench.ensemble.gru",
-    "bench.ensemble.in_place",
-    "bench.ensemble.kernels",
-    "bench.ensemble.models",
-    "bench.ensemble.normalisation",
-    "bench.ensemble.optimizer",
-    "bench.ensemble.parameters",
-    "bench.ensemble.pointwise",
-    "bench.ensemble.projection",
-    "bench.ensemble.stepping",
-    "bench.ensemble.training",
+    *_modules("bench.ensemble", "batches chunks cross_entropy dispatch elman gru in_place kernels"),
+    *_modules("bench.ensemble", "models normalisation optimizer parameters pointwise projection"),
+    *_modules("bench.ensemble", "stepping training"),
 )
 """The modules that train the runs of an ensemble."""
 TRAINING_MODULES = (*LEARNER_MODULES, *FAULT_MODULES, *ENSEMBLE_MODULES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -11,7 +12,7 @@ from bench.plan.faults import FAULTS
 from bench.plan.grid import BACKENDS, NOTEBOOK, NOTEBOOK_BACKENDS
 from bench.store.records import Run
 from hnrnn.arguments import DEVICES
-from hnrnn.variants import LARGEST_SEED, VARIANTS, Variant, find_variant
+from hnrnn.variants import LARGEST_SEED, VARIANTS, Variant
 
 
 class PlanError(UsageError):
@@ -69,12 +70,12 @@ def parse_seeds(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     ranges = []
     for part in parts:
-        first, dash, last = part.partition("-")
-        if not _is_number(first) or (dash and not _is_number(last)):
+        match = re.fullmatch("([0-9]+)(?:-([0-9]+))?", part)
+        if not match:
             raise PlanError(f"--seeds {text}: {part!r} is not a seed or a range: {SEEDS_HELP}")
-        if len(parts) == 1 and not dash:
-            ranges.append(range(_number(first)))
-            continue
+        first, last = match.groups()
+        if last is None and len(parts) == 1:
+            return find_seeds(_number(first), f"--seeds {text}")
         ranges.append(range(_number(first), _number(last or first) + 1))
         if not ranges[-1]:
             raise PlanError(f"--seeds {text}: the range {part} is empty: {SEEDS_HELP}")
@@ -100,10 +101,6 @@ def find_seeds(seeds: int | Iterable[int], source: str = "seeds") -> list[int]:
     return found
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
-
-
 def _number(digits: str) -> int:
     """Return the number; one with too many digits becomes another that is too large."""
     return int(digits.lstrip("0")[: len(str(LARGEST_SEED)) + 1] or "0")
@@ -121,10 +118,7 @@ def backends_of(variant: Variant, names: Sequence[str]) -> list[str]:
     Raises PlanError for an unknown name.
     """
     for name in names:
-        if name not in (NOTEBOOK, *BACKENDS):
-            raise PlanError(
-                f"unknown backend {name!r}: choose from {', '.join((NOTEBOOK, *BACKENDS))}"
-            )
+        _check_choice("backend", name, (NOTEBOOK, *BACKENDS))
     meant = dict.fromkeys(variant.backend if name == NOTEBOOK else name for name in names)
     return [name for name in meant if BACKENDS[name].executes(variant)]
 
@@ -145,13 +139,11 @@ def unsupported_configurations(variants: Sequence[str], backends: Sequence[str])
 
 
 def _find_variants(names: Sequence[str]) -> list[Variant]:
-    try:
-        found = [find_variant(name) for name in names]
-    except ValueError as error:
-        raise PlanError(str(error)) from error
-    if not found:
+    if not names:
         raise PlanError(f"no variant is named: choose from {', '.join(VARIANTS)}")
-    return found
+    for name in names:
+        _check_choice("variant", name, VARIANTS)
+    return [VARIANTS[name] for name in names]
 
 
 def find_configurations(
