@@ -178,7 +178,7 @@ def _unpaired(night: Array, baseline: Array) -> tuple[Array, Draw]:
     def draw(generator: np.random.Generator, size: int) -> Array:
         return statistics(generator.random((size, len(pooled))))
 
-    return statistics(np.arange(len(pooled))[np.newaxis])[0], draw
+    return statistics(np.arange(float(len(pooled)))[np.newaxis])[0], draw
 
 
 def _paired(night: Array, baseline: Array) -> tuple[Array, Draw]:
