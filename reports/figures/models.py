@@ -1,4 +1,4 @@
-"""The PNG figures. Equal data gives equal bytes: nothing random, no date in the file."""
+"""The PNG figures. Equal data gives equal bytes: no randomness, no date in the file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
-# First: it imports matplotlib.
+# First, because it imports matplotlib.
 from reports.figures.drawing import legend_below, own_settings
 
 # isort: split
@@ -21,6 +21,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
 from bench.store.files import write_whole
+from bench.text import counted
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
 from reports.runs.curves import curves as run_curves
@@ -40,16 +41,16 @@ PHASE_MARKS = {
     "forward": (0.02, "s", False),
     "validation": (0.24, "^", False),
 }
-"""Offset from a backend's line, marker, and whether it is filled."""
+"""The vertical offset, the marker, and whether it is filled."""
 INK = 30
-"""Of all seeds' curves together, in curves of full strength: where there are more, each is fainter,
-so that what is drawn behind and among them stays visible."""
+"""The opacity of all seeds' curves together: more curves are fainter, so that what lies behind and
+among them stays visible."""
 MOST_INK, LEAST_INK = 0.5, 0.03
-"""Of a curve."""
+"""The bounds of a curve's opacity."""
 CROWD = 200
-"""Dots of a variant; where there are more, all are smaller and fainter."""
+"""If a variant has more dots than this, all are smaller and fainter."""
 EDGE = [Stroke(linewidth=4.5, foreground="white"), Normal()]
-"""Sets a line off from what it is drawn over."""
+"""A white edge around a line, to set it off from its background."""
 
 
 @own_settings()
@@ -58,20 +59,16 @@ def curves(
 ) -> Figure:
     """Draw one variant: our seeds' curves and the notebook's by epoch, one panel per measure.
 
-    Behind them the 95% global envelope of all three panels together: the notebook's curve leaves
-    it where the whole-table test rejects it at 5%, before Holm's correction. ``third_party`` are
+    The shaded band is the 95% global envelope of all three panels together. The notebook's curve
+    leaves it if the whole-table test rejects at 5%, before Holm's correction. ``third_party`` holds
     other people's published runs.
     """
     ours = epochs[epochs["variant"] == variant]
     notebook = published[published["model"] == variant].set_index("epoch")
     others = run_curves(third_party, variant, key="run")
-    seed_count = ours["seed"].nunique()
+    seeds = counted(ours["seed"].nunique(), "seed")
     figure = Figure(figsize=(12, 4.2), layout="constrained")
-    figure.suptitle(
-        f"{variant}: {VARIANTS[variant].description} "
-        f"({seed_count} seed{'' if seed_count == 1 else 's'})",
-        fontsize=14,
-    )
+    figure.suptitle(f"{variant}: {VARIANTS[variant].description} ({seeds})", fontsize=14)
     bounds = _envelope(variant, ours, published)
     for axes, measure in zip(figure.subplots(1, 3), MEASURES, strict=True):
         if measure in bounds:
@@ -104,7 +101,7 @@ def curves(
 def _envelope(
     variant: str, ours: pd.DataFrame, published: pd.DataFrame
 ) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
-    """Return low and high by measure; nothing where there are no whole runs."""
+    """Return the envelope's lower and upper curve by measure; empty without whole runs."""
     table = run_curves(ours, variant)
     if table.empty:
         return {}
@@ -142,27 +139,20 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.Data
         last = VARIANTS[name].epochs - 1
         ours = epochs[(epochs["variant"] == name) & (epochs["epoch"] == last)]
         accuracy = np.sort(ours["accuracy"].to_numpy())
-        axes.scatter(
-            accuracy,
-            [position + offset for offset in _spread(len(accuracy))],
-            s=14 * room,
-            color=OURS,
-            alpha=0.55 * room,
-            lw=0,
-            zorder=2,
-        )
+        # Multiples of the golden ratio fill an interval evenly, so that dots stay apart.
+        offsets = 0.64 * ((0.5 + np.arange(len(accuracy)) * GOLDEN_RATIO) % 1 - 0.5)
+        dots = {"s": 14 * room, "alpha": 0.55 * room, "color": OURS, "lw": 0}
+        axes.scatter(accuracy, position + offsets, zorder=2, **dots)
         if len(accuracy):
             middle = float(np.median(accuracy))
             height = [position - 0.36, position + 0.36]
             axes.plot([middle, middle], height, color=OURS, lw=2.5, path_effects=EDGE)
-        theirs = third_party[(third_party["model"] == name) & (third_party["epoch"] == last)][
-            "accuracy"
-        ]
-        axes.plot(theirs, [position + 0.42] * len(theirs), "|", color=THIRD_PARTY, ms=9, mew=1.4)
-        row = published[(published["model"] == name) & (published["epoch"] == last)]
-        axes.plot(
-            row["accuracy"], [position], "D", color=NOTEBOOK, ms=9, mec="white", mew=1.2, zorder=5
+        theirs, notebook = (
+            runs.loc[(runs["model"] == name) & (runs["epoch"] == last), "accuracy"]
+            for runs in (third_party, published)
         )
+        axes.plot(theirs, [position + 0.42] * len(theirs), "|", color=THIRD_PARTY, ms=9, mew=1.4)
+        axes.plot(notebook, [position], "D", color=NOTEBOOK, ms=9, mec="white", mew=1.2, zorder=5)
     axes.set_yticks(range(len(names)), [f"{n}\n{VARIANTS[n].description}" for n in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("validation accuracy after the last epoch", fontsize=11)
@@ -220,9 +210,9 @@ def eras(ones: pd.DataFrame, uniform: pd.DataFrame, third_party: pd.DataFrame) -
 
 @own_settings()
 def backends(found: Sequence[Ratio]) -> Figure:
-    """Draw every backend's tokens per second over the reference's, one panel per variant.
+    """Draw the ratio of every backend's throughput to the reference's, one panel per variant.
 
-    The training step is the filled dot with its interval; forward and validation are hollow.
+    The training step is a filled dot; forward and validation are hollow markers.
     """
     names = [name for name in VARIANTS if any(ratio.variant == name for ratio in found)]
     columns = min(4, len(names))
@@ -265,17 +255,9 @@ def _backend_label(ratio: Ratio) -> str:
     return f"{ratio.backend} again" if ratio.aa_control else ratio.backend
 
 
-def _spread(count: int, height: float = 0.64) -> list[float]:
-    """Return offsets about 0 that keep ``count`` dots apart, the same ones every time.
-
-    The multiples of the golden ratio fill an interval evenly, in any number.
-    """
-    return [height * ((0.5 + dot * GOLDEN_RATIO) % 1 - 0.5) for dot in range(count)]
-
-
 @own_settings()
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all, without a date or a version in it."""
+    """Write a figure as a PNG file, whole or not at all, without a date or a version in it."""
     FigureCanvasAgg(figure)
     png = BytesIO()
     figure.savefig(png, dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})

@@ -1,8 +1,8 @@
-"""Other people's published runs: which start of the BatchNorm weights explains each of them.
+"""Third-party runs: which initial BatchNorm weights explain each of them.
 
-Before PyTorch 1.2 a BatchNorm layer's weight was drawn from U(0, 1), since then it starts at 1;
-which PyTorch a published run had is mostly unrecorded. A run is explained by a start where the
-global envelope test of its whole table does not reject it among our seeds with that start.
+Before PyTorch 1.2, BatchNorm weights were drawn from U(0, 1); since then they start at 1. Most
+published runs do not record their PyTorch version. A run is explained by an initialisation if the
+global envelope test of its whole table does not reject it among our seeds of that initialisation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class ThirdPartyRun:
-    """A published run with its whole-table p-value among our seeds of each start, or NaN."""
+    """A published run, with its whole-table p-value for each initialisation; NaN without seeds."""
 
     variant: str
     run: int
@@ -35,11 +35,11 @@ class ThirdPartyRun:
 
 @dataclass(frozen=True)
 class Explained:
-    """How many published runs of a variant each start explains, at the 5% level.
+    """How many published runs of a variant each initialisation explains, at the 5% level.
 
-    ``notebook_table_p`` and ``notebook_accuracy_p`` are the notebook's own run among the published
-    ones, by its whole table and by its final accuracy; ``notebook_rank`` of ``runs`` + 1 is where
-    its final accuracy stands, 1 being the lowest.
+    ``notebook_table_p`` and ``notebook_accuracy_p`` are the p-values of the notebook's own run
+    among the published ones, by its whole table and by its final accuracy. ``notebook_rank`` is the
+    rank of its final accuracy among ``runs`` + 1, where 1 is the lowest.
     """
 
     variant: str
@@ -56,10 +56,10 @@ class Explained:
 def third_party_runs(
     published: pd.DataFrame, ones: pd.DataFrame, uniform: pd.DataFrame
 ) -> list[ThirdPartyRun]:
-    """Hold every published run against our seeds of both starts.
+    """Compare every published run with our seeds of both initialisations.
 
-    ``published`` is ``hnrnn.published.third_party_runs()``; ``ones`` and ``uniform`` have one
-    row per run and epoch.
+    ``published`` is ``hnrnn.published.third_party_runs()``; ``ones`` and ``uniform`` have one row
+    per run and epoch.
     """
     found = []
     for variant in VARIANTS:
@@ -83,7 +83,7 @@ def third_party_runs(
 def explained(
     runs: list[ThirdPartyRun], published: pd.DataFrame, tables: pd.DataFrame
 ) -> list[Explained]:
-    """Count the published runs that each start explains, for each variant that has any."""
+    """Count the published runs that each initialisation explains, for each variant with runs."""
     rows = []
     for variant in VARIANTS:
         own = [run for run in runs if run.variant == variant]
