@@ -1,9 +1,10 @@
-"""Is a night worse than a frozen baseline, beyond seed variance?
+"""Is a night worse than a frozen baseline: really, and not by seed variance?
 
-First, a run that both have, by its id, must end with the very same weights. Then one max-T
-permutation test compares all configurations and both measures, final accuracy and final validation
-loss, at a level corrected for the baseline's own seed variance. What it suspects is confirmed or
-cleared on fresh seeds: a regression is rejected by both stages.
+First determinism: a run that both have, by its id, must have ended with the very same weights.
+Then the distributions: one max-T permutation test over all configurations of the grid and both
+measures, final accuracy and final validation loss, at a level that is corrected for the baseline's
+own seed variance. What it suspects is confirmed, or not, on fresh seeds: a regression is what both
+stages reject.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pandas as pd
 
 from bench.store.records import ENSEMBLE
 from reports.runs.completeness import PROVENANCE, shown
-from reports.runs.night import Configuration, is_in
+from reports.runs.night import Configuration
 from reports.verdict.stage import Difference, Stage, compare_grids
 
 LEVEL = 0.05
@@ -25,16 +26,16 @@ EQUAL, SUSPECTED, REGRESSED, INCONCLUSIVE = "equal", "suspected", "regressed", "
 
 @dataclass(frozen=True)
 class Comparison:
-    """A night compared with a baseline."""
+    """A night held against a baseline."""
 
     same_runs: int
-    """The number of runs that both have."""
+    """Runs that both have."""
     gpu_ensemble_runs: int
-    """How many of these an ensemble trained on a GPU, so that their last bits may differ."""
+    """Those of them that an ensemble trained on a GPU: their last bits may differ."""
     held_runs: int
-    """How many of the others could be compared by their weights."""
+    """Those of the others whose weights could be compared."""
     changed: Mapping[Configuration, tuple[int, ...]]
-    """The seeds whose runs ended with other weights, by configuration."""
+    """The seeds of those that did not end with the same weights, by configuration."""
     first: Stage
     confirmation: Stage | None
     verdict: str
@@ -46,19 +47,24 @@ def hold_against_baseline(
     confirmation: pd.DataFrame | None = None,
     level: float = LEVEL,
 ) -> Comparison:
-    """Compare a night with a baseline, and its suspicions with fresh seeds, if given.
+    """Hold a night against a baseline, and what is suspected against fresh seeds where there are.
 
-    Each frame has one row per run with ``run_id, variant, backend, seed, device, weights_sha256``,
-    and ``accuracy, valid_loss`` after the last epoch. Only configurations that both have are
-    tested.
+    Each has one row per run with ``run_id, variant, backend, seed, device, weights_sha256,
+    accuracy, valid_loss``, the last two after the last epoch. Only configurations that both have
+    are tested.
     """
     repeated = night[night["run_id"].isin(baseline["run_id"])]
-    gpu_ensemble_runs = int(_on_gpu_ensemble(repeated).sum())
     held_runs, changed = changed_runs(night, baseline)
     first = compare_grids(night, baseline, level)
     verdict = _verdict(changed, first, None)
     comparison = Comparison(
-        len(repeated), gpu_ensemble_runs, held_runs, changed, first, None, verdict
+        same_runs=len(repeated),
+        gpu_ensemble_runs=int(_on_gpu_ensemble(repeated).sum()),
+        held_runs=held_runs,
+        changed=changed,
+        first=first,
+        confirmation=None,
+        verdict=verdict,
     )
     return comparison if confirmation is None else confirm(comparison, confirmation, baseline)
 
@@ -73,7 +79,7 @@ def confirm(comparison: Comparison, fresh: pd.DataFrame, baseline: pd.DataFrame)
     if not first.worse:
         return comparison
     configurations = {difference.configuration for difference in first.worse}
-    second = compare_grids(fresh[is_in(fresh, configurations)], baseline, first.level)
+    second = compare_grids(_of(fresh, configurations), baseline, first.level)
     verdict = _verdict(comparison.changed, first, second)
     return replace(comparison, confirmation=second, verdict=verdict)
 
@@ -81,10 +87,10 @@ def confirm(comparison: Comparison, fresh: pd.DataFrame, baseline: pd.DataFrame)
 def changed_runs(
     night: pd.DataFrame, baseline: pd.DataFrame
 ) -> tuple[int, dict[Configuration, tuple[int, ...]]]:
-    """Return the number of runs compared, and the seeds with other weights by configuration.
+    """Return how many runs both have weights of, and the seeds of other weights by configuration.
 
-    Ensembles on a GPU are left out: their last bits depend on how many seeds are trained together,
-    since a GPU may choose its kernels by that number.
+    Those of an ensemble on a GPU are left out: a GPU may choose by the number of seeds how it
+    multiplies them, so that their last bits depend on what was trained together.
     """
     both = night.merge(baseline[["run_id", "weights_sha256"]], on="run_id", suffixes=("", "_then"))
     hashed = both.dropna(subset=["weights_sha256", "weights_sha256_then"])
@@ -102,7 +108,7 @@ def _on_gpu_ensemble(runs: pd.DataFrame) -> pd.Series:
 
 
 def why_none_held(night: pd.DataFrame, baseline: pd.DataFrame) -> str:
-    """Say why the weights of some or all runs cannot be compared with the baseline's.
+    """Say why the weights of some or all runs cannot be held against the baseline's.
 
     Both are as in ``hold_against_baseline``, with the columns of ``PROVENANCE``.
     """
@@ -141,3 +147,8 @@ def _verdict(
 
 def _seeds(differences: Sequence[Difference]) -> int:
     return max((difference.seeds for difference in differences), default=0)
+
+
+def _of(runs: pd.DataFrame, configurations: set[Configuration]) -> pd.DataFrame:
+    keys = pd.MultiIndex.from_frame(runs[["variant", "backend"]])
+    return runs[keys.isin(list(configurations))]
