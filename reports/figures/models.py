@@ -136,9 +136,10 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.Data
     most_seeds = epochs.groupby("variant")["seed"].nunique().max() if len(epochs) else 1
     room = min(1.0, (CROWD / most_seeds) ** 0.4)
     for position, name in enumerate(names):
-        last = VARIANTS[name].epochs - 1
-        ours = epochs[(epochs["variant"] == name) & (epochs["epoch"] == last)]
-        accuracy = np.sort(ours["accuracy"].to_numpy())
+        ours, theirs, notebook = (
+            _final(runs, name)["accuracy"] for runs in (epochs, third_party, published)
+        )
+        accuracy = np.sort(ours.to_numpy())
         # Multiples of the golden ratio fill an interval evenly, so that dots stay apart.
         offsets = 0.64 * ((0.5 + np.arange(len(accuracy)) * GOLDEN_RATIO) % 1 - 0.5)
         dots = {"s": 14 * room, "alpha": 0.55 * room, "color": OURS, "lw": 0}
@@ -147,10 +148,6 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.Data
             middle = float(np.median(accuracy))
             height = [position - 0.36, position + 0.36]
             axes.plot([middle, middle], height, color=OURS, lw=2.5, path_effects=EDGE)
-        theirs, notebook = (
-            runs.loc[(runs["model"] == name) & (runs["epoch"] == last), "accuracy"]
-            for runs in (third_party, published)
-        )
         axes.plot(theirs, [position + 0.42] * len(theirs), "|", color=THIRD_PARTY, ms=9, mew=1.4)
         axes.plot(notebook, [position], "D", color=NOTEBOOK, ms=9, mec="white", mew=1.2, zorder=5)
     axes.set_yticks(range(len(names)), [f"{n}\n{VARIANTS[n].description}" for n in names])
@@ -182,14 +179,12 @@ def eras(ones: pd.DataFrame, uniform: pd.DataFrame, third_party: pd.DataFrame) -
     """
     figure = Figure(figsize=(13, 6.6), layout="constrained")
     for name, axes in zip(VARIANTS, figure.subplots(2, 4).flat, strict=True):
-        for epochs, column, style in (
-            (ones, "variant", {"marker": "o", "color": OURS, "ms": 4, "alpha": 0.5}),
-            (uniform, "variant", {"marker": "s", "color": UNIFORM, "ms": 4, "alpha": 0.6}),
-            (third_party, "model", {"marker": "x", "color": "black", "ms": 6, "mew": 1.3}),
+        for epochs, style in (
+            (ones, {"marker": "o", "color": OURS, "ms": 4, "alpha": 0.5}),
+            (uniform, {"marker": "s", "color": UNIFORM, "ms": 4, "alpha": 0.6}),
+            (third_party, {"marker": "x", "color": "black", "ms": 6, "mew": 1.3}),
         ):
-            final = epochs[
-                (epochs[column] == name) & (epochs["epoch"] == VARIANTS[name].epochs - 1)
-            ]
+            final = _final(epochs, name)
             axes.plot(final["train_loss"], final["accuracy"], lw=0, mec=style["color"], **style)
         axes.set_title(name, fontsize=12)
         axes.grid(alpha=0.25)
@@ -249,6 +244,12 @@ def backends(found: Sequence[Ratio]) -> Figure:
         ],
     )
     return figure
+
+
+def _final(epochs: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """Return the last epoch of a variant's runs."""
+    own = epochs["variant" if "variant" in epochs else "model"] == variant
+    return epochs[own & (epochs["epoch"] == VARIANTS[variant].epochs - 1)]
 
 
 def _backend_label(ratio: Ratio) -> str:

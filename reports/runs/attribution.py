@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,12 +78,10 @@ def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | Non
     ``final`` has one row per run with ``variant, backend, seed, accuracy`` (after the last epoch);
     ``published`` is the notebook's table.
     """
-    runs = {
-        (model, backend): final[(final["variant"] == model) & (final["backend"] == backend)]
-        .set_index("seed")["accuracy"]
-        .dropna()
-        for model in MODELS
-        for backend in BACKENDS
+    wide = final.pivot_table(index="seed", columns=["variant", "backend"], values="accuracy")
+    pairs = pd.MultiIndex.from_product([MODELS, BACKENDS])
+    runs: dict[Any, pd.Series] = {
+        pair: values.dropna() for pair, values in wide.reindex(columns=pairs).items()
     }
     measured = [name for name in BACKENDS if all(len(runs[model, name]) > 1 for model in MODELS)]
     if not set(NOTEBOOK_BACKENDS) <= set(measured):
@@ -98,8 +97,7 @@ def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | Non
     backends, identical = {}, {}
     for model in MODELS:
         for backend in measured[1:]:
-            both = pd.concat([runs[model, backend], runs[model, "nn"]], axis=1, join="inner")
-            differences = (both.iloc[:, 0] - both.iloc[:, 1]).to_numpy()
+            differences = (runs[model, backend] - runs[model, "nn"]).dropna().to_numpy()
             backends[model, backend] = _mean(differences)
             identical[model, backend] = float((differences == 0).mean())
     return Attribution(

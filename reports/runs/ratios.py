@@ -6,7 +6,7 @@ seconds of one another, so that the ratio of their times compares equal conditio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,22 +106,31 @@ def ratios(samples: pd.DataFrame) -> list[Ratio]:
 def median_ratio(quotients: Quotients) -> tuple[float, float, float]:
     """Return the median of ``quotients`` and its 95% interval.
 
-    The interval is scipy's percentile bootstrap over rounds, with a fixed seed; it is NaN for fewer
-    than two rounds. The median is NaN for none.
+    The interval is bootstrapped over rounds, and NaN for fewer than two. Without rounds the median
+    is NaN too.
     """
     if quotients is None or not len(quotients):
         return np.nan, np.nan, np.nan
     middle = float(np.median(quotients))
     if len(quotients) < 2:
         return middle, np.nan, np.nan
+    return middle, *bootstrap_interval([quotients], np.median, RESAMPLES, LEVEL)
+
+
+def bootstrap_interval(
+    samples: Sequence[npt.NDArray[np.float64]],
+    statistic: Callable[..., Any],
+    resamples: int,
+    level: float,
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of a statistic of independent samples.
+
+    The seed is fixed, so that equal samples give equal intervals.
+    """
     from scipy import stats  # slow to import
 
     interval = stats.bootstrap(
-        (quotients,),
-        np.median,
-        n_resamples=RESAMPLES,
-        confidence_level=LEVEL,
-        method="percentile",
+        samples, statistic, n_resamples=resamples, confidence_level=level, method="percentile",
         rng=np.random.default_rng(0),
-    ).confidence_interval
-    return middle, float(interval.low), float(interval.high)
+    ).confidence_interval  # fmt: skip
+    return float(interval.low), float(interval.high)

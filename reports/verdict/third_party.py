@@ -26,9 +26,6 @@ class ThirdPartyRun:
     """A published run, with its whole-table p-value for each initialisation; NaN without seeds."""
 
     variant: str
-    run: int
-    repository: str
-    final_accuracy: float
     ones_p: float
     uniform_p: float
 
@@ -65,18 +62,7 @@ def third_party_runs(
     for variant in VARIANTS:
         theirs = curves(published, variant, key="run")
         p_values = [_p_values(theirs, curves(ours, variant)) for ours in (ones, uniform)]
-        about = published[published["model"] == variant].groupby("run").first()
-        found += [
-            ThirdPartyRun(
-                variant=variant,
-                run=int(run),
-                repository=str(about.loc[run, "repository"]),
-                final_accuracy=float(theirs["accuracy"].loc[run].iloc[-1]),
-                ones_p=float(p_values[0][position]),
-                uniform_p=float(p_values[1][position]),
-            )
-            for position, run in enumerate(theirs.index)
-        ]
+        found += [ThirdPartyRun(variant, *pair) for pair in zip(*p_values, strict=True)]
     return found
 
 
@@ -110,7 +96,7 @@ def explained(
     return rows
 
 
-def _p_values(theirs: pd.DataFrame, ours: pd.DataFrame) -> np.ndarray:
+def _p_values(theirs: pd.DataFrame, ours: pd.DataFrame) -> list[float]:
     if ours.empty:
-        return np.full(len(theirs), np.nan)
-    return p_values_of_each(theirs.to_numpy(), ours.to_numpy())
+        return [np.nan] * len(theirs)
+    return [float(p) for p in p_values_of_each(theirs.to_numpy(), ours.to_numpy())]

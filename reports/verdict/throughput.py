@@ -17,7 +17,7 @@ import pandas as pd
 
 from bench.plan.grid import reference_backend
 from hnrnn.variants import VARIANTS
-from reports.runs.ratios import latest, quotients
+from reports.runs.ratios import bootstrap_interval, latest, quotients
 
 MINIMUM_EFFECT = 0.10
 """A smaller slow-down is ignored: ratios vary by a few percent from process to process, for reasons
@@ -129,17 +129,7 @@ def _change(
 
     low, high = 0.0, np.inf
     if min(len(ours), len(theirs)) > 1:
-        from scipy import stats  # slow to import
-
-        interval = stats.bootstrap(
-            (ours, theirs),
-            quotient,
-            n_resamples=RESAMPLES,
-            confidence_level=1 - level,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-        low, high = float(interval.low), float(interval.high)
+        low, high = bootstrap_interval([ours, theirs], quotient, RESAMPLES, 1 - level)
     ratio, baseline_ratio = float(np.median(ours)), float(np.median(theirs))
     device_name, _, _, variant, backend, phase = key
     change = ratio / baseline_ratio
