@@ -95,7 +95,7 @@ def make_parser() -> Parser:
         help="the checkout of the branch that carries the nights",
     )  # fmt: skip
     adding.add_argument("--freeze", action="store_true", help="replace an older kept baseline")
-    adding.set_defaults(carry_out=keep)
+    adding.set_defaults(carry_out=lambda o: keeping.keep(o.night, o.kept, freeze=o.freeze))
     telling = commands.add_parser("tell", help="open an issue, or comment on the open one")
     telling.add_argument(
         "--report", type=output_folder, required=True, metavar="DIR",
@@ -249,11 +249,6 @@ def _freeze(results: Path, kept: Path) -> list[str]:
     except (frozen.NotWholeError, OSError) as error:
         return [f"{failed}: {error}"]
     return []
-
-
-def keep(options: argparse.Namespace) -> int:
-    """Commit and push what the night adds."""
-    return keeping.keep(options.night, options.kept, freeze=options.freeze)
 
 
 def _reports(*words: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,7 @@ def own_settings() -> Iterator[None]:
         yield
 
 
-def legend_below(figure: Figure, handles: Sequence[Artist], columns: int = 3) -> None:
+def legend_below(figure: Figure, *handles: Artist, columns: int = 3) -> None:
     """Put a legend below the panels of a figure."""
     figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=11

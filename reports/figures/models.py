@@ -94,7 +94,7 @@ def curves(
     if len(others):
         label = f"{len(others)} runs that others published"
         handles.append(Line2D([], [], color=THIRD_PARTY, lw=0.9, ls=(0, (3, 1.5)), label=label))
-    legend_below(figure, handles, 5)
+    legend_below(figure, *handles, columns=5)
     return figure
 
 
@@ -157,25 +157,21 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.Data
     axes.set_title("Final accuracy: the notebook's one run among our seeds", fontsize=13)
     legend_below(
         figure,
-        [
-            Line2D([], [], color=NOTEBOOK, marker="D", ms=8, lw=0, label="notebook"),
-            Line2D([], [], color=OURS, marker="o", ms=4, lw=0, label="our seeds"),
-            Line2D([], [], color=OURS, lw=2.5, label="our median"),
-            Line2D(
-                [], [], color=THIRD_PARTY, marker="|", ms=9, mew=1.4, lw=0, label="others' runs"
-            ),
-        ],
-        4,
+        Line2D([], [], color=NOTEBOOK, marker="D", ms=8, lw=0, label="notebook"),
+        Line2D([], [], color=OURS, marker="o", ms=4, lw=0, label="our seeds"),
+        Line2D([], [], color=OURS, lw=2.5, label="our median"),
+        Line2D([], [], color=THIRD_PARTY, marker="|", ms=9, mew=1.4, lw=0, label="others' runs"),
+        columns=4,
     )
     return figure
 
 
 @own_settings()
 def eras(ones: pd.DataFrame, uniform: pd.DataFrame, third_party: pd.DataFrame) -> Figure:
-    """Draw final training loss and accuracy of both starts of BatchNorm, one panel per variant.
+    """Draw final accuracy against training loss by BatchNorm initialisation, per variant.
 
-    ``ones`` and ``uniform`` are epochs of our seeds whose BatchNorm weights start at 1, or are
-    drawn; ``third_party`` are other people's runs, which fall to one or the other.
+    ``ones`` and ``uniform`` are epochs of our seeds whose BatchNorm weights start at 1 or are drawn
+    from U(0, 1); ``third_party`` are other people's runs, with either.
     """
     figure = Figure(figsize=(13, 6.6), layout="constrained")
     for name, axes in zip(VARIANTS, figure.subplots(2, 4).flat, strict=True):
@@ -194,11 +190,9 @@ def eras(ones: pd.DataFrame, uniform: pd.DataFrame, third_party: pd.DataFrame) -
         axes.set_ylabel("accuracy")
     legend_below(
         figure,
-        [
-            Line2D([], [], color=OURS, marker="o", ms=5, lw=0, label="ours, BatchNorm starts at 1"),
-            Line2D([], [], color=UNIFORM, marker="s", ms=5, lw=0, label="ours, drawn from U(0, 1)"),
-            Line2D([], [], color="black", marker="x", ms=6, lw=0, label="runs others published"),
-        ],
+        Line2D([], [], color=OURS, marker="o", ms=5, lw=0, label="ours, BatchNorm starts at 1"),
+        Line2D([], [], color=UNIFORM, marker="s", ms=5, lw=0, label="ours, drawn from U(0, 1)"),
+        Line2D([], [], color="black", marker="x", ms=6, lw=0, label="runs others published"),
     )
     return figure
 
@@ -234,14 +228,12 @@ def backends(found: Sequence[Ratio]) -> Figure:
     figure.suptitle("Tokens a second, as a ratio to the reference backend", fontsize=13)
     legend_below(
         figure,
-        [
-            Line2D([], [], color=OURS, marker="o", ms=6.5, lw=1.6, label="training step, 95%"),
-            *(
-                Line2D([], [], color="#555555", marker=marker, mfc="white", lw=1.6, label=phase)
-                for phase, (_, marker, filled) in PHASE_MARKS.items()
-                if not filled
-            ),
-        ],
+        Line2D([], [], color=OURS, marker="o", ms=6.5, lw=1.6, label="training step, 95%"),
+        *(
+            Line2D([], [], color="#555555", marker=marker, mfc="white", lw=1.6, label=phase)
+            for phase, (_, marker, filled) in PHASE_MARKS.items()
+            if not filled
+        ),
     )
     return figure
 

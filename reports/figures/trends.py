@@ -97,7 +97,7 @@ def trend(
         axes.grid(alpha=0.25)
     _label_nights(panels[-1], nights)
     if handles:
-        legend_below(figure, handles, 6)
+        legend_below(figure, *handles, columns=6)
     return figure
 
 

@@ -51,50 +51,23 @@ class Bounds:
         return f"outside {self.least:,.0f} to {self.most:,.0f}"
 
 
-_COUNT, _AT_LEAST_ONE = Bounds(0, MOST_COUNT), Bounds(1, MOST_COUNT)
-_SECONDS = Bounds(0, MOST_SECONDS)
-_SHARE = Bounds(0, 1)
-_LOSS = Bounds(0, MOST_LOSS, may_be_no_number=True)
-_DIFFERENCE = Bounds(0, np.inf, may_be_no_number=True)
-
 NUMBERS: Mapping[str, Bounds] = {
-    "seed": Bounds(0, LARGEST_SEED),
-    "threads": _AT_LEAST_ONE,
-    # Runs and epochs.
-    "epochs": _AT_LEAST_ONE,
-    "epoch": _COUNT,
-    "epoch_rows": _COUNT,
-    "train_loss": _LOSS,
-    "valid_loss": _LOSS,
-    "accuracy": _SHARE,
-    "total_seconds": _SECONDS,
-    "train_seconds": _SECONDS,
-    "valid_seconds": _SECONDS,
-    "train_tokens_per_second": Bounds(0, MOST_RATE),
-    # Throughput.
-    "first_call_seconds": _SECONDS,
-    "compile_seconds": _SECONDS,
-    "capture_seconds": _SECONDS,
-    "wall_seconds": Bounds(1e-9, MOST_SECONDS),
-    "device_seconds": _SECONDS,
-    "peak_memory_bytes": _COUNT,
-    "parity_float64": _DIFFERENCE,
-    "parity_float32": _DIFFERENCE,
-    "parity_tf32": _DIFFERENCE,
-    "round": _COUNT,
-    "position": _COUNT,
-    "steps": _AT_LEAST_ONE,
-    "tokens": _AT_LEAST_ONE,
-    # A night of the history.
-    "seeds": _COUNT,
-    "diverged": _COUNT,
-    "accuracy_mean": _SHARE,
-    "accuracy_sd": _SHARE,
-    "valid_loss_mean": Bounds(0, MOST_LOSS),
-    "valid_loss_sd": Bounds(0, MOST_LOSS),
-    "throughput_ratio": Bounds(1e-9, MOST_RATE),
-    "throughput_ratio_low": Bounds(0, MOST_RATE),
-    "throughput_ratio_high": Bounds(1e-9, MOST_RATE),
+    column: bounds
+    for bounds, columns in {
+        Bounds(0, LARGEST_SEED): "seed",
+        Bounds(0, MOST_COUNT): "epoch epoch_rows round position peak_memory_bytes seeds diverged",
+        Bounds(1, MOST_COUNT): "epochs steps tokens threads",
+        Bounds(0, 1): "accuracy accuracy_mean accuracy_sd",
+        Bounds(0, MOST_LOSS, may_be_no_number=True): "train_loss valid_loss",
+        Bounds(0, MOST_LOSS): "valid_loss_mean valid_loss_sd",
+        Bounds(0, MOST_SECONDS): "total_seconds train_seconds valid_seconds device_seconds "
+        "first_call_seconds compile_seconds capture_seconds",
+        Bounds(1e-9, MOST_SECONDS): "wall_seconds",
+        Bounds(0, np.inf, may_be_no_number=True): "parity_float64 parity_float32 parity_tf32",
+        Bounds(0, MOST_RATE): "train_tokens_per_second throughput_ratio_low",
+        Bounds(1e-9, MOST_RATE): "throughput_ratio throughput_ratio_high",
+    }.items()
+    for column in columns.split()
 }
 """The range of each column of numbers."""
 
