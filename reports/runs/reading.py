@@ -7,6 +7,7 @@ edited by hand. No verdict may rest on it. The rules are in ``reports.runs.rules
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -30,6 +31,7 @@ from reports.runs.rules import (
     run_breaches,
     text_breaches,
 )
+from reports.runs.selection import with_runs
 
 SAME = ["run_id", "started_at"]
 """Columns that identify a training."""
@@ -133,15 +135,9 @@ def without_own(night: Contents, baseline: Contents) -> tuple[Contents, int]:
     they would be equal, and hide the others.
     """
     own = pd.MultiIndex.from_frame(night.runs[SAME]).isin([*_same(baseline.runs)])
-    runs = night.runs[~own].reset_index(drop=True)
     timed = night.throughput["measurement_id"].isin(baseline.throughput["measurement_id"])
-    epochs = night.epochs[night.epochs["run_id"].isin(runs["run_id"])]
-    return Contents(
-        runs,
-        epochs.reset_index(drop=True),
-        night.throughput[~timed].reset_index(drop=True),
-        night.unreadable,
-    ), int(own.sum())
+    throughput = night.throughput[~timed].reset_index(drop=True)
+    return replace(with_runs(night, night.runs[~own]), throughput=throughput), int(own.sum())
 
 
 def is_same_night(first: pd.DataFrame, second: pd.DataFrame) -> bool:

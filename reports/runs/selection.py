@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -101,6 +101,12 @@ def select(contents: Contents, initialisation: str = "ones", dtype: str = "float
         left_out=tuple(left_out),
         notes=tuple(notes),
     )
+
+
+def with_runs(contents: Contents, runs: pd.DataFrame) -> Contents:
+    """Return ``contents`` with these of its runs only, and their epochs."""
+    epochs = contents.epochs[contents.epochs["run_id"].isin(runs["run_id"])]
+    return replace(contents, runs=runs.reset_index(drop=True), epochs=epochs.reset_index(drop=True))
 
 
 def _is_trained(runs: pd.DataFrame) -> pd.Series:

@@ -18,6 +18,7 @@ from bench.store.store import Contents
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import PROVENANCE
 from reports.runs.night import Night, configurations_of, is_in
+from reports.runs.selection import with_runs
 from reports.verdict.decision import EXIT_CODES
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import read_findings
@@ -98,8 +99,7 @@ def whole_seeds(contents: Contents) -> Contents:
     runs = runs[runs["seed"].isin(counts[counts == len(VARIANTS)].index)]
     if runs.empty:
         raise ValueError(f"no seed has runs of all {len(VARIANTS)} variants to draw nights from")
-    epochs = contents.epochs[contents.epochs["run_id"].isin(runs["run_id"])]
-    return replace(contents, runs=runs.reset_index(drop=True), epochs=epochs)
+    return with_runs(contents, runs)
 
 
 def judge_twice(night: Contents, confirmation: Contents, baseline: Contents) -> Outcome:
@@ -153,5 +153,5 @@ def _renumbered(
     runs = renumber(pool.runs).assign(started_at=pool.runs["started_at"].min())
     if not same_hashes:
         runs["weights_sha256"] += runs["seed"].astype(str)
-    epochs = renumber(pool.epochs[pool.epochs["run_id"].isin(pool.runs["run_id"])])
-    return replace(pool, runs=runs, epochs=epochs, throughput=pool.throughput.iloc[:0])
+    everything = replace(pool, epochs=renumber(pool.epochs), throughput=pool.throughput.iloc[:0])
+    return with_runs(everything, runs)
