@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_parser() -> Parser:
     """Return the command line's parser."""
     parser = Parser(prog=called_as("hnrnn-ci", "reports.ci"), description=__doc__)
-    commands = parser.add_subparsers(required=True, parser_class=Parser, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     for name in BENCH:
         commands.add_parser(name, help=f"`bench {name}` with its options, then render")
     judging = commands.add_parser("judge", help="check, confirm if needed, render and freeze")
