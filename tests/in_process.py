@@ -18,9 +18,11 @@ class InProcessWorker:
 
     def __init__(self, trainer: Trainer, to_do: deque[tuple[InProcessWorker, Callable]]) -> None:
         self.trainer, self.to_do = trainer, to_do
+        self.tasks: list[Task] = []
 
     def start(self, task: Task) -> None:
         """Do a task when it is this worker's turn."""
+        self.tasks.append(task)
         self.to_do.append((self, lambda: Trained(self.trainer.carry_out(task))))
 
     def stop(self) -> None:

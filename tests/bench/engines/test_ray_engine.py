@@ -57,6 +57,8 @@ def test_no_workers_from_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) ->
         engine.survey("cpu", None)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
     """Ray's records are the local engine's, the ensemble's too, though a worker is killed."""
     site = engine.survey("cpu", None, ray_address=cluster.address)
@@ -114,6 +116,7 @@ def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(*(rows.reset_index(drop=True) for rows in (first, second)))
 
 
+@pytest.mark.slow
 def test_faults(cluster: Cluster, tmp_path: Path) -> None:
     """Dead, broken and hung workers cost nothing but time; lost twice, a run has failed."""
     faults = {1: ("killed",), 2: ("stopped",), 3: ("exit 3", "broken")}
@@ -144,6 +147,7 @@ def test_faults(cluster: Cluster, tmp_path: Path) -> None:
     wait_for(lambda: are_gone([process for processes in attempts for process in processes]))
 
 
+@pytest.mark.slow
 def test_lost_node(cluster: Cluster, tmp_path: Path) -> None:
     """A node that is lost costs what it was at, and that is done elsewhere."""
     node = cluster.add_node(num_cpus=1, object_store_memory=2**27)
@@ -164,6 +168,7 @@ def test_lost_node(cluster: Cluster, tmp_path: Path) -> None:
     assert sorted(attempts) == [1, 1, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("device", "settings", "right"),
     [
@@ -180,6 +185,7 @@ def test_usage_errors(
         engine.survey(device, None, ray_address=cluster.address, **settings)
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_start(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +210,7 @@ except Terminated:
 """
 
 
+@pytest.mark.slow
 def test_sigterm_ends_all_of_it(tmp_path: Path) -> None:
     """A cluster that was started for a night ends with it, and says nothing of its own.
 
@@ -267,6 +274,7 @@ def test_no_cluster_can_be_started(
     assert "--ray-address None" not in line
 
 
+@pytest.mark.slow
 def test_a_path_too_long_for_sockets(tmp_path: Path) -> None:
     """Ray's own words for a long RAY_TMPDIR are those that the remedy is found by."""
     folder = tmp_path / ("x" * 120)
