@@ -64,13 +64,13 @@ def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
     site = engine.survey("cpu", None, ray_address=cluster.address)
     assert (site.device, site.jobs) == ("cpu", 2)
     runs = make_plan(
-        variants=["Model0", "Model4"],
+        variants=["Model4"],
         backends=["notebook", "ensemble"],
         seeds=2,
         dtype="float32",
         initialisation="ones",
         device=site.device,
-        epochs=2,
+        epochs=1,
     )
     attempts, lines = tmp_path / "attempts", []
     attempts.mkdir()
@@ -92,19 +92,19 @@ def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
             runs,
             trainer,
             Ledger(store, site.environment, provenance),
-            jobs=2,
+            jobs=1,
             watch=watch,
             say=lines.append,
         )
-        assert [finished.status for finished in ended] == [OK] * 8
+        assert [finished.status for finished in ended] == [OK] * 4
     assert re.fullmatch(
         r"Model4 nn seed 0: its worker on \S+ died: .*; it is tried once more", *lines
     )
-    assert len({file.read_text() for file in attempts.glob("Model4-*")}) >= 2
+    assert len({file.read_text() for file in attempts.glob("Model4-*")}) == 2
 
     by_ray, by_local = (store.read() for store in stores)
     planned = {run_id(run, environment_of(run, site.environment)) for run in runs}
-    assert len(planned) == 8
+    assert len(planned) == 4
     assert set(by_ray.runs["run_id"]) == set(by_local.runs["run_id"]) == planned
     same = ["run_id", "weights_sha256", "initial_weights_sha256", "backend", "commit", "platform"]
     first, second = (frame.sort_values("run_id")[same] for frame in (by_ray.runs, by_local.runs))
