@@ -65,3 +65,12 @@ def store(tmp_path: Path, records: list[Record]) -> Store:
     for record in records:
         store.write(record)
     return store
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the local engine train in this process."""
+    from bench.engines import local
+    from tests.in_process import InProcessPool
+
+    monkeypatch.setattr(local, "LocalPool", InProcessPool)

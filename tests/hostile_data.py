@@ -65,7 +65,7 @@ def values_from(first: int) -> Iterator[str]:
     return (values[number % len(values)] for number in count(first))
 
 
-def injected_fault(rows: pd.DataFrame, columns: list[str], values: Iterator[str]) -> pd.DataFrame:
+def with_values(rows: pd.DataFrame, columns: list[str], values: Iterator[str]) -> pd.DataFrame:
     """Return the rows with the next value in each column, in all rows.
 
     A column that may not hold any text has it in one row, another one for each: those are set
@@ -101,7 +101,7 @@ def hostile_store(folder: Path, first: int) -> Store:
     sound = sound_contents()
     names = {table: PLACES[table] for table in (RUNS, EPOCHS, THROUGHPUT)}
     tables = {
-        table: injected_fault(getattr(sound, table), columns, values_from(first))
+        table: with_values(getattr(sound, table), columns, values_from(first))
         for table, columns in names.items()
     }
     store = Store(folder)

@@ -167,16 +167,6 @@ class NeverReady(FaultyTrainer):
         raise ImportError("libcudart.so.13: cannot open shared object file")
 
 
-class NeverStarted(FaultyTrainer):
-    """Its workers come to no end of their start."""
-
-    def read_environment(self, device: str, injected_fault: str | None) -> Environment:
-        """Wait for a file system that does not answer."""
-        del device, injected_fault
-        time.sleep(3600)
-        return ENVIRONMENT
-
-
 def take_number(folder: Path, name: str) -> int:
     """Return the first number from 1 that no process has taken for ``name``, and take it."""
     number = 0

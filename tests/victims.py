@@ -1,8 +1,8 @@
 """Writers of a store to be killed: processes of their own, without torch, that fork quickly.
 
-``python -m tests.victims sweep ACTION TEMPLATE OUTPUT`` does ``ACTION`` on copies of a folder, each
-time killed at another step; ``loop`` kills a writer at random moments; ``race`` lets several write
-and read one store at once.
+``python -m tests.victims sweep ACTION TEMPLATE OUTPUT N`` does ``ACTION`` on copies of a folder,
+each time killed at another step, at every Nth; ``loop`` kills a writer at random moments; ``race``
+lets several write and read one store at once.
 """
 
 from __future__ import annotations
@@ -146,16 +146,16 @@ def warm_up() -> None:
             action(template)
 
 
-def sweep(action: str, template: Path, output: Path) -> None:
+def sweep(action: str, template: Path, output: Path, every: int) -> None:
     """Do ``action`` on copies of ``template``, one for each step, and be killed there.
 
     The folders are named after the steps' numbers; ``steps.json`` has what they are. The last one
-    is not killed.
+    is not killed. ``every`` is how many steps lie from one folder to the next.
     """
     output.mkdir()
     names = output / "steps.json"
     while not names.exists():
-        number = len(list(output.iterdir()))
+        number = every * len(list(output.iterdir()))
         folder = output / f"{number:03}"
         shutil.copytree(template, folder)
         if (pid := os.fork()) == 0:
@@ -281,7 +281,7 @@ if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
     warm_up()
     if command == "sweep":
-        sweep(arguments[0], Path(arguments[1]), Path(arguments[2]))
+        sweep(arguments[0], Path(arguments[1]), Path(arguments[2]), int(arguments[3]))
     elif command == "loop":
         loop(Path(arguments[0]), int(arguments[1]))
     elif command == "race":

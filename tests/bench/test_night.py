@@ -20,6 +20,7 @@ def run(results: Path, **changes: Any) -> bench.Store:
     return bench.run(results=results, **(arguments | changes))
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It trains what is asked for, returns the store, and does nothing twice."""
     store = run(tmp_path)

@@ -10,18 +10,23 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape as xml_escape
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from PIL import Image
 
+from bench.__main__ import main as bench
 from bench.text import one_line
 from hnrnn.variants import VARIANTS
 from reports.__main__ import main
 from reports.figures import models as figures
 from reports.figures.trends import trend
 from reports.pages import html, provenance
+from reports.pages.tables import escape, table
 from tests import hostile_data
 from tests.history_data import made_up_history
 from tests.hostile_data import VALUES
@@ -47,11 +52,11 @@ def check_markdown(markdown: str) -> None:
             assert LINKS.fullmatch(str(token.attrs["href"])), token.attrs
         if token.type == "image":
             assert PICTURES.fullmatch(str(token.attrs["src"])), token.attrs
-            assert "injected" not in str(token.attrs["src"])
+            assert "hostile" not in str(token.attrs["src"])
         if token.type == "text":
             assert not MENTIONS.search(token.content), token.content
         if token.type in ("code_block", "code_inline", "s_open"):
-            assert "injected" not in token.content
+            assert "hostile" not in token.content
         if token.type == "fence":
             commands = token.content.splitlines()
             assert 1 <= len(commands) <= len(VARIANTS)
@@ -118,12 +123,43 @@ def check_terminal(text: str) -> None:
         assert "##[" not in line
 
 
+fragments = st.sampled_from([value for name, value in VALUES.items() if name != "long"])
+texts = st.lists(fragments | st.text(max_size=8), max_size=5).map("".join)
+"""Whatever a store may hold, and mostly what is hostile."""
+
+
+@settings(max_examples=50)
+@given(text=texts)
+def test_escaped_text_is_text(text: str) -> None:
+    """In a table, a list, a heading or a sentence, escaped text says what it was, and no more."""
+    shown = escape(text)
+    pages = (
+        table(["a", "b"], [[text, "c"]]),
+        f"- {shown}\n- {shown}",
+        f"## {shown}",
+        f"On {shown}.",
+    )
+    for page in pages:
+        check_markdown(page)
+        read = "".join(token.content for token in tokens_of(page) if token.type == "text")
+        assert one_line(text) in read.replace("\u2060", "")
+
+
+@given(text=texts)
+def test_one_line_is_no_command(text: str) -> None:
+    """No terminal, no runner of GitHub's and no reader of XML obeys what is shown in one line."""
+    shown = one_line(text)
+    check_terminal(shown)
+    assert len(shown.splitlines()) <= 1
+    assert ET.fromstring(f"<a>{xml_escape(shown)}</a>").text in (shown, None)  # noqa: S314  # our own
+
+
 @dataclass(frozen=True)
 class Night:
-    """A night that was checked and rendered: its folder, its pages, and what was printed."""
+    """A night that every command was called on: its folder, exit codes, and what was printed."""
 
     folder: Path
-    exit_code: int
+    codes: dict[str, int]
     printed: str
 
     def text(self, name: str) -> str:
@@ -132,19 +168,25 @@ class Night:
 
 
 def show(folder: Path, first: int, capsys: pytest.CaptureFixture[str]) -> Night:
-    """Plant the values from number ``first`` on everywhere, then check and render the night."""
+    """Write the values from number ``first`` on everywhere, then call every command on it."""
     hostile_data.hostile_store(folder / "results", first)
     hostile_data.hostile_files(folder / "results", first)
     hostile_data.hostile_store(folder / "baseline", first + 1)
     hostile_data.hostile_history(folder / "history", first)
     findings = hostile_data.hostile_findings(folder / "findings.toml", first)
-    arguments = ["--results", str(folder / "results"), "--history", str(folder / "history")]
-    arguments += ["--findings", str(findings)]
-    code = main(["check", *arguments])
-    assert main(["render", *arguments]) == 0
-    assert main(["check", *arguments, "--baseline", str(folder / "baseline")]) == 2
+    results = ["--results", str(folder / "results")]
+    arguments = [*results, "--history", str(folder / "history"), "--findings", str(findings)]
+    baseline, copy = ["--baseline", str(folder / "baseline")], ["--output", str(folder / "copy")]
+    codes = {
+        "check": main(["check", *arguments]),
+        "render": main(["render", *arguments]),
+        "check with a baseline": main(["check", *arguments, *baseline]),
+        "power": main(["power", *results]),
+        "freeze": main(["baseline", "freeze", *results, *copy]),
+        "compact": bench(["compact", *results, *copy]),
+    }
     output = capsys.readouterr()
-    return Night(folder, code, output.out + output.err)
+    return Night(folder, codes, output.out + output.err)
 
 
 @pytest.fixture
@@ -158,14 +200,21 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_pictures")
-@pytest.mark.parametrize("first", range(len(VALUES)), ids=[*VALUES])
+@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, 11))])
 def test_data_are_shown_as_data(
     first: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a hostile value in every text column and file name, every output is what it would be."""
     monkeypatch.chdir(tmp_path)
     night = show(tmp_path, first, capsys)
-    assert night.exit_code == 3
+    assert night.codes == {
+        "check": 3,
+        "render": 0,
+        "check with a baseline": 2,
+        "power": 2,
+        "freeze": 2,
+        "compact": 2,
+    }
     for name in ("report.md", "summary.md", "verdict.md"):
         check_markdown(night.text(name))
     check_html(night.text("report.html"))
@@ -173,7 +222,7 @@ def test_data_are_shown_as_data(
     assert json.loads(night.text("verdict.json"))["verdict"] == "incomplete"
     assert ET.fromstring(night.text("verdict.xml")).tag == "testsuite"  # noqa: S314  # our own
     assert len(night.text("summary.md").encode()) < 2**20
-    assert not (tmp_path / "injected").exists()
+    assert not (tmp_path / "hostile").exists()
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
@@ -187,20 +236,21 @@ def test_labels_are_drawn_as_they_are(tmp_path: Path) -> None:
         assert picture.width > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
 @pytest.mark.usefixtures("no_pictures")
 def test_nothing_runs_in_a_browser(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In a browser no injected script has run, even without the policy that would forbid it."""
-    for first in (0, 1):
-        report = show(tmp_path / str(first), first, capsys).folder / "results" / "report"
-        page = (report / "report.html").read_text(encoding="utf-8")
-        assert page.count(html.POLICY) == 1
-        (report / "report.html").write_text(page.replace(html.POLICY, ""), encoding="utf-8")
-        dom = run_chromium(report, "--dump-dom")
-        assert "<title>The human-numbers notebook, reproduced</title>" in dom
-        assert "<button>" in dom, "our own script has not run"
+    report = show(tmp_path, 0, capsys).folder / "results" / "report"
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert page.count(html.POLICY) == 1
+    (report / "report.html").write_text(page.replace(html.POLICY, ""), encoding="utf-8")
+    dom = run_chromium(report, "--dump-dom")
+    assert "<title>The human-numbers notebook, reproduced</title>" in dom
+    assert "<button>" in dom, "our own script has not run"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
 def test_policy_stops_what_got_in(tmp_path: Path) -> None:
     """A script or an event in the page does not run: only the page's own script does."""
@@ -214,11 +264,14 @@ def test_policy_stops_what_got_in(tmp_path: Path) -> None:
     assert "<title>hostile</title>" in run_chromium(tmp_path, "--dump-dom")
 
 
-@pytest.mark.parametrize("value", VALUES.values(), ids=[*VALUES])
+RUNS = hostile_data.sound_contents().runs
+
+
+@settings(max_examples=50)
+@given(value=texts)
 def test_pasting_the_command_does_no_harm(value: str) -> None:
     """What is to be pasted to repeat a night passes each value as one word."""
-    runs = hostile_data.sound_contents().runs
-    hostile = runs.assign(device=value, dtype=value, initialisation=value)
+    hostile = RUNS.assign(device=value, dtype=value, initialisation=value)
     lines = provenance.commands(hostile).split("\n")
     assert len(lines) <= len(VARIANTS)
     shown = one_line(value)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from bench.engines.clock import AwakeClock
 from bench.engines.ledger import Ledger
 from bench.engines.limits import Limits
-from bench.engines.schedule import POLL_SECONDS, ROUND_SECONDS, Schedule
+from bench.engines.schedule import FAILED_STARTS, POLL_SECONDS, ROUND_SECONDS, Schedule
 from bench.engines.tasks import Task
-from bench.engines.work import Message, Ready, Trained
+from bench.engines.work import Halted, Message, Ready, Trained
 from bench.store.records import FAILED, OK
 from bench.store.store import Store
 from tests.nights import Lines
@@ -43,6 +45,14 @@ class MadeUpWorker:
             self.rounds -= 1
             if self.rounds == 0:
                 return [Trained(tuple(record_of(run) for run in self.task))]
+        return []
+
+
+class MadeUpStart(MadeUpWorker):
+    """Never comes to be ready."""
+
+    def says(self) -> list[Message]:
+        """Say nothing."""
         return []
 
 
@@ -117,6 +127,23 @@ def test_a_worker_that_stands_still_alone_is_hung(tmp_path: Path) -> None:
     assert statuses == [FAILED]
     assert lines[0].startswith("Model4 nn seed 0: hung: no result after 600 seconds")
     assert pool.round * POLL_SECONDS < 2 * LIMIT_SECONDS + 2
+
+
+def test_slow_is_not_hung(tmp_path: Path) -> None:
+    """A run that takes nearly as long as it may is left alone."""
+    pool = MadeUpPool([MadeUpWorker(round(0.99 * LIMIT_SECONDS / POLL_SECONDS))], {})
+    statuses, lines, _ = carried_out(tmp_path, pool)
+    assert (statuses, lines) == ([OK], [])
+
+
+def test_workers_that_hang_while_they_start(tmp_path: Path) -> None:
+    """A worker that does not come to be ready is ended, and a night without any says why."""
+    workers = [MadeUpStart(None) for _ in range(FAILED_STARTS)]
+    pool = MadeUpPool(workers, {})
+    with pytest.raises(Halted, match="do not start: hung: not ready after 60 seconds"):
+        carried_out(tmp_path, pool, Limits(start_seconds=60.0))
+    assert all(worker.stopped for worker in workers)
+    assert pool.seconds < FAILED_STARTS * 62
 
 
 def test_a_disk_that_does_not_answer_hangs_no_run(tmp_path: Path) -> None:

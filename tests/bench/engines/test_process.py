@@ -23,6 +23,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_no_semaphore_is_left_behind(tmp_path: Path) -> None:
     """Workers that count with tqdm, as torch's compiler does, leave nothing to be warned of."""
     pytest.importorskip("tqdm", reason="torch does without it")

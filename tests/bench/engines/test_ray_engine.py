@@ -57,18 +57,20 @@ def test_no_workers_from_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) ->
         engine.survey("cpu", None)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
     """Ray's records are the local engine's, the ensemble's too, though a worker is killed."""
     site = engine.survey("cpu", None, ray_address=cluster.address)
     assert (site.device, site.jobs) == ("cpu", 2)
     runs = make_plan(
-        variants=["Model0", "Model4"],
+        variants=["Model4"],
         backends=["notebook", "ensemble"],
         seeds=2,
         dtype="float32",
         initialisation="ones",
         device=site.device,
-        epochs=2,
+        epochs=1,
     )
     attempts = tmp_path / "attempts"
     attempts.mkdir()
@@ -93,18 +95,18 @@ def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
             runs,
             trainer,
             Ledger(store, site.environment, provenance),
-            jobs=2,
+            jobs=1,
             display=display,
         )
-        assert [finished.status for finished in ended] == [OK] * 8
+        assert [finished.status for finished in ended] == [OK] * 4
     assert re.fullmatch(
         r"Model4 nn seed 0: its worker on \S+ died: .*; it is tried once more", *killer.lines
     )
-    assert len({file.read_text() for file in attempts.glob("Model4-*")}) >= 2
+    assert len({file.read_text() for file in attempts.glob("Model4-*")}) == 2
 
     by_ray, by_local = (store.read() for store in stores)
     planned = {run_id(run, environment_of(run, site.environment)) for run in runs}
-    assert len(planned) == 8
+    assert len(planned) == 4
     assert set(by_ray.runs["run_id"]) == set(by_local.runs["run_id"]) == planned
     same = ["run_id", "weights_sha256", "initial_weights_sha256", "backend", "commit", "platform"]
     first, second = (frame.sort_values("run_id")[same] for frame in (by_ray.runs, by_local.runs))
@@ -116,6 +118,7 @@ def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(*(rows.reset_index(drop=True) for rows in (first, second)))
 
 
+@pytest.mark.slow
 def test_faults(cluster: Cluster, tmp_path: Path) -> None:
     """Dead, broken and hung workers cost nothing but time; lost twice, a run has failed."""
     faults = {1: ("killed",), 2: ("stopped",), 3: ("exit 3", "broken")}
@@ -146,6 +149,7 @@ def test_faults(cluster: Cluster, tmp_path: Path) -> None:
     wait_for(lambda: are_gone([process for processes in attempts for process in processes]))
 
 
+@pytest.mark.slow
 def test_lost_node(cluster: Cluster, tmp_path: Path) -> None:
     """A node that is lost costs what it was at, and that is done elsewhere."""
     node = cluster.add_node(num_cpus=1, object_store_memory=2**27)
@@ -165,6 +169,7 @@ def test_lost_node(cluster: Cluster, tmp_path: Path) -> None:
     assert sorted(attempts) == [1, 1, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("device", "settings", "right"),
     [
@@ -181,6 +186,7 @@ def test_usage_errors(
         engine.survey(device, None, ray_address=cluster.address, **settings)
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_start(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +211,7 @@ except Terminated:
 """
 
 
+@pytest.mark.slow
 def test_sigterm_ends_all_of_it(tmp_path: Path) -> None:
     """A cluster that was started for a night ends with it, and says nothing of its own.
 
@@ -268,6 +275,7 @@ def test_no_cluster_can_be_started(
     assert "--ray-address None" not in line
 
 
+@pytest.mark.slow
 def test_a_path_too_long_for_sockets(tmp_path: Path) -> None:
     """Ray's own words for a long RAY_TMPDIR are those that the remedy is found by."""
     folder = tmp_path / ("x" * 120)

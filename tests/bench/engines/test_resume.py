@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,70 +13,32 @@ import pytest
 
 from bench.store.store import EPOCHS, RUNS, Contents, Store
 from reports.__main__ import main as reports
+from reports.figures import models as figures
 from tests.report_data import START
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups and SIGKILL")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="forks and SIGKILL"),
+]
 
 NIGHT = (
-    "run --profile smoke --variants Model0,Model4 --backends notebook --seeds 3 --jobs 1".split()
+    "--profile smoke --variants Model0,Model4 --backends notebook --seeds 2 --device cpu".split()
 )
-RUN_COUNT = 6
-WAIT_SECONDS = 300
+RUN_COUNT = 4
 CLOCK = ["started_at", "ended_at"]
 SECONDS = ["total_seconds", "train_seconds", "valid_seconds", "train_tokens_per_second"]
 """With ``CLOCK``, all that may differ between two nights of the same runs on one machine."""
 
 
-def start(results: Path) -> subprocess.Popen[str]:
-    """Start a night as a process group of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "bench", *NIGHT, "--device", "cpu", "--results", str(results)],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def end(process: subprocess.Popen[str]) -> str:
-    """Wait until a night is at its end, in good order, and return what it said."""
-    _, error = process.communicate(timeout=WAIT_SECONDS)
-    assert process.returncode == 0, error
-    assert "Traceback" not in error
-    return error
-
-
-def kill_in_the_middle(process: subprocess.Popen[str], results: Path) -> None:
-    """Kill all processes of a night once two runs are stored, and before all are."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while len(list((results / RUNS).glob("*.parquet"))) < 2:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-
-
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, str, list[str]]]:
-    """A night of two calls at once and one that was killed and resumed, and what they said."""
+def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A night of two calls at once, and one that was killed and resumed."""
     folder = tmp_path_factory.mktemp("nights")
-    together, resumed = folder / "together", folder / "resumed"
-    processes = [start(together), start(together), start(resumed)]
-    try:
-        kill_in_the_middle(processes[-1], resumed)
-        contents = Store(resumed).read()
-        assert 2 <= len(contents.runs) < RUN_COUNT
-        assert contents.unreadable == {}
-        processes.append(start(resumed))
-        said = end(processes[-1])
-        assert f"{RUN_COUNT} runs: {len(contents.runs)} stored already" in said
-        yield together, resumed, said, [end(process) for process in processes[:2]]
-    finally:
-        for process in processes:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+    subprocess.run([sys.executable, "-m", "tests.forked_nights", folder, *NIGHT], check=True)
+    stored = int((folder / "stored").read_text())
+    assert 2 <= stored < RUN_COUNT
+    assert f"{RUN_COUNT} runs: {stored} stored already" in (folder / "resumed.log").read_text()
+    return folder / "together", folder / "resumed"
 
 
 def at_fixed_times(contents: Contents) -> Contents:
@@ -92,11 +51,11 @@ def at_fixed_times(contents: Contents) -> Contents:
     return replace(contents, runs=runs, epochs=epochs)
 
 
-def test_two_calls_at_once(nights: tuple[Path, Path, str, list[str]]) -> None:
+def test_two_calls_at_once(nights: tuple[Path, Path]) -> None:
     """Two calls of the same night on one folder end well, and each run is stored whole, once."""
-    together, _, _, said = nights
-    assert all(f"stored in {together}" in text for text in said)
-    for folder in nights[:2]:
+    logs = [nights[0].with_name(f"together-{number}.log") for number in range(2)]
+    assert all("stored in together" in log.read_text() for log in logs)
+    for folder in nights:
         contents = Store(folder).read()
         assert contents.unreadable == {}
         assert len(contents.runs) == contents.runs["run_id"].nunique() == RUN_COUNT
@@ -107,11 +66,12 @@ def test_two_calls_at_once(nights: tuple[Path, Path, str, list[str]]) -> None:
 
 
 def test_resumed_night_is_the_same(
-    nights: tuple[Path, Path, str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nights: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But for times a killed and resumed night's data and report are, in each byte, the other's."""
+    monkeypatch.setattr(figures, "save", lambda _, path: path.write_bytes(b""))
     files = []
-    for number, results in enumerate(nights[:2]):
+    for number, results in enumerate(nights):
         folder = tmp_path / str(number)
         folder.mkdir()
         monkeypatch.chdir(folder)
@@ -124,7 +84,7 @@ def test_resumed_night_is_the_same(
     assert [path for path in files[0] if files[0][path] != files[1][path]] == []
     epochs = pd.read_parquet(Path("results") / EPOCHS)
     assert sorted(set(zip(epochs["variant"], epochs["seed"], strict=True))) == [
-        (variant, seed) for variant in ("Model0", "Model4") for seed in range(3)
+        (variant, seed) for variant in ("Model0", "Model4") for seed in range(2)
     ]
     # What was set to one value were times, and nothing else.
     assert set(CLOCK + SECONDS) <= set(pd.read_parquet(Path("results") / RUNS).columns)

@@ -67,13 +67,14 @@ def test_other_runs_are_work_too() -> None:
     assert max(len(task) for task in tasks_of(plan(ENSEMBLE, seeds=8), 8)) == 2
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_lost_worker_costs_its_task(tmp_path: Path) -> None:
     """The runs of a task whose worker dies are tried again, then recorded as failed; no others."""
     both = ((ENSEMBLE, 3), ("nn", 4))
     runs = [run for name, seeds in both for run in plan(name, variants=("Model4",), seeds=seeds)]
-    night = Night(tmp_path, {1: ("killed", "killed")})
+    night = Night(tmp_path, {1: ("broken", "broken")})
     assert night.run(run_all, runs, jobs=1) == [FAILED] * 3 + [OK] * 4
-    lost = "its worker was killed by SIGKILL, as the system does when memory runs out"
+    lost = "RuntimeError: CUDA error: an illegal memory access was encountered"
     assert (
         night.lines[0] == f"Model4 ensemble seed 0 and 2 more seeds: {lost}; it is tried once more"
     )

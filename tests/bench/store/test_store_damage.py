@@ -1,8 +1,9 @@
-"""Files of a store that were cut at any length, or in which any byte was changed."""
+"""Files of a store that were cut, or in which a byte was changed, at every kind of place."""
 
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,14 +43,27 @@ def without_seal(content: bytes) -> bytes:
     return content[:place] + content[place + len(SEAL) + 32 :]
 
 
+def places_in(content: bytes, others: int) -> list[int]:
+    """Return where a file's pages, seal and footer begin and end, and as many random places."""
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    columns = pq.ParquetFile(pa.BufferReader(content)).metadata.row_group(0)
+    edges = {0, 4, footer, content.find(SEAL), len(content) - 8, len(content) - 4, len(content)}
+    for index in (0, columns.num_columns - 1):
+        column = columns.column(index)
+        edges |= {column.data_page_offset, column.dictionary_page_offset or 4}
+    near = {edge + by for edge in edges for by in (-1, 0, 1)}
+    near |= set(random.Random(0).sample(range(len(content)), others))  # noqa: S311  # no secret
+    return sorted(place for place in near if 0 <= place < len(content))
+
+
 @pytest.mark.parametrize("table", [RUNS, EPOCHS])
-def test_cut_at_any_length(store: Store, table: str) -> None:
+def test_cut(store: Store, table: str) -> None:
     """A run's file of any length but its own is quarantined, and its run is to be done again."""
     path = path_of(store, table)
     whole = path.read_bytes()
     # The row is quarantined too where it is the epochs that are cut: without them it is none.
     quarantined = [RUNS] if table == RUNS else [EPOCHS, RUNS]
-    for length in reversed(range(len(whole))):
+    for length in reversed(places_in(whole, others=40)):
         os.truncate(path, length)
         assert store.finished([RECORD.run_id]) == set(), length
         for name in quarantined:
@@ -67,7 +81,7 @@ def test_reading_a_cut_file(store: Store, table: str, *, sealed: bool) -> None:
     path = path_of(store, table)
     whole = path.read_bytes() if sealed else without_seal(path.read_bytes())
     path.write_bytes(whole)
-    for length in reversed(range(len(whole))):
+    for length in reversed(places_in(whole, others=200)):
         os.truncate(path, length)
         with pytest.raises(UnreadableError):
             read_file(path, SCHEMAS[table])
@@ -78,7 +92,7 @@ def test_reading_a_cut_file(store: Store, table: str, *, sealed: bool) -> None:
 
 
 @pytest.mark.parametrize("table", [*TABLES, "compacted runs", "compacted epochs"])
-def test_any_changed_byte_is_noticed(store: Store, tmp_path: Path, table: str) -> None:
+def test_a_changed_byte_is_noticed(store: Store, tmp_path: Path, table: str) -> None:
     """A flipped bit in any byte is noticed; but in the seal's own mark it leaves the rows."""
     if table.startswith("compacted"):
         store = Store(store.compact(tmp_path / "compacted"))
@@ -86,12 +100,14 @@ def test_any_changed_byte_is_noticed(store: Store, tmp_path: Path, table: str) -
     path = path_of(store, table)
     whole = path.read_bytes()
     expected = read_file(path, SCHEMAS[table])
+    start = whole.index(SEAL)
+    mark = range(start, start + len(SEAL))
     unnoticed = []
     # In place: a file that is written anew is flushed by some file systems, at a cost.
     with path.open("r+b", buffering=0) as file:
-        for position, byte in enumerate(whole):
+        for position in sorted({*places_in(whole, others=500), *mark}):
             file.seek(position)
-            file.write(bytes([byte ^ 1 << position % 8]))
+            file.write(bytes([whole[position] ^ 1 << position % 8]))
             try:
                 rows = read_file(path, SCHEMAS[table])
             except UnreadableError:
@@ -100,12 +116,11 @@ def test_any_changed_byte_is_noticed(store: Store, tmp_path: Path, table: str) -
                 unnoticed.append(position)
                 assert rows.equals(expected, check_metadata=True)
             file.seek(position)
-            file.write(bytes([byte]))
+            file.write(whole[position : position + 1])
     assert path.read_bytes() == whole
     path.write_bytes(b"p" + whole[1:])
     assert f"{table}/{path.name}" in store.read().unreadable
-    start = whole.index(SEAL)
-    assert unnoticed == list(range(start, start + len(SEAL)))
+    assert unnoticed == list(mark)
 
 
 @pytest.mark.parametrize("table", TABLES)

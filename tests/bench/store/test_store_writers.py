@@ -14,10 +14,11 @@ from bench.store.store import EPOCHS, RUNS, Store
 from tests.report_data import with_outcome
 from tests.victims import OTHERS, SHARED, sample
 
-ROUNDS = 24
+ROUNDS = 10
 TIMES = ["started_at", "ended_at", "total_seconds"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="forks")
 def test_two_writers(tmp_path: Path) -> None:
     """Two that resume one store at once store each run whole and once, seen by readers so."""
