@@ -22,7 +22,8 @@ A fault moves every seed, a jump moves a few. Runs of several seeds depart in a 
 1. at least ``SHARE`` of the seeds with a limit of their own are beyond it, and so many would jump
    there with a probability of at most ``LEVEL``, or
 2. at least ``SHARE`` of all seeds are beyond the cell's limit, or
-3. one of them is beyond ``FAR`` times the cell's limit.
+3. more than one in ``ODD_ONE_IN`` of them is beyond ``FAR`` times the cell's limit: with fewer
+   seeds than that, a single one.
 
 A single seed departs by 2 only: it must be beyond anything that rounding was ever seen to do.
 """
@@ -30,7 +31,7 @@ A single seed departs by 2 only: it must be beyond anything that rounding was ev
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -52,6 +53,7 @@ MARGIN = 3.0
 SHARE = 0.8
 LEVEL = 1e-4
 FAR = 10.0
+ODD_ONE_IN = 20
 WIDER = 10.0
 """How many times wider the limits are on a device where rounding was never measured."""
 DIGITS = 7
@@ -151,6 +153,11 @@ def needed(seeds: int) -> int:
     return math.ceil(SHARE * seeds - 1e-9)
 
 
+def odd_runs(seeds: int) -> int:
+    """Return how many of ``seeds`` must be far beyond the limit of a cell for it to depart."""
+    return seeds // ODD_ONE_IN + 1
+
+
 @cache
 def chance(seeds: int, jump_rate: float) -> float:
     """Return the probability that ``needed(seeds)`` or more of so many healthy seeds jump."""
@@ -192,14 +199,15 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
         limit=("limit", "first"),
         jump_rate=("jump_rate", "first"),
         seeds_beyond=("beyond", "sum"),
-        furthest=("of_limit", "max"),
     )
     of_own = _decisive(found, "of_own", keys)
     usable = [
         count > 0 and chance(count, rate) <= LEVEL
         for count, rate in zip(cells["own_seeds"], cells["jump_rate"], strict=True)
     ]
-    cells["nearness"] = np.fmax(_decisive(found, "of_limit", keys), cells["furthest"] / FAR)
+    cells["nearness"] = np.fmax(
+        _decisive(found, "of_limit", keys), _decisive(found, "of_limit", keys, odd_runs) / FAR
+    )
     cells["nearness"] = np.fmax(cells["nearness"], of_own.where(np.array(usable, dtype=bool)))
     cells["undecided"] = (of_own > 1) & (cells["nearness"] <= 1)
     cells["verdict"] = np.select(
@@ -207,17 +215,19 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
         [ANOTHER_COMPUTATION, UNEXPLAINED],
         SAME_TO_ROUNDING,
     )
-    return cells.drop(columns=["furthest", "own_seeds", "jump_rate"]).reset_index()
+    return cells.drop(columns=["own_seeds", "jump_rate"]).reset_index()
 
 
-def _decisive(found: pd.DataFrame, ratio: str, keys: list[str]) -> pd.Series:
-    """Return for each group the largest ``ratio`` that the needed number of its seeds reach.
+def _decisive(
+    found: pd.DataFrame, ratio: str, keys: list[str], required: Callable[[int], int] = needed
+) -> pd.Series:
+    """Return for each group the largest ``ratio`` that the required number of its seeds reach.
 
     Seeds without a ratio (NaN) do not count; a group of nothing else has NaN.
     """
     ordered = found.sort_values(ratio, ascending=False)  # NaN comes last
     groups = ordered.groupby(keys, observed=True)
-    places = groups[ratio].transform("count").map(needed) - 1
+    places = groups[ratio].transform("count").map(required) - 1
     chosen = ordered[groups.cumcount() == places.clip(lower=0)]
     return chosen.set_index(keys)[ratio].sort_index()
 
