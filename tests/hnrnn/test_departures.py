@@ -86,7 +86,7 @@ def test_distances_of_what_is_no_number() -> None:
 def test_epochs_without_reference_have_no_distance() -> None:
     """Other seeds and initialisations are left out."""
     runs = reference(12).assign(initialisation=["ones"] * 33 + ["uniform"] * 3)
-    assert set(d.distances(runs, reference())["seed"]) == set(range(10))
+    assert set(d.distances(runs, reference(10))["seed"]) == set(range(10))
     assert d.distances(runs.assign(initialisation="uniform"), reference()).empty
 
 
