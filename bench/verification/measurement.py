@@ -121,10 +121,12 @@ def train(kind: Kind, seeds: Mapping[str, Sequence[int]], epochs: int, device: s
         environment = asdict(read_environment(device)) | {"device": device}
         for name, of_variant in seeds.items():
             for draw in range(max(1, kind.draws)):
-                for training in _trainings(kind, VARIANTS[name], of_variant, epochs, draw, device):
-                    parts.append(  # noqa: PERF401  # two more loops would not fit in a list
-                        training.history.assign(variant=name, seed=training.seed, draw=draw)
-                    )
+                trainings = _trainings(kind, VARIANTS[name], of_variant, epochs, draw, device)
+                # The seed is the one that was asked for, whatever a fault has made of it.
+                parts += [
+                    training.history.assign(variant=name, seed=seed, draw=draw)
+                    for seed, training in zip(of_variant, trainings, strict=True)
+                ]
     rows = distances_of(pd.concat(parts), reference).assign(kind=file_name(kind.name, device))
     return rows.assign(**{name: environment[name] for name in SOFTWARE})[
         [*KEYS, *MEASURES, *SOFTWARE]

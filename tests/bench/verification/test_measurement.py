@@ -152,6 +152,16 @@ def test_healthy_kinds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+def test_a_fault_that_takes_another_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is held against the reference of the seed that was asked for."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    kind = Kind("same_seed", "seed 0 for all", injected_fault="same_seed")
+    found = train(kind, {"Model1": [0, 1]}, 1, "cpu")
+    assert list(found["seed"]) == [0, 1]
+    assert list(found["valid_loss"] > 1e-3) == [False, True]
+
+
+@pytest.mark.slow
 def test_environment_variables_of_a_kind(tmp_path: Path) -> None:
     """They hold in the process that trains, and nowhere else."""
     kind = replace(KINDS["aten_default"], name="oldest")
