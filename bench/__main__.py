@@ -1,4 +1,4 @@
-"""``python -m bench``: train variants under many seeds, time backends, and keep the results."""
+"""Train variants under many seeds, time backends, and keep the results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from bench.commands import compact, ensemble_timing, listing, rounding, run, throughput, verify
-from bench.commands.options import seeds_joined
+from bench.commands.options import report, seeds_joined
 from bench.errors import StoreError, UsageError
 from bench.signals import Terminated, terminable
 from bench.text import one_line
@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns 0 if every run is stored, 1 if one failed, 2 for wrong usage, 74 if the output of
-    ``list`` cannot be written, 130 after Ctrl-C, 143 after SIGTERM. An unexpected error is raised,
-    and ``hnrnn.program`` turns it into 70.
+    ``list`` cannot be written, 130 after Ctrl-C and 143 after SIGTERM. ``hnrnn.program`` turns an
+    unexpected error into 70.
     """
     parser = make_parser()
     options = parser.parse_args(seeds_joined(sys.argv[1:] if arguments is None else arguments))
@@ -36,16 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with terminable():
             return int(options.carry_out(options))
     except (UsageError, CorpusError, StoreError) as error:
-        print(f"{prog}: {one_line(error)}", file=sys.stderr)
+        report(f"{prog}: {one_line(error)}")
         return 2
     except KeyboardInterrupt as stop:
-        kept = "nothing of this call is stored"
+        kept = "nothing was stored"
         if options.command == "run":
             kept = (
                 f"finished runs are stored in {one_line(options.results)}, "
                 "and the same command continues from there"
             )
-        print(f"\n{prog}: stopped; {kept}", file=sys.stderr)
+        report(f"\n{prog}: stopped; {kept}")
         return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
 
 

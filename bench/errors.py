@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 class UsageError(ValueError):
-    """An argument is wrong; the message says what would be right."""
+    """An argument is wrong; the message says what to do."""
 
 
 class StoreError(Exception):
-    """The results folder cannot be used; the message says what would be right."""
+    """The results folder cannot be used; the message says what to do."""

@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.engines import LOCAL, find_engine
 from bench.engines.ledger import Ledger
-from bench.engines.work import Site, Trainer
+from bench.engines.work import Display, Site, Trainer
 from bench.errors import UsageError
 from bench.execution.sources import environment_of
 from bench.plan.grid import NOTEBOOK
@@ -19,9 +18,6 @@ from bench.store.records import run_id
 from bench.store.store import Store
 from hnrnn import corpus
 from hnrnn.variants import VARIANTS
-
-if TYPE_CHECKING:
-    from bench.engines.progress import ProgressDisplay  # slow to load
 
 
 def run(
@@ -41,22 +37,21 @@ def run(
     fail_fast: bool = False,
     results: str | Path = "results",
     data: str | Path | None = None,
-    display: ProgressDisplay | None = None,
+    display: Display | None = None,
 ) -> Store:
     """Train every variant on every backend with every seed, and return the store of the records.
 
         store = bench.run(variants=["Model4", "Model5"], backends=["nn", "cell"], seeds=3)
         store.read().epochs.groupby(["variant", "backend", "epoch"])["accuracy"].mean()
 
-    Runs that are stored in ``results`` already are not trained again. ``python -m bench run`` calls
-    this function, and its help explains the arguments. ``seeds`` is a number of seeds from 0, or
-    the seeds themselves; ``epochs`` cuts each training short; ``notebook`` as a backend is
-    each variant's own. A backend that does not execute a variant, or a variant to which
-    ``injected_fault`` does not apply, is left out. ``display`` shows how the night goes.
+    The arguments are the options of ``python -m bench run``. ``seeds`` is a number of seeds from 0,
+    or the seeds themselves; ``epochs`` ends each training early. Runs that are stored in
+    ``results`` already are not trained again, and a backend or ``injected_fault`` that does not
+    apply to a variant is left out. A run that fails raises nothing: its record has the status
+    ``failed`` and the error. The default ``display`` shows nothing.
 
-    A run that fails is not an exception: its record has the status ``failed`` and the error. Raises
-    UsageError for arguments that cannot be served and StoreError for a folder that cannot be used,
-    before anything is trained, and ``bench.engines.work.Halted`` if the night could not go on.
+    Raises UsageError for a wrong argument and StoreError for a folder that cannot be used, both
+    before anything is trained, and ``bench.Halted`` if the night cannot go on.
 
     The workers are processes that import the main module: in a script, call this function below
     ``if __name__ == "__main__":``.
@@ -74,11 +69,10 @@ def run(
         injected_fault=injected_fault,
     )
     where, settings = find_engine(engine, gpus_per_run=gpus_per_run, ray_address=ray_address)
-    corpus.load(data)  # raises if a given copy is another text
-    # Threads spin while they wait: several, as a fault may use, spin for minutes.
+    corpus.load(data)  # raises if the copy is another text
+    # Threads spin while they wait; with several threads they would spin for minutes.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # From here on torch is loaded: only once the arguments have been found good.
-    module = where.load()
+    module = where.load()  # from here on torch is loaded
     site: Site = module.survey(device, injected_fault, **settings)
     planned = [replace(run, device=site.device) for run in asked]
     store = Store(results)
@@ -86,19 +80,14 @@ def run(
     ids = {run: run_id(run, environment_of(run, site.environment)) for run in planned}
     finished = store.finished(ids.values())
     missing = [run for run in planned if ids[run] not in finished]
-    if display:
-        display.begin(planned, missing, site, store.folder)
+    display = display or Display()
+    display.begin(planned, missing, site, store.folder)
     if missing:
         from bench.execution.environment import read_provenance
 
         provenance = read_provenance(site.device)
-        module.run_all(
-            missing,
-            Trainer(provenance),
-            Ledger(store, site.environment, provenance, fail_fast=fail_fast),
-            jobs=jobs or site.jobs,
-            watch=display or (lambda *_: None),
-            say=display.say if display else (lambda _: None),
-            **settings,
-        )
+        ledger = Ledger(store, site.environment, provenance, fail_fast=fail_fast)
+        jobs = jobs or site.jobs
+        trainer = Trainer(provenance)
+        module.run_all(missing, trainer, ledger, jobs=jobs, display=display, **settings)
     return store

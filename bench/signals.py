@@ -2,65 +2,67 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+HANG_UP = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM was received; it ends a command like Ctrl-C, with another exit code."""
+    """SIGTERM was received. It ends a command like Ctrl-C, with another exit code."""
+
+
+@contextmanager
+def handled(*numbers: int, handler: Any) -> Iterator[None]:
+    """Handle signals by ``handler`` in the block; do nothing outside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous or signal.SIG_DFL)
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise Terminated in the main thread on SIGTERM; other threads change nothing.
+    """Raise Terminated on SIGTERM, and ignore SIGHUP.
 
-    SIGHUP is ignored, here and in the processes that are started, so that hours of training do not
-    end with the terminal that started them.
+    The processes that are started here ignore SIGHUP too, so that hours of training do not end with
+    their terminal.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
+    received: list[int] = []
 
     def terminate(number: int, _: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
-    hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN) if os.name == "posix" else None
     try:
-        yield
+        with handled(signal.SIGTERM, handler=terminate), handled(*HANG_UP, handler=signal.SIG_IGN):
+            yield
     except KeyboardInterrupt as interrupt:
-        if came and not isinstance(interrupt, Terminated):
+        if received and not isinstance(interrupt, Terminated):
             raise Terminated from None  # Ray's compiled code turns it into a KeyboardInterrupt
         raise
-    finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
-        if os.name == "posix":
-            signal.signal(signal.SIGHUP, hang_up or signal.SIG_DFL)
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Delay SIGINT and SIGTERM until the block is done; then raise the first one received."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """Delay SIGINT and SIGTERM until the block has ended; then raise the first one received."""
     waiting: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: waiting.append(number))
-        for number in NUMBERS
-    }
+
+    def wait(number: int, _: FrameType | None) -> None:
+        waiting.append(number)
+
     try:
-        yield
+        with handled(signal.SIGINT, signal.SIGTERM, handler=wait):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
         if waiting:
             signal.raise_signal(waiting[0])

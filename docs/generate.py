@@ -25,7 +25,7 @@ import bench.__main__
 import hnrnn.__main__
 import reports.__main__
 import reports.ci.__main__
-from bench.store import records
+from bench.store import records, schemas
 
 PARSERS = (
     hnrnn.__main__.make_parser,
@@ -34,9 +34,9 @@ PARSERS = (
     reports.ci.__main__.make_parser,
 )
 TABLES = {
-    "runs": records.RUNS_SCHEMA,
-    "epochs": records.EPOCHS_SCHEMA,
-    "throughput": records.THROUGHPUT_SCHEMA,
+    "runs": schemas.RUNS_SCHEMA,
+    "epochs": schemas.EPOCHS_SCHEMA,
+    "throughput": schemas.THROUGHPUT_SCHEMA,
 }
 
 MEANINGS = {
@@ -149,7 +149,7 @@ def main() -> None:
     (GENERATED / "commands.md").write_text(commands(), encoding="utf-8")
     for table in TABLES:
         (GENERATED / f"{table}.md").write_text(columns(table), encoding="utf-8")
-    for pattern in ("*/report/*.png", "*/report/report.md", "*/engines/README.md"):
+    for pattern in ("*/report/*.png", "*/report/report.md", "*/timing/README.md"):
         for path in PUBLISHED.glob(pattern):
             copy = GENERATED / "published" / path.relative_to(PUBLISHED)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""``python -m hnrnn facts``: compare the notebook's deterministic outputs with ours."""
+"""Compare the notebook's deterministic outputs with those computed here."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     facts = commands.add_parser(
         "facts",
-        help="print every deterministic output of the notebook beside ours; exit 1 if any differs",
+        help="print every deterministic output of the notebook beside the value computed here; "
+        "exit code 1 if any differs",
     )
     facts.add_argument(
         "--data",
         type=any_path,
         metavar="PATH",
-        help="folder or archive of fast.ai's human_numbers to read instead of the generated text",
+        help="a folder or archive of fast.ai's human_numbers, read instead of generating the text",
     )
     return parser
 

@@ -1,7 +1,7 @@
 """Read named text files from a folder or archive that may be damaged or hostile.
 
-Only the files that are asked for are read, within the limits below, whatever an archive's headers
-say. Every problem is one FilesError.
+Only the files that are asked for are read, and never more than the limits below, whatever an
+archive's headers say. Every problem raises FilesError.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _read_regular(path: Path, largest: int) -> bytes:
     """Return a file's content; raise FilesError if it is not regular or exceeds ``largest``."""
     if path.is_symlink() and not path.exists():
         raise FilesError(f"{path} is a link to nothing")
-    if not path.is_file():  # a folder, or a pipe or device, whose end may never come
+    if not path.is_file():  # a pipe or device may have no end
         raise FilesError(f"{path} is not a regular file")
     with path.open("rb") as file:
         return _within(largest, file.read(largest + 1), path)
@@ -120,7 +120,7 @@ def _check_found(path: Path, found: Iterable[str], names: Sequence[str]) -> None
     there = {file.name for file in files}
     if len(files) > len(there) or len({file.parent for file in files}) > 1:
         listed = ", ".join(sorted(map(str, files))[:4])
-        raise FilesError(f"{path} holds more than one copy ({listed}): only one is wanted")
+        raise FilesError(f"{path} holds more than one copy ({listed}): keep only one")
     missing = [name for name in names if name not in there]
     if missing:
         raise FilesError(f"{path} holds no {' and no '.join(missing)}")

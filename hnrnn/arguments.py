@@ -22,9 +22,9 @@ DEVICES = ("auto", "cpu", "cuda")
 STORE_FOLDERS = ("runs", "epochs", "throughput", "unreadable")
 """The folders inside a results folder; only ``bench.store.store`` writes into them."""
 ROOM_CHARACTERS, ROOM_OF_TEMPORARY = 120, 20
-"""The longest path of a file inside an output folder, and what a temporary file's name adds."""
+"""The longest path inside an output folder, and the characters that a temporary name adds."""
 LONGEST_VALUE = 200
-"""Characters of a value that a message quotes."""
+"""The most characters of a value that a message quotes."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message in one line, point to the help, and exit with code 2."""
-        message = re.sub(r"^argument (\S+): must ", r"\1 must ", message)
+        message = re.sub(r"^argument (\S+):( must)?", lambda m: m[1] + (m[2] or ":"), message)
         self.exit(2, f"{self.prog}: {one_line(message)} (see {self.prog} --help)\n")
 
 
@@ -109,8 +109,8 @@ def folder(text: str) -> Path:
 def output_folder(text: str) -> Path:
     """Return the path of a folder to write into, which need not exist: an option's type.
 
-    Raises ``argparse.ArgumentTypeError`` as ``folder`` does, and for every place inside the
-    folders of a results folder, because a foreign file there makes the results incomplete.
+    Raises ``argparse.ArgumentTypeError`` as ``folder`` does, and for a place inside the folders of
+    a results folder, because any other file there makes the results incomplete.
     """
     path = folder(text)
     own = _store_folder_around(path)
@@ -173,9 +173,9 @@ def _store_folder_around(path: Path) -> Path | None:
 
 
 def _is_results_folder(path: Path) -> bool:
-    """Return whether runs or measurements are stored in a folder, or will be.
+    """Return whether a folder holds runs or measurements, or is prepared for them.
 
-    The name of a folder is not enough: a user may well have another folder named ``runs``.
+    The names of its folders are not enough: a user may have another folder named ``runs``.
     """
     if os.path.isdir(path / "runs") and os.path.isdir(path / "epochs"):  # noqa: PTH112  # never raises
         return True

@@ -22,7 +22,7 @@ TRAIN_NUMBERS = range(1, 8000)
 VALID_NUMBERS = range(8001, 10000)
 FILE_NAMES = ("train.txt", "valid.txt")
 LONGEST_SHOWN = 60
-"""Characters of a wrong number that a message quotes; the longest of the corpus has 39."""
+"""The most characters of a wrong number in a message; the longest right one has 39."""
 
 
 class CorpusError(ValueError):
@@ -100,7 +100,7 @@ def _joined_lines(text: str) -> str:
 def load(path: str | Path | None = None) -> Corpus:
     """Return the generated corpus; if ``path`` is given, check that the copy there is equal.
 
-    Raises CorpusError if the copy cannot be read, or naming the first difference if there is one.
+    Raises CorpusError if the copy cannot be read, or with the first difference.
     """
     if path is None:
         return generate()

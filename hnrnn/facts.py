@@ -21,7 +21,7 @@ TEXTIFIED = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """A fact of the notebook and the value computed here, None if there is none."""
+    """A fact of the notebook, and the value computed here or None."""
 
     notebook: Fact
     here: Any
@@ -76,8 +76,8 @@ def outputs(corpus: Corpus) -> dict[tuple[int, str], Any]:
         batch, row = name.rstrip("]").split("[")
         made[cell, f"textify {name}"] = vocab.textify(rows[batch][int(row)])
 
-    # v1's stream continues where it stopped and starts over only with an epoch. Cell 15 took three
-    # validation batches, a whole pass, without starting an epoch: show_batch gets the fourth.
+    # v1's stream starts over only with an epoch. Cell 15 took three validation batches, a whole
+    # pass, without starting an epoch, so show_batch gets the fourth.
     shown, _ = dls.valid.batch(3)
     for index in range(5):
         made[38, f"show_batch, row {index}"] = vocab.textify(shown[index])
@@ -86,8 +86,8 @@ def outputs(corpus: Corpus) -> dict[tuple[int, str], Any]:
     made[40, "training batches, bptt 3"] = len(dls.train)
     made[40, "validation batches, bptt 3"] = len(dls.valid)
     made[41, "bs"] = dls.train.bs
-    # v1 takes a first training batch to check that the data can be loaded (cell 39,
-    # DataBunch.sanity_check): one_batch gets the second, and cell 48 shows it.
+    # v1 takes the first training batch to check the data (DataBunch.sanity_check in cell 39), so
+    # one_batch gets the second, and cell 48 shows it.
     x, y = dls.train.batch(1)
     made[42, "shapes of x and y, bptt 3"] = _shapes((x, y))
     made[43, "nv"] = len(vocab)

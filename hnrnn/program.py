@@ -1,8 +1,8 @@
-"""How the project's programs start and end, whatever happens to their output.
+"""How the project's programs start and end.
 
 A program calls ``begin`` before its slow imports. From then on output that cannot be written is
-dropped without an error, every text can be encoded, Ctrl-C prints one line, and an unexpected error
-has its own exit code.
+dropped without an exception, every text can be encoded, Ctrl-C prints one line, and an unexpected
+error has its own exit code.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from typing import Any, TextIO
 INTERNAL_ERROR = 70
 """The exit code after an unexpected error: EX_SOFTWARE of sysexits.h."""
 UNWRITTEN = 74
-"""The exit code if output that is a command's only result cannot be written: EX_IOERR."""
+"""The exit code if a command's only result cannot be written: EX_IOERR."""
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 
 
 class Output(io.FileIO):
-    """A file descriptor for output. Data that cannot be written are dropped."""
+    """A file descriptor for output. Data that cannot be written is dropped."""
 
     error: OSError | None = None
     """The first error of a write; a reader that has closed the pipe does not count."""
 
     def write(self, data: Any) -> int:
-        """Write or drop the data, or some of them; return how many bytes that were."""
+        """Write or drop some of the data, and return the number of bytes."""
         try:
             while (written := super().write(data)) is None:  # a full pipe that does not block
                 select.select([], [self], [])
@@ -93,8 +93,8 @@ def show(text: str) -> int:
 def _prepared(stream: TextIO | None, number: int) -> TextIO:
     """Return a stream to the same file descriptor that never fails.
 
-    A descriptor that was closed when the program started is opened on the null device. Otherwise
-    the next file to be opened would get its number, and the output would be written into it.
+    If the descriptor was closed, it is opened on the null device. Otherwise the next file would get
+    its number, and the output would be written into that file.
     """
     if stream is None:
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.engines.ledger import Ledger
-from bench.engines.work import Finished
+from bench.engines.work import Display, Finished
 from bench.store.records import Run
 from bench.store.store import Store
 from tests.trainers import ENVIRONMENT, PROVENANCE, FaultyTrainer, made_up_run
@@ -18,7 +18,18 @@ from tests.trainers import ENVIRONMENT, PROVENANCE, FaultyTrainer, made_up_run
 RUNS = [made_up_run(seed) for seed in range(4)]
 
 
-class Night:
+class Lines(Display):
+    """A display that remembers the lines that it is given."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        """Remember the line."""
+        self.lines.append(line)
+
+
+class Night(Lines):
     """A night, with what was said and shown, and what is stored."""
 
     def __init__(
@@ -28,17 +39,18 @@ class Night:
         trainer: type[FaultyTrainer] = FaultyTrainer,
         **changes: Any,
     ) -> None:
+        super().__init__()
         attempts = folder / "attempts"
         attempts.mkdir()
         self.trainer = trainer(PROVENANCE, folder=attempts, faults=faults or {}, **changes)
-        self.lines: list[str] = []
         self.shown: list[tuple[list[Run], Sequence[Finished]]] = []
         self.store = Store(folder / "results")
         self.store.prepare()
 
-    def watch(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
-        """Remember what was shown."""
+    def show(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
+        """Remember what was shown, and call the ``watch`` of ``run``."""
         self.shown.append((list(running), finished))
+        self.watch(list(running))
 
     @property
     def ended(self) -> dict[int, Finished]:
@@ -49,12 +61,14 @@ class Night:
         self,
         run_all: Callable[..., list[Finished]],
         runs: Sequence[Run] = RUNS,
+        watch: Callable[[list[Run]], object] = len,
         **options: Any,
     ) -> list[str]:
         """Have an engine do the night, two tasks at a time; return how each run ended."""
+        self.watch = watch
         of_ledger = {name: options.pop(name) for name in ("fail_fast", "limits") if name in options}
         ledger = Ledger(self.store, ENVIRONMENT, PROVENANCE, **of_ledger)
-        arguments: dict[str, Any] = {"jobs": 2, "watch": self.watch, "say": self.lines.append}
+        arguments: dict[str, Any] = {"jobs": 2, "display": self}
         ended = run_all(runs, self.trainer, ledger, **(arguments | options))
         assert [each for _, finished in self.shown for each in finished] == ended
         assert sorted(str(each.run) for each in ended) == sorted(map(str, runs))

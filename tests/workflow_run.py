@@ -92,7 +92,7 @@ class GitHub:
         shutil.copy(ROOT / "tests" / "stand_in_bench.py", tree / "bench" / "__main__.py")
         # Pictures have tests of their own.
         source = (tree / "reports" / "pages" / "pictures.py").read_text(encoding="utf-8")
-        saved = "figures.save(drawing(), paths[-1])"
+        saved = "models.save(drawing(), paths[-1])"
         assert saved in source
         source = source.replace(saved, "paths[-1].touch()")
         (tree / "reports" / "pages" / "pictures.py").write_text(source, encoding="utf-8")

@@ -1,7 +1,4 @@
-"""The backends, which execute a variant's recurrence: one file per backend.
-
-``bench.plan.grid`` lists and describes them without loading torch.
-"""
+"""The backends, one file each. ``bench.plan.grid`` describes them without loading torch."""
 
 from __future__ import annotations
 
@@ -32,4 +29,4 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
         )
     }
 )
-"""The implementations by the names of their backends in ``bench.plan.grid.BACKENDS``."""
+"""Implementation by the name of its backend."""

@@ -36,8 +36,8 @@ INDUCTOR_SETTINGS: dict[str, object] = {
 class Compiled(Custom):
     """The loop of ``custom``, compiled by ``torch.compile``.
 
-    The forward and the backward are compiled at their first call, and the forward again for
-    validation, which runs without gradients.
+    The forward and the backward are compiled at their first call, and the forward once more for
+    validation without gradients.
     """
 
     name = "compiled"
@@ -94,7 +94,7 @@ class Compiled(Custom):
 
 
 def why_no_triton() -> str | None:
-    """Return what Triton lacks to build kernels on a GPU, whose launchers are in C, or None."""
+    """Return what Triton needs to build kernels and their launchers in C; None if it is there."""
     if not find_spec("triton"):
         return "needs the triton package: pip install triton"
     if not os.environ.get("CC") and not shutil.which("gcc") and not shutil.which("clang"):
@@ -117,7 +117,7 @@ def _compiled(module: nn.Module) -> nn.Module:
 def _refuse_python(module: nn.Module, inputs: object) -> None:
     """Raise NotCompiledError unless the compiler is tracing; compiled programs skip this hook.
 
-    If torch.compile is switched off, it silently calls modules as they are.
+    If torch.compile is switched off, it calls modules as they are and reports nothing.
     """
     del inputs
     if not torch.compiler.is_compiling():

@@ -1,7 +1,6 @@
 """A function over fixed tensors as a CUDA graph: first called, then captured, then replayed.
 
-A graph replays recorded kernels on the memory they were recorded with: one launch in place of
-hundreds.
+A graph replays recorded kernels on the same memory, with one launch instead of hundreds.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ WARM_UP_CALLS = 3
 
 
 class CudaGraph:
-    """The graph of a function on ``device``; on a CPU every call is an ordinary one.
+    """The graph of a function on ``device``.
 
-    So the code that uses it is the same on every device, and can be tested on any.
+    On a CPU every call is an ordinary one, so that the same code runs and is tested on any device.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -37,9 +36,9 @@ class CudaGraph:
         return self.stream is not None and self.graph is None
 
     def call(self, compute: Callable[[], Tensor]) -> Tensor:
-        """Do what ``compute`` does and return its result, which later calls do not overwrite.
+        """Return the result of ``compute``, which must be the same function in every call.
 
-        Every call must pass the same function; the graph does not keep it.
+        Later calls do not overwrite the result.
         """
         if self.stream is None:
             return compute()
@@ -63,8 +62,7 @@ class CudaGraph:
     ) -> torch.cuda.CUDAGraph:
         """Record the function without running it."""
         graph = torch.cuda.CUDAGraph()
-        # An earlier graph that is destroyed during a capture breaks it (PyTorch pull request
-        # 161037).
+        # Destroying an earlier graph would break the capture (PyTorch pull request 161037).
         with no_garbage_collection():
             torch.cuda.synchronize()
             start = time.perf_counter()

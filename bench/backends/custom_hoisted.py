@@ -1,4 +1,4 @@
-"""``custom_hoisted``: hand-written, with everything that can be done outside the loop hoisted."""
+"""``custom_hoisted``: hand-written layers that hoist as much as possible out of the loop."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class HoistedFullyConnected(nn.Module):
     """``Model0`` to ``Model3`` with ``h_h`` applied to the inputs of all steps at once.
 
     ``h_h(h + x)`` is ``W h + (W x + b)``. ``Model0`` and ``Model1`` normalise inside the
-    recurrence, so that its backward is left to autograd.
+    recurrence, so autograd does their backward.
     """
 
     h: Tensor
@@ -103,8 +103,8 @@ class HoistedFullyConnected(nn.Module):
 def normalise_steps(bn: nn.BatchNorm1d, states: Tensor) -> Tensor:
     """Return ``states``, (batch, time, hidden), normalised as by one call of ``bn`` per step.
 
-    In training every step has its own statistics: each feature of each step is a channel of one
-    call. The running statistics are then updated once per step, in the order of the steps.
+    In training every step has its own statistics, because each feature of each step is a channel of
+    one call. The running statistics are updated once per step, in the order of the steps.
     """
     batch, time, hidden = states.shape
     if not bn.training:
@@ -138,7 +138,7 @@ class CustomHoisted(Implementation):
     name = "custom_hoisted"
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return that the loop is Python's, and each step ATen's."""
+        """Return the same name for every variant and device."""
         del variant, device
         return "Python loop over ATen, own backward"
 

@@ -1,7 +1,7 @@
 """``graphed`` and ``graphed_loop``: the whole training step as one CUDA graph.
 
-Everything that changes from step to step is copied into fixed tensors: the batch, AdamW's factors
-and the hidden state that is kept.
+Everything that changes between steps is copied into fixed tensors: the batch, AdamW's factors and
+the kept hidden state.
 """
 
 from __future__ import annotations
@@ -41,10 +41,7 @@ class GraphedStep:
         self.graph = CudaGraph(like.device)
 
     def __call__(self, x: Tensor, y: Tensor, learning_rate: float, momentum: float) -> Tensor:
-        """Train on a batch and return its loss, a scalar tensor.
-
-        All batches must have the same shape.
-        """
+        """Train on a batch, which always has the same shape; return its loss, a scalar tensor."""
         self.count += 1
         if self.count == 1:
             self.x, self.y = x.clone(), y.clone()
@@ -107,12 +104,12 @@ class Graphed(NN):
     why_not_on_cpu = NEEDS_GPU
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return what is captured: ``Model0`` to ``Model3`` have no module for cuDNN."""
+        """Return the graph over what ``nn`` runs, or over ATen for ``Model0`` to ``Model3``."""
         captured = "ATen" if variant.recurrence == "relu" else super().kernel(variant, device)
         return f"CUDA graph over {captured}"
 
     def fully_connected(self, model: FullyConnected) -> nn.Module:
-        """Return the model itself, whose step is captured."""
+        """Return the model itself."""
         return model
 
 
@@ -124,6 +121,6 @@ class GraphedLoop(CustomHoisted):
     why_not_on_cpu = NEEDS_GPU
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return what is captured."""
+        """Return the same name for every variant and device."""
         del variant, device
         return "CUDA graph over ATen"

@@ -1,13 +1,11 @@
 """Recurrent layers with a hand-written backward, as autograd functions.
 
-The input projection of all time steps is one product. In the backward, the loop carries only the
-gradient of the hidden state, three operations per step: its factors are computed for all steps
-beforehand, and the gradients of the weights are one product afterwards.
+The input projection of all time steps is one product. In the backward, the loop computes only the
+gradient of the hidden state: its factors are computed for all steps before, and the gradients of
+the weights are one product after. Tensors are feature-major, (features, time, batch), so that no
+step has to copy anything.
 
-Tensors are feature-major, (features, time, batch): a gate is a block of rows, a step's slice is an
-operand of a matrix product as it is, and no step copies or chunks anything.
-
-Source of the gradients: the equations of ``hnrnn.cells``, differentiated by hand; the tests compare
+Source of the gradients: the equations of ``hnrnn.cells``, differentiated by hand. The tests compare
 them with automatic differentiation.
 """
 
@@ -138,7 +136,7 @@ class GRULayer(Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of the arguments of ``apply`` from that of its result.
 
-        The gradient of every gate is that of the state, times a factor that is known beforehand.
+        The gradient of every gate is that of the state, times a factor that is computed first.
         """
         inputs, h, states, gates, n, weight_ih, weight_hh = ctx.saved_tensors
         hidden, time, batch = n.shape

@@ -26,9 +26,9 @@ class Implementation(ABC):
         return self.why_not_on_cpu if device == "cpu" else None
 
     def why_switched_off(self) -> str | None:
-        """Return the setting with which a run would fail in this process, or None.
+        """Return the setting that makes a run fail in this process, or None.
 
-        A backend that is switched off is not unavailable: its runs fail, and are not skipped.
+        Runs of a backend that is switched off fail; those of an unavailable one are skipped.
         """
         return None
 
@@ -52,10 +52,7 @@ class Implementation(ABC):
         return nullcontext()
 
     def convert(self, variant: Variant, model: Model) -> nn.Module:
-        """Return the model, with its weights, as this backend executes it.
-
-        For the backend that the notebook uses, that is the model itself.
-        """
+        """Return the model as this backend executes it: itself on the notebook's backend."""
         if self.name == variant.backend:
             return model
         if isinstance(model, FullyConnected):

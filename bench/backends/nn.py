@@ -15,7 +15,7 @@ class NN(Implementation):
     name = "nn"
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return cuDNN or ATen: on a CPU PyTorch's modules do not use cuDNN."""
+        """Return cuDNN or ATen; on a CPU PyTorch's modules never use cuDNN."""
         del variant
         return "cuDNN" if device == "cuda" and torch.backends.cudnn.enabled else "ATen"
 

@@ -79,8 +79,8 @@ def _cell_parameters(cell: nn.Module, layer: int) -> dict[str, nn.Parameter]:
 def model_weights(model: Model) -> dict[str, nn.Parameter]:
     """Return the parameters of the recurrence in one of the notebook's models, by canonical name.
 
-    For ``Model6`` and ``Model7`` they are those of the cell, not of the inherited module, which is
-    never used. Raises TypeError for a model without a recurrent module.
+    For ``Model6`` and ``Model7`` they are those of the cell: the inherited module is never used.
+    Raises TypeError for a model without a recurrent module.
     """
     if isinstance(model, (Model6, Model7)):
         return _cell_parameters(model.rnnc, layer=0)

@@ -1,4 +1,4 @@
-"""``bench compact``: a results folder copied into one file per table, to be published."""
+"""``bench compact``: copies a results folder into one file per table, for publishing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def add_parser(commands: Commands[Parser]) -> None:
     compact = commands.add_parser(
         "compact",
         help="copy a results folder into one compressed file per table",
-        description="Copy a results folder into one compressed file per table, to be published.",
+        description="Copy a results folder into one compressed file per table, for publishing.",
     )
     add_results(compact, folder)
     compact.add_argument(

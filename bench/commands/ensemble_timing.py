@@ -1,43 +1,31 @@
-"""``bench ensemble-timing``: times one seed after the other beside an ensemble."""
+"""``bench ensemble-timing``: times an ensemble against training one seed after the other."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 
-from bench.commands.options import Commands, add_device, add_rounds, add_variants
+from bench.commands.options import Commands, add_device, add_number, add_variants, report
 from bench.errors import UsageError
-from bench.plan import plan
 from bench.plan.grid import NOTEBOOK
-from bench.plan.plan import parse_names
+from bench.plan.plan import find_configurations, parse_names
 from bench.store.files import write_whole
-from hnrnn.arguments import Parser, WholeNumber, output_file
+from hnrnn.arguments import Parser, output_file
 
 
 def add_parser(commands: Commands[Parser]) -> None:
     """Add the command to the parsers of ``python -m bench``."""
     timing = commands.add_parser(
         "ensemble-timing",
-        help="time one seed after the other beside an ensemble, and both beside the machine's peak",
+        help="time an ensemble against training one seed after the other",
         description="Time whole trainings in interleaved rounds: one seed on the notebook's own "
-        "backend, and many seeds as an ensemble. Print both beside the operations and bytes that "
-        "they take, and the most that the machine can do of each.",
+        "backend, and many seeds as an ensemble. Print the seconds per seed, and the least that "
+        "each could take at the machine's peak rates.",
     )
     add_variants(timing)
     add_device(timing)
-    timing.add_argument(
-        "--seeds",
-        type=WholeNumber(1, 4096),
-        metavar="N",
-        help="seeds of an ensemble, %(type)s; default: as many as fit at once on the device",
-    )
-    add_rounds(timing, default=3)
-    timing.add_argument(
-        "--epochs",
-        type=WholeNumber(1, 1000),
-        metavar="N",
-        help="the most of a training, %(type)s; default: the recipe's",
-    )
+    add_number(timing, "--seeds", 4096, "seeds of an ensemble", "as many as fit on the device")
+    add_number(timing, "--rounds", 10_000, "rounds of timing", 3)
+    add_number(timing, "--epochs", 1000, "largest number of epochs", "the recipe's")
     timing.add_argument(
         "--output",
         type=output_file,
@@ -50,7 +38,7 @@ def add_parser(commands: Commands[Parser]) -> None:
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``bench ensemble-timing``."""
     variants = parse_names(options.variants)
-    plan.find_configurations(variants, [NOTEBOOK])  # whatever is wrong with a name is said at once
+    find_configurations(variants, [NOTEBOOK])  # reports a wrong name before torch is loaded
     from bench.execution.environment import find_device
     from bench.timing.ensemble_timing import as_markdown, compare
 
@@ -60,7 +48,7 @@ def carry_out(options: argparse.Namespace) -> int:
         rounds=options.rounds,
         seeds=options.seeds,
         epochs=options.epochs,
-        watch=lambda line: print(line, file=sys.stderr),
+        watch=report,
     )
     try:
         if options.output:
@@ -70,5 +58,5 @@ def carry_out(options: argparse.Namespace) -> int:
             f"--output {options.output} cannot be written: {error.strerror}"
         ) from error
     finally:
-        print(as_markdown(timed))  # an hour's work is shown even if no disk can hold it
+        print(as_markdown(timed))  # also if the disk is full: it took an hour
     return 0

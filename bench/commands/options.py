@@ -1,8 +1,9 @@
-"""Options that several commands of ``python -m bench`` take."""
+"""Options and output that several commands of ``python -m bench`` share."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,33 +15,49 @@ Commands = argparse._SubParsersAction  # noqa: SLF001  # argparse gives its type
 
 
 def add_variants(parser: Parser) -> None:
-    """Add the option that names variants."""
+    """Add ``--variants``."""
     parser.add_argument(
         "--variants", nargs="+", default=list(VARIANTS), metavar="NAME", help="default: all eight"
     )
 
 
-def add_profile(parser: Parser, what: str, describe: Callable[[Profile], str]) -> None:
-    """Add the option that names a profile, which says ``what``."""
-    profiles = "; ".join(f"{name}, {describe(profile)}" for name, profile in PROFILES.items())
+def add_backends(parser: Parser, default: str) -> None:
+    """Add ``--backends``; ``default`` describes what is taken without it."""
     parser.add_argument(
-        "--profile", choices=PROFILES, default="quick", help=f"{what} ({profiles}); default: quick"
+        "--backends",
+        nargs="+",
+        metavar="NAME",
+        help="names as in `bench list`, or notebook for each variant's own backend; "
+        f"default: {default}",
     )
 
 
-def add_rounds(parser: Parser, default: int | None = None) -> None:
-    """Add the option that says how many rounds are timed; None is the profile's number."""
+def add_profile(parser: Parser, purpose: str, describe: Callable[[Profile], str]) -> None:
+    """Add ``--profile``; ``describe`` says what a profile means for this command."""
+    profiles = "; ".join(f"{name}: {describe(profile)}" for name, profile in PROFILES.items())
     parser.add_argument(
-        "--rounds",
-        type=WholeNumber(1, 10_000),
-        default=default,
+        "--profile",
+        choices=PROFILES,
+        default="quick",
+        help=f"{purpose} ({profiles}); default: quick",
+    )
+
+
+def add_number(
+    parser: Parser, option: str, most: int, meaning: str, default: int | str = "the profile's"
+) -> None:
+    """Add an option for a whole number from 1 to ``most``; a default in words means None."""
+    parser.add_argument(
+        option,
+        type=WholeNumber(1, most),
+        default=default if isinstance(default, int) else None,
         metavar="N",
-        help=f"rounds of timing, %(type)s; default: {default or 'those of the profile'}",
+        help=f"{meaning}, %(type)s; default: {default}",
     )
 
 
 def add_device(parser: Parser) -> None:
-    """Add the option that names the device."""
+    """Add ``--device``."""
     parser.add_argument(
         "--device",
         choices=DEVICES,
@@ -50,17 +67,22 @@ def add_device(parser: Parser) -> None:
 
 
 def add_dtype(parser: Parser) -> None:
-    """Add the option that names the dtype."""
+    """Add ``--dtype``."""
     parser.add_argument(
         "--dtype", choices=CHOICES["dtype"], default="float32", help="default: float32"
     )
 
 
 def add_results(parser: Parser, kind: Callable[[str], Path]) -> None:
-    """Add the option that names the results folder, of the type ``kind``."""
+    """Add ``--results``, a folder of the type ``kind``."""
     parser.add_argument(
         "--results", type=kind, default="results", metavar="DIR", help="default: results"
     )
+
+
+def report(line: str) -> None:
+    """Print a line of progress to standard error."""
+    print(line, file=sys.stderr)
 
 
 def seeds_joined(arguments: Sequence[str]) -> list[str]:

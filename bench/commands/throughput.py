@@ -1,27 +1,32 @@
-"""``bench throughput``: backends timed side by side, every sample stored."""
+"""``bench throughput``: times backends side by side, and stores every sample."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 
 from bench.commands.options import (
     Commands,
+    add_backends,
     add_device,
     add_dtype,
+    add_number,
     add_profile,
     add_results,
-    add_rounds,
     add_variants,
+    report,
 )
 from bench.errors import UsageError
-from bench.plan import plan
 from bench.plan.grid import BACKENDS
-from bench.plan.plan import PROFILES, parse_names
+from bench.plan.plan import (
+    PROFILES,
+    find_configurations,
+    parse_names,
+    unsupported_configurations,
+)
 from bench.store.records import FAILED
 from bench.text import counted, one_line
-from hnrnn.arguments import Parser, WholeNumber, output_folder
+from hnrnn.arguments import Parser, output_folder
 
 
 def add_parser(commands: Commands[Parser]) -> None:
@@ -30,52 +35,44 @@ def add_parser(commands: Commands[Parser]) -> None:
         "throughput",
         help="time the backends side by side, and store every sample",
         description="Time training steps, forward passes and validation of every named variant on "
-        "every named backend, in interleaved rounds after the parity gate, and store every sample "
-        "as parquet. The reference backend, nn or for Model0 to Model3 custom, is always timed, "
-        "and twice.",
+        "every named backend that passes the parity gate, in interleaved rounds, and store every "
+        "sample as parquet. The reference backend (custom for Model0 to Model3, otherwise nn) is "
+        "always timed, a second time as its own A/A control.",
     )
     add_profile(
         throughput,
-        "rounds and blocks",
-        lambda profile: f"{profile.rounds} of {profile.block_seconds:g} s",
+        "how long to time",
+        lambda profile: f"{profile.rounds} rounds with blocks of {profile.block_seconds:g} s",
     )
     add_variants(throughput)
-    throughput.add_argument(
-        "--backends", nargs="+", metavar="NAME", help="see `bench list`; default: all but ensemble"
-    )
+    add_backends(throughput, "all but ensemble")
     add_device(throughput)
     add_dtype(throughput)
-    add_rounds(throughput)
-    throughput.add_argument(
-        "--threads",
-        type=WholeNumber(1, 1024),
-        default=1,
-        metavar="N",
-        help="CPU threads, %(type)s; default: 1",
-    )
+    add_number(throughput, "--rounds", 10_000, "rounds of timing")
+    add_number(throughput, "--threads", 1024, "CPU threads", 1)
     add_results(throughput, output_folder)
     throughput.set_defaults(carry_out=carry_out)
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    """Carry out ``bench throughput``; returns 1 if a backend failed, or failed its gate."""
+    """Carry out ``bench throughput``; return 1 if a backend failed, or failed its parity gate."""
     profile = PROFILES[options.profile]
     variants = parse_names(options.variants)
     named = list(BACKENDS) if options.backends is None else parse_names(options.backends)
-    plan.find_configurations(variants, named)  # whatever is wrong with a name is said at once
+    find_configurations(variants, named)  # reports a wrong name before torch is loaded
     joint = [name for name in named if name in BACKENDS and BACKENDS[name].joint]
     backends = [name for name in named if name not in joint]
     lines = [f"{name}: its steps train many seeds; use `bench ensemble-timing`" for name in joint]
     if not backends:
         raise UsageError(f"nothing to time: {'; '.join(lines)}")
     if options.backends is not None:
-        for line in lines + plan.unsupported_configurations(variants, backends):
-            print(f"skipped {line}", file=sys.stderr)
+        for line in lines + unsupported_configurations(variants, backends):
+            report(f"skipped {line}")
     from bench.store.store import THROUGHPUT, Store  # loads pandas
 
     store = Store(options.results)
     store.prepare([THROUGHPUT])
-    # Before torch is loaded: its memory profiler would print lines of its own.
+    # Set before torch is loaded: its memory profiler would print lines of its own.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from bench.execution.environment import find_device
@@ -88,14 +85,12 @@ def carry_out(options: argparse.Namespace) -> int:
         device=find_device(options.device),
         dtype=options.dtype,
         threads=options.threads,
-        watch=lambda line: print(line, file=sys.stderr),
+        watch=report,
     )
     try:
         store.write_measurement(measurement)
-        print(
-            f"{counted(len(measurement.samples), 'row')} stored in {one_line(options.results)}",
-            file=sys.stderr,
-        )
+        stored = counted(len(measurement.samples), "row")
+        report(f"{stored} stored in {one_line(options.results)}")
     finally:
-        print(summary(measurement))  # an hour's work is shown even if no disk can hold it
+        print(summary(measurement))  # also if the disk is full: it took an hour
     return 1 if any(timed.status == FAILED for timed, _ in measurement.samples) else 0

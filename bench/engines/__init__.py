@@ -1,7 +1,7 @@
-"""The engines, which say where runs execute: one module each, loaded only when it is asked for.
+"""The engines, which are where runs execute: one module each, loaded only when it is asked for.
 
-Each has two functions. ``survey`` finds the device and the environment of its workers, and
-``run_all`` trains: the same runs in, the same records with the same ids stored.
+Each module has two functions. ``survey`` finds the device and the environment of its workers, and
+``run_all`` trains. Whatever the engine, the same runs give the same records under the same ids.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Engine:
     description: str
     module: str
     needs: str | None = None
-    """The package that its module imports, which is an extra of this project."""
+    """The package that its module imports, an optional dependency of this project."""
     requirement: str = ""
-    """What pip installs for that extra."""
+    """What to pass to pip for that package."""
     settings: tuple[str, ...] = ()
-    """What only this engine is told: parameters of its functions."""
+    """The parameters of its functions that no other engine has."""
 
     def load(self) -> Any:
-        """Return the engine's module; raise UsageError where what it needs is not installed."""
+        """Return the engine's module; raise UsageError if a package it needs is not installed."""
         if self.needs and not find_spec(self.needs):
             raise UsageError(
                 f"--engine {self.name} needs {self.needs}, which is not installed: "

@@ -1,6 +1,6 @@
-"""What happens when a run has ended: its record is stored, and counted.
+"""The ledger of a night: the record of each run that has ended is stored and counted.
 
-A record from another environment than the plan's is not the planned run's: that run has failed.
+A record from another environment than the plan's would have another id, so its run has failed.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ from bench.text import counted
 
 @dataclass
 class Attempt:
-    """A worker's attempt at a task, and why earlier ones were lost."""
+    """A worker's attempt at a task."""
 
     task: Task
     losses: tuple[str, ...] = ()
+    """Why earlier attempts were lost."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     start: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
-    """Of each of its runs, once it has ended."""
+    """The share of each run, once the attempt has ended."""
     awake_seconds: float = 0.0
-    """The same without the time in which everything stood still."""
+    """The same without the time in which the machine was paused."""
 
     def end(self, awake_seconds: float) -> None:
         """Take the time; ``awake_seconds`` are those of the whole task."""
@@ -57,7 +58,7 @@ class Attempt:
 
 @dataclass
 class Ledger:
-    """The runs of a night that have ended, and where their records go."""
+    """The runs of a night that have ended, and the store for their records."""
 
     store: Store
     environment: Environment
@@ -71,15 +72,16 @@ class Ledger:
 
     def keep(self, record: Record, attempt: Attempt) -> Finished:
         """Store a record, or one that says why it could not be stored; return how the run ended."""
-        run, unlike = record.run, self._differences(record)
+        run = record.run
+        unlike = differences(record.environment, environment_of(run, self.environment))
         if unlike:
             record = self._failed(run, attempt, f"it was trained in another environment: {unlike}")
         reason = self._store(record)
         if reason:
             record = self._failed(run, attempt, f"its record could not be stored: {reason}")
-            still = self._store(record)
-            if still:
-                self.halt = f"nothing more can be stored in {self.store.folder}: {still}"
+            reason = self._store(record)
+            if reason:
+                self.halt = f"nothing more can be stored in {self.store.folder}: {reason}"
         return self._close(attempt, record)
 
     def fail(self, run: Run, attempt: Attempt, error: str) -> Finished:
@@ -98,7 +100,6 @@ class Ledger:
         return None
 
     def _close(self, attempt: Attempt, record: Record) -> Finished:
-        """Take note of how a run ended."""
         run, status, error = record.run, record.outcome.status, record.outcome.error
         if status not in (FAILED, SKIPPED):
             self.limits.learn(run, attempt.awake_seconds)
@@ -123,12 +124,9 @@ class Ledger:
         environment = environment_of(run, self.environment)
         return Record(run_id(run, environment), run, environment, self.provenance, outcome, ())
 
-    def _differences(self, record: Record) -> str:
-        return differences(record.environment, environment_of(record.run, self.environment))
-
 
 def differences(found: Environment, planned: Environment) -> str:
-    """Return in one line how two environments differ; nothing if they are equal."""
+    """Return in one line how two environments differ, or an empty text."""
     values = asdict(planned)
     return ", ".join(
         f"{name} is {value}, the plan needs {values[name]}"

@@ -1,7 +1,7 @@
-"""Runs in worker processes on this machine.
+"""The engine ``local``: runs in worker processes on this machine.
 
-Each worker has a pipe of its own. A pool whose workers share one behind a lock does not survive a
-worker that is killed while it holds the lock.
+Each worker has a pipe of its own. Workers that share one behind a lock would all be stuck if one
+of them were killed while it holds the lock.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -19,7 +18,8 @@ from bench.engines.ledger import Ledger
 from bench.engines.process import serve
 from bench.engines.schedule import Schedule
 from bench.engines.tasks import Task
-from bench.engines.work import Finished, Lost, Message, Site, Trainer, Watcher
+from bench.engines.work import Display, Finished, Lost, Message, Site, Trainer
+from bench.signals import handled
 from bench.store.records import Run
 
 STOP_SECONDS = 5.0
@@ -27,7 +27,7 @@ STOP_SECONDS = 5.0
 
 
 def survey(device: str, injected_fault: str | None) -> Site:
-    """Return what this machine has; raise DeviceError if the device is not here."""
+    """Return what this machine has; raise DeviceError if it does not have the device."""
     from bench.execution.environment import find_device  # loads torch
 
     found = find_device(device)
@@ -43,23 +43,15 @@ def usable_processors() -> int:
 
 
 def run_all(
-    runs: Sequence[Run],
-    trainer: Trainer,
-    ledger: Ledger,
-    *,
-    jobs: int,
-    watch: Watcher,
-    say: Callable[[str], None],
+    runs: Sequence[Run], trainer: Trainer, ledger: Ledger, *, jobs: int, display: Display
 ) -> list[Finished]:
     """Train ``runs`` in ``jobs`` worker processes, and give their records to ``ledger``.
 
     The runs share device and injected fault, and are in the order of a plan. Returns how each
-    ended. ``bench.engines.schedule`` says what happens when something goes wrong; ``say`` is called
-    with a line about it. Raises Halted if the night cannot go on. KeyboardInterrupt ends the
-    workers and passes through; what is stored stays.
+    ended, as ``Schedule.carry_out`` does, with the same errors.
     """
     pool = LocalPool(trainer, runs[0].device, runs[0].injected_fault)
-    return Schedule(pool, ledger, jobs=jobs, watch=watch, say=say).carry_out(runs)
+    return Schedule(pool, ledger, jobs=jobs, display=display).carry_out(runs)
 
 
 class LocalWorker:
@@ -69,13 +61,13 @@ class LocalWorker:
         context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
         self.connection, others = context.Pipe()
         self.process = context.Process(target=serve, args=(others, trainer, device, injected_fault))
-        with _deaf_to_ctrl_c():
+        with handled(signal.SIGINT, handler=signal.SIG_IGN):  # Ctrl-C reaches the process too
             self.process.start()
         others.close()  # so that the pipe ends when the process does
 
     def start(self, task: Task) -> None:
         """Give it a task."""
-        with suppress(OSError):  # it has died since: that is heard in its turn
+        with suppress(OSError):  # it has died since; ``receive`` will report that
             self.connection.send(task)
 
     def stop(self) -> None:
@@ -85,9 +77,9 @@ class LocalWorker:
         self.connection.close()
 
     def receive(self) -> Message:
-        """Return what it has said, or how it ended."""
+        """Return its message, or how it ended."""
         try:
-            message: Message = self.connection.recv()  # what a dead process has sent is still there
+            message: Message = self.connection.recv()  # also what a dead process has sent
         except (EOFError, OSError):
             self.process.join(STOP_SECONDS)
             message = Lost(_end_of(self.process.exitcode))
@@ -112,16 +104,16 @@ class LocalPool:
         return worker
 
     def receive(self, seconds: float) -> list[tuple[LocalWorker, Message]]:
-        """Return what the processes say within ``seconds``."""
+        """Return the messages that come within ``seconds``."""
         self.workers = [worker for worker in self.workers if not worker.connection.closed]
         sources: dict[Any, LocalWorker] = {worker.connection: worker for worker in self.workers}
         sources |= {worker.process.sentinel: worker for worker in self.workers}
-        said = dict.fromkeys(sources[source] for source in wait(list(sources), seconds))
-        return [(worker, worker.receive()) for worker in said]
+        ready = dict.fromkeys(sources[source] for source in wait(list(sources), seconds))
+        return [(worker, worker.receive()) for worker in ready]
 
 
 def _end_of(exit_code: int | None) -> str:
-    """Say how a process ended."""
+    """Return how a process ended, in words."""
     if exit_code is None:
         return "its worker closed its pipe and did not end"
     if exit_code >= 0:
@@ -129,16 +121,3 @@ def _end_of(exit_code: int | None) -> str:
     name = signal.Signals(-exit_code).name
     why = ", as the system does when memory runs out" if name == "SIGKILL" else ""
     return f"its worker was killed by {name}{why}"
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Let processes that are started here ignore Ctrl-C, which goes to them too."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""What a worker process does from its start to its end. This module loads little by itself."""
+"""The life of a worker process. This module loads little by itself."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from hnrnn.program import accept_warnings
 def serve(
     connection: Connection, trainer: Trainer, device: str, injected_fault: str | None
 ) -> None:
-    """Be a worker: say that it is ready, then train each task that comes and send its records.
+    """Report that this worker is ready, then train each task that comes and send its records.
 
-    It ends with the pipe or the parent, or when a task leaves the process unusable.
+    Returns when the pipe is closed, or when a task has left the process unusable. The process also
+    ends with its parent.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     accept_warnings()
-    _share_no_semaphore()
+    _replace_tqdm_lock()
     try:
         connection.send(Ready(trainer.read_environment(device, injected_fault)))
         for task in iter(partial(_received, connection), None):
             connection.send(Trained(trainer.carry_out(task)))
-    except Exception as error:  # noqa: BLE001  # whatever it is, it ends this process only
+    except Exception as error:  # noqa: BLE001  # any error ends this process only
         connection.send(Lost(describe(error)))
 
 
@@ -41,21 +42,20 @@ def _received(connection: Connection) -> Task | None:
     return task
 
 
-def _share_no_semaphore() -> None:
+def _replace_tqdm_lock() -> None:
     """Give tqdm, which torch's compiler uses, a lock of this process alone.
 
-    Its own lock is a semaphore of the system. A killed worker would leave that behind, and Python
-    would warn of it.
+    Its own lock is a semaphore of the system. If the worker is killed, the semaphore stays, and
+    Python warns about it.
     """
-    with suppress(ImportError):  # torch works without it
+    with suppress(ImportError):  # torch works without tqdm
         from tqdm import tqdm
 
         tqdm.set_lock(threading.RLock())
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent has ended, however that happened."""
     parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101  # a worker has one
+    assert parent is not None  # noqa: S101  # a worker has a parent
     wait([parent.sentinel])
     os._exit(1)

@@ -6,17 +6,15 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.engines.work import Finished, Site
-from bench.plan.grid import BACKENDS
+from bench.engines.tasks import alike
+from bench.engines.work import Display, Finished, Site
 from bench.plan.plan import expected_cost
 from bench.store.records import OK, SKIPPED, Run
 from bench.text import counted, one_line
@@ -34,11 +32,10 @@ def stderr_console() -> Console:
     return Console(stderr=True, soft_wrap=True, force_terminal=live, force_interactive=live)
 
 
-class ProgressDisplay:
-    """A context manager that shows a night; an engine calls it as its ``Watcher``."""
+class ProgressDisplay(Display):
+    """A context manager that shows a night; ``notes`` are shown first."""
 
     def __init__(self, notes: Sequence[str] = (), console: Console | None = None) -> None:
-        """Show ``notes`` first, once there is a plan."""
         self.notes, self.console = notes, console or stderr_console()
         self.planned_count = self.missing_count = 0
         self.ended: list[Finished] = []
@@ -56,12 +53,7 @@ class ProgressDisplay:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
     def begin(
@@ -81,31 +73,37 @@ class ProgressDisplay:
             self.bar.start()
             self.task = self.bar.add_task("", total=self.total_cost, **self._texts([]))
 
-    def __call__(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
-        """Show what is running, and how each run ended that has just finished."""
+    def show(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
+        """Show which runs are being trained, and how others have just ended."""
         # All costs first: runs that were trained together took their time together.
         self.done_cost += sum(expected_cost(each.run) for each in finished)
         for each in finished:
             self.ended.append(each)
-            if each.status == SKIPPED:
-                pass  # the closing line says why, once
-            elif each.status != OK:
-                reason = escape(one_line(each.error))
-                label = escape(each.run.label)
-                self.console.print(f"{label}: {each.status}, {reason}", highlight=False)
-            elif not self.console.is_terminal:
-                self.console.print(self._line(each), highlight=False)
+            if each.status == OK:
+                if not self.console.is_terminal:
+                    self._print(self._line(each))
+            elif each.status != SKIPPED:  # the closing line gives the reasons of skipped runs
+                self._print(f"{each.run.label}: {each.status}, {one_line(each.error)}")
         self.bar.update(self.task, completed=self.done_cost, **self._texts(running))
 
     def say(self, line: str) -> None:
         """Show a line."""
-        self.console.print(escape(one_line(line)), highlight=False)
+        self._print(one_line(line))
+
+    def _print(self, line: str) -> None:
+        self.console.print(escape(line), highlight=False)
 
     def _texts(self, running: Sequence[Run]) -> dict[str, Any]:
+        labels = [
+            group[0].label
+            if len(group) == 1
+            else f"{group[0].variant} {group[0].backend}, {len(group)} seeds"
+            for group in alike(running)
+        ]
         return {
             "counts": f"{len(self.ended)}/{counted(self.missing_count, 'run')}",
             "left": f"{self._time_left()} left",
-            "running": escape("; ".join(_labels(running))),
+            "running": escape("; ".join(labels)),
         }
 
     def _line(self, finished: Finished) -> str:
@@ -122,15 +120,3 @@ class ProgressDisplay:
         seconds = (time.monotonic() - self.start) * (self.total_cost / self.done_cost - 1)
         minutes, seconds = divmod(round(seconds), 60)
         return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
-
-
-def _labels(running: Sequence[Run]) -> list[str]:
-    """Return what is running in few words: one label per run, or per variant trained jointly."""
-    alike: dict[Run, list[Run]] = {}
-    for run in running:
-        joint = BACKENDS[run.backend].joint
-        alike.setdefault(replace(run, seed=0) if joint else run, []).append(run)
-    return [
-        runs[0].label if len(runs) == 1 else f"{kind.variant} {kind.backend}, {len(runs)} seeds"
-        for kind, runs in alike.items()
-    ]

@@ -1,7 +1,7 @@
-"""Runs in workers on a Ray cluster of one machine or many; each worker has one CPU.
+"""The engine ``ray``: runs in workers on a Ray cluster; each worker has one CPU.
 
-The records come back and are stored here, so that the nodes need no shared disk. Ray itself repeats
-neither tasks nor actors that are lost: ``bench.engines.schedule`` does, once, for every engine.
+The records are sent back and stored here, so that the nodes need no shared disk. Lost tasks are
+tried again by ``bench.engines.schedule``, as on every engine, and not by Ray.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import re
 import signal
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-# Ray reads this while it is imported. It would print the raylet's log into the progress display.
+# Set before Ray is imported. Otherwise the raylet's log is printed into the progress display.
 os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
 
 import ray
@@ -29,6 +28,7 @@ from bench.engines.ledger import Ledger
 from bench.engines.schedule import Schedule
 from bench.engines.tasks import Task
 from bench.engines.work import (
+    Display,
     Finished,
     Lost,
     Message,
@@ -36,16 +36,16 @@ from bench.engines.work import (
     Site,
     Trained,
     Trainer,
-    Watcher,
     describe,
 )
 from bench.errors import UsageError
+from bench.signals import handled
 from bench.store.records import Run
 from hnrnn.program import accept_warnings
 from hnrnn.text import has_space
 
 OBJECT_STORE_BYTES = 2**27
-"""Of a cluster that is started here; it holds records and nothing else."""
+"""The object store of a cluster that is started here; it holds nothing but records."""
 KNOCK_SECONDS = 10.0
 
 
@@ -58,8 +58,7 @@ def survey(
 ) -> Site:
     """Connect to the cluster, and return what one of its workers finds.
 
-    Workers with another environment are found when they start, and get no runs. Raises UsageError
-    if there is no such cluster, or the cluster does not have the device.
+    Raises UsageError if the cluster does not exist or does not have the device.
     """
     if gpus_per_run is not None and not 0 < gpus_per_run <= 1:
         raise UsageError(f"--gpus-per-run must be above 0 and at most 1, not {gpus_per_run:g}")
@@ -74,7 +73,7 @@ def survey(
     worker.stop()
     if isinstance(message, Lost):
         raise UsageError(f"the workers of the Ray cluster do not start: {message.reason}")
-    assert isinstance(message, Ready)  # noqa: S101  # it was asked for nothing else
+    assert isinstance(message, Ready)  # noqa: S101  # a worker's first message
     jobs = cpus if found == "cpu" else min(cpus, int(gpus / (gpus_per_run or 1)))
     return Site(found, message.environment, max(jobs, 1))
 
@@ -85,19 +84,18 @@ def run_all(
     ledger: Ledger,
     *,
     jobs: int,
-    watch: Watcher,
-    say: Callable[[str], None],
+    display: Display,
     gpus_per_run: float | None = None,
     ray_address: str | None = None,
 ) -> list[Finished]:
-    """As ``bench.engines.local.run_all``, but in workers on the cluster at ``ray_address``.
+    """Train as ``bench.engines.local.run_all`` does, on the cluster at ``ray_address``.
 
-    None starts a cluster on this machine. If the runs are for a GPU, each worker has
-    ``gpus_per_run`` of one; by default a whole one.
+    Without an address a cluster is started on this machine. On GPUs, each worker has the share
+    ``gpus_per_run`` of one, by default a whole GPU.
     """
     _connect(ray_address)
     pool = RayPool(trainer, runs[0].device, runs[0].injected_fault, gpus_per_run)
-    return Schedule(pool, ledger, jobs=jobs, watch=watch, say=say).carry_out(runs)
+    return Schedule(pool, ledger, jobs=jobs, display=display).carry_out(runs)
 
 
 def _connect(address: str | None) -> None:
@@ -112,26 +110,25 @@ def _connect(address: str | None) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     options: dict[str, Any]
     if address is None:
-        os.environ.setdefault(
-            "RAY_worker_niceness", "0"
-        )  # Ray's own 15 starves beside any other load
+        # With Ray's default, 15, the workers starve beside any other load.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         options = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-    else:  # its nodes may lack hnrnn, or have another version, and do not inherit our environment
+    else:  # its nodes may have another hnrnn or none, and do not inherit our environment
         variables = {"OMP_WAIT_POLICY": "passive"}
         options = {"runtime_env": {"py_modules": [hnrnn, bench], "env_vars": variables}}
-    before = signal.getsignal(signal.SIGTERM)
+    options |= {"log_to_driver": False, "logging_level": logging.ERROR}
+    # Restored afterwards, because Ray's own handler exits silently.
+    present = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
     try:
         _knock(address)
-        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as error:  # Ray raises plain Exceptions, too
+        with handled(signal.SIGTERM, handler=present):
+            ray.init(address or "local", **options)
+    except Exception as error:  # Ray also raises plain Exceptions
         raise UsageError(_no_cluster(address, error)) from error
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)  # Ray's handler exits silently
 
 
 def _no_cluster(address: str | None, error: Exception) -> str:
-    """Return why there is no cluster, and what would help."""
+    """Return why there is no cluster, and what to do."""
     reason = describe(error)
     if address is not None:
         return (
@@ -150,7 +147,7 @@ def _no_cluster(address: str | None, error: Exception) -> str:
 
 
 def _knock(address: str | None) -> None:
-    """Raise OSError if nobody listens at ``host:port``; Ray itself would try for minutes."""
+    """Raise OSError if nothing listens at ``host:port``; Ray itself would try for minutes."""
     host, colon, port = (address or "").rpartition(":")
     if colon and port.isdecimal() and "/" not in host:
         socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
@@ -174,7 +171,7 @@ class RemoteTrainer:
 
 
 class RayWorker:
-    """An actor, and what it was last asked for."""
+    """An actor, and the answer that is expected of it."""
 
     def __init__(self, actor: Any, device: str, injected_fault: str | None) -> None:
         self.actor = actor
@@ -205,7 +202,7 @@ class RayWorker:
 
 
 class RayPool:
-    """The actors. One for which the cluster has no room yet is not ready until it has."""
+    """The actors. An actor is not ready until the cluster has room for it."""
 
     waits_for_room = True
 
@@ -224,7 +221,7 @@ class RayPool:
         return worker
 
     def receive(self, seconds: float) -> list[tuple[RayWorker, Message]]:
-        """Return what the actors answer within ``seconds``."""
+        """Return the answers that come within ``seconds``."""
         self.workers = [worker for worker in self.workers if not worker.stopped]
         asked = {worker.answer: worker for worker in self.workers if worker.answer}
         answers = list(asked)
@@ -237,12 +234,12 @@ class RayPool:
 
 
 def _end_of(error: RayError) -> str:
-    """Return in one line what Ray says in many."""
+    """Return how an actor ended; Ray says it in many lines."""
     text = " ".join(str(error).split())
     place = re.search(r"\bip: (\S+)", text)
     worker = f"its worker on {place[1]}" if place else "its worker"
     if isinstance(error, ActorUnavailableError):
-        return f"{worker} cannot be reached: it has died, or its node has"
+        return f"{worker} cannot be reached: the worker or its node has died"
     if "low on memory" in text:
         return f"{worker} was ended by Ray because the node ran out of memory"
     if "node has died" in text:

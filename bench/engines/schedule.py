@@ -1,24 +1,23 @@
-"""The loop that engines share: tasks go to workers, records to the ledger, lost tasks once more.
+"""The loop that all engines share: it gives tasks to workers and their records to the ledger.
 
 An exception in a training becomes part of the run's record, in ``bench.execution.runner``. The same
-run would fail again, so it is not tried again. A task is lost when its worker dies, hangs, or is
-broken, as by a CUDA error that leaves the process without a usable device. It is tried once more,
-in a worker that has done nothing yet: the cause may have been memory that the first worker had
-gathered, another process, or a fault of the card. If it is lost again, its runs get records of
-status ``failed`` that say what happened each time.
+run would fail again, so it is not tried again. A task is lost if its worker dies, hangs or becomes
+unusable, for example by a CUDA error. It is tried once more, in a new worker, because the cause may
+have been memory that the old worker had gathered, another process, or the GPU. If it is lost again,
+its runs get records of status ``failed`` with both reasons.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from bench.engines.clock import AwakeClock
 from bench.engines.ledger import Attempt, Ledger, differences
 from bench.engines.tasks import Task, tasks_of
-from bench.engines.work import Finished, Halted, Message, Ready, Trained, Watcher
+from bench.engines.work import Display, Finished, Halted, Message, Ready, Trained
 from bench.signals import held
 from bench.store.records import Environment, Record, Run
 
@@ -34,23 +33,23 @@ class Worker(Protocol):
     """A process that does one task at a time."""
 
     def start(self, task: Task) -> None:
-        """Give it a task; it has said that it is ready, and has no task."""
+        """Give it a task; it is ready, and has no task."""
 
     def stop(self) -> None:
-        """End it at once, whatever it is doing; it says nothing more."""
+        """End it at once, whatever it is doing; no message comes after that."""
 
 
 class WorkerPool(Protocol):
     """An engine's workers."""
 
     waits_for_room: bool
-    """Whether a new worker may have to wait for room, for however long."""
+    """Whether a new worker may have to wait for a free place, for any length of time."""
 
     def start_worker(self) -> Worker:
-        """Start one more; its first message is that it is ready, or lost."""
+        """Start one more; its first message is ``Ready`` or ``Lost``."""
 
     def receive(self, seconds: float) -> Sequence[tuple[Worker, Message]]:
-        """Return what the workers say; wait for up to ``seconds`` if they say nothing."""
+        """Return the workers' messages; wait for up to ``seconds`` if there are none."""
 
 
 @dataclass
@@ -73,7 +72,7 @@ class Place:
 
 
 class Schedule:
-    """Tasks that the workers of ``pool`` do, ``jobs`` at a time, and ``ledger`` records."""
+    """The tasks of a night, given to the workers of ``pool``, ``jobs`` at a time."""
 
     def __init__(
         self,
@@ -81,25 +80,24 @@ class Schedule:
         ledger: Ledger,
         *,
         jobs: int,
-        watch: Watcher,
-        say: Callable[[str], None],
+        display: Display,
         clock: AwakeClock | None = None,
     ) -> None:
-        self.pool, self.ledger, self.jobs = pool, ledger, jobs
-        self.watch, self.say = watch, say
+        self.pool, self.ledger, self.jobs, self.display = pool, ledger, jobs, display
         self.clock = clock or AwakeClock(ROUND_SECONDS)
         self.new: deque[Task] = deque()
         self.lost: deque[Attempt] = deque()
         self.places: dict[Worker, Place] = {}
         self.failed_starts = 0
-        """Workers that ended before they were ready, since the last one that was ready."""
+        """Workers that have ended before they were ready, since the last one that was ready."""
         self.unlike = ""
         """How the environment of the last worker that did not fit differs."""
 
     def carry_out(self, runs: Sequence[Run]) -> list[Finished]:
         """Have every run trained and its record stored; return how each ended.
 
-        Raises Halted if the night cannot go on, or should not. The workers are ended in any case.
+        Raises Halted if the night cannot go on, or should not. All workers are ended, also after
+        KeyboardInterrupt, which passes through.
         """
         self.new.extend(tasks_of(runs, self.jobs))
         try:
@@ -109,7 +107,7 @@ class Schedule:
                 self._show()
                 messages = self.pool.receive(POLL_SECONDS)
                 self.clock.tick()
-                with held():  # a record that has come is stored
+                with held():  # so that a record that has come is stored
                     self._take(messages)
                     self._end_hung()
                 if self.ledger.halt:
@@ -124,11 +122,10 @@ class Schedule:
         return [place.attempt for place in self.places.values() if place.attempt]
 
     def _show(self, finished: Sequence[Finished] = ()) -> None:
-        runs = [run for attempt in self._attempts() for run in attempt.task]
-        self.watch(runs, finished)
+        self.display.show([run for each in self._attempts() for run in each.task], finished)
 
     def _staff(self) -> None:
-        """Have as many workers as there are tasks; those that do not fit keep their places."""
+        """Start as many workers as there are tasks; workers that do not fit keep their places."""
         for worker, place in list(self.places.items()):
             if place.idle and not place.fresh and not self.new:
                 del self.places[worker]
@@ -137,7 +134,7 @@ class Schedule:
         fit = sum(place.fit for place in self.places.values())
         unfit = len(self.places) - fit
         for _ in range(min(min(self.jobs, work) - fit, self.jobs - unfit)):
-            with held():  # a worker that is started is known, and so is ended
+            with held():  # so that a worker that was started is also ended
                 self.places[self.pool.start_worker()] = Place(self.clock.seconds)
             fit += 1
         if not fit:
@@ -159,7 +156,7 @@ class Schedule:
             worker.start(place.attempt.task)
 
     def _take(self, messages: Sequence[tuple[Worker, Message]]) -> None:
-        """Act on what the workers have said."""
+        """Act on the workers' messages."""
         done: list[tuple[Attempt, Sequence[Record]]] = []
         for worker, message in messages:
             place = self.places[worker]
@@ -184,24 +181,22 @@ class Schedule:
         if unlike:
             place.fit = False
             if unlike != self.unlike:
-                self.say(f"a worker has another environment and gets no runs: {unlike}")
+                self.display.say(f"a worker has another environment and gets no runs: {unlike}")
             self.unlike = unlike
 
     def _lose(self, worker: Worker, reason: str) -> None:
-        """Take note that a worker has ended: its task is tried again, or has failed."""
+        """Forget a worker that has ended; retry its task, or record that its runs failed."""
         place = self.places.pop(worker)
-        if place.attempt:
-            place.attempt.end(self.clock.seconds - place.since)
-            self._lose_attempt(place.attempt, reason)
-        elif not place.ready:
-            self.failed_starts += 1
+        attempt = place.attempt
+        if attempt is None:
+            self.failed_starts += not place.ready
             if self.failed_starts >= FAILED_STARTS * self.jobs:
                 self.ledger.halt = f"the workers do not start: {reason}"
-
-    def _lose_attempt(self, attempt: Attempt, reason: str) -> None:
+            return
+        attempt.end(self.clock.seconds - place.since)
         attempt.losses = (*attempt.losses, reason)
         if len(attempt.losses) < ATTEMPTS:
-            self.say(f"{attempt.label}: {reason}; it is tried once more")
+            self.display.say(f"{attempt.label}: {reason}; it is tried once more")
             self.lost.append(attempt)
         else:
             numbered = enumerate(attempt.losses, start=1)

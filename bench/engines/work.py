@@ -1,9 +1,10 @@
-"""What all engines share: what a worker does and says, and how a run ended."""
+"""What all engines share: what a worker does and reports, how a run ended, and how it is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 from bench.engines.tasks import Task
@@ -18,39 +19,50 @@ class Finished:
     status: str
     error: str | None = None
     accuracy: float | None = None
-    """Validation accuracy after the last epoch."""
+    """The validation accuracy after the last epoch."""
     total_seconds: float = 0.0
 
 
-Watcher = Callable[[Sequence[Run], Sequence[Finished]], None]
-"""Called with the runs that are being trained, and with those that have just finished."""
-
-
 class Halted(Exception):  # noqa: N818  # not an error of the code: a night that cannot go on
-    """Runs are left that have not been trained; the message says why. Finished runs are stored."""
+    """The night has ended early, for the reason in the message; finished runs are stored."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """What an engine finds where it trains, before anything is trained."""
+    """Where an engine trains."""
 
     device: str
     """``cpu`` or ``cuda``."""
     environment: Environment
-    """That of its workers, for runs that are trained one at a time."""
+    """The environment of its workers, for runs that are trained one at a time."""
     jobs: int
-    """How many tasks to do at a time by default."""
+    """The default number of tasks at a time."""
+
+
+class Display:
+    """The interface through which a night is shown. This class shows nothing."""
+
+    def begin(
+        self, planned: Sequence[Run], missing: Sequence[Run], site: Site, folder: Path
+    ) -> None:
+        """Show how much there is to do, and where."""
+
+    def show(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
+        """Show which runs are being trained, and how others have just ended."""
+
+    def say(self, line: str) -> None:
+        """Show a line."""
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """What a worker executes; it is sent to the worker when that starts."""
+    """What a worker executes; it is sent to the worker at its start."""
 
     provenance: Provenance | None = None
     """The same for all runs of a night; None if each run is to read it."""
 
     def moved(self, device: str) -> Self:
-        """Return the trainer for this machine, where it was made on another."""
+        """Return the trainer with the provenance of this machine."""
         from bench.execution.environment import machine_facts
 
         if self.provenance is None:
@@ -59,17 +71,13 @@ class Trainer:
 
     def read_environment(self, device: str, injected_fault: str | None) -> Environment:
         """Return the environment of runs that are trained here one at a time."""
-        from bench.execution.environment import (  # loads torch and fastai, in the worker only
-            read_environment,
-            reproducible_settings,
-            threads_of,
-        )
+        from bench.execution import environment  # loads torch and fastai, in the worker only
 
-        with reproducible_settings(threads_of(injected_fault)):
-            return read_environment(device, injected_fault)
+        with environment.reproducible_settings(environment.threads_of(injected_fault)):
+            return environment.read_environment(device, injected_fault)
 
     def carry_out(self, task: Task) -> tuple[Record, ...]:
-        """Train a task's runs. An exception means that this process cannot be used any more."""
+        """Train a task's runs. An exception means that this process has become unusable."""
         from bench.execution.runner import execute_many
 
         return tuple(execute_many(task, self.provenance))
@@ -83,24 +91,24 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """The end of a worker, and the reason, as it or its engine reports it."""
-
-    reason: str
-
-
-def describe(error: BaseException) -> str:
-    """Return an exception's type and the first line of its message."""
-    first, *_ = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-@dataclass(frozen=True)
 class Trained:
     """The end of a task, with a record of each of its runs."""
 
     records: tuple[Record, ...]
 
 
+@dataclass(frozen=True)
+class Lost:
+    """The end of a worker, with the reason as it or its engine reports it."""
+
+    reason: str
+
+
 Message = Ready | Trained | Lost
-"""What a worker says."""
+"""What a worker reports."""
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception's type and the first line of its message."""
+    first, *_ = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,4 +1,1 @@
-"""Many seeds of one variant as one batched computation, which differs only in its rounding.
-
-``bench.ensemble.training.fit_many`` trains them.
-"""
+"""Many seeds of one variant as one batched computation; ``training.fit_many`` trains them."""

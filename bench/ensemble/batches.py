@@ -17,8 +17,7 @@ from torch import Tensor
 class Batch:
     """One batch of N tokens for S seeds, each with a table of R rows.
 
-    M is the number of predictions: N if every token is predicted, the batch's rows if only the last
-    one of each row is.
+    M is the number of predictions: N, or the number of rows if only the last token is predicted.
     """
 
     rows: Tensor

@@ -1,8 +1,7 @@
 """The number of seeds that are trained at once.
 
-On a CPU more seeds share the overhead of each call, but fewer fit into the caches. The figures
-below were the fastest ones on a core with 1 MiB of L2 cache, and their neighbours were as fast. On
-a GPU memory is the limit.
+On a CPU more seeds share the overhead of each call, but fewer fit into the caches. The numbers
+below were the fastest on a core with 1 MiB of L2 cache. On a GPU memory is the limit.
 """
 
 from __future__ import annotations

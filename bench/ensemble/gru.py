@@ -1,6 +1,6 @@
 """A layer of gated recurrent units of S seeds, with the equations of ``hnrnn.cells.GRUCell``.
 
-The columns of the gates are n, r, z and W_hn h + b_hn: the input is projected to the first three,
+The columns of the gates are n, r, z and W_hn h + b_hn. The input is projected to the first three,
 the hidden state to the last three. Source of the gradients: the equations, differentiated by hand.
 """
 

@@ -1,7 +1,7 @@
 """The pointwise functions of ``bench.ensemble.in_place`` for a GPU, as one Triton kernel each.
 
-A kernel reads and writes every value once, where separate operations would do so again and again.
-With ``TRITON_INTERPRET=1`` in the environment they run on a CPU, slowly.
+A kernel reads and writes every value once; separate operations would do so several times. With
+``TRITON_INTERPRET=1`` in the environment the kernels run on a CPU, slowly.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class EnsembleModel(Protocol):
 class LastToken:
     """``Model0`` and ``Model1``: batch normalisation in the recurrence, one prediction per row.
 
-    The linear map after a normalisation is ``h_h`` of the next step, or ``h_o`` after the last.
+    Each normalisation is followed by ``h_h`` of the next step, and the last one by ``h_o``.
     """
 
     def __init__(self, parameters: Parameters, variant: Variant) -> None:
@@ -77,7 +77,7 @@ class LastToken:
         look_up(self.table, batch, self.d_sums.flatten(1, 2))
 
     def train(self, batch: Batch) -> Tensor:
-        """Do what ``EnsembleModel`` says."""
+        """See ``EnsembleModel``."""
         self._look_up(batch)
         self.state_steps[0].copy_(self.d_sum_steps[0]).relu_()
         for step, normalised_map in enumerate(self.maps[:-1]):
@@ -107,7 +107,7 @@ class LastToken:
             gradients["i_h.weight"].add_(by_row[:, self.layout.vocab_size :])
 
     def validate(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Do what ``EnsembleModel`` says."""
+        """See ``EnsembleModel``."""
         self._look_up(batch)
         state = self.state_steps[0].copy_(self.d_sum_steps[0]).relu_()
         for step, normalised_map in enumerate(self.maps[:-1]):
@@ -118,7 +118,7 @@ class LastToken:
         return losses_and_correct(self.scores, batch)
 
     def store(self, batches: int) -> None:
-        """Do what ``EnsembleModel`` says."""
+        """See ``EnsembleModel``."""
         self.parameters.store(batches * self.normalisations)
 
 
@@ -146,7 +146,7 @@ class EveryToken:
         self.d_states = like.new_empty(len(like), tokens, model.hidden_size)
 
     def train(self, batch: Batch) -> Tensor:
-        """Do what ``EnsembleModel`` says."""
+        """See ``EnsembleModel``."""
         states = self._states(batch)
         self.output_map.forward(states, self.scores)
         losses = losses_and_gradient(self.scores, batch, self.d_scores)
@@ -157,13 +157,13 @@ class EveryToken:
         return losses
 
     def validate(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Do what ``EnsembleModel`` says."""
+        """See ``EnsembleModel``."""
         self.output_map.apply(self._states(batch), self.scores)
         self._keep_state()
         return losses_and_correct(self.scores, batch)
 
     def store(self, batches: int) -> None:
-        """Do what ``EnsembleModel`` says."""
+        """See ``EnsembleModel``."""
         self.parameters.store(batches * self.normalisations)
         if self.keeps_state:
             h = torch.stack([layer.state_steps[0] for layer in self.layers], dim=1).cpu()

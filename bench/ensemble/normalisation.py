@@ -1,8 +1,8 @@
 """Batch normalisation and the linear map after it in one: ``W (gain * x_hat + shift) + b``.
 
 Rows form groups that each have their own statistics: one group per seed, or one per seed and step.
-In the backward, the sums over rows that batch normalisation needs follow from the gradient of the
-map, ``a`` below, which is needed anyway. Source: Ioffe and Szegedy 2015, differentiated by hand.
+In the backward, batch normalisation needs sums over rows. They follow from the gradient of the map,
+``a`` below. Source: Ioffe and Szegedy 2015, differentiated by hand.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ class Parameters:
     def __init__(self, models: Sequence[Model], device: str | torch.device = "cpu") -> None:
         """Copy the models, which have the same shapes and dtype and are on the CPU, to ``device``.
 
-        Everything of one kind is copied at once, because a thousand models have tens of thousands
-        of tensors, and copying one to a GPU takes as long as copying all.
+        All tensors of one kind are copied at once, because copying one of them to a GPU takes as
+        long as copying tens of thousands.
         """
         self.models = models
         self._of_models = [trained_parameters(model) for model in models]

@@ -1,7 +1,7 @@
 """A linear map of the inputs of all steps at once: of tokens, or of another layer's states.
 
-Embedded tokens have few different values, so the map is applied to the vocabulary, and its result
-is looked up for each token. In the backward, gradients are summed by token before any product.
+There are few different tokens, so the map is applied to the vocabulary, and its result is looked up
+for each token. In the backward, gradients are summed by token before any product.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The training of many seeds of one variant as one batched computation.
 
-It does what ``hnrnn.training.fit`` does for one seed, in the same order: stream, schedule, AdamW,
-kept hidden state, smoothed training loss. Only the rounding of sums differs.
+For each seed it does what ``hnrnn.training.fit`` does, in the same order. Only the rounding of sums
+differs.
 """
 
 from __future__ import annotations
@@ -51,11 +51,10 @@ def fit_many(
 ) -> list[Training]:
     """Train every seed by the variant's recipe and return the trainings, in the order of ``seeds``.
 
-    Each is what ``hnrnn.training.fit`` returns for that seed: ``model`` is an ordinary model with
-    the final weights, statistics and hidden state, but always on the CPU. The seconds of a pass are
-    the chunk's seconds divided by its seeds; on a GPU those of the first pass include compiling and
-    capturing. At most ``largest_chunk`` seeds (by default ``chunk_size``) are trained at once.
-    ``initial_weights`` are given by seed. The other arguments are those of ``fit``.
+    Each training is what ``hnrnn.training.fit`` returns for the seed, with its model on the CPU and
+    its share of the chunk's seconds; on a GPU the first pass includes compiling and capturing. At
+    most ``largest_chunk`` seeds, by default ``chunk_size``, are trained at once.
+    ``initial_weights`` are given by seed; the other arguments are those of ``fit``.
 
     Raises ValueError for an argument that ``fit`` would refuse.
     """
@@ -70,9 +69,9 @@ def fit_many(
     trainings: list[Training] = []
     size = largest_chunk or chunk_size(variant, dtype, device)
     for chunk in split(seeds, size):
-        # A product of one matrix is rounded differently from a batched one, so a single seed is
-        # trained twice: on a CPU its weights have the same bits in every chunk. A GPU may choose
-        # another way to multiply for another number of matrices.
+        # A product of one matrix is rounded differently from a batched one. So a single seed is
+        # trained twice, and on a CPU its weights are the same in chunks of any size. On a GPU they
+        # may depend on the size.
         models = []
         for seed in chunk if len(chunk) > 1 else [*chunk, *chunk]:
             model = initial_model(variant, seed, initialisation=initialisation)

@@ -1,4 +1,4 @@
-"""What can run on this machine, and what then executes it: one answer for every backend."""
+"""Which backends can run here, and what executes a variant on them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from hnrnn.variants import Variant
 
 
 def why_unavailable(backend: str, device: str) -> str | None:
-    """Return why a backend cannot run on ``cpu`` or ``cuda``, and what it needs; None if it can."""
+    """Return what a backend needs to run on ``cpu`` or ``cuda``; None if it can run."""
     return None if BACKENDS[backend].joint else IMPLEMENTATIONS[backend].why_unavailable(device)
 
 
 def why_switched_off(backend: str) -> str | None:
-    """Return what keeps a backend from executing anything in this process; None if nothing does."""
+    """Return the setting that keeps a backend from running in this process, or None."""
     return None if BACKENDS[backend].joint else IMPLEMENTATIONS[backend].why_switched_off()
 
 
 def kernel_of(variant: Variant, backend: str, device: str) -> str:
-    """Return what executes the recurrence of ``variant`` there."""
+    """Return the name of what executes the recurrence of ``variant``."""
     if BACKENDS[backend].joint:
         from bench.ensemble import stepping  # only such a run imports this code
 

@@ -1,7 +1,7 @@
-"""The parity gate of the ensemble: every seed that is trained with others, against itself alone.
+"""The parity gate of the ensemble: every seed trained with others, compared with itself alone.
 
-Compared are, as for other backends, scores, kept state, running statistics and the gradients of all
-parameters, on the same batches.
+As for other backends, it compares scores, kept state, running statistics and the gradients of all
+parameters on the same batches.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SEEDS = (0, 1, 2)
 
 @pinned_settings()
 def check_ensemble(variant: Variant, device: str) -> Parity:
-    """Hold the variant's ensemble against the reference backend, seed by seed, with TF32 off."""
+    """Compare the variant's ensemble with the reference backend, seed by seed, without TF32."""
     reference, rounded = (_alone(variant, dtype) for dtype in (torch.float64, torch.float32))
     found = partial(_together, variant, device)
     return parity_of(

@@ -1,4 +1,4 @@
-"""The software, device and settings of a run: put in place, and read back for its record."""
+"""The software, device and settings of a run: set, and read back for its record."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def find_device(name: str) -> str:
 def device_works(device: str) -> bool:
     """Return whether this process can still compute on the device.
 
-    Many CUDA errors (an illegal address, a failed assertion, a lost card) stay: every later call in
-    the process fails with them. Others, such as a full memory, leave no trace.
+    After many CUDA errors, such as an illegal address, every later call in the process fails; after
+    others, such as a full memory, it does not.
     """
     if device != "cuda":
         return True
@@ -57,17 +57,14 @@ def device_works(device: str) -> bool:
 
 
 def threads_of(injected_fault: str | None) -> int:
-    """Return how many CPU threads a run with ``injected_fault``, or without one, uses."""
+    """Return the number of CPU threads of a run, which a fault may change."""
     threads = FAULTS[injected_fault].threads if injected_fault else None
     return threads or THREADS
 
 
 @contextmanager
 def reproducible_settings(threads: int = THREADS) -> Iterator[None]:
-    """Compute under ``hnrnn.settings`` and with ``threads`` CPU threads.
-
-    Afterwards, also after an exception, all is as it was.
-    """
+    """Apply ``hnrnn.settings`` and a number of CPU threads; restore everything afterwards."""
     threads_before = torch.get_num_threads()
     try:
         with pinned_settings():
@@ -78,7 +75,7 @@ def reproducible_settings(threads: int = THREADS) -> Iterator[None]:
 
 
 def read_environment(device: str, injected_fault: str | None = None) -> Environment:
-    """Return the environment as torch reports it now, for runs that are trained one at a time."""
+    """Return the present environment of runs that are trained one at a time."""
     cuda = device == "cuda"
     products: Any = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)
     cudnn = torch.backends.cudnn.version() if cuda else None  # type: ignore[no-untyped-call]
@@ -99,7 +96,7 @@ def read_environment(device: str, injected_fault: str | None = None) -> Environm
 
 
 def read_provenance(device: str) -> Provenance:
-    """Return where runs made now come from; what cannot be known is None."""
+    """Return the provenance of runs that are trained now; what is unknown is None."""
     commit, dirty = read_commit()
     return Provenance(
         package_version=hnrnn.__version__, commit=commit, dirty=dirty, **machine_facts(device)
@@ -109,9 +106,9 @@ def read_provenance(device: str) -> Provenance:
 def read_commit() -> tuple[str | None, bool | None]:
     """Return the commit of the code that trains, and whether that code differs from it.
 
-    Only a git repository that tracks this package counts: not one that the package merely lies in,
-    as an installed one does, nor the one that the environment names. Files that no training
-    imports may differ. Both are None where there is no such repository, or no git.
+    Both are None unless git finds a repository that tracks this package. A repository in which the
+    package is only installed, or that an environment variable names, does not count. Only the files
+    that a training imports are compared.
     """
     if _command_output("git", "ls-files", "--error-unmatch", "__init__.py") is None:
         return None, None
@@ -124,7 +121,7 @@ def read_commit() -> tuple[str | None, bool | None]:
 
 
 def machine_facts(device: str) -> dict[str, Any]:
-    """Return what of a ``Provenance`` is the machine's, and not the code's."""
+    """Return the fields of a ``Provenance`` that describe the machine."""
     query = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
     return {
         "python_version": platform.python_version(),
@@ -134,7 +131,7 @@ def machine_facts(device: str) -> dict[str, Any]:
 
 
 def _command_output(*command: str) -> str | None:
-    """Return what a command prints, run where the package lies; None where it cannot be run."""
+    """Return what a command prints in the package's folder; None if it fails."""
     try:
         result = subprocess.run(
             command,
@@ -151,17 +148,17 @@ def _command_output(*command: str) -> str | None:
 
 
 def _folder() -> Path:
-    """Return where the package lies."""
+    """Return the package's folder."""
     return Path(hnrnn.__file__).parent
 
 
 def _names_repository(variable: str) -> bool:
-    """Whether an environment variable tells git where to look, as inside a git hook."""
+    """Return whether a variable tells git where to look, as it does in a git hook."""
     return variable.startswith("GIT_") and not variable.startswith("GIT_CONFIG_")
 
 
 def device_name(device: str) -> str:
-    """Return the name of the GPU, or the CPU's model name (its architecture if that is unknown)."""
+    """Return the name of the GPU, or the CPU's model or architecture."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     try:

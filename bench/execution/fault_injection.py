@@ -166,8 +166,8 @@ def with_fastai_v2_defaults(
 ) -> Training:
     """Train with fastai v2's defaults for everything that the recipe does not state.
 
-    They are the stream of ``LMDataLoader``, the resets of ``ModelResetter``, ``Adam`` with eps 1e-5
-    and without decay of BatchNorm and biases, and ``fit_one_cycle`` with a pct_start of 0.25.
+    They are the batches of ``LMDataLoader``, the resets of ``ModelResetter``, ``Adam`` with eps
+    1e-5 and no decay of BatchNorm and biases, and ``fit_one_cycle`` with pct_start 0.25.
     """
     model = initial_model(variant, seed, initialisation=initialisation)
     model = model.to(device=device, dtype=DTYPES[dtype])

@@ -1,7 +1,7 @@
-"""How this machine rounds: the instruction set in use, and a hash of what some operations give.
+"""How this machine rounds: its instruction set, and a hash of the results of some operations.
 
-Two processors, or one whose libraries have been told to use other instructions, round sums and
-functions differently, and a training then ends in other weights.
+Processors, and libraries that are set to use other instructions, round sums and functions
+differently, so that a training ends with other weights.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ DTYPES = (torch.float32, torch.float64)
 
 
 def instruction_set(device: str) -> str:
-    """Return what torch's own kernels are made for on ``cpu`` or ``cuda``: ``AVX2``, ``sm_90``.
+    """Return the instruction set of torch's own kernels, such as ``AVX2`` or ``sm_90``.
 
-    MKL chooses for itself and does not tell: what it does shows in the fingerprint.
+    MKL chooses its own and does not report it, but its rounding changes the fingerprint.
     """
     if device == "cuda":
         return "sm_{}{}".format(*torch.cuda.get_device_capability())
@@ -31,16 +31,16 @@ def instruction_set(device: str) -> str:
 
 
 def numeric_fingerprint(device: str) -> str:
-    """Return a short hash of the bits that fixed operations give on ``cpu`` or ``cuda``.
+    """Return a short hash of the results of fixed operations on ``cpu`` or ``cuda``.
 
-    They are those of a training, at its sizes, with this process's number of CPU threads.
+    They are the operations of a training, at its sizes, with the present number of CPU threads.
     """
     return _fingerprint(device, torch.get_num_threads())
 
 
 @cache
 def _fingerprint(device: str, threads: int) -> str:
-    del threads  # they may change how sums are split
+    del threads  # part of the cache's key: they may change how sums are split
     digest = hashlib.sha256()
     with pinned_settings(), torch.no_grad():
         for dtype in DTYPES:
@@ -50,7 +50,7 @@ def _fingerprint(device: str, threads: int) -> str:
 
 
 def _results(dtype: torch.dtype, device: str) -> Iterator[Tensor]:
-    """Yield what products, functions and sums give."""
+    """Yield the results of products, functions and sums."""
     tokens, hidden, gates, vocab_size = 64 * 20, 64, 3 * 64, 40
     x, scores = (_numbers(tokens, width, dtype, device) for width in (hidden, vocab_size))
     weight, gate_weight = (_numbers(width, hidden, dtype, device) for width in (hidden, gates))

@@ -1,4 +1,4 @@
-"""The training of runs: each run is passed to the code that trains it."""
+"""The training of runs, by the code of their backend and injected fault."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The parity gate: a backend is measured only after it has been shown to compute the same.
+"""The parity gate: a backend is measured only if it computes the same as the reference.
 
-The reference is ``nn`` on the CPU in float64 (``custom`` for ``Model0`` to ``Model3``, which have
-no module). The gate compares the outputs, the final hidden state, and the gradients of every
-parameter and of the input; for a graphed training step also the weights after some steps.
+The reference is ``nn`` (``custom`` for ``Model0`` to ``Model3``) on the CPU in float64. The gate
+compares the outputs, the final hidden state, and the gradients of every parameter and of the input;
+for a graphed training step also the weights after some steps.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from hnrnn.settings import pinned_settings, tf32_allowed
 from hnrnn.variants import Recurrence, Variant
 
 FLOAT64_BOUND = 1e-12
-"""The largest allowed difference in float64, as a share of the largest value (or of 1)."""
+"""The largest allowed difference in float64, relative to the largest value (or to 1)."""
 FLOAT32_FACTOR = 16
 """The largest allowed error in float32, in units of the reference's own error in float32."""
 BATCHES = 2
-"""The batches of a whole model; the second starts from the state that the first left."""
+"""The number of batches of a whole model; the second starts from the first one's final state."""
 STEPS = WARM_UP_CALLS + 3
 LEARNING_RATE = 1e-3
 
@@ -55,7 +55,7 @@ class Sizes:
 class Difference:
     """The difference of one quantity from the reference, and its bound.
 
-    Both are shares of the reference's largest absolute value (or of 1, if that is larger).
+    Both are relative to the reference's largest absolute value (or to 1, if that is larger).
     """
 
     quantity: str
@@ -75,7 +75,7 @@ class Parity:
     float64: float
     float32: float
     tf32: float | None
-    """The difference in float32 with TF32 allowed, for information only; None on a CPU."""
+    """The difference in float32 with TF32, for information only; None on a CPU."""
     failures: tuple[str, ...]
 
     @property
@@ -182,8 +182,8 @@ def recurrence_quantities(
 ) -> Quantities:
     """Return the outputs, final state and all gradients of a recurrence with random weights.
 
-    The weights, the input, the first state and the gradients of the results depend on ``seed``
-    only; they are the same for every implementation, dtype and device.
+    All that is given to the recurrence depends on ``seed`` only: it is the same for every
+    implementation, dtype and device.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -224,8 +224,7 @@ def model_quantities(
 ) -> Quantities:
     """Return the scores, kept state, running statistics and all gradients of a whole model.
 
-    The gradient of the input is that of the embedding, ``i_h.weight``. ``seed`` is that of the
-    weights; the batches are always the same.
+    ``seed`` determines the weights; the batches are always the same.
     """
     model, batches = model_and_batches(
         variant, implementation, dtype, device, seed, BATCHES, **sizes

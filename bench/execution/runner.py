@@ -1,4 +1,4 @@
-"""Runs in, records out: everything that trains for a record goes through here."""
+"""Runs in, records out: every training that is recorded goes through this module."""
 
 from __future__ import annotations
 
@@ -40,24 +40,25 @@ from hnrnn.variants import VARIANTS
 
 
 def execute(run: Run, provenance: Provenance | None = None) -> Record:
-    """Train one run and return its record; otherwise as ``execute_many``."""
+    """Train one run as ``execute_many`` does, and return its record."""
     (record,) = execute_many([run], provenance)
     return record
 
 
 def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> list[Record]:
-    """Train a run, or the runs of a joint backend that share all but their seed, together.
+    """Train a run, or together the runs of a joint backend that differ only in their seed.
 
-    Returns a record of each; its seconds are its share of the whole. An exception in the training
-    makes records of status ``failed`` with the error, as does a backend that the parity gate
-    refuses; a backend that cannot run on this device makes records of status ``skipped`` with the
-    reason. Only KeyboardInterrupt and the like pass through, and DeviceFaultError if the exception
-    has left the device unusable for this process. ``provenance`` is read here if it is None. Raises
+    Returns a record of each, with its share of the seconds. An exception in the training, or a
+    backend that fails the parity gate, gives the status ``failed`` with the error; a backend that
+    cannot run on this device gives ``skipped`` with the reason. ``provenance`` is read here if it
+    is None.
+
+    Raises DeviceFaultError if an exception has left the device unusable for this process, and
     ValueError for runs that cannot be trained together.
     """
     first = runs[0]
     if {replace(run, seed=first.seed) for run in runs} != {first}:
-        raise ValueError("runs that are trained together may differ in nothing but their seed")
+        raise ValueError("runs that are trained together may differ only in their seed")
     if len(runs) > 1 and not BACKENDS[first.backend].joint:
         raise ValueError(f"{first.backend} trains one seed at a time, not {len(runs)}")
     kernel: str | None = None
@@ -74,7 +75,7 @@ def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> l
                 trainings = _train(runs)
                 results = [_result(training) for training in trainings]
                 kernel = kernel_of(VARIANTS[first.variant], first.backend, first.device)
-            except Exception as error:  # noqa: BLE001  # whatever it is, it costs these runs only
+            except Exception as error:  # noqa: BLE001  # any error fails these runs only
                 trainings = []
                 failed = {"status": FAILED, "error": _failure(error, first.device)}
                 results = [failed] * len(runs)
@@ -95,11 +96,11 @@ def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> l
 
 
 class DeviceFaultError(Exception):
-    """An error has broken the device's context: nothing more can be computed in this process."""
+    """After an error nothing more can be computed on the device in this process."""
 
 
 def _failure(error: Exception, device: str) -> str:
-    """Return what a failed run's record says; raise DeviceFaultError if the device is broken."""
+    """Return the error for a failed run's record; raise DeviceFaultError if the device is lost."""
     if not device_works(device):
         raise DeviceFaultError(str(error)) from error
     return f"{type(error).__name__}: {error}"
@@ -111,9 +112,9 @@ class ParityError(Exception):
 
 @cache
 def check_parity(variant: str, backend: str, device: str) -> Parity:
-    """Return what the parity gate finds, once per process; raise ParityError if it is shut."""
+    """Return the result of the parity gate, once per process; raise ParityError if it fails."""
     if BACKENDS[backend].joint:
-        from bench.execution.ensemble_parity import check_ensemble  # imports what only it trains by
+        from bench.execution.ensemble_parity import check_ensemble  # imports its training code
 
         parity = check_ensemble(VARIANTS[variant], device)
     else:
@@ -140,7 +141,7 @@ def _epochs(run: Run, identity: str, training: Training) -> tuple[Epoch, ...]:
 
 
 def _result(training: Training) -> dict[str, Any]:
-    """Return what a finished training adds to an ``Outcome``."""
+    """Return the fields of an ``Outcome`` that a finished training has."""
     history = training.history
     finite = np.isfinite(history[["train_loss", "valid_loss"]].to_numpy()).all()
     train_seconds = float(history["train_seconds"].sum())

@@ -1,4 +1,4 @@
-"""The code that a run's numbers come from: which modules, and a hash of what they mean.
+"""The code that decides a run's numbers: the list of its modules, and a hash of their meaning.
 
 ``tests/bench/execution/test_sources.py`` compares the lists with what a training imports.
 """
@@ -18,79 +18,55 @@ from bench.plan.grid import BACKENDS
 from bench.store.records import Environment, Run
 
 PACKAGES = ("bench", "hnrnn")
+
+
+def _modules(package: str, names: str) -> tuple[str, ...]:
+    return tuple(f"{package}.{name}" for name in names.split())
+
+
 LEARNER_MODULES: tuple[str, ...] = (
     "bench.backends",
-    "bench.backends.cell",
-    "bench.backends.compiled",
-    "bench.backends.custom",
-    "bench.backends.custom_hoisted",
-    "bench.backends.graphed",
-    "bench.backends.hoisted_layers",
-    "bench.backends.implementation",
-    "bench.backends.nn",
-    "bench.backends.nn_no_cudnn",
-    "bench.backends.recurrence",
-    "bench.backends.cuda_graph",
+    *_modules("bench.backends", "cell compiled cuda_graph custom custom_hoisted graphed"),
+    *_modules("bench.backends", "hoisted_layers implementation nn nn_no_cudnn recurrence"),
     "bench.execution.fitting",
-    "hnrnn.cells",
-    "hnrnn.metrics",
-    "hnrnn.models",
-    "hnrnn.optimizer",
-    "hnrnn.settings",
-    "hnrnn.stream",
-    "hnrnn.training",
-    "hnrnn.variants",
-    "hnrnn.vocab",
+    *_modules("hnrnn", "cells metrics models optimizer settings stream training variants vocab"),
 )
-"""They train every run; the ensemble's runs share the models and the settings."""
+"""The modules that train every run; the ensemble shares its models and settings with them."""
 FAULT_MODULES = ("bench.execution.fault_injection",)
-"""They train a run with an injected fault."""
+"""The modules that train a run with an injected fault."""
 ENSEMBLE_MODULES = (
     "bench.ensemble",
-    "bench.ensemble.batches",
-    "bench.ensemble.chunks",
-    "bench.ensemble.cross_entropy",
-    "bench.ensemble.dispatch",
-    "bench.ensemble.elman",
-    "bench.ensemble.gru",
-    "bench.ensemble.in_place",
-    "bench.ensemble.kernels",
-    "bench.ensemble.models",
-    "bench.ensemble.normalisation",
-    "bench.ensemble.optimizer",
-    "bench.ensemble.parameters",
-    "bench.ensemble.pointwise",
-    "bench.ensemble.projection",
-    "bench.ensemble.stepping",
-    "bench.ensemble.training",
+    *_modules("bench.ensemble", "batches chunks cross_entropy dispatch elman gru in_place kernels"),
+    *_modules("bench.ensemble", "models normalisation optimizer parameters pointwise projection"),
+    *_modules("bench.ensemble", "stepping training"),
 )
-"""They train the runs of an ensemble."""
+"""The modules that train the runs of an ensemble."""
 TRAINING_MODULES = (*LEARNER_MODULES, *FAULT_MODULES, *ENSEMBLE_MODULES)
 
 LEFT_OUT: Mapping[str, str] = MappingProxyType(
     {
         "bench": "names what is public",
-        "bench.errors": "has exceptions and nothing else",
-        "bench.execution": "has a docstring and nothing else",
-        "bench.plan": "has a docstring and nothing else",
-        "bench.store": "has a docstring and nothing else",
-        "bench.execution.environment": "reads what is recorded; its threads are part of the id",
+        "bench.errors": "has only exceptions",
+        "bench.execution": "has only a docstring",
+        "bench.plan": "has only a docstring",
+        "bench.store": "has only a docstring",
+        "bench.execution.environment": "reads what is recorded; the threads are part of the id",
         "bench.plan.faults": "names and describes faults; fault_injection does them",
         "bench.execution.fingerprint": "computes what is part of the id",
         "bench.plan.grid": "names and describes backends",
         "bench.execution.availability": "says what can run here, and names the kernel",
         "bench.execution.ensemble_parity": "decides whether the ensemble may train",
         "bench.execution.parity": "decides whether a backend may train, not what it computes",
-        "bench.store.records": "names and keeps what came out",
-        "bench.execution.runner": "takes time and status of bench.execution.fitting's trainings",
+        "bench.store.records": "names and keeps the results",
+        "bench.execution.runner": "records the time and status of trainings",
         "bench.execution.sources": "makes the hash",
         "hnrnn": "names what is public, and the version",
-        "hnrnn.archives": "unpacks a given copy of the text, which must equal the generated one",
-        "hnrnn.corpus": "its text is part of the id by its own hash",
+        "hnrnn.archives": "unpacks a copy of the text, which must equal the generated one",
+        "hnrnn.corpus": "the hash of its text is part of the id",
         "hnrnn.text": "makes messages",
     }
 )
-"""Modules that a training imports, and why they decide none of its numbers."""
+"""Modules that a training imports, and why they do not decide its numbers."""
 
 NO_MEANING = ("kind", "type_comment", "type_ignores")
 """Fields of the syntax tree that do not change what the code does."""
@@ -98,10 +74,10 @@ NO_MEANING = ("kind", "type_comment", "type_ignores")
 
 @cache
 def source_sha256(*, faulty: bool = False, joint: bool = False) -> str:
-    """Return the digest of what the modules mean that train a run.
+    """Return the digest of the meaning of all modules that train a run.
 
-    It does not depend on comments, docstrings, layout or line ends, on the version of Python, nor
-    on the folder of its package that a module is in.
+    It does not depend on comments, docstrings, layout, line ends or the version of Python, nor on a
+    module's folder inside its package.
     """
     modules = LEARNER_MODULES
     if faulty:
@@ -115,9 +91,9 @@ def source_sha256(*, faulty: bool = False, joint: bool = False) -> str:
 
 
 def environment_of(run: Run, environment: Environment) -> Environment:
-    """Return the environment of a run, where ``environment`` is that of runs trained one at a time.
+    """Return the environment of a run, from that of runs that are trained one at a time.
 
-    They differ in ``source_sha256`` alone: other code trains the seeds of a variant together.
+    Only ``source_sha256`` may differ, because other code trains an ensemble.
     """
     if not BACKENDS[run.backend].joint:
         return environment
@@ -132,17 +108,16 @@ def path_of(module: str) -> Path:
 
 
 def short_name(module: str) -> str:
-    """Return a module's package and own name: ``bench.cell``, whatever room it is in."""
+    """Return a module's package and own name, such as ``bench.cell``."""
     return f"{module.partition('.')[0]}.{module.rpartition('.')[2]}"
 
 
 def meaning(source: bytes | str) -> str:
-    """Return the syntax tree of ``source`` as text, without what does not change what it does.
+    """Return the syntax tree of ``source`` as text, without what has no effect.
 
-    ``ast.dump`` would name fields that only newer versions of Python have (``type_params``), and
-    leave out others where they are empty: here every field that is empty or None is left out.
-    Strings that stand alone, such as docstrings, are left out too. Imports are sorted, and name
-    this project's modules by ``short_name``, so that a module can be moved to another folder.
+    Unlike ``ast.dump``, it leaves out every field that is empty, so that it is the same in all
+    versions of Python. Strings that stand alone, such as docstrings, are left out too. Imports are
+    sorted and name this project's modules by ``short_name``, so that a module can be moved.
     """
     return _of_node(ast.parse(source))
 
@@ -168,7 +143,7 @@ def _of_value(value: object) -> str:
 
 
 def _of_items(values: Iterable[object]) -> list[str]:
-    """Return the items of a list: the imports of a body in order, then the rest as it is."""
+    """Return the items of a list as text: first its imports, sorted, then the rest."""
     imports, others = [], []
     for value in values:
         if isinstance(value, ast.Import | ast.ImportFrom):
@@ -179,7 +154,7 @@ def _of_items(values: Iterable[object]) -> list[str]:
 
 
 def _stands_alone(value: object) -> bool:
-    """Whether this is a statement that is nothing but a string."""
+    """Return whether this is a statement that consists of a string."""
     return (
         isinstance(value, ast.Expr)
         and isinstance(value.value, ast.Constant)

@@ -1,1 +1,1 @@
-"""What there is to train: variants, backends, injected faults, and the runs of a call."""
+"""What can be trained: backends, injected faults, and the runs of a plan."""

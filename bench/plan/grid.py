@@ -1,6 +1,6 @@
 """The table of backends, and which recurrences each can execute.
 
-Needs no torch. What a backend does stands in ``bench.backends``, in the file of its name.
+This module does not import torch. ``bench.backends`` has one file per backend.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bench.store.records import ENSEMBLE
 from hnrnn.variants import VARIANTS, Recurrence, Variant
 
 NOTEBOOK = "notebook"
-"""Stands for each variant's own backend: the one that the notebook runs it on."""
+"""The name for each variant's own backend, on which the notebook runs it."""
 NOTEBOOK_BACKENDS = ("nn", "cell", "custom")
 """The three backends that the notebook compares."""
 
@@ -39,19 +39,19 @@ class Backend:
 
     @property
     def needs(self) -> str:
-        """What a variant must be for this backend to execute it, for people."""
+        """The variants that this backend can execute, for messages."""
         names = [variant.name for variant in VARIANTS.values() if self.executes(variant)]
         return f"{self.name} needs a recurrent model ({names[0]} to {names[-1]})"
 
 
 _TABLE = (
     Backend("nn", "nn.RNN or nn.GRU: cuDNN on a GPU, ATen on a CPU", _MODULE),
-    Backend("nn_no_cudnn", "the same with cuDNN off: a GPU's ATen", _MODULE),
+    Backend("nn_no_cudnn", "nn without cuDNN: ATen on a GPU", _MODULE),
     Backend("cell", "Python loop over nn.RNNCell or nn.GRUCell", _MODULE),
-    Backend("custom", "Python loop over the hand-written cell", _EVERY),
+    Backend("custom", "Python loop over a hand-written cell", _EVERY),
     Backend(
         "custom_hoisted",
-        "hand-written, the input projection of all steps in one product, own backward",
+        "hand-written layers: one input projection for all steps, own backward",
         _EVERY,
     ),
     Backend("compiled", "torch.compile of the custom loop", _EVERY),
@@ -80,5 +80,5 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType({backend.name: backend for ba
 
 
 def reference_backend(variant: Variant) -> str:
-    """Return what the others are held against: ``nn``, or ``custom`` where there is no module."""
+    """Return the backend that the others are compared with: ``nn`` if possible, or ``custom``."""
     return "nn" if BACKENDS["nn"].executes(variant) else "custom"

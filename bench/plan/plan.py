@@ -1,7 +1,8 @@
-"""Which runs are asked for: profiles, seeds, and the grid of runs that they stand for."""
+"""The runs that are asked for: profiles, seeds, and the grid of variants and backends."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -11,31 +12,30 @@ from bench.plan.faults import FAULTS
 from bench.plan.grid import BACKENDS, NOTEBOOK, NOTEBOOK_BACKENDS
 from bench.store.records import Run
 from hnrnn.arguments import DEVICES
-from hnrnn.variants import LARGEST_SEED, VARIANTS, Variant, find_variant
+from hnrnn.variants import LARGEST_SEED, VARIANTS, Variant
 
 
 class PlanError(UsageError):
-    """A run that cannot be planned; the message says what would be right."""
+    """A run that cannot be planned; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How much a command does unless its options say otherwise.
-
-    ``bench run``: seeds from 0, epochs (None for all), backends. ``bench throughput``: rounds, and
-    how long a block of steps lasts in them.
-    """
+    """How much a command does unless its options say otherwise."""
 
     description: str
     seeds: int
     rounds: int
+    """Of ``bench throughput``."""
     block_seconds: float
+    """How long a block of steps lasts in a round."""
     epochs: int | None = None
+    """None for all epochs of the recipe."""
     backends: tuple[str, ...] = (NOTEBOOK, *NOTEBOOK_BACKENDS)
 
 
 PROFILES = {
-    "smoke": Profile("does everything work?", 2, rounds=2, block_seconds=0.01, epochs=1),
+    "smoke": Profile("to see that everything works", 2, rounds=2, block_seconds=0.01, epochs=1),
     "quick": Profile("minutes on a CPU", 5, rounds=15, block_seconds=0.2),
     "nightly": Profile("enough for the tests to reject", 200, rounds=40, block_seconds=0.5),
 }
@@ -44,16 +44,16 @@ RELATIVE_SECONDS = {
     "Model0": 3.4, "Model1": 2.5, "Model2": 2.5, "Model3": 4.3,
     "Model4": 3.7, "Model5": 6.3, "Model6": 3.8, "Model7": 4.3,
 }  # fmt: skip
-"""About how long the full recipes take beside one another on the notebook's backends and one CPU
-thread. Only the order of the runs, the time left and the limits of hung runs depend on it."""
+"""Rough times of the full recipes on the notebook's backends and one CPU thread. Only the order of
+the runs, the time left and the limits of hung runs depend on them."""
 RELATIVE_BACKEND_SECONDS = {
     "nn": 1.0, "nn_no_cudnn": 1.0, "cell": 1.1, "custom": 1.2,
     "custom_hoisted": 0.9, "compiled": 2.0, "graphed": 0.3, "graphed_loop": 0.4, "ensemble": 0.35,
 }  # fmt: skip
-"""About how long a variant takes on the backends beside one another, for the same use."""
+"""Rough times of a variant on each backend, relative to ``nn``, for the same use."""
 
 MOST_SEEDS = 100_000
-"""Seeds of one call."""
+"""The most seeds of one call."""
 SEEDS_HELP = "give a number of seeds (5), a range (0-4) or a list (1,3,9) of seeds from 0"
 CHOICES = {
     "dtype": ("float32", "float64"),
@@ -65,17 +65,17 @@ CHOICES = {
 def parse_seeds(text: str) -> list[int]:
     """Return the seeds of ``5`` (0 to 4), ``0-4``, ``1,3,9``, or parts of these by commas.
 
-    Raises PlanError for anything else, an empty range, and as ``find_seeds`` does.
+    Raises PlanError for anything else, for an empty range, and as ``find_seeds`` does.
     """
     parts = [part.strip() for part in text.split(",")]
     ranges = []
     for part in parts:
-        first, dash, last = part.partition("-")
-        if not _is_number(first) or (dash and not _is_number(last)):
+        match = re.fullmatch("([0-9]+)(?:-([0-9]+))?", part)
+        if not match:
             raise PlanError(f"--seeds {text}: {part!r} is not a seed or a range: {SEEDS_HELP}")
-        if len(parts) == 1 and not dash:
-            ranges.append(range(_number(first)))
-            continue
+        first, last = match.groups()
+        if last is None and len(parts) == 1:
+            return find_seeds(_number(first), f"--seeds {text}")
         ranges.append(range(_number(first), _number(last or first) + 1))
         if not ranges[-1]:
             raise PlanError(f"--seeds {text}: the range {part} is empty: {SEEDS_HELP}")
@@ -83,10 +83,10 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def find_seeds(seeds: int | Iterable[int], source: str = "seeds") -> list[int]:
-    """Return a list of ``seeds``; a single number counts seeds from 0.
+    """Return a list of ``seeds``; a single number is a number of seeds from 0.
 
-    Raises PlanError, which starts with ``source``, for no seed, a negative seed or one above
-    ``LARGEST_SEED``, more than ``MOST_SEEDS`` seeds, or a seed that is named twice.
+    Raises PlanError, naming ``source``, for no seed, a seed below 0 or above ``LARGEST_SEED``, more
+    than ``MOST_SEEDS`` seeds, or a seed that is named twice.
     """
     named = range(seeds) if isinstance(seeds, int) else seeds
     found = [int(seed) for seed in islice(named, MOST_SEEDS + 1)]
@@ -101,31 +101,24 @@ def find_seeds(seeds: int | Iterable[int], source: str = "seeds") -> list[int]:
     return found
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
-
-
 def _number(digits: str) -> int:
-    """Return the number; for one of too many digits another that is too large as well."""
+    """Return the number; one with too many digits becomes another that is too large."""
     return int(digits.lstrip("0")[: len(str(LARGEST_SEED)) + 1] or "0")
 
 
 def parse_names(words: Sequence[str]) -> list[str]:
-    """Return the names in ``words``, each word being one name or several with commas between."""
+    """Return the names in ``words``; a word may be several names with commas between them."""
     names = [name.strip() for word in words for name in word.split(",") if name.strip()]
     return list(dict.fromkeys(names))
 
 
 def backends_of(variant: Variant, names: Sequence[str]) -> list[str]:
-    """Return those backends of ``names`` that execute the variant; ``notebook`` is its own.
+    """Return the backends of ``names`` that execute the variant; ``notebook`` is its own.
 
-    Raises PlanError for a name that is no backend.
+    Raises PlanError for an unknown name.
     """
     for name in names:
-        if name not in (NOTEBOOK, *BACKENDS):
-            raise PlanError(
-                f"unknown backend {name!r}: choose from {', '.join((NOTEBOOK, *BACKENDS))}"
-            )
+        _check_choice("backend", name, (NOTEBOOK, *BACKENDS))
     meant = dict.fromkeys(variant.backend if name == NOTEBOOK else name for name in names)
     return [name for name in meant if BACKENDS[name].executes(variant)]
 
@@ -133,26 +126,24 @@ def backends_of(variant: Variant, names: Sequence[str]) -> list[str]:
 def unsupported_configurations(variants: Sequence[str], backends: Sequence[str]) -> list[str]:
     """Return a line for every named backend that does not execute some of the named variants.
 
-    Raises PlanError as ``make_plan`` does.
+    Raises PlanError for an unknown variant.
     """
     found = _find_variants(variants)
-    supported = {(variant, name) for variant in found for name in backends_of(variant, backends)}
     lines = []
     for name in backends:
-        missing = [v.name for v in found if name != NOTEBOOK and (v, name) not in supported]
-        if missing:
-            lines.append(f"{', '.join(missing)} on {name}: {BACKENDS[name].needs}")
+        backend = BACKENDS.get(name)
+        missing = [v.name for v in found if backend and not backend.executes(v)]
+        if backend and missing:
+            lines.append(f"{', '.join(missing)} on {name}: {backend.needs}")
     return lines
 
 
 def _find_variants(names: Sequence[str]) -> list[Variant]:
-    try:
-        found = [find_variant(name) for name in names]
-    except ValueError as error:
-        raise PlanError(str(error)) from error
-    if not found:
+    if not names:
         raise PlanError(f"no variant is named: choose from {', '.join(VARIANTS)}")
-    return found
+    for name in names:
+        _check_choice("variant", name, VARIANTS)
+    return [VARIANTS[name] for name in names]
 
 
 def find_configurations(
@@ -160,7 +151,7 @@ def find_configurations(
 ) -> list[tuple[Variant, str]]:
     """Return every named variant with every named backend that executes it.
 
-    Raises PlanError as ``make_plan`` does.
+    Raises PlanError for an unknown name, and if nothing is left.
     """
     found = _find_variants(variants)
     if not backends:
@@ -169,8 +160,8 @@ def find_configurations(
         (variant, backend) for variant in found for backend in backends_of(variant, backends)
     ]
     if not configurations:
-        lines = unsupported_configurations(variants, backends)
-        raise PlanError(f"nothing to run: {'; '.join(lines)}")
+        reasons = "; ".join(unsupported_configurations(variants, backends))
+        raise PlanError(f"nothing to run: {reasons}")
     return configurations
 
 
@@ -179,7 +170,7 @@ def inapplicable(
 ) -> list[str]:
     """Return every reason why a fault does not apply to some of ``configurations``.
 
-    Raises PlanError for a name that is neither a fault nor a control.
+    Raises PlanError for an unknown name.
     """
     if injected_fault is None:
         return []
@@ -205,24 +196,20 @@ def make_plan(
     epochs: int | None,
     injected_fault: str | None = None,
 ) -> list[Run]:
-    """Return every run of the grid: seed by seed, so that a night cut short is balanced.
+    """Return every run of the grid, seed by seed, so that a night cut short is balanced.
 
-    Within a seed the longest runs come first, so that no worker is left alone with one at the end.
-    A backend that does not execute a variant, or a configuration to which ``injected_fault`` does
-    not apply, has no run. Raises PlanError for an unknown name or value, for seeds that
-    ``find_seeds`` refuses, and where nothing is left to run.
+    Within a seed the longest runs come first, so that no worker has a long one left at the end.
+    Configurations that do not exist, or to which ``injected_fault`` does not apply, are left out.
+    Raises PlanError for an unknown name or value, for seeds that ``find_seeds`` refuses, and if no
+    run is left.
     """
-    _check_choice("dtype", dtype, CHOICES["dtype"])
-    _check_choice("initialisation", initialisation, CHOICES["initialisation"])
-    _check_choice("device", device, CHOICES["device"])
+    given = {"dtype": dtype, "initialisation": initialisation, "device": device}
+    for name, value in given.items():
+        _check_choice(name, value, CHOICES[name])
     if epochs is not None and epochs < 1:
         raise PlanError(f"epochs must be 1 or more, not {epochs}")
     named = find_configurations(variants, backends)
-    configurations = [
-        configuration
-        for configuration in named
-        if not inapplicable([configuration], injected_fault)
-    ]
+    configurations = [each for each in named if not inapplicable([each], injected_fault)]
     if not configurations:
         reasons = "; ".join(inapplicable(named, injected_fault))
         raise PlanError(f"{injected_fault} applies to none of the runs: {reasons}")
@@ -232,11 +219,9 @@ def make_plan(
             variant=variant.name,
             backend=backend,
             seed=seed,
-            dtype=dtype,
-            initialisation=initialisation,
-            device=device,
-            epochs=variant.epochs if epochs is None else min(epochs, variant.epochs),
+            epochs=min(epochs or variant.epochs, variant.epochs),
             injected_fault=injected_fault,
+            **given,
         )
         for seed in places
         for variant, backend in configurations
@@ -245,11 +230,7 @@ def make_plan(
 
 
 def expected_cost(run: Run) -> float:
-    """Return about how long a run takes, in seconds of no particular machine."""
-    variant = VARIANTS[run.variant]
-    factors = RELATIVE_BACKEND_SECONDS
-    return (
-        RELATIVE_SECONDS[variant.name]
-        * (factors[run.backend] / factors[variant.backend])
-        * (run.epochs / variant.epochs)
-    )
+    """Return roughly how long a run takes, in seconds of no particular machine."""
+    variant, factors = VARIANTS[run.variant], RELATIVE_BACKEND_SECONDS
+    relative = factors[run.backend] / factors[variant.backend]
+    return RELATIVE_SECONDS[variant.name] * relative * (run.epochs / variant.epochs)

@@ -1,8 +1,8 @@
-"""Files on a disk: written whole or not there at all, sealed, and read only where that is safe.
+"""Files on a disk: written whole or not at all, sealed, and read only if they are regular.
 
 Parquet's own checksums cover only the pages: one changed bit in a footer can empty a file or shift
-its times. A seal is a SHA-256 of the whole file, between its pages and its footer, where no reader
-looks: a sealed file is a parquet file to every reader.
+its times. A seal is a SHA-256 of the whole file between its pages and its footer, where no reader
+looks, so that a sealed file is an ordinary parquet file.
 """
 
 from __future__ import annotations
@@ -20,22 +20,18 @@ from pathlib import Path
 SEAL = b"\x00hnrnn sha256 of the rest:\x00"
 DIGEST_BYTES = hashlib.sha256().digest_size
 TAIL_BYTES = 8
-"""The footer's length, and parquet's mark."""
+"""The length of the footer and the mark of parquet, at the end of a file."""
 LEFTOVER_SECONDS = 24 * 3600
 PROBE = ".probe.parquet"
-"""A file that is written, and removed again, to see whether a folder takes files."""
+"""A file that is written and removed, to check that a folder can be written to."""
 NOT_FLUSHABLE = (
-    errno.EINVAL,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-    errno.EBADF,
-    errno.EPERM,
-    errno.ENOSYS,
+    *(errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP),
+    *(errno.EBADF, errno.EPERM, errno.ENOSYS),
 )
-"""What file systems that cannot flush answer to ``fsync``: older CIFS, vboxsf, gocryptfs. An error
-of the disk itself, such as EIO, ENOSPC or EDQUOT, is none of these."""
+"""The errors of ``fsync`` on file systems that cannot flush: older CIFS, vboxsf, gocryptfs. Errors
+of the disk, such as EIO, ENOSPC and EDQUOT, are not among them."""
 NOT_BESIDE = (errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
-"""Why a temporary file cannot lie beside a folder: another file system, or another user's."""
+"""The errors if the place beside a folder is on another file system or not ours."""
 KINDS = {
     stat.S_IFDIR: "folder",
     stat.S_IFIFO: "pipe",
@@ -48,7 +44,7 @@ _said: set[str] = set()
 
 
 class UnfitFileError(OSError):
-    """What a name leads to is no regular file, or too large to be what it should be."""
+    """A path is not a regular file, or the file is too large."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(errno.EINVAL, reason)
@@ -60,15 +56,15 @@ class UnfitFileError(OSError):
 def read_regular(path: Path, largest_bytes: int) -> bytes:
     """Return the content of a regular file of at most ``largest_bytes``; links are followed.
 
-    Nothing else is opened: a pipe would wait for ever, and a device has no end. Raises
-    UnfitFileError, an OSError, for what is no such file, and OSError where it cannot be read.
+    Nothing else is opened, because a pipe may block for ever and a device may have no end. Raises
+    UnfitFileError for such a path, and OSError if the file cannot be read.
     """
     kind = stat.S_IFMT(path.stat().st_mode)
     if kind != stat.S_IFREG:
         raise UnfitFileError(f"it is a {KINDS.get(kind, 'special file')}, not a regular file")
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        # Not by the size alone: a file may grow, and those of /proc say that they are empty.
+        # The size alone is not enough: a file may grow, and those in /proc have size 0.
         content = b"" if size > largest_bytes else file.read(largest_bytes + 1)
     if max(size, len(content)) > largest_bytes:
         limit = f"{largest_bytes / 2**20:g} MiB"
@@ -84,7 +80,7 @@ def seal(content: bytes) -> bytes:
 
 
 def is_changed(content: bytes) -> bool:
-    """Say whether a file's content is another than was sealed; False where it has no seal.
+    """Return whether a file was changed after it was sealed; False if it has no seal.
 
     Files from before there were seals have none.
     """
@@ -99,10 +95,10 @@ def is_changed(content: bytes) -> bool:
 def write_whole(path: Path, content: bytes, *, beside: bool = False) -> None:
     """Write a file under a temporary name, flush it to the disk, and rename it.
 
-    A reader sees it whole or not at all. With ``beside`` the temporary file lies beside the folder,
-    for readers that take whatever is in the folder, and in it only where it must. The folder must
-    be there. Raises OSError where it cannot be written to; ``path`` is then as it was. Where the
-    file system cannot flush, the file is written all the same, and that is said once.
+    A reader sees the file whole or not at all. The folder must exist. With ``beside`` the temporary
+    file is put beside the folder if possible, for readers that take every file in the folder.
+    Raises OSError if the file cannot be written; ``path`` is then unchanged. If the file system
+    cannot flush, a line says so once, and the file is written all the same.
     """
     if beside:
         try:
@@ -135,22 +131,22 @@ def _leftover_prefix(folder: Path) -> str:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed writers left in and beside a folder more than a day ago.
+    """Remove the temporary files that killed writers left in and beside a folder a day ago.
 
-    A file is written in a moment, so that one of yesterday is no living writer's. Should the clock
-    jump just then, the other's write fails, and its run is done again.
+    Writing takes a moment, so no living writer needs them. If the clock jumps meanwhile and one
+    does, its write fails, and its run is done again.
     """
     beside = folder.absolute().parent.glob(f"{_leftover_prefix(folder)}*.part")
     for path in (*folder.glob(".*.part"), *beside):
-        with suppress(FileNotFoundError):  # another process was quicker
+        with suppress(FileNotFoundError):  # another process has removed it
             if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
                 path.unlink()
 
 
 def list_names(folder: Path) -> list[str]:
-    """Return the names in a folder, sorted; none where there is no folder.
+    """Return the names in a folder, sorted; none if the folder does not exist.
 
-    Raises OSError for a folder that cannot be read, which ``Path.glob`` takes for an empty one.
+    Raises OSError if the folder cannot be read; ``Path.glob`` would return nothing.
     """
     try:
         return sorted(path.name for path in folder.iterdir())
@@ -159,7 +155,7 @@ def list_names(folder: Path) -> list[str]:
 
 
 def say_once(line: str) -> None:
-    """Print a line to standard error, once in a process; where nobody can read it, that is all."""
+    """Print a line to standard error, once per process, if standard error can be written."""
     if line not in _said:
         _said.add(line)
         with suppress(OSError, ValueError):  # it is full, or closed
@@ -167,7 +163,7 @@ def say_once(line: str) -> None:
 
 
 def _flush(handle: int, folder: Path) -> None:
-    """Make what was written durable, where the file system can; raise OSError where it fails."""
+    """Flush a file to the disk, if the file system can; raise OSError if that fails."""
     try:
         os.fsync(handle)
     except OSError as error:
@@ -180,11 +176,11 @@ def _flush(handle: int, folder: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` durable, where the system can (POSIX)."""
+    """Flush a rename in ``folder`` to the disk, on POSIX systems."""
     if os.name == "posix":
         try:
             handle = os.open(folder, os.O_RDONLY)
-        except PermissionError:  # files can be put into a folder that may not be listed
+        except PermissionError:  # a folder may take files without being readable
             return
         try:
             _flush(handle, folder)

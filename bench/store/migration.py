@@ -1,4 +1,4 @@
-"""Older schema versions: how the rows of their files become rows of the current one."""
+"""How the rows of files of older schema versions become rows of the current one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import pyarrow.compute as pc
 from bench.store.records import ENSEMBLE
 
 RENAMED = {5: {"plant": "injected_fault", "twin": "aa_control"}}
-"""New names by old name, by the schema version that brought them."""
+"""New names by old name, by the schema version that introduced them."""
 ADDED: dict[int, tuple[str, ...]] = {
     2: ("injected_fault", "gates"),
     4: ("instruction_set", "numeric_fingerprint"),
 }
-"""Columns by the schema version that brought them; older files have nothing to put there.
-``gates`` belongs to the history of nights."""
+"""Columns by the schema version that introduced them; they are null for older files. ``gates``
+belongs to the history of nights."""
 REMOVED = {5: ("engine",)}
-"""Columns by the schema version that dropped them. ``engine`` said what trained a run: where it was
-``ensemble``, that is the run's backend now."""
+"""Columns by the schema version that removed them. ``engine`` was what trained a run; an
+``ensemble`` is now the run's backend."""
 
 
 def is_known(name: str, schema: pa.Schema) -> bool:
-    """Return whether a file of ``schema``, or of an older version of it, may have the column."""
+    """Return whether ``schema``, or an older version of it, may have the column."""
     older = [old for names in RENAMED.values() for old in names]
     return name in schema.names or name in older or name in sum(REMOVED.values(), ())
 

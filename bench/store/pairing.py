@@ -1,4 +1,4 @@
-"""Runs and their epochs, which lie in files of their own: which of them belong together."""
+"""Which epochs belong to which run: they are in files of their own."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from bench.store.records import ENSEMBLE
 def pair(runs: pa.Table, epochs: pa.Table) -> tuple[pa.Table, pa.Table, list[str]]:
     """Return the runs that have all their epochs, these epochs, and the ids of the other runs.
 
-    Epochs of an older file get their run's backend. Epochs that no run claims, left by one that was
-    cut short between its two files, are left out.
+    Epochs of an older file get their run's backend. Epochs without a run, left by a writer that was
+    killed between its two files, are left out.
     """
     counted = runs.select(["run_id", "epoch_rows"]).to_pandas()
     owners = epochs["run_id"].to_pandas()
     claimed = owners.isin(counted.loc[counted["epoch_rows"] > 0, "run_id"])
     found = owners[claimed].value_counts().reindex(counted["run_id"], fill_value=0)
-    cut = counted["epoch_rows"].to_numpy() != found.to_numpy()
-    lacking = counted.loc[cut, "run_id"]
-    kept = claimed & ~owners.isin(lacking)
-    whole = with_backends(epochs.filter(pa.array(kept.to_numpy())), runs)
-    return runs.filter(pa.array(~cut)), whole, lacking.to_list()
+    complete = counted["epoch_rows"].to_numpy() == found.to_numpy()
+    incomplete = counted.loc[~complete, "run_id"]
+    kept = claimed & ~owners.isin(incomplete)
+    paired = with_backends(epochs.filter(pa.array(kept.to_numpy())), runs)
+    return runs.filter(pa.array(complete)), paired, incomplete.to_list()
 
 
 def with_backends(epochs: pa.Table, runs: pa.Table) -> pa.Table:
-    """Return the epochs, those of an ensemble's ``runs`` with ``ensemble`` as their backend.
+    """Return the epochs with the backend ``ensemble`` if it is that of their run.
 
     Before schema version 5 their rows named the notebook's backend.
     """

@@ -1,6 +1,6 @@
-"""A parquet file of rows in one of the schemas, written whole and sealed, read only where sound.
+"""Parquet files of rows in one of the schemas: written whole and sealed, and read if sound.
 
-How the bytes are kept whole is in ``bench.store.files``.
+``bench.store.files`` says how the bytes are kept whole.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from bench.store.migration import is_known, migrate
 from bench.store.records import VERSION_KEY
 
 LARGEST_FILE_BYTES = 256 * 2**20
-"""Of a file that is read. A thousand seeds of every configuration are some 20 MiB."""
+"""The limit of a file; a thousand seeds of every configuration have about 20 MiB."""
 LARGEST_DECODED_BYTES = 2**30
-"""Of a file's rows in memory."""
+"""The limit of a file's rows in memory."""
 VALUE_BYTES = 8
-"""Of a number or time, and of where a text begins and ends."""
+"""The size of a number, a time, or the bounds of a text."""
 EARLIEST, LATEST = (
     int(time.timestamp()) * 10**6
     for time in (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
 )
-"""The times that Python can hold in every time zone, in microseconds of the epoch."""
+"""The times that Python can hold in every time zone, in microseconds since 1970."""
 
 
 class UnreadableError(Exception):
-    """A file is not whole, or of another schema."""
+    """A file is damaged, or has another schema."""
 
 
 class NewerSchemaError(UnreadableError):
-    """A file is whole, and of a schema version that is not known here."""
+    """A file is sound, but has a schema version that is not known here."""
 
 
 def as_table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
-    """Return a frame in ``schema``, with every value that is no finite number as it is.
+    """Return a frame in ``schema``.
 
-    pandas has one NaN for what is no number and for what is not there. A column that takes nulls
-    is null there; in one that takes none it stays NaN. Raises ValueError or an ArrowException for
-    values that the schema cannot hold.
+    pandas has NaN both for a missing value and for one that is not a number. It becomes null if the
+    column is nullable, and stays NaN otherwise. Raises ValueError or an ArrowException for values
+    that the schema cannot hold.
     """
     if frame.empty:
         return schema.empty_table()
@@ -60,10 +60,9 @@ def as_table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
 
 
 def write_file(path: Path, rows: pa.Table) -> None:
-    """Write a parquet file; a reader sees it whole or not at all.
+    """Write a parquet file into a folder that exists; a reader sees it whole or not at all.
 
-    The folder must be there. Raises OSError where it cannot be written to; ``path`` is then as it
-    was.
+    Raises OSError if it cannot be written; ``path`` is then unchanged.
     """
     content = pa.BufferOutputStream()
     pq.write_table(rows, content, compression="zstd", write_page_checksum=True)
@@ -71,23 +70,23 @@ def write_file(path: Path, rows: pa.Table) -> None:
 
 
 def read_file(path: Path, schema: pa.Schema) -> pa.Table:
-    """Return a file's rows in ``schema``, of which the file may be an older version.
+    """Return a file's rows in ``schema``, of which the file may have an older version.
 
-    Raises UnreadableError where it is not whole, too large, or of a newer or another schema.
+    Raises UnreadableError if it is damaged, too large, or of a newer or another schema.
     """
     try:
         content = read_regular(path, LARGEST_FILE_BYTES)
         if is_changed(content):
             raise UnreadableError("its checksum differs: it was changed after it was written")
         parquet = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-        version = _schema_version(parquet.schema_arrow, newest=int(schema.metadata[VERSION_KEY]))
+        version = _schema_version(parquet.schema_arrow, schema)
         _check_columns(parquet.schema_arrow, schema)
         _check_size(content, parquet)
         # A file is small: handing it to other threads would take longer than reading it.
         rows = migrate(parquet.read(use_threads=False), version, schema)
         rows = rows if rows.schema.equals(schema) else rows.cast(schema)
-        rows = rows.replace_schema_metadata(schema.metadata)  # they are of this version now
-        rows.validate(full=True)  # text that is no UTF-8 would be found much later
+        rows = rows.replace_schema_metadata(schema.metadata)
+        rows.validate(full=True)  # finds text that is not UTF-8
         _check_times(rows)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UnreadableError(" ".join(str(error).split()) or type(error).__name__) from error
@@ -95,31 +94,30 @@ def read_file(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def parquet_names(folder: Path) -> list[str]:
-    """Return the names of a folder's parquet files, sorted, without the hidden ones.
+    """Return the names of a folder's parquet files, sorted, without hidden ones.
 
-    Raises OSError where the folder cannot be read.
+    Raises OSError if the folder cannot be read.
     """
     names = list_names(folder)
     return [name for name in names if name.endswith(".parquet") and not name.startswith(".")]
 
 
 def upgrade_folder(
-    folder: Path, schema: pa.Schema, revise: Callable[[pa.Table], pa.Table] | None = None
+    folder: Path, schema: pa.Schema, revise: Callable[[pa.Table], pa.Table] = lambda rows: rows
 ) -> int:
-    """Rewrite a folder's files of an older schema in ``schema``, and return how many there were.
+    """Rewrite a folder's files of an older schema in ``schema``, and return their number.
 
-    ``revise`` adds what a file of another table knows. Each file is replaced whole: a reader sees
-    the old file or the new one. What cannot be read stays as it is. Raises NewerSchemaError for a
-    file of a newer schema, and OSError where one cannot be written.
+    ``revise`` adds what only a file of another table knows. A reader sees the old file or the new
+    one. Files that cannot be read stay as they are. Raises NewerSchemaError for a file of a newer
+    schema, and OSError if a file cannot be written.
     """
     count = 0
     for path in (folder / name for name in parquet_names(folder)):
         try:
             before = path.stat()
             if not _is_current(path, schema):
-                rows = read_file(path, schema)
-                rows = revise(rows) if revise else rows
-                # Not over what another process has just put there: it is current already.
+                rows = revise(read_file(path, schema))
+                # Unless another process has just replaced the file: it is current already.
                 if os.path.samestat(before, path.stat()):
                     write_file(path, rows)
                     count += 1
@@ -131,41 +129,38 @@ def upgrade_folder(
 
 
 def _is_current(path: Path, schema: pa.Schema) -> bool:
-    """Return whether a file has the columns of ``schema`` and is of its version.
-
-    Raises UnreadableError where it cannot be read.
-    """
+    """Return whether a file is in ``schema``; raise UnreadableError if it cannot be read."""
     try:
         content = pa.BufferReader(read_regular(path, LARGEST_FILE_BYTES))
         found = pq.ParquetFile(content).schema_arrow
-        newest = int(schema.metadata[VERSION_KEY])
-        version = _schema_version(found, newest)
+        version = _schema_version(found, schema)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UnreadableError(str(error)) from error
-    return version == newest and bool(found.equals(schema, check_metadata=False))
+    is_newest = version == int(schema.metadata[VERSION_KEY])
+    return is_newest and bool(found.equals(schema, check_metadata=False))
 
 
-def _schema_version(schema: pa.Schema, newest: int) -> int:
-    """Return the version that a file's schema names, ``newest`` being the newest known."""
-    text = (schema.metadata or {}).get(VERSION_KEY, b"")
+def _schema_version(found: pa.Schema, newest: pa.Schema) -> int:
+    """Return the version that a file's schema names, which is at most that of ``newest``."""
+    text = (found.metadata or {}).get(VERSION_KEY, b"")
     if not text.isdigit():
         raise UnreadableError("it names no schema version")
-    if int(text) > newest:
+    if int(text) > int(newest.metadata[VERSION_KEY]):
         raise NewerSchemaError(
-            f"schema version {int(text)} is newer than {newest}, the newest that is known "
-            "here: read it with the hnrnn that wrote it"
+            f"schema version {int(text)} is newer than {int(newest.metadata[VERSION_KEY])}, the "
+            "newest that is known here: read it with the hnrnn that wrote it"
         )
     return int(text)
 
 
 def _check_columns(found: pa.Schema, schema: pa.Schema) -> None:
-    """Raise UnreadableError for a column that is none of ours: it could hold anything."""
+    """Raise UnreadableError for an unknown or nested column: it could hold anything."""
     if found.equals(schema):
         return
     for field in found:
         plain = pa.types.is_primitive(field.type) or _is_text(field.type)
         if not is_known(field.name, schema) or not plain:
-            raise UnreadableError(f"it has a column {field.name} of {field.type}, as no record has")
+            raise UnreadableError(f"it has an unknown column, {field.name} of {field.type}")
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -173,13 +168,13 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _check_size(content: bytes, parquet: pq.ParquetFile) -> None:
-    """Raise UnreadableError where the rows would take too much memory, before they are decoded."""
+    """Raise UnreadableError, before decoding, if the rows would take too much memory."""
     metadata = parquet.metadata
     packed = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
     values = metadata.num_rows * metadata.num_columns * VALUE_BYTES
     size = max(packed, values)
     if size <= LARGEST_DECODED_BYTES < metadata.num_rows * packed:
-        # A text that stands once in the file may stand in every row: count what they would take.
+        # A text that the file holds once may be the value of every row, so count it every time.
         size = values + sum(
             _text_bytes(content, field.name)
             for field in parquet.schema_arrow
@@ -187,13 +182,13 @@ def _check_size(content: bytes, parquet: pq.ParquetFile) -> None:
         )
     if size > LARGEST_DECODED_BYTES:
         raise UnreadableError(
-            f"it unpacks to {size / 2**20:.1f} MiB or more, and "
-            f"{LARGEST_DECODED_BYTES / 2**20:g} MiB are the most that is read"
+            f"it unpacks to {size / 2**20:.1f} MiB or more; the limit is "
+            f"{LARGEST_DECODED_BYTES / 2**20:g} MiB"
         )
 
 
 def _text_bytes(content: bytes, name: str) -> int:
-    """Return the bytes of a column of text, each distinct text being unpacked only once."""
+    """Return the bytes of a column of text, after decoding each distinct text once."""
     parquet = pq.ParquetFile(pa.BufferReader(content), read_dictionary=[name])
     chunks = parquet.read([name], use_threads=False)[name].chunks
     lengths = (pc.take(pc.binary_length(chunk.dictionary), chunk.indices) for chunk in chunks)
@@ -212,7 +207,7 @@ def _check_times(rows: pa.Table) -> None:
 def read_folder(folder: Path, schema: pa.Schema) -> tuple[dict[str, pa.Table], dict[str, str]]:
     """Return the rows of every parquet file by its name, and why the others cannot be read.
 
-    No folder is one without files. Raises StoreError where the folder itself cannot be read.
+    A folder that does not exist has no files. Raises StoreError if the folder cannot be read.
     """
     files: dict[str, pa.Table] = {}
     unreadable: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What the store keeps of runs, epochs and throughput; loads quickly."""
+"""What the store keeps of runs, epochs and throughput. This module loads quickly."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from hnrnn.variants import VARIANTS
 
 SCHEMA_VERSION = 5
 VERSION_KEY = b"schema_version"
-"""Where a file's metadata says which schema it is of."""
+"""The key of a file's metadata for the version of its schema."""
 ENSEMBLE = "ensemble"
 """The backend that trains many seeds of a variant together."""
 ID_VERSION = 2
-"""Of what an id is made from."""
+"""The version of what an id is made from."""
 
 OK = "ok"
 DIVERGED = "diverged"
-"""A run that went to its end with a loss that is no finite number: a result too."""
+"""The status of a run that was trained to its end with a loss that is not finite: also a result."""
 FAILED = "failed"
 SKIPPED = "skipped"
-"""A run whose backend cannot run where it was asked for; ``error`` says why."""
+"""The status of a run whose backend cannot run on its device; ``error`` says why."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training of one variant on one backend with one seed: what is asked for."""
+    """One training of one variant on one backend with one seed, as it is asked for."""
 
     variant: str
     backend: str
@@ -38,7 +38,7 @@ class Run:
     device: str
     epochs: int
     injected_fault: str | None = None
-    """The injected fault or control, of ``bench.plan.faults``; None: the recipe as it is."""
+    """The injected fault or control of ``bench.plan.faults``; None for an ordinary run."""
 
     @property
     def label(self) -> str:
@@ -62,9 +62,9 @@ class Environment:
     data_sha256: str
     source_sha256: str
     instruction_set: str | None = None
-    """What torch's own kernels are made for, as ``AVX2``; None in records of an older schema."""
+    """The instructions of torch's own kernels, such as ``AVX2``; None in older records."""
     numeric_fingerprint: str | None = None
-    """A hash of the bits that fixed operations give there; None in records of an older schema."""
+    """A hash of the results of fixed operations; None in older records."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended; what a failed or skipped run does not have is None."""
+    """How a run ended; a failed or skipped run has None for what it lacks."""
 
     status: str
     kernel: str | None
-    """What executed the recurrence; None where the run did not go to its end."""
+    """What executed the recurrence; None if the run was not trained to its end."""
     started_at: datetime
     ended_at: datetime
     total_seconds: float
@@ -99,7 +99,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch of a run; the losses are mean cross-entropies in nats a token."""
+    """One epoch of a run; the losses are mean cross-entropies in nats per token."""
 
     run_id: str
     variant: str
@@ -115,15 +115,15 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Timed:
-    """What was timed: one phase of a training in one configuration, and its one-off costs.
+    """One phase of a training in one configuration, and its one-time costs.
 
-    A configuration that could not be timed has no phase; ``error`` says why.
+    A configuration that could not be timed has no phase, and ``error`` says why.
     """
 
     variant: str
     backend: str
     aa_control: bool
-    """Whether this is the reference backend once more, timed beside itself: the A/A comparison."""
+    """Whether this is the reference backend timed a second time, as its own control."""
     dtype: str
     device: str
     status: str
@@ -132,9 +132,9 @@ class Timed:
     phase: str | None = None
     first_call_seconds: float | None = None
     compile_seconds: float | None = None
-    """Of ``torch.compile``: the first call's time beyond that of a later one."""
+    """With ``torch.compile``: the first call's time beyond that of a later one."""
     capture_seconds: float | None = None
-    """Of a CUDA graph."""
+    """The time to capture a CUDA graph."""
     peak_memory_bytes: int | None = None
     """The most that a training step holds beyond weights, optimizer state and batch."""
     parity_float64: float | None = None
@@ -149,7 +149,7 @@ class Sample:
 
     round: int
     position: int
-    """The block's place in its round; the order is another in each."""
+    """The block's place in its round; each round has another order."""
     steps: int
     tokens: int
     wall_seconds: float
@@ -159,7 +159,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One call of ``bench throughput``: everything that was timed side by side."""
+    """Everything that one call of ``bench throughput`` timed side by side."""
 
     measurement_id: str
     started_at: datetime
@@ -179,6 +179,27 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """The recipe of a variant: what a result depends on besides the code."""
+
+    bptt: int
+    recipe_epochs: int
+    learning_rate: float
+    pct_start: float
+    loss: str
+    metric: str
+
+
+def recipe(variant: str) -> dict[str, Any]:
+    """Return the recipe of a variant as columns."""
+    found = VARIANTS[variant]
+    columns = Recipe(
+        found.bptt, found.epochs, found.learning_rate, found.pct_start, found.loss, found.metric
+    )
+    return asdict(columns)
+
+
+@dataclass(frozen=True)
 class Record:
     """A finished run with its epochs, as the store keeps it."""
 
@@ -191,9 +212,8 @@ class Record:
 
     def run_row(self) -> dict[str, Any]:
         """Return the run's row of the ``runs`` table."""
-        parts = (self.run, self.environment, self.provenance, self.outcome)
         row: dict[str, Any] = {"run_id": self.run_id}
-        for part in parts:
+        for part in (self.run, self.environment, self.provenance, self.outcome):
             row |= asdict(part)
         return row | recipe(self.run.variant) | {"epoch_rows": len(self.epochs)}
 
@@ -202,27 +222,13 @@ class Record:
         return [asdict(epoch) for epoch in self.epochs]
 
 
-def recipe(variant: str) -> dict[str, Any]:
-    """Return the recipe of a variant as columns: what its result depends on beside the code."""
-    found = VARIANTS[variant]
-    return {
-        "bptt": found.bptt,
-        "recipe_epochs": found.epochs,
-        "learning_rate": found.learning_rate,
-        "pct_start": found.pct_start,
-        "loss": found.loss,
-        "metric": found.metric,
-    }
-
-
 def run_id(run: Run, environment: Environment) -> str:
     """Return the id of a run: a hash of everything that determines its result.
 
-    Equal content gives an equal id on every machine, so that a finished run is recognised.
+    The id is the same on every machine, so that a finished run is recognised.
     """
     content = asdict(run) | asdict(environment) | recipe(run.variant)
-    # A run without a fault has the id that it has without the field.
-    if run.injected_fault is None:
+    if run.injected_fault is None:  # ids are older than this field
         del content["injected_fault"]
     text = json.dumps(content | {"schema_version": ID_VERSION}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -1,4 +1,4 @@
-"""The schemas of the store's tables, made from the records; needs pyarrow."""
+"""The schemas of the store's tables, made from the records."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from bench.store.records import (
     Epoch,
     Outcome,
     Provenance,
+    Recipe,
     Run,
     Sample,
     Timed,
@@ -29,7 +30,7 @@ _ARROW_TYPES = {
 }
 
 
-def _schema_fields(record_type: type, *, nullable: bool = False) -> list[pa.Field]:
+def _fields(record_type: type, *, nullable: bool = False) -> list[pa.Field]:
     hints = get_type_hints(record_type)
     result = []
     for field in fields(record_type):
@@ -44,29 +45,24 @@ _METADATA = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
 RUNS_SCHEMA = pa.schema(
     [
         pa.field("run_id", pa.string(), nullable=False),
-        *_schema_fields(Run),
-        *_schema_fields(Environment),
-        *_schema_fields(Provenance),
-        *_schema_fields(Outcome),
-        pa.field("bptt", pa.int64(), nullable=False),
-        pa.field("recipe_epochs", pa.int64(), nullable=False),
-        pa.field("learning_rate", pa.float64(), nullable=False),
-        pa.field("pct_start", pa.float64(), nullable=False),
-        pa.field("loss", pa.string(), nullable=False),
-        pa.field("metric", pa.string(), nullable=False),
+        *_fields(Run),
+        *_fields(Environment),
+        *_fields(Provenance),
+        *_fields(Outcome),
+        *_fields(Recipe),
         pa.field("epoch_rows", pa.int64(), nullable=False),
     ],
     metadata=_METADATA,
 )
-EPOCHS_SCHEMA = pa.schema(_schema_fields(Epoch), metadata=_METADATA)
+EPOCHS_SCHEMA = pa.schema(_fields(Epoch), metadata=_METADATA)
 THROUGHPUT_SCHEMA = pa.schema(
     [
         pa.field("measurement_id", pa.string(), nullable=False),
         pa.field("started_at", _ARROW_TYPES[datetime], nullable=False),
-        *_schema_fields(Timed),
-        *_schema_fields(Sample, nullable=True),
-        *_schema_fields(Environment),
-        *_schema_fields(Provenance),
+        *_fields(Timed),
+        *_fields(Sample, nullable=True),
+        *_fields(Environment),
+        *_fields(Provenance),
     ],
     metadata=_METADATA,
 )

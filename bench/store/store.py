@@ -1,15 +1,15 @@
 """The parquet store: one immutable file per run in ``runs`` and ``epochs``, and per measurement.
 
-The folders are plain parquet data sets: ``pandas.read_parquet("results/runs")`` reads all runs.
-How a file is written and read is in ``bench.store.parquet``. The epochs are written first: the file
-in ``runs`` is what makes a run finished. What ``bench throughput`` measured together is one file in
-``throughput``. There are no locks: two writers of one run do the same work twice, and the record of
-one is kept. Nothing depends on a clock.
+The folders are plain parquet data sets: ``pandas.read_parquet("results/runs")`` reads all runs. The
+epochs of a run are written first: the file in ``runs`` makes it finished. A measurement of
+``bench throughput`` is one file in ``throughput``. There are no locks: two writers of one run do
+the same work twice, and the record of one is kept. Nothing depends on a clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,12 +29,7 @@ from bench.store.parquet import (
     upgrade_folder,
     write_file,
 )
-from bench.store.records import (
-    FAILED,
-    SKIPPED,
-    Measurement,
-    Record,
-)
+from bench.store.records import FAILED, SKIPPED, Measurement, Record
 from bench.store.schemas import EPOCHS_SCHEMA, RUNS_SCHEMA, THROUGHPUT_SCHEMA
 
 RUNS, EPOCHS, THROUGHPUT, UNREADABLE = "runs", "epochs", "throughput", "unreadable"
@@ -50,7 +45,7 @@ SCHEMAS = {RUNS: RUNS_SCHEMA, EPOCHS: EPOCHS_SCHEMA, THROUGHPUT: THROUGHPUT_SCHE
 
 @dataclass(frozen=True)
 class Contents:
-    """What a store holds: the rows that can be read, and the files that cannot, with the reason."""
+    """What a store holds: all rows that can be read, and by file why the others cannot."""
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
@@ -59,19 +54,23 @@ class Contents:
 
 
 class Store:
-    """A results folder, for writing and for resuming."""
+    """A results folder, for writing, resuming and reading."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
-    def prepare(self, tables: Collection[str] = (RUNS, EPOCHS)) -> None:
-        """Make the tables' folders, see that they take files, and bring older files up to date.
+    def path(self, table: str, run_id: str) -> Path:
+        """Return where a run's file of a table is, or would be."""
+        return self.folder / table / f"{run_id}.parquet"
 
-        What killed writers left there a day ago is removed. Raises StoreError where the folders
-        cannot be made or written into, where they hold files of a newer schema, and for runs in a
-        compacted store: its runs would not be found there, and be done again.
+    def prepare(self, tables: Collection[str] = (RUNS, EPOCHS)) -> None:
+        """Make the tables' folders, check that they can be written to, and update older files.
+
+        What killed writers left there a day ago is removed. Raises StoreError for folders that
+        cannot be made or written to or hold files of a newer schema, and for runs in a compacted
+        store, where finished runs would not be found.
         """
-        try:
+        with self._writing():
             if self.folder.exists() and not self.folder.is_dir():
                 raise StoreError(f"results folder {self.folder} is a file: name a folder")
             if RUNS in tables and self.path(RUNS, RUNS).exists():
@@ -79,16 +78,14 @@ class Store:
             for table in tables:
                 folder = self.folder / table
                 folder.mkdir(parents=True, exist_ok=True)
-                # As a record is written: what does not work here is said before training.
+                # Written like a record, so that an error shows before anything is trained.
                 write_file(folder / PROBE, SCHEMAS[table].empty_table())
                 (folder / PROBE).unlink(missing_ok=True)
                 remove_leftovers(folder)
             self._upgrade()
-        except OSError as error:
-            raise self._not_writable(error) from error
 
     def _upgrade(self) -> None:
-        """Give older files the columns that have come since, so that every folder is one table."""
+        """Rewrite older files in the current schema, so that every folder is one table."""
         try:
             count = upgrade_folder(self.folder / EPOCHS, SCHEMAS[EPOCHS], self._with_backends)
             for table in (RUNS, THROUGHPUT):
@@ -104,15 +101,10 @@ class Store:
         runs = [read_file(path, SCHEMAS[RUNS]) for path in paths if path.exists()]
         return with_backends(epochs, pa.concat_tables([SCHEMAS[RUNS].empty_table(), *runs]))
 
-    def path(self, table: str, run_id: str) -> Path:
-        """Return where a run's file of a table is, or would be."""
-        return self.folder / table / f"{run_id}.parquet"
-
     def write(self, record: Record) -> None:
-        """Write a run's two files; a reader sees each whole or not at all.
+        """Write a run's two files, unless the run is finished already.
 
-        A run that is finished already stays as it is. Raises OSError where a file cannot be
-        written; the run is then not finished.
+        Raises OSError if a file cannot be written; the run is then not finished.
         """
         if self.finished([record.run_id]):
             return
@@ -123,22 +115,17 @@ class Store:
         write_file(self.path(RUNS, record.run_id), runs)
 
     def write_measurement(self, measurement: Measurement) -> None:
-        """Write a measurement's file; a reader sees it whole or not at all.
-
-        Raises StoreError where it cannot be written.
-        """
+        """Write a measurement's file; raise StoreError if it cannot be written."""
         rows = pa.Table.from_pylist(measurement.rows(), schema=THROUGHPUT_SCHEMA)
-        try:
+        with self._writing():
             write_file(self.path(THROUGHPUT, measurement.measurement_id), rows)
-        except OSError as error:
-            raise self._not_writable(error) from error
 
     def finished(self, run_ids: Iterable[str]) -> set[str]:
         """Return those of ``run_ids`` that are stored whole, and neither failed nor skipped.
 
-        Every file is read before it is believed. One that cannot be read is quarantined into the
-        ``unreadable`` folder, so that its run is done again and nothing is lost. Raises StoreError
-        where that cannot be done, or a file is whole and of a newer schema.
+        Every file is validated. One that cannot be read is quarantined in the ``unreadable``
+        folder, so that its run is done again and nothing is lost. Raises StoreError if that cannot
+        be done, or if a sound file has a newer schema.
         """
         done = set()
         for run_id in run_ids:
@@ -154,7 +141,7 @@ class Store:
         return done
 
     def _sound_rows(self, table: str, run_id: str, row_count: int) -> pa.Table | None:
-        """Return the rows of a run's file; None where it is missing, or unsound and quarantined."""
+        """Return the rows of a run's file; None if it is missing, or unsound and quarantined."""
         path = self.path(table, run_id)
         before = _identity(path)
         if before is None:
@@ -172,40 +159,41 @@ class Store:
 
     def _quarantine(self, path: Path, before: tuple[int, int] | None) -> None:
         """Quarantine a file, unless another process has replaced it since it was ``before``."""
-        aside = self.folder / UNREADABLE
-        target = aside / f"{path.parent.name}-{path.name}"
+        quarantine = self.folder / UNREADABLE
+        target = quarantine / f"{path.parent.name}-{path.name}"
         attempt = 1
-        try:
-            aside.mkdir(exist_ok=True)
+        with self._writing(), suppress(FileNotFoundError):  # another process has moved it
+            quarantine.mkdir(exist_ok=True)
             while target.exists():
                 attempt += 1
-                target = aside / f"{path.parent.name}-{path.stem}-{attempt}{path.suffix}"
+                target = quarantine / f"{path.parent.name}-{path.stem}-{attempt}{path.suffix}"
             if _identity(path) == before:
                 path.replace(target)
-        except FileNotFoundError:
-            pass  # another process has quarantined it
-        except OSError as error:
-            raise self._not_writable(error) from error
 
-    def _not_writable(self, error: OSError) -> StoreError:
-        return StoreError(
-            f"cannot write to results folder {self.folder} ({error.strerror}): "
-            "name one that you may write to"
-        )
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Raise StoreError in place of OSError."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to results folder {self.folder} ({error.strerror}): "
+                "name one that you may write to"
+            ) from error
 
     def read(self) -> Contents:
         """Return everything that can be read, and name what cannot.
 
-        Epochs that no run's row claims, left by a run that was cut short between its two files, are
-        not read. Raises StoreError where there is no such folder, it cannot be read, or it holds
-        neither runs nor measurements.
+        Epochs without a run, left by a writer that was killed between its two files, are not read.
+        Raises StoreError if the folder does not exist, cannot be read, or holds neither runs nor
+        measurements.
         """
         tables, unreadable = self._read()
         frames = {table: rows.to_pandas() for table, rows in tables.items()}
         return Contents(frames[RUNS], frames[EPOCHS], frames[THROUGHPUT], unreadable)
 
     def _read(self) -> tuple[dict[str, pa.Table], dict[str, str]]:
-        """Return the tables, and what cannot be read; otherwise as ``read``."""
+        """Return the tables, and what cannot be read; raise as ``read`` does."""
         try:
             return self._read_tables(list_names(self.folder))
         except OSError as error:
@@ -226,22 +214,34 @@ class Store:
             )
         unreadable: dict[str, str] = {}
         tables = {table: self._read_table(table, unreadable) for table in SCHEMAS}
-        # Last: a file that another process quarantines meanwhile is seen in one place or the other.
+        # Last, because another process may quarantine a file while the tables are read.
         for name in list_names(self.folder / UNREADABLE):
             if name.endswith(".parquet"):
                 unreadable[f"{UNREADABLE}/{name}"] = "quarantined: delete it when you have seen it"
-        tables[RUNS], tables[EPOCHS], cut = pair(tables[RUNS], tables[EPOCHS])
-        for run_id in cut:
+        tables[RUNS], tables[EPOCHS], incomplete = pair(tables[RUNS], tables[EPOCHS])
+        for run_id in incomplete:
             unreadable.setdefault(f"{EPOCHS}/{run_id}.parquet", "missing or cut short")
         if self.path(EPOCHS, EPOCHS).exists() and not self.path(RUNS, RUNS).exists():
             unreadable[f"{RUNS}/{RUNS}.parquet"] = "missing: the store was not written to its end"
         return tables, unreadable
 
-    def compact(self, folder: str | Path) -> Path:
-        """Write everything that can be read as one compressed file a table into a new store.
+    def _read_table(self, table: str, unreadable: dict[str, str]) -> pa.Table:
+        """Return a table's sound rows; add the other files to ``unreadable``."""
+        files, not_read = read_folder(self.folder / table, SCHEMAS[table])
+        for name, rows in list(files.items()):
+            stem = name.removesuffix(".parquet")
+            # A file is named after the id in its first column, unless it is compacted.
+            if stem != table and set(rows[0].to_pylist()) != {stem}:
+                not_read[name] = "its rows do not belong to its name"
+                del files[name]
+        unreadable |= {f"{table}/{name}": reason for name, reason in not_read.items()}
+        rows = pa.concat_tables([SCHEMAS[table].empty_table(), *files.values()])
+        return rows.combine_chunks()  # a table of many chunks is slow to filter
 
-        Returns the store's folder; this one stays as it is. Raises StoreError where a file cannot
-        be read, or the new store is not empty.
+    def compact(self, folder: str | Path) -> Path:
+        """Write everything as one compressed file per table into a new store; return its folder.
+
+        Raises StoreError if a file cannot be read, or the new store is not empty.
         """
         tables, unreadable = self._read()
         if unreadable:
@@ -256,39 +256,19 @@ class Store:
         self._write_tables({name: as_table(frames[name], SCHEMAS[name]) for name in frames})
 
     def _write_tables(self, tables: Mapping[str, pa.Table]) -> None:
-        """Write each table as one file, in an order of its own, and the runs last.
-
-        A store without runs was cut short. Raises StoreError where this store is not empty, or
-        cannot be written.
-        """
+        """Write each table as one file. The runs come last: a store without them is incomplete."""
         if any(parquet_names(self.folder / table) for table in SCHEMAS):
             raise StoreError(f"{self.folder} holds a store already: name a new folder")
         written = [EPOCHS, *([THROUGHPUT] if len(tables[THROUGHPUT]) else []), RUNS]
         self.prepare(written)
         for table in written:
             order = [(column, "ascending") for column in ORDERS[table]]
-            rows = tables[table].sort_by(order)  # stable
-            try:
-                write_file(self.path(table, table), rows)
-            except OSError as error:
-                raise self._not_writable(error) from error
-
-    def _read_table(self, table: str, unreadable: dict[str, str]) -> pa.Table:
-        """Return a table's sound rows; add the other files to ``unreadable``."""
-        files, not_read = read_folder(self.folder / table, SCHEMAS[table])
-        for name, rows in list(files.items()):
-            stem = name.removesuffix(".parquet")
-            # The first column is the id after which a file is named, unless it is compacted.
-            if stem != table and set(rows[0].to_pylist()) != {stem}:
-                not_read[name] = "it holds something else than its name says"
-                del files[name]
-        unreadable |= {f"{table}/{name}": reason for name, reason in not_read.items()}
-        rows = pa.concat_tables([SCHEMAS[table].empty_table(), *files.values()])
-        return rows.combine_chunks()  # one of many pieces is slow to filter
+            with self._writing():
+                write_file(self.path(table, table), tables[table].sort_by(order))  # stable
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another that is put in its place; None where there is none."""
+    """Return what distinguishes a file from one that replaces it; None if there is no file."""
     try:
         found = path.stat()
     except FileNotFoundError:

@@ -1,14 +1,13 @@
-"""One seed after the other beside many seeds as an ensemble, in seconds per seed.
+"""Training one seed after the other against an ensemble of many, in seconds per seed.
 
-Both are timed in interleaved rounds, so that a slow minute hits both. A call is timed as a whole,
-with the models, batches and hashes that it makes once.
+Both are timed in interleaved rounds, so that a slow minute affects both. A call is timed as a
+whole, with the models, batches and hashes that it makes once.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from itertools import product
 
 import numpy as np
@@ -32,7 +31,7 @@ from hnrnn.training import fit
 from hnrnn.variants import VARIANTS
 
 WAYS = (NOTEBOOK, ENSEMBLE)
-"""What is timed of a variant: its own backend, and the ensemble."""
+"""What is timed for each variant: its own backend, and the ensemble."""
 
 TIMED_HEADINGS = (
     "| | seeds at once | notebook, s/seed | ensemble, s/seed | ratio | range | seeds per hour |",
@@ -42,30 +41,6 @@ FLOOR_HEADINGS = (
     "| | notebook, GFLOP | ensemble, GFLOP | in s | ensemble, GB moved | in s |",
     "| :-- |" + " --: |" * 5,
 )
-
-
-@dataclass(frozen=True)
-class TimedTraining:
-    """One call's seconds, and what they are held against."""
-
-    variant: str
-    backend: str
-    """The notebook's own backend of the variant, or ``ensemble``."""
-    round: int
-    position: int
-    """0 if it came first in its round, else 1."""
-    seeds: int
-    epochs: int
-    wall_seconds: float
-    operations: float
-    """Of one seed, as ``bench.timing.roofline`` counts them."""
-    traffic_bytes: float
-    """Of one seed; NaN where they are not counted."""
-    peak_operations_per_second: float
-    """The most that the device did before the first round."""
-    peak_bytes_per_second: float
-    device_name: str
-    torch_version: str
 
 
 def compare(
@@ -79,14 +54,18 @@ def compare(
 ) -> pd.DataFrame:
     """Time both on ``device``, ``cpu`` (one thread) or ``cuda``; return one row per call.
 
-    The columns are those of ``TimedTraining``. An ensemble has ``seeds`` seeds; None is as many as
-    are trained at once on the device. A training has at most ``epochs`` epochs; None is the
-    recipe's number. ``watch`` is called with a line before each call.
+    An ensemble has ``seeds`` seeds, by default as many as the device trains at once. A training has
+    at most ``epochs`` epochs, by default the recipe's. ``watch`` is called with a line before each
+    call.
+
+    The columns ``operations`` and ``traffic_bytes`` are those of one seed, as
+    ``bench.timing.roofline`` counts them (NaN: not counted), and the peaks were measured before
+    the first round. ``position`` is 0 for the first call of a variant's round, 1 for the second.
     """
     passes = {
         name: min(epochs or VARIANTS[name].epochs, VARIANTS[name].epochs) for name in variants
     }
-    trainings: list[TimedTraining] = []
+    rows: list[dict[str, object]] = []
     with reproducible_settings():
         environment, peak = read_environment(device), measure_peak(device)
         at_once = {
@@ -104,25 +83,23 @@ def compare(
             for position, way in enumerate(WAYS if number % 2 == 0 else WAYS[::-1]):
                 count = at_once[name][way]
                 watch(f"{name} {way}: round {number + 1} of {rounds}, {count} at once")
-                seconds = _call(way, name, count, passes[name], device)
-                trainings.append(
-                    TimedTraining(
-                        variant=name,
-                        backend=VARIANTS[name].backend if way == NOTEBOOK else ENSEMBLE,
-                        round=number,
-                        position=position,
-                        seeds=count,
-                        epochs=passes[name],
-                        wall_seconds=seconds,
-                        operations=work[name, way].operations,
-                        traffic_bytes=work[name, way].traffic_bytes,
-                        peak_operations_per_second=peak.operations_per_second,
-                        peak_bytes_per_second=peak.bytes_per_second,
-                        device_name=environment.device_name,
-                        torch_version=environment.torch_version,
-                    )
-                )
-    return pd.DataFrame([asdict(training) for training in trainings])
+                row = {
+                    "variant": name,
+                    "backend": VARIANTS[name].backend if way == NOTEBOOK else ENSEMBLE,
+                    "round": number,
+                    "position": position,
+                    "seeds": count,
+                    "epochs": passes[name],
+                    "wall_seconds": _call(way, name, count, passes[name], device),
+                    "operations": work[name, way].operations,
+                    "traffic_bytes": work[name, way].traffic_bytes,
+                    "peak_operations_per_second": peak.operations_per_second,
+                    "peak_bytes_per_second": peak.bytes_per_second,
+                    "device_name": environment.device_name,
+                    "torch_version": environment.torch_version,
+                }
+                rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _most_seeds(variant: str, device: str) -> int:
@@ -143,17 +120,17 @@ def _call(way: str, variant: str, seeds: int, epochs: int, device: str) -> float
 
 
 def as_markdown(timed: pd.DataFrame) -> str:
-    """Return two tables with one row per variant and one for all: the times, and the floors.
+    """Return two tables, times and lower bounds, with one row per variant and one for all.
 
-    ``timed`` is what ``compare`` returns. Seconds and ratios are medians over rounds.
+    ``timed`` is the result of ``compare``. Seconds and ratios are medians over rounds.
     """
     groups: dict[object, pd.DataFrame] = dict(iter(timed.groupby("variant", sort=False)))
     if len(groups) > 1:
         groups["together"] = timed
     first = timed.iloc[0]
     source = (
-        f"{first.device_name}, torch {first.torch_version}, does "
-        f"{first.peak_operations_per_second / 1e9:,.0f} GFLOP/s in a large product, and moves "
+        f"{first.device_name} with torch {first.torch_version} reaches "
+        f"{first.peak_operations_per_second / 1e9:,.0f} GFLOP/s in a large product and "
         f"{first.peak_bytes_per_second / 1e9:,.0f} GB/s in a large copy. A seed takes at least:"
     )
     seconds = [_timed_row(str(name), rows) for name, rows in groups.items()]

@@ -1,12 +1,13 @@
 """The least work of a training, and the highest rates of a machine.
 
 They give two lower bounds of a training's seconds (Williams, Waterman and Patterson 2009,
-"Roofline"): its operations at the rate of the machine's fastest product, and its memory traffic at
-the rate of a copy. Only the operations of products count, two per multiplication and addition.
+"Roofline"): its operations at the rate of a large product, and its memory traffic at the rate of a
+copy. Only products count as operations, with two for each multiplication and addition.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from hnrnn.training import initial_model
 from hnrnn.variants import Variant
 
 PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}
-"""The number of rows of the square matrices whose product is timed."""
+"""The number of rows of each square matrix in the product that is timed."""
 COPIED_BYTES = {"cpu": 2**28, "cuda": 2**31}
 REPETITIONS = 5
 
@@ -54,8 +55,8 @@ class Peak:
 def work_of_ensemble(variant: Variant, epochs: int, device: str = "cpu") -> Work:
     """Return the work of one seed of an ensemble for ``epochs`` in float32 on ``device``.
 
-    Each operation is taken to read its inputs and write its results once, as if there were no
-    caches. Each function of ``bench.ensemble.pointwise`` counts as one operation, as on a GPU.
+    Each operation, also each function of ``bench.ensemble.pointwise``, counts as reading its inputs
+    and writing its results once, as if there were no caches.
     """
     parameters = Parameters([initial_model(variant, seed) for seed in (0, 1)], device)
     ensemble = ensemble_model(parameters, variant)
@@ -73,18 +74,15 @@ def work_of_ensemble(variant: Variant, epochs: int, device: str = "cpu") -> Work
         ensemble.train(train)
         optimizer.step(factors)
 
-    total = Work(0, 0)
+    operations = traffic_bytes = 0.0
     with torch.no_grad():
         for step, count in (
             (train_step, len(dls.train)),
             (lambda: ensemble.validate(valid), len(dls.valid)),
         ):
-            operations, moved = _operations_of(step), traffic.bytes_of(step)
-            total = Work(
-                total.operations + operations * count * epochs / 2,
-                total.traffic_bytes + moved * count * epochs / 2,
-            )
-    return total
+            operations += _operations_of(step) * count * epochs / 2
+            traffic_bytes += traffic.bytes_of(step) * count * epochs / 2
+    return Work(operations, traffic_bytes)
 
 
 def operations_of_learner(variant: Variant, epochs: int) -> float:
@@ -199,13 +197,8 @@ def _bytes_of_all(value: object) -> int:
 
 def _bytes(tensor: Tensor) -> int:
     """Return the number of bytes of a tensor; expanded dimensions count once."""
-    expanded = [
-        size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride == 0
-    ]
-    elements = tensor.numel()
-    for size in expanded:
-        elements //= max(size, 1)
-    return elements * tensor.element_size()
+    sizes = zip(tensor.shape, tensor.stride(), strict=True)
+    return math.prod(size for size, stride in sizes if stride) * tensor.element_size()
 
 
 def _count_as_one_pass(ensemble: EnsembleModel, optimizer: AdamW, traffic: _TrafficCounter) -> None:

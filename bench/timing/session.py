@@ -1,8 +1,8 @@
 """Timing of one configuration: blocks of steps between two synchronisations.
 
-There are three phases. ``train_step`` is forward, loss, backward and optimizer; ``forward`` is the
-forward alone, in training mode; ``validation`` is forward, loss and the number of correct
-predictions in evaluation mode, without gradients. A step is one batch of bs * bptt tokens.
+``train_step`` is forward, loss, backward and optimizer; ``forward`` is the forward alone, in
+training mode; ``validation`` is forward, loss and the number of correct predictions in evaluation
+mode, without gradients. A step is one batch of bs * bptt tokens.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class Session:
     def peak_memory_bytes(self) -> int:
         """Return the largest amount of memory that a training step allocates while it runs.
 
-        For a graphed step it is the memory of the capture, which the graph keeps: call this after
-        exactly ``WARM_UP_CALLS`` training steps.
+        For a graphed step call this after exactly ``WARM_UP_CALLS`` training steps: the memory of
+        the capture is measured, because the graph keeps it.
         """
         step = self.step("train_step")
         with self.implementation.settings():
@@ -138,7 +138,7 @@ class Session:
 
 @contextmanager
 def nothing_compiled() -> Iterator[None]:
-    """Ignore all compiled code, in memory and on disk, so that compiling takes its full time."""
+    """Forget all compiled code, in memory and on disk, so that compiling takes its full time."""
     import torch._dynamo  # slow to load, and needed only here
     from torch._inductor.utils import fresh_cache
 

@@ -1,4 +1,4 @@
-"""Throughput of backends, timed in interleaved rounds: a slow minute affects all of them."""
+"""Throughput of backends, timed in interleaved rounds, so that a slow minute affects all."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ from bench.execution.parity import check
 from bench.plan.grid import reference_backend
 from bench.plan.plan import backends_of
 from bench.store.records import FAILED, OK, SKIPPED, Measurement, Sample, Timed
-from bench.timing.session import PHASES, Block, Session, nothing_compiled
+from bench.timing.session import PHASES, Session, nothing_compiled
 from hnrnn.text import one_line
 from hnrnn.variants import VARIANTS, Variant
 
 WARM_UP_BLOCKS = 2
 
+Samples = list[tuple[Timed, Sample | None]]
+Watcher = Callable[[str], None]
+"""Called with a line of progress."""
+
 
 @dataclass(frozen=True)
 class Effort:
-    """The amount of timing: the number of rounds, the length of a block of steps, the phases."""
+    """How much is timed: the number of rounds, the length of a block of steps, the phases."""
 
     rounds: int
     block_seconds: float
@@ -36,17 +40,14 @@ class Effort:
 
 @dataclass
 class _Entry:
-    """A session, with the results that are not samples."""
+    """A session that is ready to be timed."""
 
     timed: Timed
     session: Session
     first_call_seconds: dict[str, float] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
+    """Steps per block, by phase."""
     peak_memory_bytes: int | None = None
-
-
-Watcher = Callable[[str], None]
-"""Called with a line of progress."""
 
 
 def measure(
@@ -61,12 +62,12 @@ def measure(
 ) -> Measurement:
     """Time every configuration of the grid and return all samples.
 
-    ``backends`` may include ``notebook``, which stands for each variant's own. The reference
-    backend is always timed, and a second time as its A/A control. A configuration that cannot run
-    here is skipped with the reason; one that the parity gate refuses has failed, and is not timed.
+    ``backends`` may include ``notebook``, each variant's own. The reference backend is always
+    timed, a second time as its A/A control. A configuration that cannot run here is skipped with
+    the reason; one that the parity gate refuses has failed, and is not timed.
     """
     started_at = datetime.now(UTC)
-    samples: list[tuple[Timed, Sample | None]] = []
+    samples: Samples = []
     with reproducible_settings(threads):
         environment = read_environment(device)
         for name in variants:
@@ -79,16 +80,15 @@ def measure(
 
 def summary(measurement: Measurement) -> str:
     """Return one line per variant and phase, with the median milliseconds per step."""
-    milliseconds: dict[tuple[str, str], dict[str, list[float]]] = {}
+    milliseconds: dict[str, dict[str, list[float]]] = {}
     for timed, sample in measurement.samples:
-        if sample is not None and timed.phase is not None and not timed.aa_control:
-            backends = milliseconds.setdefault((timed.variant, timed.phase), {})
-            each = backends.setdefault(timed.backend, [])
-            each.append(1000 * sample.wall_seconds / sample.steps)
+        if sample is not None and not timed.aa_control:
+            backends = milliseconds.setdefault(f"{timed.variant} {timed.phase}", {})
+            backends.setdefault(timed.backend, []).append(1000 * sample.wall_seconds / sample.steps)
     return "\n".join(
-        f"{variant} {phase}, ms per step: "
+        f"{phase}, ms per step: "
         + ", ".join(f"{name} {statistics.median(each):.2f}" for name, each in backends.items())
-        for (variant, phase), backends in milliseconds.items()
+        for phase, backends in milliseconds.items()
     )
 
 
@@ -99,20 +99,29 @@ def _time_variant(
     device: str,
     dtype: str,
     watch: Watcher,
-) -> list[tuple[Timed, Sample | None]]:
+) -> Samples:
     reference = reference_backend(variant)
-    names = list(dict.fromkeys([reference, *backends_of(variant, backends)]))
     entries: list[_Entry] = []
-    samples: list[tuple[Timed, Sample | None]] = []
-    for name in names:
+    samples: Samples = []
+    for name in dict.fromkeys([reference, *backends_of(variant, backends)]):
         watch(f"{variant.name} {name}: parity, first calls")
-        timed = _gate(variant, name, device, dtype)
-        if timed.status == OK:
-            controls = [replace(timed, aa_control=True)] if name == reference else []
-            try:
+        timed = Timed(
+            variant=variant.name,
+            backend=name,
+            aa_control=False,
+            dtype=dtype,
+            device=device,
+            status=OK,
+            error=None,
+            kernel=None,
+        )
+        try:
+            timed = _gate(variant, timed)
+            if timed.status == OK:
+                controls = [replace(timed, aa_control=True)] if name == reference else []
                 entries += [_prepare(variant, each, effort) for each in (timed, *controls)]
-            except Exception as error:  # noqa: BLE001  # any error fails this configuration only
-                timed = _failed(timed, error)
+        except Exception as error:  # noqa: BLE001  # any error fails this configuration only
+            timed = replace(timed, status=FAILED, error=f"{type(error).__name__}: {error}")
         if timed.status != OK:
             watch(f"{variant.name} {name}: {timed.status}, {one_line(timed.error)}")
             samples.append((timed, None))
@@ -122,28 +131,15 @@ def _time_variant(
     return samples
 
 
-def _gate(variant: Variant, backend: str, device: str, dtype: str) -> Timed:
-    """Return the configuration's status and parity: ok, or skipped or failed with the reason."""
-    implementation = IMPLEMENTATIONS[backend]
-    timed = Timed(
-        variant=variant.name,
-        backend=backend,
-        aa_control=False,
-        dtype=dtype,
-        device=device,
-        status=OK,
-        error=None,
-        kernel=None,
-    )
-    reason = implementation.why_unavailable(device)
+def _gate(variant: Variant, timed: Timed) -> Timed:
+    """Return the configuration with its kernel, its parity, and its status after the gate."""
+    implementation = IMPLEMENTATIONS[timed.backend]
+    reason = implementation.why_unavailable(timed.device)
     if reason:
-        return replace(timed, status=SKIPPED, error=f"{backend} {reason}")
-    try:
-        parity = check(variant, backend, device)
-    except Exception as error:  # noqa: BLE001  # a compiler can fail in many ways
-        return _failed(timed, error)
+        return replace(timed, status=SKIPPED, error=f"{timed.backend} {reason}")
+    parity = check(variant, timed.backend, timed.device)
     with implementation.settings():
-        kernel = implementation.kernel(variant, device)
+        kernel = implementation.kernel(variant, timed.device)
     return replace(
         timed,
         kernel=kernel,
@@ -155,15 +151,11 @@ def _gate(variant: Variant, backend: str, device: str, dtype: str) -> Timed:
     )
 
 
-def _failed(timed: Timed, error: Exception) -> Timed:
-    return replace(timed, status=FAILED, error=f"{type(error).__name__}: {error}")
-
-
 def _prepare(variant: Variant, timed: Timed, effort: Effort) -> _Entry:
     """Prepare a session: first calls, peak memory, warm-up and the number of steps per block."""
     entry = _Entry(timed, Session(variant, timed.backend, timed.device, timed.dtype))
     session = entry.session
-    # The parity gate has compiled already; forget that, to measure the time of compiling.
+    # The parity gate has compiled already. Forget that, to measure the time of compiling.
     with nothing_compiled() if timed.backend == "compiled" else nullcontext():
         for phase in session.phases:
             entry.first_call_seconds[phase] = session.run(phase, 1).wall_seconds
@@ -181,52 +173,44 @@ def _prepare(variant: Variant, timed: Timed, effort: Effort) -> _Entry:
     return entry
 
 
-def _time_phase(
-    entries: Sequence[_Entry], phase: str, effort: Effort
-) -> list[tuple[Timed, Sample | None]]:
+def _time_phase(entries: Sequence[_Entry], phase: str, effort: Effort) -> Samples:
     """Time the entries in rounds, in a random but reproducible order in each round."""
     generator = np.random.default_rng(0)
-    blocks: dict[int, list[tuple[int, int, Block]]] = {index: [] for index in range(len(entries))}
+    samples: list[list[Sample]] = [[] for _ in entries]
     for number in range(effort.rounds):
         with no_garbage_collection():  # a collection takes longer than many steps
             for position, index in enumerate(generator.permutation(len(entries)).tolist()):
-                entry = entries[index]
-                block = entry.session.run(phase, entry.steps[phase])
-                blocks[index].append((number, position, block))
-    samples: list[tuple[Timed, Sample | None]] = []
-    for index, entry in enumerate(entries):
-        timed = _with_costs(entry, phase, [block for _, _, block in blocks[index]])
-        samples += [
-            (
-                timed,
-                Sample(
+                session, steps = entries[index].session, entries[index].steps[phase]
+                block = session.run(phase, steps)
+                sample = Sample(
                     round=number,
                     position=position,
-                    steps=block.steps,
-                    tokens=block.steps * entry.session.tokens_per_step,
+                    steps=steps,
+                    tokens=steps * session.tokens_per_step,
                     wall_seconds=block.wall_seconds,
                     device_seconds=block.device_seconds,
-                ),
-            )
-            for number, position, block in blocks[index]
-        ]
-    return samples
+                )
+                samples[index].append(sample)
+    return [
+        (timed, sample)
+        for entry, its_samples in zip(entries, samples, strict=True)
+        for timed in [_with_costs(entry, phase, its_samples)]
+        for sample in its_samples
+    ]
 
 
-def _with_costs(entry: _Entry, phase: str, blocks: Sequence[Block]) -> Timed:
+def _with_costs(entry: _Entry, phase: str, samples: Sequence[Sample]) -> Timed:
     """Return the entry's configuration with its one-time costs: first call, compiling, memory."""
-    first_call_seconds = entry.first_call_seconds[phase]
-    step_seconds = statistics.median(block.wall_seconds / block.steps for block in blocks)
+    first_call_seconds, compile_seconds = entry.first_call_seconds[phase], None
+    if entry.timed.backend == "compiled":
+        step_seconds = statistics.median(each.wall_seconds / each.steps for each in samples)
+        compile_seconds = max(0.0, first_call_seconds - step_seconds)
     graphed = entry.session.graphed_step
     return replace(
         entry.timed,
         phase=phase,
         first_call_seconds=first_call_seconds,
-        compile_seconds=(
-            max(0.0, first_call_seconds - step_seconds)
-            if entry.timed.backend == "compiled"
-            else None
-        ),
+        compile_seconds=compile_seconds,
         capture_seconds=graphed.graph.capture_seconds if graphed else None,
         peak_memory_bytes=entry.peak_memory_bytes if phase == "train_step" else None,
     )

@@ -1,1 +1,1 @@
-"""What a nightly CI does around the training: judge, keep, tell."""
+"""What a nightly CI does around the training: judge a night, keep it, and report it."""

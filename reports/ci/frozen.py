@@ -1,7 +1,7 @@
-"""A frozen baseline as a folder: is it whole, is it newer than another, and how it is put in place.
+"""The folder of a frozen baseline: is it whole, is it newer than another, and how it is replaced.
 
-A manifest beside the tables, written last, names every file with its SHA-256, and when it was
-frozen. Needs nothing but Python, as does everything that keeps a night.
+A manifest beside the tables, written last, has the time of the freeze and the SHA-256 of every
+file. Like everything that keeps a night, this needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BASELINE, NEW, OLD = "baseline", "new-baseline", "old-baseline"
 MANIFEST = "frozen.json"
 NEEDED = ("epochs/epochs.parquet", "runs/runs.parquet")
 CLOCKS_APART = timedelta(days=1)
-"""How far the clocks of two machines may be apart."""
+"""The largest difference between the clocks of two machines."""
 TABLES = (*NEEDED, "throughput/throughput.parquet")
 
 
@@ -32,18 +32,18 @@ class NotWholeError(Exception):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a baseline is made of, and when it was frozen."""
+    """The files of a baseline, and when it was frozen."""
 
     frozen: str
-    """In UTC, as 2026-01-02T03:04:05Z."""
+    """The time in UTC, such as 2026-01-02T03:04:05Z."""
     workflow_run: int
-    """The number of the workflow's run, which grows from run to run and is the same when one is
-    run again; 0 where a person froze."""
+    """The workflow's run number, which grows from run to run, but not if one is repeated; 0 outside
+    a workflow."""
     files: Mapping[str, str]
     """The SHA-256 of each table, by its path."""
 
     def is_newer(self, other: Manifest) -> bool:
-        """Say whether this one was frozen later; an old night that is run again is no newer."""
+        """Say whether this one was frozen later; repeating an old night does not make it newer."""
         if self.workflow_run and other.workflow_run and self.workflow_run != other.workflow_run:
             return self.workflow_run > other.workflow_run
         return self.frozen > other.frozen
@@ -52,8 +52,8 @@ class Manifest:
 def complete(folder: Path, *, throughput: bool) -> Manifest:
     """Write the manifest of a baseline that was just frozen, and return it.
 
-    ``throughput`` says whether there is to be a measurement. Raises NotWholeError where a table is
-    missing or damaged, OSError where the manifest cannot be written.
+    ``throughput`` says whether there must be a measurement. Raises NotWholeError if a table is
+    missing or damaged, OSError if the manifest cannot be written.
     """
     files = _hashes(folder)
     missing = set(TABLES if throughput else NEEDED) - set(files)
@@ -67,7 +67,7 @@ def complete(folder: Path, *, throughput: bool) -> Manifest:
 
 
 def examine(folder: Path) -> Manifest:
-    """Return the manifest of a whole baseline; raise NotWholeError where it is anything else."""
+    """Return the manifest of a whole baseline; raise NotWholeError for anything else."""
     content = foreign.read_json(folder / MANIFEST)
     try:
         manifest = Manifest(**content)
@@ -75,21 +75,21 @@ def examine(folder: Path) -> Manifest:
     except (TypeError, ValueError) as error:
         raise NotWholeError(f"{folder / MANIFEST} is missing or unreadable") from error
     if when > datetime.now(UTC) + CLOCKS_APART:
-        raise NotWholeError(f"{folder / MANIFEST} says that it was frozen in the future")
+        raise NotWholeError(f"{folder / MANIFEST} has a time in the future")
     if not isinstance(manifest.workflow_run, int) or manifest.files != _hashes(folder):
-        raise NotWholeError(f"the files of {folder} are not those that {MANIFEST} names")
+        raise NotWholeError(f"the files of {folder} differ from those in its {MANIFEST}")
     if not set(NEEDED) <= set(manifest.files):
         raise NotWholeError(f"{folder} lacks runs or epochs")
     return manifest
 
 
 def is_kept(kept: Path) -> bool:
-    """Say whether a folder of nights has anything in the place of a baseline."""
+    """Say whether a folder of nights has a baseline, whole or not."""
     return any(path.is_file() for path in (kept / BASELINE).rglob("*"))
 
 
 def repair(kept: Path) -> None:
-    """Undo what a call that was killed while it froze has left in a folder of nights."""
+    """Clean up a folder of nights after a call that was killed during a freeze."""
     if (kept / OLD).is_dir() and not is_kept(kept):
         shutil.rmtree(kept / BASELINE, ignore_errors=True)
         (kept / OLD).rename(kept / BASELINE)
@@ -99,7 +99,7 @@ def repair(kept: Path) -> None:
 
 
 def swap(kept: Path) -> None:
-    """Put the new baseline in the place of the old one, which stays until then."""
+    """Replace the old baseline, which stays in place until the new one is whole."""
     if (kept / BASELINE).exists():
         (kept / BASELINE).rename(kept / OLD)
     (kept / NEW).rename(kept / BASELINE)
@@ -107,15 +107,13 @@ def swap(kept: Path) -> None:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each table that is there; raise NotWholeError for a damaged one."""
-    there = [path.relative_to(folder).as_posix() for path in sorted(folder.glob("*/*.parquet"))]
-    if others := set(there) - set(TABLES):
-        raise NotWholeError(
-            f"{folder} holds another file than a baseline's tables: {min(others)!r}"
-        )
+    """Return the SHA-256 of each table in a folder; raise NotWholeError for a damaged one."""
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.glob("*/*.parquet"))]
+    if others := set(names) - set(TABLES):
+        raise NotWholeError(f"{folder} holds {min(others)!r}, which is no table of a baseline")
     try:
         return {
-            name: hashlib.sha256(foreign.read_sealed(folder / name)).hexdigest() for name in there
+            name: hashlib.sha256(foreign.read_sealed(folder / name)).hexdigest() for name in names
         }
     except OSError as error:
         raise NotWholeError(str(error)) from error

@@ -1,7 +1,7 @@
-"""``tell``: an issue for a night that failed.
+"""``tell``: open an issue for a failed night.
 
-What is said of the night comes from another machine: it is shown as text, and an issue is opened
-for whatever cannot be read.
+The night's files come from another machine. Their content is shown as plain text, and an unreadable
+file counts as a failure.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from reports.ci.processes import output, run
 VERDICT, NIGHT, SUMMARY = "verdict.json", "night.json", "summary.md"
 NO_VERDICT, INCOMPLETE = "no verdict", "incomplete"
 SILENT = ("agrees", "inconclusive")
-"""Verdicts that open no issue: nothing is wrong, or too little was run to say so."""
+"""Verdicts that open no issue: nothing is wrong, or too few seeds were run to tell."""
 KNOWN = (*SILENT, "regressed", "differs", INCOMPLETE)
 LABEL = "nightly"
 LONGEST_BODY = 60_000
-"""Characters: GitHub takes an issue of 65536."""
+"""The limit in characters; GitHub's own is 65536."""
 MOST_PROBLEMS = 20
 
 MARKUP = re.compile(r"(\||\*\*|^#{1,6} )")
-"""What a foreign page may format: tables, bold, headings."""
+"""The formatting that a foreign page keeps: tables, bold, headings."""
 LIVE = re.compile(r"://|www\.|[@#]|\bGH-", re.IGNORECASE)
-"""What GitHub makes a link or a mention of, markup or not."""
+"""What GitHub turns into a link or a mention, even without markup."""
 WORD_JOINER = "\u2060"
-"""Has no width: it keeps apart what GitHub would make a mention or a link of."""
+"""A character without width that breaks up links and mentions."""
 SPECIAL = re.compile(r"[^\w .,;:()+\-=%/'\"!?@#]|_")
 
 
@@ -46,7 +46,7 @@ def tell(options: argparse.Namespace) -> int:
         print(f"{verdict}: no issue", file=sys.stderr)
         return 0
     body = _body(verdict, problems, options)
-    text = ("--body-file", "-")  # no file: the disk may be full
+    text = ("--body-file", "-")  # standard input, since the disk may be full
     number = _open_issue()
     if number is not None:
         run(["gh", "issue", "comment", str(number), *text], check=True, text=body)
@@ -58,7 +58,7 @@ def tell(options: argparse.Namespace) -> int:
 
 
 def repeat(profile: str, seeds: str, device: str, backends: str, commit: str) -> list[str]:
-    """Return the commands that repeat a night, to be pasted into a clone."""
+    """Return the commands that repeat a night in a clone."""
     same = ["--profile", profile, "--device", device]
     named = [f"--backends={backends}"] if backends else []
     named += [f"--seeds={seeds}"] if seeds else []
@@ -73,18 +73,14 @@ def repeat(profile: str, seeds: str, device: str, backends: str, commit: str) ->
 
 
 def neutral(markdown: str) -> str:
-    """Return a foreign page as markdown that keeps its tables, bold and headings, and no more.
+    """Return a foreign page as markdown with only its tables, bold and headings.
 
-    It has no link, image, mention, reference, HTML or code: what the page has of these is shown as
-    it is written. GitHub looks for mentions in the text that a page comes to, so that its
-    entities are read first.
+    Links, images, mentions, references, HTML and code are shown as they are written. Entities are
+    resolved first, because GitHub finds mentions in the resolved text.
     """
-    return "\n".join(map(_neutral_line, markdown.splitlines()))
-
-
-def _neutral_line(line: str) -> str:
-    return "".join(
-        part if MARKUP.fullmatch(part) else _as_text(part) for part in MARKUP.split(line.strip())
+    return "\n".join(
+        "".join(part if MARKUP.fullmatch(part) else _as_text(part) for part in MARKUP.split(line))
+        for line in map(str.strip, markdown.splitlines())
     )
 
 
@@ -96,34 +92,33 @@ def _as_text(markdown: str) -> str:
 
 
 def _tonight(options: argparse.Namespace) -> tuple[str, list[str]]:
-    """Return the night's verdict, and what else went wrong: then no verdict is silent."""
-    judged = foreign.read_json(options.report / VERDICT)
-    night = foreign.read_json(options.report / NIGHT)
+    """Return the night's verdict, which is not silent if anything went wrong, and the problems."""
+    judged, night = (foreign.read_json(options.report / name) for name in (VERDICT, NIGHT))
     verdict = judged.get("verdict")
     if verdict not in KNOWN:
         verdict = NO_VERDICT
     problems = [
-        f"the step that {does} ended as {outcome!r}"
-        for does, outcome in (("trains", options.trained), ("times", options.timed))
+        f"the {step} step ended with {outcome!r}"
+        for step, outcome in (("training", options.trained), ("timing", options.timed))
         if outcome != "success"
     ]
-    told = night.get("problems")
-    if not isinstance(told, list) or night.get("verdict") != judged.get("verdict"):
-        problems.append("`judge` did not come to its end: it was killed, or its files are damaged")
+    named = night.get("problems")
+    if not isinstance(named, list) or night.get("verdict") != judged.get("verdict"):
+        problems.append("`judge` did not finish: it was killed, or its files are damaged")
     else:
-        problems += map(str, told)
+        problems += map(str, named)
     if verdict in SILENT and problems:
         verdict = INCOMPLETE
     return verdict, problems
 
 
 def _open_issue() -> int | None:
-    """Return the number of the open issue on a failed night; None where none is found."""
+    """Return the number of the open issue on a failed night, if any."""
     words = ["gh", "issue", "list", "--label", LABEL, "--state", "open", "--json", "number"]
     try:
         numbers = [int(issue["number"]) for issue in json.loads(output(words))]
     except (subprocess.CalledProcessError, ValueError, LookupError, TypeError) as error:
-        print(f"open issues cannot be listed: {one_line(error)}", file=sys.stderr)
+        print(f"cannot list the open issues: {one_line(error)}", file=sys.stderr)
         return None
     return max(numbers, default=None)
 
@@ -142,18 +137,18 @@ def _body(verdict: str, problems: Sequence[str], options: argparse.Namespace) ->
         parts.append(neutral(summary))
     text = "\n\n".join(part for part in parts if part)
     cut = text.rfind("\n", 0, LONGEST_BODY)
-    return text if len(text) <= LONGEST_BODY else f"{text[:cut]}\n\nCut: the job's page has all."
+    return text if len(text) <= LONGEST_BODY else f"{text[:cut]}\n\nCut: see the job's page."
 
 
 def _fenced(text: str) -> str:
-    """Return text as a block of code, which it cannot leave."""
+    """Return text as a code block that it cannot break out of."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"
 
 
 def _where(environment: Mapping[str, str]) -> str:
-    """Return where the run can be seen; nothing outside GitHub."""
+    """Return the address of the workflow's run; empty outside GitHub."""
     names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     server, repository, number = (environment.get(name, "") for name in names)
     return f"{server}/{repository}/actions/runs/{number}" if number else ""

@@ -1,7 +1,7 @@
-"""``keep``: a night's history and baseline, put into the git branch that carries them.
+"""``keep``: put a night's history and baseline into the git branch that carries them.
 
-The night was made elsewhere: only what is named as such files are is taken, and only where it is
-whole. History files are immutable and have names of their own, so that two nights never collide.
+The night comes from another machine. Only whole files with the expected names are taken. History
+files are immutable and have unique names, so that two nights never collide.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from reports.ci.processes import output, run
 HISTORY = re.compile(r"history/\d{8}T\d{6}Z-[0-9a-f]{20}\.parquet")
 AUTHOR = ("-c", "user.name=nightly", "-c", "user.email=nightly@users.noreply.github.com")
 WAITS = (0, 2, 10, 30)
-"""Seconds before each try: another night may be pushed between the fetch and the push."""
+"""Seconds to wait before each try, since another night may be pushed in between."""
 
 
 def keep(night: Path, kept: Path, *, freeze: bool) -> int:
     """Copy the night's history and baseline into the branch's folder, commit and push.
 
-    A baseline is taken where none is kept, and with ``freeze`` where it is newer than the kept one.
-    Returns 1 where something of the night was damaged, and therefore not kept. Raises
-    CalledProcessError where git fails, which a rejected push does only after several tries.
+    A baseline is taken if none is kept, or with ``freeze`` if it is newer than the kept one.
+    Returns 1 if something was damaged and therefore not kept. Raises CalledProcessError if git
+    fails; a rejected push is tried several times.
     """
     git = ("git", "-C", str(kept))
     branch = output([*git, "symbolic-ref", "--short", "HEAD"])
@@ -51,14 +51,14 @@ def keep(night: Path, kept: Path, *, freeze: bool) -> int:
 
 
 def _undo(git: tuple[str, ...], branch: str, wait: int) -> None:
-    """Take the night's commit back and take up what was pushed meanwhile."""
+    """Undo the night's commit, and pull what was pushed meanwhile."""
     time.sleep(wait)
     run([*git, "reset", "--quiet", "--hard", "HEAD^"], check=True)
     run([*git, *AUTHOR, "pull", "--quiet", "--rebase", "origin", branch], check=True)
 
 
 def _add_history(night: Path, kept: Path) -> list[str]:
-    """Copy the nights that are not kept yet; return what is wrong with those that cannot be."""
+    """Copy the nights that are not kept yet; return what is wrong with the damaged ones."""
     faults = []
     for path in sorted((night / "history").glob("*")):
         name = path.relative_to(night).as_posix()
@@ -76,20 +76,20 @@ def _add_history(night: Path, kept: Path) -> list[str]:
 
 
 def _add_baseline(night: Path, kept: Path, *, freeze: bool) -> list[str]:
-    """Take the night's baseline where it is to be taken; return what is wrong with it."""
+    """Take the night's baseline if it is to replace the kept one; return what is wrong with it."""
     if not frozen.is_kept(night) or _same(night / BASELINE, kept / BASELINE):
         return []
     frozen.repair(kept)
-    there = frozen.is_kept(kept)
-    if there and not freeze:
-        print("skipped: a baseline other than the kept one, without --freeze", file=sys.stderr)
+    replaces = frozen.is_kept(kept)
+    if replaces and not freeze:
+        print("skipped: the baseline is not the kept one, and needs --freeze", file=sys.stderr)
         return []
     try:
         manifest = frozen.examine(night / BASELINE)
     except NotWholeError as error:
         return [str(error)]
-    if there and not _is_newer(manifest, kept / BASELINE):
-        print("skipped: a baseline that is no newer than the kept one", file=sys.stderr)
+    if replaces and not _is_newer(manifest, kept / BASELINE):
+        print("skipped: the baseline is not newer than the kept one", file=sys.stderr)
         return []
     for name in (*manifest.files, frozen.MANIFEST):
         (kept / NEW / name).parent.mkdir(parents=True, exist_ok=True)
@@ -99,15 +99,16 @@ def _add_baseline(night: Path, kept: Path, *, freeze: bool) -> list[str]:
 
 
 def _same(ours: Path, theirs: Path) -> bool:
-    """Say whether two folders hold the same files: a night carries the kept baseline along."""
-    names = {path.relative_to(ours) for path in ours.rglob("*") if path.is_file()}
-    if names != {path.relative_to(theirs) for path in theirs.rglob("*") if path.is_file()}:
-        return False
-    return all(filecmp.cmp(ours / name, theirs / name, shallow=False) for name in names)
+    """Say whether two folders hold the same files; a night's artifact has the kept baseline too."""
+    names, others = (
+        {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+        for folder in (ours, theirs)
+    )
+    return names == others and not any(filecmp.cmpfiles(ours, theirs, names, shallow=False)[1:])
 
 
 def _is_newer(manifest: frozen.Manifest, kept: Path) -> bool:
-    """Say whether a baseline is newer than the kept one, which may have no manifest."""
+    """Say whether a baseline is newer than the kept one; any is newer than a damaged one."""
     try:
         return manifest.is_newer(frozen.examine(kept))
     except NotWholeError:

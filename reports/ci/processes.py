@@ -1,4 +1,4 @@
-"""Commands that a night carries out, each printed as it can be pasted."""
+"""Run other commands, and print each in a form to be pasted."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-"""Where the packages lie: a checkout, or the folder that pip installs into."""
+"""The folder of the packages: a checkout, or where pip installs."""
 
 
 def run(words: Sequence[str], *, check: bool = False, text: str | None = None) -> int:
-    """Print a command, carry it out, and return its exit code; 128 and more after a signal.
+    """Print and run a command, and return its exit code: 128 + n after signal n.
 
-    ``text`` is what it reads from its standard input. Raises CalledProcessError where ``check`` is
-    set and the exit code is not 0, OSError where there is no such program.
+    ``text`` is its standard input. Raises CalledProcessError if ``check`` is set and the exit code
+    is not 0, OSError if there is no such program.
     """
     print(f"+ {shlex.join(words)}", file=sys.stderr, flush=True)
     environment = _with_packages(os.environ) if words[0] == sys.executable else None
@@ -27,17 +27,17 @@ def run(words: Sequence[str], *, check: bool = False, text: str | None = None) -
 
 
 def output(words: Sequence[str]) -> str:
-    """Return what a command prints; raise CalledProcessError where its exit code is not 0."""
+    """Return a command's output; raise CalledProcessError if its exit code is not 0."""
     return subprocess.check_output(words, encoding="utf-8").strip()
 
 
 def python(words: Sequence[str]) -> list[str]:
-    """Return ``python -m ...`` with this Python, for which the current folder holds no modules."""
+    """Return ``python -m ...`` for this Python, without modules from the current folder."""
     return [sys.executable, "-P", *words[1:]]
 
 
 def _with_packages(environment: os._Environ[str]) -> dict[str, str]:
-    """Return an environment in which the packages of this process are found, and no others."""
+    """Return an environment in which Python finds the same packages as this process."""
     if str(ROOT) in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         return dict(environment)
     paths = [str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]

@@ -56,16 +56,14 @@ def departures(cells: pd.DataFrame, rounding: pd.DataFrame, faults: pd.DataFrame
         axes.set_ylabel("nats per token")
     legend_below(
         figure,
-        [
-            Patch(color=HEALTHY, alpha=0.35, lw=0, label="healthy: usual to furthest"),
-            Line2D([], [], color=LIMIT, lw=1, ls="--", label=f"limit: {MARGIN:g} times that"),
-            Line2D([], [], color=OURS, lw=1, label="tonight's runs"),
-            *(
-                Line2D([], [], color=colour, marker=".", lw=1.2, label=f"fault: {name}")
-                for name, colour in colours.items()
-            ),
-        ],
-        5,
+        Patch(color=HEALTHY, alpha=0.35, lw=0, label="healthy: usual to furthest"),
+        Line2D([], [], color=LIMIT, lw=1, ls="--", label=f"limit: {MARGIN:g} times that"),
+        Line2D([], [], color=OURS, lw=1, label="tonight's runs"),
+        *(
+            Line2D([], [], color=colour, marker=".", lw=1.2, label=f"fault: {name}")
+            for name, colour in colours.items()
+        ),
+        columns=5,
     )
     return figure
 

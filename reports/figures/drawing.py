@@ -1,14 +1,14 @@
 """Matplotlib with the project's settings: import this module before matplotlib.
 
-What is drawn depends on the data alone: not on ``MPLBACKEND``, and not on a ``matplotlibrc``. The
-settings of a process that imports ``reports``, a notebook's for example, stay as they are.
+Figures depend on the data alone, not on ``MPLBACKEND`` or a ``matplotlibrc``. The settings of a
+process that imports ``reports``, such as a notebook, stay unchanged.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def _import_matplotlib() -> None:
-    """Import matplotlib, also where ``MPLBACKEND`` names a backend that is not installed.
+    """Import matplotlib, even if ``MPLBACKEND`` names a backend that is not installed.
 
-    A notebook hands the name of its own backend to every process that it starts, and matplotlib
-    cannot be imported without that backend. Nothing here needs it. A backend that there is stays
-    the one that pyplot will use.
+    A notebook passes the name of its own backend to every process that it starts, and matplotlib
+    cannot be imported without that backend, which is not needed here. If it is installed, pyplot
+    will still use it.
     """
     if "matplotlib" in sys.modules:
         return
@@ -42,10 +42,9 @@ _import_matplotlib()
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Draw and save by matplotlib's own defaults; afterwards everything is set as before.
+    """Use matplotlib's own defaults inside a block or a decorated function.
 
-    It decorates a function too. Settings are read when an artist is made and again when it is
-    drawn, so that both belong inside.
+    Settings are read when an artist is made and again when it is drawn, so that both belong inside.
     """
     import matplotlib as mpl
 
@@ -54,8 +53,8 @@ def own_settings() -> Iterator[None]:
         yield
 
 
-def legend_below(figure: Figure, handles: Sequence[Artist], columns: int = 3) -> None:
-    """Put a legend below everything that a figure shows."""
+def legend_below(figure: Figure, *handles: Artist, columns: int = 3) -> None:
+    """Put a legend below the panels of a figure."""
     figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=11
     )

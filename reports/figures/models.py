@@ -1,4 +1,4 @@
-"""The PNG figures. Equal data gives equal bytes: nothing random, no date in the file."""
+"""The PNG figures. Equal data gives equal bytes: no randomness, no date in the file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
-# First: it imports matplotlib.
+# First, because it imports matplotlib.
 from reports.figures.drawing import legend_below, own_settings
 
 # isort: split
@@ -21,6 +21,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 
 from bench.store.files import write_whole
+from bench.text import counted
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
 from reports.runs.curves import curves as run_curves
@@ -40,16 +41,16 @@ PHASE_MARKS = {
     "forward": (0.02, "s", False),
     "validation": (0.24, "^", False),
 }
-"""Offset from a backend's line, marker, and whether it is filled."""
+"""The vertical offset, the marker, and whether it is filled."""
 INK = 30
-"""Of all seeds' curves together, in curves of full strength: where there are more, each is fainter,
-so that what is drawn behind and among them stays visible."""
+"""The opacity of all seeds' curves together: more curves are fainter, so that what lies behind and
+among them stays visible."""
 MOST_INK, LEAST_INK = 0.5, 0.03
-"""Of a curve."""
+"""The bounds of a curve's opacity."""
 CROWD = 200
-"""Dots of a variant; where there are more, all are smaller and fainter."""
+"""If a variant has more dots than this, all are smaller and fainter."""
 EDGE = [Stroke(linewidth=4.5, foreground="white"), Normal()]
-"""Sets a line off from what it is drawn over."""
+"""A white edge around a line, to set it off from its background."""
 
 
 @own_settings()
@@ -58,20 +59,16 @@ def curves(
 ) -> Figure:
     """Draw one variant: our seeds' curves and the notebook's by epoch, one panel per measure.
 
-    Behind them the 95% global envelope of all three panels together: the notebook's curve leaves
-    it where the whole-table test rejects it at 5%, before Holm's correction. ``third_party`` are
+    The shaded band is the 95% global envelope of all three panels together. The notebook's curve
+    leaves it if the whole-table test rejects at 5%, before Holm's correction. ``third_party`` holds
     other people's published runs.
     """
     ours = epochs[epochs["variant"] == variant]
     notebook = published[published["model"] == variant].set_index("epoch")
     others = run_curves(third_party, variant, key="run")
-    seed_count = ours["seed"].nunique()
+    seeds = counted(ours["seed"].nunique(), "seed")
     figure = Figure(figsize=(12, 4.2), layout="constrained")
-    figure.suptitle(
-        f"{variant}: {VARIANTS[variant].description} "
-        f"({seed_count} seed{'' if seed_count == 1 else 's'})",
-        fontsize=14,
-    )
+    figure.suptitle(f"{variant}: {VARIANTS[variant].description} ({seeds})", fontsize=14)
     bounds = _envelope(variant, ours, published)
     for axes, measure in zip(figure.subplots(1, 3), MEASURES, strict=True):
         if measure in bounds:
@@ -97,14 +94,14 @@ def curves(
     if len(others):
         label = f"{len(others)} runs that others published"
         handles.append(Line2D([], [], color=THIRD_PARTY, lw=0.9, ls=(0, (3, 1.5)), label=label))
-    legend_below(figure, handles, 5)
+    legend_below(figure, *handles, columns=5)
     return figure
 
 
 def _envelope(
     variant: str, ours: pd.DataFrame, published: pd.DataFrame
 ) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
-    """Return low and high by measure; nothing where there are no whole runs."""
+    """Return the envelope's lower and upper curve by measure; empty without whole runs."""
     table = run_curves(ours, variant)
     if table.empty:
         return {}
@@ -139,30 +136,20 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.Data
     most_seeds = epochs.groupby("variant")["seed"].nunique().max() if len(epochs) else 1
     room = min(1.0, (CROWD / most_seeds) ** 0.4)
     for position, name in enumerate(names):
-        last = VARIANTS[name].epochs - 1
-        ours = epochs[(epochs["variant"] == name) & (epochs["epoch"] == last)]
-        accuracy = np.sort(ours["accuracy"].to_numpy())
-        axes.scatter(
-            accuracy,
-            [position + offset for offset in _spread(len(accuracy))],
-            s=14 * room,
-            color=OURS,
-            alpha=0.55 * room,
-            lw=0,
-            zorder=2,
+        ours, theirs, notebook = (
+            _final(runs, name)["accuracy"] for runs in (epochs, third_party, published)
         )
+        accuracy = np.sort(ours.to_numpy())
+        # Multiples of the golden ratio fill an interval evenly, so that dots stay apart.
+        offsets = 0.64 * ((0.5 + np.arange(len(accuracy)) * GOLDEN_RATIO) % 1 - 0.5)
+        dots = {"s": 14 * room, "alpha": 0.55 * room, "color": OURS, "lw": 0}
+        axes.scatter(accuracy, position + offsets, zorder=2, **dots)
         if len(accuracy):
             middle = float(np.median(accuracy))
             height = [position - 0.36, position + 0.36]
             axes.plot([middle, middle], height, color=OURS, lw=2.5, path_effects=EDGE)
-        theirs = third_party[(third_party["model"] == name) & (third_party["epoch"] == last)][
-            "accuracy"
-        ]
         axes.plot(theirs, [position + 0.42] * len(theirs), "|", color=THIRD_PARTY, ms=9, mew=1.4)
-        row = published[(published["model"] == name) & (published["epoch"] == last)]
-        axes.plot(
-            row["accuracy"], [position], "D", color=NOTEBOOK, ms=9, mec="white", mew=1.2, zorder=5
-        )
+        axes.plot(notebook, [position], "D", color=NOTEBOOK, ms=9, mec="white", mew=1.2, zorder=5)
     axes.set_yticks(range(len(names)), [f"{n}\n{VARIANTS[n].description}" for n in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("validation accuracy after the last epoch", fontsize=11)
@@ -170,36 +157,30 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.Data
     axes.set_title("Final accuracy: the notebook's one run among our seeds", fontsize=13)
     legend_below(
         figure,
-        [
-            Line2D([], [], color=NOTEBOOK, marker="D", ms=8, lw=0, label="notebook"),
-            Line2D([], [], color=OURS, marker="o", ms=4, lw=0, label="our seeds"),
-            Line2D([], [], color=OURS, lw=2.5, label="our median"),
-            Line2D(
-                [], [], color=THIRD_PARTY, marker="|", ms=9, mew=1.4, lw=0, label="others' runs"
-            ),
-        ],
-        4,
+        Line2D([], [], color=NOTEBOOK, marker="D", ms=8, lw=0, label="notebook"),
+        Line2D([], [], color=OURS, marker="o", ms=4, lw=0, label="our seeds"),
+        Line2D([], [], color=OURS, lw=2.5, label="our median"),
+        Line2D([], [], color=THIRD_PARTY, marker="|", ms=9, mew=1.4, lw=0, label="others' runs"),
+        columns=4,
     )
     return figure
 
 
 @own_settings()
 def eras(ones: pd.DataFrame, uniform: pd.DataFrame, third_party: pd.DataFrame) -> Figure:
-    """Draw final training loss and accuracy of both starts of BatchNorm, one panel per variant.
+    """Draw final accuracy against training loss by BatchNorm initialisation, per variant.
 
-    ``ones`` and ``uniform`` are epochs of our seeds whose BatchNorm weights start at 1, or are
-    drawn; ``third_party`` are other people's runs, which fall to one or the other.
+    ``ones`` and ``uniform`` are epochs of our seeds whose BatchNorm weights start at 1 or are drawn
+    from U(0, 1); ``third_party`` are other people's runs, with either.
     """
     figure = Figure(figsize=(13, 6.6), layout="constrained")
     for name, axes in zip(VARIANTS, figure.subplots(2, 4).flat, strict=True):
-        for epochs, column, style in (
-            (ones, "variant", {"marker": "o", "color": OURS, "ms": 4, "alpha": 0.5}),
-            (uniform, "variant", {"marker": "s", "color": UNIFORM, "ms": 4, "alpha": 0.6}),
-            (third_party, "model", {"marker": "x", "color": "black", "ms": 6, "mew": 1.3}),
+        for epochs, style in (
+            (ones, {"marker": "o", "color": OURS, "ms": 4, "alpha": 0.5}),
+            (uniform, {"marker": "s", "color": UNIFORM, "ms": 4, "alpha": 0.6}),
+            (third_party, {"marker": "x", "color": "black", "ms": 6, "mew": 1.3}),
         ):
-            final = epochs[
-                (epochs[column] == name) & (epochs["epoch"] == VARIANTS[name].epochs - 1)
-            ]
+            final = _final(epochs, name)
             axes.plot(final["train_loss"], final["accuracy"], lw=0, mec=style["color"], **style)
         axes.set_title(name, fontsize=12)
         axes.grid(alpha=0.25)
@@ -209,20 +190,18 @@ def eras(ones: pd.DataFrame, uniform: pd.DataFrame, third_party: pd.DataFrame) -
         axes.set_ylabel("accuracy")
     legend_below(
         figure,
-        [
-            Line2D([], [], color=OURS, marker="o", ms=5, lw=0, label="ours, BatchNorm starts at 1"),
-            Line2D([], [], color=UNIFORM, marker="s", ms=5, lw=0, label="ours, drawn from U(0, 1)"),
-            Line2D([], [], color="black", marker="x", ms=6, lw=0, label="runs others published"),
-        ],
+        Line2D([], [], color=OURS, marker="o", ms=5, lw=0, label="ours, BatchNorm starts at 1"),
+        Line2D([], [], color=UNIFORM, marker="s", ms=5, lw=0, label="ours, drawn from U(0, 1)"),
+        Line2D([], [], color="black", marker="x", ms=6, lw=0, label="runs others published"),
     )
     return figure
 
 
 @own_settings()
 def backends(found: Sequence[Ratio]) -> Figure:
-    """Draw every backend's tokens per second over the reference's, one panel per variant.
+    """Draw the ratio of every backend's throughput to the reference's, one panel per variant.
 
-    The training step is the filled dot with its interval; forward and validation are hollow.
+    The training step is a filled dot; forward and validation are hollow markers.
     """
     names = [name for name in VARIANTS if any(ratio.variant == name for ratio in found)]
     columns = min(4, len(names))
@@ -249,33 +228,29 @@ def backends(found: Sequence[Ratio]) -> Figure:
     figure.suptitle("Tokens a second, as a ratio to the reference backend", fontsize=13)
     legend_below(
         figure,
-        [
-            Line2D([], [], color=OURS, marker="o", ms=6.5, lw=1.6, label="training step, 95%"),
-            *(
-                Line2D([], [], color="#555555", marker=marker, mfc="white", lw=1.6, label=phase)
-                for phase, (_, marker, filled) in PHASE_MARKS.items()
-                if not filled
-            ),
-        ],
+        Line2D([], [], color=OURS, marker="o", ms=6.5, lw=1.6, label="training step, 95%"),
+        *(
+            Line2D([], [], color="#555555", marker=marker, mfc="white", lw=1.6, label=phase)
+            for phase, (_, marker, filled) in PHASE_MARKS.items()
+            if not filled
+        ),
     )
     return figure
+
+
+def _final(epochs: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """Return the last epoch of a variant's runs."""
+    own = epochs["variant" if "variant" in epochs else "model"] == variant
+    return epochs[own & (epochs["epoch"] == VARIANTS[variant].epochs - 1)]
 
 
 def _backend_label(ratio: Ratio) -> str:
     return f"{ratio.backend} again" if ratio.aa_control else ratio.backend
 
 
-def _spread(count: int, height: float = 0.64) -> list[float]:
-    """Return offsets about 0 that keep ``count`` dots apart, the same ones every time.
-
-    The multiples of the golden ratio fill an interval evenly, in any number.
-    """
-    return [height * ((0.5 + dot * GOLDEN_RATIO) % 1 - 0.5) for dot in range(count)]
-
-
 @own_settings()
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all, without a date or a version in it."""
+    """Write a figure as a PNG file, whole or not at all, without a date or a version in it."""
     FigureCanvasAgg(figure)
     png = BytesIO()
     figure.savefig(png, dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})

@@ -1,10 +1,10 @@
-"""The trend figures: final accuracy and throughput of every backend by night, per variant."""
+"""The trend figures: a variant's final accuracy and throughput on every backend, by night."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-# First: it imports matplotlib.
+# First, because it imports matplotlib.
 from reports.figures.drawing import legend_below, own_settings
 
 # isort: split
@@ -18,9 +18,9 @@ from matplotlib.patches import Patch
 from bench.plan.grid import reference_backend
 from hnrnn.variants import VARIANTS
 from reports.history.drift import Drift
-from reports.history.nights import Change, changes
+from reports.history.nights import HASHES, PROVENANCE, Change, changes
 
-# Okabe and Ito's colours, their yellow, which is faint on white, replaced by a grey.
+# Okabe and Ito's colours; their yellow, which is faint on white, is replaced by a grey.
 BACKEND_STYLES = {
     "nn": ("#0072B2", "o"),
     "nn_no_cudnn": ("#000000", "P"),
@@ -32,23 +32,20 @@ BACKEND_STYLES = {
     "graphed_loop": ("#888888", "p"),
     "ensemble": ("#8B5A2B", "h"),
 }
-"""Colour and marker."""
+"""The colour and the marker of a backend."""
 MARK = "#555555"
-LABELLED = [
-    "device_name", "driver_version", "cuda_version", "cudnn_version", "torch_version",
-    "fastai_version",
-]  # fmt: skip
-"""Changes that get a line with a label; one of the training code alone gets a tick."""
+LABELLED = [name for name in PROVENANCE if name not in HASHES]
+"""Changes that get a line with a label; a change of the training code only gets a tick."""
 FEW_POINTS = 90
-"""Up to so many nights times backends, each point has its marker and error bar; more have a band
-and some markers, each backend's on other nights, so that lines that coincide stay visible."""
+"""Up to this many nights x backends, each point has a marker and an error bar. Beyond, a backend
+has a band and a few markers on nights of its own, so that lines that coincide stay visible."""
 MARKERS = 16
-"""About so many per line where there are many nights."""
+"""The approximate number of markers per line beyond ``FEW_POINTS``."""
 DATES = 9
-"""At most so many dates on the axis."""
+"""The largest number of dates on the axis."""
 LABEL_ROWS = 3
 CHARACTER = 0.0078
-"""About the width of a character of a label, as a share of the panel's."""
+"""The approximate width of a label's character, as a share of the panel's width."""
 
 
 @own_settings()
@@ -58,11 +55,11 @@ def trend(
     drifts: Sequence[Drift] = (),
     baseline: pd.DataFrame | None = None,
 ) -> Figure:
-    """Draw a variant's nights: mean final accuracy above, throughput ratio, if timed, below.
+    """Draw a variant's nights: mean final accuracy above and, if timed, throughput ratio below.
 
-    ``history`` is as ``reports.history.nights.read`` returns it, ``drifts`` those of
-    ``find_drifts``, and ``baseline`` the ``moments`` of its grid. The nights stand side by side,
-    however long the time between them.
+    ``history`` is as ``reports.history.nights.read`` returns it, ``drifts`` are those of
+    ``find_drifts``, and ``baseline`` holds the ``moments`` of its grid. The nights are evenly
+    spaced, whatever the time between them.
     """
     nights = list(history["night"].drop_duplicates().sort_values())
     place = {night: number for number, night in enumerate(nights)}
@@ -77,7 +74,7 @@ def trend(
     for number, backend in enumerate(backends):
         rows = own[own["backend"] == backend]
         rank = (number, len(backends))
-        # Accuracies that coincide are seen as one line within the other.
+        # Lines that coincide stay visible, one within the other.
         width = 1.6 if few else 1.2 + 0.9 * (len(backends) - 1 - number)
         _draw_line(above, rows, ("accuracy_mean", "low", "high"), rank, width, few=few)
         if below is not None:
@@ -100,12 +97,12 @@ def trend(
         axes.grid(alpha=0.25)
     _label_nights(panels[-1], nights)
     if handles:
-        legend_below(figure, handles, 6)
+        legend_below(figure, *handles, columns=6)
     return figure
 
 
 def _panels(*, timed: bool) -> tuple[Figure, Axes, Axes | None]:
-    """Return a figure with its panel of accuracies and, where something is timed, one below."""
+    """Return a figure with a panel for accuracies and, if ``timed``, another below it."""
     figure = Figure(figsize=(12, 7 if timed else 4.6), layout="constrained")
     if not timed:
         return figure, figure.subplots(), None
@@ -122,14 +119,14 @@ def _draw_line(
     *,
     few: bool,
 ) -> None:
-    """Draw one backend: value, low and high by night; ``rank`` is its number among so many."""
+    """Draw one backend: value, low and high by night; ``rank`` is its number and their count."""
     value, low, high = columns
     rows = rows.dropna(subset=[value])
     if rows.empty:
         return
     number, count = rank
     color, marker = BACKEND_STYLES[str(rows["backend"].iloc[0])]
-    # Markers stand beside one another: within a night, or on nights of their own.
+    # Backends' markers are side by side within a night, or on different nights.
     x = rows["place"].to_numpy() + (few * (number - (count - 1) / 2) * min(0.12, 0.8 / count))
     step = 1 if few else max(count, len(rows) // MARKERS)
     start = 0 if few else number * step // count
@@ -141,16 +138,16 @@ def _draw_line(
     if few:
         axes.vlines(x, rows[low], rows[high], color=color, lw=1.4, zorder=4)
     else:
-        alpha = max(0.06, 0.25 / count)  # bands that coincide add up
+        alpha = max(0.06, 0.25 / count)  # overlapping bands add up
         axes.fill_between(x, rows[low], rows[high], color=color, alpha=alpha, lw=0, zorder=2)
 
 
 def _draw_band(
     axes: Axes, variant: str, own: pd.DataFrame, baseline: pd.DataFrame | None
 ) -> list[Patch]:
-    """Draw where 95% of the nights' means lie if nothing has changed.
+    """Draw the band with 95% of the nights' means if nothing has changed.
 
-    It is that of the backend on which the baseline has the most seeds, or of the notebook's own.
+    It is that of the baseline's backend with the most seeds; ties go to the notebook's own.
     """
     if baseline is None or own.empty:
         return []
@@ -172,7 +169,7 @@ def _draw_band(
 def _mark_drifts(
     axes: Axes, drifts: Sequence[Drift], place: Mapping[pd.Timestamp, int]
 ) -> list[Line2D]:
-    """Put a mark below every night on which a drift is flagged, in one row per backend."""
+    """Mark every night on which a drift is flagged, in one row per backend below the lines."""
     backends = [name for name in BACKEND_STYLES if name in {drift.backend for drift in drifts}]
     low, high = axes.get_ylim()
     axes.set_ylim(low - (high - low) * 0.07 * len(backends), high)
@@ -191,7 +188,7 @@ def _mark_drifts(
 def _mark_changes(
     panels: Sequence[Axes], history: pd.DataFrame, place: Mapping[pd.Timestamp, int]
 ) -> list[Line2D]:
-    """Mark changes of software and device: a line with its label, a tick for the training code."""
+    """Mark changes: a labelled line for software or device, a tick for the training code."""
     found = changes(history, LABELLED)
     for axes in panels:
         for change in found:
@@ -209,7 +206,7 @@ def _mark_changes(
 
 
 def _label_changes(axes: Axes, found: Sequence[Change], place: Mapping[pd.Timestamp, int]) -> None:
-    """Write the labels above the panel, in the lowest row where each has room, or not at all."""
+    """Write each label above the panel, in the lowest row with room for it, if there is one."""
     taken = [-CHARACTER] * LABEL_ROWS
     for change in found:
         share = place[change.night] / len(place)
@@ -227,7 +224,7 @@ def _label_changes(axes: Axes, found: Sequence[Change], place: Mapping[pd.Timest
 
 
 def _label_nights(axes: Axes, nights: Sequence[pd.Timestamp]) -> None:
-    """Date the nights, as many as have room."""
+    """Label the axis with as many dates as have room."""
     count = len(nights)
     axes.set_xlim(-0.5, max(count, 1) - 0.5)
     step = max(1, -(-count // DATES))

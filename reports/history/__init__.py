@@ -1,1 +1,1 @@
-"""Many nights: their summaries, and what has drifted in them."""
+"""The history of nights: their summaries, and slow drifts over them."""

@@ -1,19 +1,16 @@
-"""A slow drift over nights, too small for any one night to show: CUSUM charts over the grid.
+"""Slow drifts that no single night can show: CUSUM charts over the grid.
 
-Each night's mean of a configuration and measure is held against a fixed reference mean as a t
-statistic, from the night's own standard deviation and number of seeds, and turned into the normal
-value of the same tail probability. For normal draws and a known reference these values are
-independent N(0, 1) while nothing changes, whatever the spread. They are summed in two one-sided
-charts (Page 1954, *Biometrika* 41:100): S = max(0, S + value - reference value), and the same of
-the negative values.
+Each night's mean of a configuration and measure is compared with a fixed reference mean. The t
+statistic, from the night's own standard deviation and number of seeds, becomes the normal value of
+the same tail probability. For normal draws and a known reference, these values are independent N(0,
+1) while nothing changes. ``reports.statistics.cusum`` sums them in two one-sided charts.
 
-What does not average out over nights is seed variance that stays: that of the reference mean, a
-draw of m seeds itself, and that of the seeds, where a night runs those of an earlier night again.
-Both are accounted for by a larger reference value: to 1/2 is added z sqrt(n / m), and z sqrt(n / m
-+ 1) for seeds run again, n being the night's seeds and z so that with 95% confidence no
-configuration and measure has more seed variance. With this confidence, false alarms over the whole
-grid are as rare as stated; what stays within the seed variance is not seen. A night with fresh
-seeds therefore sees the smallest drifts.
+Two parts of the seed variance do not average out over nights: that of the reference mean, which is
+a draw of m seeds, and that of seeds which several nights share. A larger reference value accounts
+for both: 1/2 + z sqrt(n / m), or 1/2 + z sqrt(n / m + 1) for shared seeds, where n is the night's
+number of seeds. With 95% confidence, no configuration and measure exceeds z; false alarms are then
+as rare as stated. A drift within the seed variance is not detected, so that nights with fresh seeds
+detect the smallest drifts.
 """
 
 from __future__ import annotations
@@ -26,17 +23,17 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
-from reports.history.nights import configurations
+from reports.runs.night import Configuration, configurations_of, is_in
 from reports.statistics.cusum import REFERENCE_VALUE, cusum, standardise, threshold
 from reports.verdict.stage import MEASURES
 
 FALSE_ALARM_NIGHTS = 1095
-"""Three years between two false alarms over the whole grid, on average."""
+"""Three years from one false alarm to the next over the whole grid, on average."""
 FIRST_NIGHTS = 10
-"""Without a baseline, so many first nights are the reference; those after them are tested."""
+"""Without a baseline, the first nights are the reference for those after them."""
 CONFIDENCE = 0.95
 BEYOND = 3.0
-"""How far a chart may rise above the threshold: six nights after a drift has gone it is below."""
+"""How far a chart may exceed the threshold; it falls below six nights after a drift has gone."""
 
 Array = npt.NDArray[np.float64]
 
@@ -45,9 +42,9 @@ Array = npt.NDArray[np.float64]
 class Drift:
     """A configuration and measure whose mean has drifted one way.
 
-    ``since`` is the night on which the chart that alarmed last left zero: where the drift most
-    likely began. ``mean`` is over the seeds from there to the last flagged night, and
-    ``standard_errors`` the average distance from ``reference_mean`` in those of a night's mean.
+    ``since`` is the likely beginning: the night on which the chart left zero before the alarm.
+    ``mean`` is over the seeds from there to the last flagged night, and ``standard_errors`` is the
+    average distance of a night's mean from ``reference_mean``.
     """
 
     variant: str
@@ -55,7 +52,7 @@ class Drift:
     measure: str
     since: pd.Timestamp
     flagged: tuple[pd.Timestamp, ...]
-    """The nights on which the chart was at the threshold or above, the first being the alarm."""
+    """The nights on which the chart was at or above the threshold; the first raised the alarm."""
     standing: bool
     """Whether the last night is flagged."""
     mean: float
@@ -64,26 +61,26 @@ class Drift:
 
     @property
     def worse(self) -> bool:
-        """Whether it drifted for the worse."""
+        """Whether the drift is for the worse."""
         return (self.mean < self.reference_mean) == MEASURES[self.measure]
 
 
 @dataclass(frozen=True)
 class DriftTest:
-    """The drifts found, in the order of the grid, and what the test was."""
+    """The drifts found, in the order of the grid, and the extent of the test."""
 
     drifts: tuple[Drift, ...]
     columns: int
-    """Configurations and measures that had a night to be tested."""
+    """Configurations and measures with a tested night."""
     nights: int
-    """Nights that were tested in the column that has most."""
+    """Tested nights of the column that has the most."""
     threshold: float
     false_alarm_nights: int
     with_baseline: bool
 
 
 def lasting_seed_variance(columns: int) -> float:
-    """Return how many standard deviations none of so many normal means exceeds, either way."""
+    """Return the two-sided bound, in standard deviations, on this many independent normal means."""
     return -float(ndtri((1 - CONFIDENCE ** (1 / columns)) / 2))
 
 
@@ -91,14 +88,14 @@ def lasting_seed_variance(columns: int) -> float:
 class _Column:
     """The tested nights of a configuration and measure; arrays of shape (nights,)."""
 
-    configuration: tuple[str, str]
+    configuration: Configuration
     measure: str
     nights: tuple[pd.Timestamp, ...]
     means: Array
     seeds: Array
     distances: Array
     seed_variance: Array
-    """Variance of the seed variance that stays, in squared standard errors."""
+    """The seed variance that does not average out, in squared standard errors."""
     reference_mean: float
 
 
@@ -109,15 +106,14 @@ def find_drifts(
 ) -> DriftTest:
     """Test every configuration and measure for a drift away from the baseline.
 
-    ``history`` has the columns of ``reports.history.nights.SCHEMA``, and ``baseline`` is what
-    ``reports.history.nights.moments`` returns of its grid: the nights that are later than the
-    baseline are tested. Without a baseline, or for a configuration that it lacks, a configuration's
-    first ``FIRST_NIGHTS`` nights are the reference, and those after them are tested.
+    ``history`` has the columns of ``reports.history.nights.SCHEMA``; ``baseline`` holds the
+    ``moments`` of its grid. Nights later than the baseline are tested. For a configuration without
+    a baseline, the first ``FIRST_NIGHTS`` nights are the reference for those after them.
     """
     known = history[:0] if baseline is None else baseline
     found = [
         _column(history, known, configuration, measure)
-        for configuration in configurations(history)
+        for configuration in sorted(configurations_of(history))
         for measure in MEASURES
     ]
     columns = [column for column in found if column is not None]
@@ -136,15 +132,14 @@ def find_drifts(
 
 
 def _column(
-    history: pd.DataFrame, baseline: pd.DataFrame, configuration: tuple[str, str], measure: str
+    history: pd.DataFrame, baseline: pd.DataFrame, configuration: Configuration, measure: str
 ) -> _Column | None:
-    """Return a column; None where no night can be tested."""
+    """Return the tested nights of a configuration and measure, or None if there are none."""
     mean, deviation = f"{measure}_mean", f"{measure}_sd"
-    rows = _of(history, configuration).sort_values("night")
+    rows = history[is_in(history, [configuration])].sort_values("night")
     rows = rows[(rows["seeds"] > 1) & (rows[deviation] > 0)]
     again = rows["seed_ranges"].duplicated().to_numpy()
-    reference = _of(baseline, configuration)
-    reference = reference[reference["seeds"] > 0]
+    reference = baseline[is_in(baseline, [configuration]) & (baseline["seeds"] > 0)]
     if len(reference):
         later = rows["night"] > reference["night"].iloc[0]
     else:
@@ -168,12 +163,8 @@ def _column(
     )
 
 
-def _of(rows: pd.DataFrame, configuration: tuple[str, str]) -> pd.DataFrame:
-    return rows[(rows["variant"] == configuration[0]) & (rows["backend"] == configuration[1])]
-
-
 def _drifts(column: _Column, level: float, stays: float) -> list[Drift]:
-    """Return the drifts of a column: up, down, both or none."""
+    """Return the drifts of a column, at most one in each direction."""
     found = []
     reference_values = REFERENCE_VALUE + stays * np.sqrt(column.seed_variance)
     for chart in cusum(column.distances, reference_values, highest=level + BEYOND):

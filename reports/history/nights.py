@@ -1,6 +1,6 @@
-"""The history of nights: one immutable parquet file per night, one row per configuration.
+"""The history of nights: one immutable parquet file per night, with one row per configuration.
 
-A night's file is named after its start and a hash of its content, so that appending the same night
+A file is named after the night's start and a hash of its content, so that appending the same night
 twice adds nothing. ``pandas.read_parquet(folder)`` reads them all.
 """
 
@@ -22,9 +22,8 @@ from bench.errors import StoreError
 from bench.store.files import remove_leftovers
 from bench.store.parquet import as_table, read_folder, write_file
 from bench.store.records import VERSION_KEY
-from hnrnn.variants import VARIANTS
 from reports.runs.completeness import ranges
-from reports.runs.night import Configuration, Night
+from reports.runs.night import CONFIGURATION, Night
 from reports.runs.ratios import latest, ratios
 from reports.runs.rules import number_breaches
 from reports.verdict.decision import INCOMPLETE
@@ -33,7 +32,6 @@ from reports.verdict.judgement import Judgement
 from reports.verdict.notebook import INCONCLUSIVE
 
 HISTORY_VERSION = 2
-CONFIGURATION = ["variant", "backend"]
 MOMENTS = ["accuracy_mean", "accuracy_sd", "valid_loss_mean", "valid_loss_sd"]
 RATIO = ["throughput_ratio", "throughput_ratio_low", "throughput_ratio_high"]
 PROVENANCE = {
@@ -46,10 +44,11 @@ PROVENANCE = {
     "source_sha256": "training code",
     "commit": "commit",
 }
-"""The columns on a night's software and device, with their labels."""
+"""The columns about a night's software and device, with their labels."""
+HASHES = ("source_sha256", "commit")
 GATES, BETWEEN_GATES = "gates", "; "
 OPEN = (INCONCLUSIVE, INCOMPLETE)
-"""Verdicts that a later one on the same night replaces."""
+"""Verdicts that a later verdict on the same night replaces."""
 
 SCHEMA = pa.schema(
     [
@@ -65,19 +64,19 @@ SCHEMA = pa.schema(
     ],
     metadata={VERSION_KEY: str(HISTORY_VERSION).encode()},
 )
-"""One row per configuration and night. ``night`` is the start of the earliest run; ``seeds`` counts
-the runs of the full recipe that ended with finite values, ``seed_ranges`` names them, and
-``diverged`` counts the others. Means and standard deviations are over ``seeds``, of the accuracy
-(0 to 1) and of the validation loss (nats a token) after the last epoch. ``throughput_ratio`` is of
-the training step, to the reference backend, with its 95% interval. ``gates`` names the gates that
-ran, joined by ``; ``. Null means that there is nothing."""
+"""One row per configuration and night. ``night`` is the start of the earliest run. ``seeds`` counts
+the whole runs with finite final values, ``seed_ranges`` names them, and ``diverged`` counts the
+others. Means and standard deviations are over these seeds, of the accuracy (0 to 1) and of the
+validation loss (nats per token) after the last epoch. ``throughput_ratio`` compares the training
+step with the reference backend's, with a 95% interval. ``gates`` names the gates that ran, joined
+by ``; ``. Null means that there is no value."""
 
 
 def moments(grid: pd.DataFrame) -> pd.DataFrame:
-    """Return ``night`` to ``valid_loss_sd`` of ``SCHEMA``: one row per configuration with runs.
+    """Return the columns ``night`` to ``valid_loss_sd`` of ``SCHEMA``, one row per configuration.
 
-    ``grid`` is that of a ``Selection``. A standard deviation is that of a sample (n - 1), NaN for
-    a single seed.
+    ``grid`` is that of a ``Selection``. Standard deviations divide by n - 1; they are NaN for a
+    single seed.
     """
     rows = []
     for (variant, backend), runs in grid.groupby(CONFIGURATION):
@@ -87,7 +86,7 @@ def moments(grid: pd.DataFrame) -> pd.DataFrame:
             "variant": str(variant),
             "backend": str(backend),
             "seeds": len(finite),
-            "seed_ranges": ranges(sorted(int(seed) for seed in finite["seed"])),
+            "seed_ranges": ranges(finite["seed"]),
             "diverged": len(runs) - len(finite),
         }
         for measure in ("accuracy", "valid_loss"):
@@ -100,9 +99,9 @@ def moments(grid: pd.DataFrame) -> pd.DataFrame:
 def summarise(tonight: Night, judgement: Judgement) -> pd.DataFrame:
     """Return a night's rows, in the columns and types of ``SCHEMA``.
 
-    One row for every configuration with a run, even a failed or short one, or a timed step; no
-    rows where every run failed and nothing was timed. Only throughput of the runs' own device and
-    dtype is taken. Where the runs differ in their provenance, the values are joined by ``; ``.
+    There is one row for every configuration with a run, even a failed or short one, or with a timed
+    step, and no row if every run failed and nothing was timed. Throughput counts only on the runs'
+    own device and dtype. If the provenance of the runs differs, the values are joined by ``; ``.
     """
     selection = tonight.selection
     columns = ["started_at", "dtype", *PROVENANCE]
@@ -112,27 +111,26 @@ def summarise(tonight: Night, judgement: Judgement) -> pd.DataFrame:
         timed = timed[timed[name].isin(trained[0][name])]
     sources = pd.concat(trained or [timed[columns]])
     speeds = {
-        (ratio.variant, ratio.backend): ratio
+        (ratio.variant, ratio.backend): (ratio.ratio, ratio.low, ratio.high)
         for ratio in ratios(timed)
         if ratio.phase == "train_step" and not ratio.aa_control
     }
     known = {(row["variant"], row["backend"]): row for row in _rows(moments(selection.grid))}
     configurations = sorted({*judgement.configurations, *known, *speeds}) if len(sources) else []
-    night: dict[str, Any] = {"verdict": judgement.verdict}
-    night[GATES] = BETWEEN_GATES.join(g.name for g in judgement.gates if g.state != NOT_RUN)
-    night |= {name: _joined(sources[name]) for name in PROVENANCE}
-    rows = []
-    for configuration in configurations:
-        nothing = {"seeds": 0, "seed_ranges": "", "diverged": 0}
-        row = (
-            dict(zip(CONFIGURATION, configuration, strict=True))
-            | nothing
-            | known.get(configuration, {})
-        )
-        speed = speeds.get(configuration)
-        values = (speed.ratio, speed.low, speed.high) if speed else (None,) * 3
-        row |= dict(zip(RATIO, values, strict=True)) | night
-        rows.append(row | {"night": sources["started_at"].min()})
+    night: dict[str, Any] = {
+        "night": sources["started_at"].min(),
+        "verdict": judgement.verdict,
+        GATES: BETWEEN_GATES.join(g.name for g in judgement.gates if g.state != NOT_RUN),
+        **{name: _joined(sources[name]) for name in PROVENANCE},
+    }
+    rows = [
+        dict(zip(CONFIGURATION, configuration, strict=True))
+        | {"seeds": 0, "seed_ranges": "", "diverged": 0}
+        | known.get(configuration, {})
+        | dict(zip(RATIO, speeds.get(configuration, (None,) * 3), strict=True))
+        | night
+        for configuration in configurations
+    ]
     frame = pd.DataFrame(rows, columns=SCHEMA.names)
     return as_table(frame, SCHEMA).to_pandas()  # type: ignore[no-any-return]
 
@@ -146,14 +144,14 @@ def _joined(values: pd.Series[Any]) -> str | None:
 
 
 def append(folder: Path, summary: pd.DataFrame) -> Path:
-    """Store a night's summary and return its file; the same night twice is one file.
+    """Store a night's summary and return its file; the same summary is stored only once.
 
-    Makes the folder where there is none. Raises ValueError for a summary without rows or of
-    several nights, StoreError where the folder cannot be written to.
+    Creates the folder if needed. Raises ValueError unless the summary is of one night, StoreError
+    if the folder is not writable.
     """
     nights = summary["night"].unique()
     if len(nights) != 1:
-        raise ValueError(f"a summary is of one night, not of {len(nights)}")
+        raise ValueError(f"a summary must be of one night, not of {len(nights)}")
     table = as_table(summary.sort_values(CONFIGURATION, kind="stable"), SCHEMA)
     text = json.dumps([HISTORY_VERSION, table.to_pylist()], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:20]
@@ -171,21 +169,18 @@ def append(folder: Path, summary: pd.DataFrame) -> Path:
 
 
 def read(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return all nights' rows, oldest first, and by name why the other files cannot be read.
+    """Return all nights' rows, oldest first, and the reason for each unreadable file by its name.
 
-    Of several summaries of one night the one of the most seeds is taken, and among these one whose
-    verdict is not open: a night may be completed, and what is suspected be confirmed or cleared. No
-    folder is a history without nights.
+    Of several summaries of one night, that of the most seeds counts; at a tie one whose verdict is
+    not open, since a night may be completed, and a suspicion confirmed or cleared. A folder that
+    does not exist has no nights.
     """
     files, unreadable = read_folder(folder, SCHEMA)
-    for name, table in [*files.items()]:
-        reason = _breach(table)
-        if reason:
-            unreadable[name] = reason
-            del files[name]
+    unreadable |= {name: reason for name, table in files.items() if (reason := _breach(table))}
     named = [
         table.append_column("file", pa.array([name] * len(table), pa.string()))
         for name, table in files.items()
+        if name not in unreadable
     ]
     empty = SCHEMA.empty_table().append_column("file", pa.array([], pa.string()))
     history: pd.DataFrame = pa.concat_tables([empty, *named]).to_pandas()
@@ -200,7 +195,7 @@ def read(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 def _breach(table: pa.Table) -> str | None:
-    """Return what this night has and no night can have; None where all is possible."""
+    """Return what is impossible about a night's values, or None."""
     nullable = {field.name for field in SCHEMA if field.nullable}
     for breach in number_breaches(table.to_pandas(), nullable, datetime.now(UTC)):
         if breach.rows.any():
@@ -210,23 +205,22 @@ def _breach(table: pa.Table) -> str | None:
 
 @dataclass(frozen=True)
 class Change:
-    """A night before which software or device changed: to what, by column of ``PROVENANCE``."""
+    """A change of software or device: its first night, and the new values by column."""
 
     night: pd.Timestamp
     values: dict[str, str]
 
     @property
     def label(self) -> str:
-        """What has changed, in a few words; of hashes the first digits."""
-        words = []
-        for column, value in self.values.items():
-            short = value[:7] if column in ("source_sha256", "commit") else value
-            words.append(f"{PROVENANCE[column]} {short}")
-        return ", ".join(words)
+        """The new values with their labels; hashes are abbreviated."""
+        return ", ".join(
+            f"{PROVENANCE[column]} {value[:7] if column in HASHES else value}"
+            for column, value in self.values.items()
+        )
 
 
 def changes(history: pd.DataFrame, columns: Sequence[str] = tuple(PROVENANCE)) -> list[Change]:
-    """Return the nights on which one of ``columns`` differs from the night before, oldest first."""
+    """Return the changes in ``columns`` from one night to the next, oldest first."""
     nights = history.drop_duplicates("night").sort_values("night")
     values = nights[list(columns)].fillna("none").astype(str)
     other = (values != values.shift()) & (np.arange(len(values)) > 0)[:, None]
@@ -235,10 +229,3 @@ def changes(history: pd.DataFrame, columns: Sequence[str] = tuple(PROVENANCE)) -
         for night, row, changed in zip(nights["night"], _rows(values), _rows(other), strict=True)
         if any(changed.values())
     ]
-
-
-def configurations(history: pd.DataFrame) -> list[Configuration]:
-    """Return the configurations of a history by variant, then by backend."""
-    pairs = {(str(row["variant"]), str(row["backend"])) for row in _rows(history[CONFIGURATION])}
-    order = {name: place for place, name in enumerate(VARIANTS)}
-    return sorted(pairs, key=lambda pair: (order.get(pair[0], len(order)), pair))

@@ -1,4 +1,4 @@
-"""What a report shows of earlier nights: read from the history folder, and tested for drift."""
+"""What a report shows of earlier nights: the history, tested for drifts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from reports.verdict.notebook import AGREES
 
 @dataclass(frozen=True)
 class Past:
-    """The nights of a history folder, oldest first, and what has drifted in them.
+    """The nights of a history folder, oldest first, and their drifts.
 
-    ``unreadable`` names the files that cannot be read, with the reason; ``baseline`` has the
-    moments of the baseline's configurations, None without one.
+    ``unreadable`` has the reason for each unreadable file; ``baseline`` has the ``moments`` of the
+    baseline's grid, if any.
     """
 
     nights: pd.DataFrame
@@ -32,18 +32,17 @@ class Past:
 
     @property
     def pictures(self) -> dict[str, str]:
-        """The name of the trend figure of each variant that has nights."""
+        """The file name of each variant's trend figure."""
         there = set(self.nights["variant"])
         return {name: f"trend-{name}.png" for name in VARIANTS if name in there}
 
 
 def last_night(nights: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> LastNight | None:
-    """Return what is to be held against a night whose runs started from ``first`` to ``last``.
+    """Return the night before one whose runs started from ``first`` to ``last``, if any.
 
-    ``nights`` are as ``reports.history.nights.read`` returns them. It is the latest of those before
-    ``last``, but for this night itself, that was complete and either held against a baseline or
-    good enough to become one: what was missing once has not become usual by that. None if there is
-    no such night.
+    ``nights`` are as ``reports.history.nights.read`` returns them. Only complete nights count that
+    were compared with a baseline or could have become one, so that what is missing once does not
+    become normal.
     """
     gates_of = nights[GATES].fillna("").astype(str)
     held = gates_of.map(lambda gates: any(name in gates for name in LASTING)).astype(bool)
@@ -62,7 +61,7 @@ def last_night(nights: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) ->
 
 
 def read_past(folder: Path, baseline: Night | None) -> Past:
-    """Return the nights of a history folder; raise StoreError where it cannot be read."""
+    """Return the nights of a history folder; raise StoreError if it cannot be read."""
     nights, unreadable = read(folder)
     known = None if baseline is None else moments(baseline.selection.grid)
     return Past(nights, unreadable, find_drifts(nights, known), known)

@@ -1,1 +1,1 @@
-"""What a results folder holds: read, selected, found whole or not, compared run by run."""
+"""A results folder's records: read, selected, checked for completeness, and compared."""

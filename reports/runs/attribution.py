@@ -1,8 +1,8 @@
-"""Depth, backend or seed variance: what makes ``Model5``, ``Model6`` and ``Model7`` end apart.
+"""Depth, backend or seed variance: why ``Model5``, ``Model6`` and ``Model7`` end apart.
 
-The notebook runs a two-layer GRU on ``nn.GRU``, a one-layer GRU on a ``GRUCell`` loop and one on a
-hand-written cell, once each: depth, backend and seed all differ. The grid runs every model on
-every backend under many seeds, which takes them apart.
+The notebook runs a two-layer GRU on ``nn.GRU``, and a one-layer GRU on a ``GRUCell`` loop and on a
+hand-written cell, once each: depth, backend and seed all differ. The grid runs every model on every
+backend under many seeds, which separates them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,13 +34,16 @@ class Estimate:
     seeds: int
 
 
+NO_DIFFERENCE = Estimate(0.0, 0.0, 0.0, seeds=0)
+
+
 @dataclass(frozen=True)
 class Pair:
-    """Two of the models: how far apart the notebook's runs ended, and what that is made of.
+    """Two models: the difference between the notebook's runs, and its parts.
 
-    ``depth`` and ``backend`` are differences of means; ``seed_variance`` is what they leave of
-    ``notebook``. ``seed_deviation`` is the standard deviation of the difference between one run
-    of each model; ``share_as_far`` the share of all pairs of our runs, on the notebook's backends,
+    ``depth`` and ``backend`` are differences of means; ``seed_variance`` is the rest of
+    ``notebook``. ``seed_deviation`` is the standard deviation of the difference between one run of
+    each model. ``share_as_far`` is the share of all pairs of our runs, on the notebook's backends,
     whose difference is at least as far from the mean difference as the notebook's.
     """
 
@@ -55,31 +59,29 @@ class Pair:
 
 @dataclass(frozen=True)
 class Attribution:
-    """The parts: ``depth`` on each backend, ``backend`` of each model and backend beside nn.
+    """The effect of ``depth`` on each backend, and of each model's ``backend`` relative to nn.
 
-    Depth is two layers beside one: ``Model5`` beside ``Model6`` and ``Model7`` together.
+    Depth compares two layers with one: ``Model5`` with ``Model6`` and ``Model7`` together.
     """
 
     depth: Mapping[str, Estimate]
     backend: Mapping[tuple[str, str], Estimate]
     identical: Mapping[tuple[str, str], float]
-    """Share of seeds whose final accuracy is the very same on the backend as on nn."""
+    """Share of seeds whose final accuracy is the same on the backend as on nn."""
     pairs: tuple[Pair, ...]
     seeds: int
 
 
 def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | None:
-    """Return the parts; None where a configuration of the notebook's backends has one seed.
+    """Return the parts, or None if a model has fewer than two seeds on a notebook's backend.
 
     ``final`` has one row per run with ``variant, backend, seed, accuracy`` (after the last epoch);
     ``published`` is the notebook's table.
     """
-    runs = {
-        (model, backend): final[(final["variant"] == model) & (final["backend"] == backend)]
-        .set_index("seed")["accuracy"]
-        .dropna()
-        for model in MODELS
-        for backend in BACKENDS
+    wide = final.pivot_table(index="seed", columns=["variant", "backend"], values="accuracy")
+    pairs = pd.MultiIndex.from_product([MODELS, BACKENDS])
+    runs: dict[Any, pd.Series] = {
+        pair: values.dropna() for pair, values in wide.reindex(columns=pairs).items()
     }
     measured = [name for name in BACKENDS if all(len(runs[model, name]) > 1 for model in MODELS)]
     if not set(NOTEBOOK_BACKENDS) <= set(measured):
@@ -95,8 +97,7 @@ def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | Non
     backends, identical = {}, {}
     for model in MODELS:
         for backend in measured[1:]:
-            both = pd.concat([runs[model, backend], runs[model, "nn"]], axis=1, join="inner")
-            differences = (both.iloc[:, 0] - both.iloc[:, 1]).to_numpy()
+            differences = (runs[model, backend] - runs[model, "nn"]).dropna().to_numpy()
             backends[model, backend] = _mean(differences)
             identical[model, backend] = float((differences == 0).mean())
     return Attribution(
@@ -118,17 +119,14 @@ def _pair(
     backends: Mapping[tuple[str, str], Estimate],
     published: pd.DataFrame,
 ) -> Pair:
-    """Return the parts of a pair's difference, the first having as many layers or more."""
+    """Return the parts of a pair's difference; the second model has no more layers."""
     first, second = models
     backend_of = {model: VARIANTS[model].backend for model in models}
     notebook = _final(published, first) - _final(published, second)
     if VARIANTS[first].num_layers == VARIANTS[second].num_layers:
         depth = 0.0
-    # Each model's own step from nn to the notebook's backend, seed by seed.
-    steps = [
-        0.0 if backend_of[model] == "nn" else backends[model, backend_of[model]].mean
-        for model in models
-    ]
+    # Each model's own difference between nn and the notebook's backend, seed by seed.
+    steps = [backends.get((model, backend_of[model]), NO_DIFFERENCE).mean for model in models]
     backend = steps[0] - steps[1]
     ours = [runs[model, backend_of[model]].to_numpy() for model in models]
     seed_variance = notebook - depth - backend

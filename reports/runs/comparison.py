@@ -1,4 +1,4 @@
-"""The notebook's values beside the distribution of ours: pure functions on frames and arrays."""
+"""The notebook's values beside the distribution of ours."""
 
 from __future__ import annotations
 
@@ -17,22 +17,18 @@ LOW, HIGH = 0.025, 0.975
 
 
 def rank(value: float, sample: npt.NDArray[np.float64]) -> float:
-    """Return the position of ``value`` in ``sample`` and itself, from 1 (smallest) to N + 1.
+    """Return the midrank of ``value`` among ``sample``, shape (N,), and itself: 1 to N + 1.
 
-    ``sample`` has shape (N,). Values equal to ``value`` count half, so that the rank of a tie is
-    the mean of the ranks that it spans; NaN, from a diverged run, counts as larger than any.
+    NaN in the sample, from a diverged run, counts as larger than any number.
     """
-    less = np.count_nonzero(sample < value)
-    equal = np.count_nonzero(sample == value)
-    return float(1 + less + equal / 2)
+    return float(1 + ((sample < value).sum() + (sample <= value).sum()) / 2)
 
 
 @dataclass(frozen=True)
 class Comparison:
     """One published value beside our seeds of the same variant, epoch and measure.
 
-    Where there are no seeds, ``median``, ``low``, ``high`` and ``rank`` are NaN. The quantiles are
-    those of the finite values.
+    The quantiles are those of the finite values. Without seeds, they and ``rank`` are NaN.
     """
 
     variant: str
@@ -47,12 +43,12 @@ class Comparison:
 
     @property
     def outside(self) -> bool:
-        """Whether the notebook's value is outside the central 95% of our seeds."""
+        """Whether the notebook's value lies outside the central 95% of our seeds."""
         return self.notebook < self.low or self.notebook > self.high
 
 
 def compare(epochs: pd.DataFrame, published: pd.DataFrame) -> list[Comparison]:
-    """Hold every published value against our seeds, in the order of the published rows.
+    """Compare every published value with our seeds, in the order of the published rows.
 
     ``epochs`` has one row per run and epoch, ``published`` one per model and epoch.
     """
@@ -65,7 +61,9 @@ def compare(epochs: pd.DataFrame, published: pd.DataFrame) -> list[Comparison]:
     for row in published.to_dict(orient="records"):
         for measure in MEASURES:
             sample = samples.get((row["model"], row["epoch"], measure), np.array([]))
-            low, median, high = _quantiles(sample)
+            finite = sample[np.isfinite(sample)]
+            quantiles = np.quantile(finite, [LOW, 0.5, HIGH]) if len(finite) else [np.nan] * 3
+            low, median, high = map(float, quantiles)
             comparisons.append(
                 Comparison(
                     variant=row["model"],
@@ -83,18 +81,10 @@ def compare(epochs: pd.DataFrame, published: pd.DataFrame) -> list[Comparison]:
 
 
 def expected_share_outside(comparisons: Sequence[Comparison]) -> float:
-    """Return about which share of values one more seed of ours would have ``outside``.
+    """Return the approximate share of values that one more seed of ours would have ``outside``.
 
-    An order statistic at position k of N leaves k / (N + 1) below it on average, and the 2.5%
-    quantile is taken at position 1 + 0.025 (N - 1): of few seeds, more than 5% lie outside.
+    On average k / (N + 1) lies below the order statistic at position k of N, and the 2.5% quantile
+    is at position 1 + 0.025 (N - 1): with few seeds, more than 5% lie outside.
     """
     seeds = np.array([comparison.seeds for comparison in comparisons])
     return float(np.minimum(1, 2 * (1 + LOW * (seeds - 1)) / (seeds + 1)).mean())
-
-
-def _quantiles(sample: npt.NDArray[np.float64]) -> tuple[float, float, float]:
-    finite = sample[np.isfinite(sample)]
-    if not len(finite):
-        return (np.nan, np.nan, np.nan)
-    low, median, high = np.quantile(finite, [LOW, 0.5, HIGH])
-    return float(low), float(median), float(high)

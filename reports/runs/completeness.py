@@ -1,66 +1,56 @@
-"""What is wrong with a night's records: missing, failed, short, unreadable, or not of one kind."""
+"""What is wrong with a night's records: missing, failed, short, unreadable or mixed."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.store.records import DIVERGED, ENSEMBLE, FAILED, OK, SKIPPED
 from bench.store.store import Contents
 from bench.text import counted
 from hnrnn.variants import VARIANTS
-from reports.runs.night import Configuration, Night
+from reports.runs.night import CONFIGURATION, Configuration, Night, configurations_of, is_in
 from reports.runs.selection import JOINT, KIND, is_joint, is_whole
 
 MAY_DIFFER = [*KIND, "injected_fault"]
 """Columns in which the runs of a store may differ on purpose."""
-PROVENANCE = [
-    "device_name",
-    "torch_version",
-    "fastai_version",
-    "cuda_version",
-    "cudnn_version",
-    "driver_version",
-    "python_version",
-    "threads",
-    "deterministic_algorithms",
-    "tf32",
-    "instruction_set",
-    "numeric_fingerprint",
-    "data_sha256",
-    "source_sha256",
-]
-"""Columns in which the runs of a night have to be alike."""
+PROVENANCE = """
+    device_name torch_version fastai_version cuda_version cudnn_version driver_version
+    python_version threads deterministic_algorithms tf32 instruction_set numeric_fingerprint
+    data_sha256 source_sha256
+""".split()
+"""Columns in which the runs of a night must be alike."""
 HASH_CHARACTERS = 12
 SHORT_RUNS = "short runs"
-"""The kind of the problem that no run went through its full recipe, as those of a smoke test."""
+"""The kind of problem that no run completed its recipe, as in a smoke test."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps a night from being judged, and the configuration it is about."""
+    """Something that keeps a night from being judged, with the configuration concerned, if any."""
 
     kind: str
     detail: str
     configuration: Configuration | None = None
 
     def __str__(self) -> str:
-        """Return the problem in a line."""
+        """Return the problem in one line."""
         return f"{self.kind}: {self.detail}"
 
 
 def find_problems(night: Night, expected: Iterable[Configuration] = ()) -> list[Problem]:
     """Return everything that is wrong with a night.
 
-    Expected are the notebook's eight configurations, those of ``expected``, and every one that has
-    a whole run: one that went through the full recipe to a result. The ensemble's whole runs of a
-    variant stand in for the notebook's configuration of it. Each has to have the seeds that at
-    least half of the configurations have, where the ensemble's are counted apart. Only runs of the
-    kind that is shown count.
+    Only runs of the shown kind count. Expected are the notebook's eight configurations, those in
+    ``expected``, and every configuration that has a whole run, which means one of the full recipe
+    with a result. An ensemble's whole runs of a variant stand in for the notebook's. Each needs the
+    seeds that at least half of the configurations have; ensembles are counted separately.
     """
     runs, shown = night.contents.runs, night.selection.of_kind
     problems = unreadable(night.contents)
@@ -75,21 +65,20 @@ def find_problems(night: Night, expected: Iterable[Configuration] = ()) -> list[
 
 def freezing_problems(night: Night) -> list[Problem]:
     """Return everything that keeps a night from being a baseline."""
+    runs = night.contents.runs
+    ended = runs[runs["status"].isin([OK, DIVERGED])]
+    all_of = (ended["status"] == DIVERGED).groupby([ended["variant"], ended["backend"]]).all()
     return find_problems(night) + [
-        Problem("diverged", f"every run of {configuration} diverged, and nothing is worse")
-        for configuration in diverged_configurations(night.contents.runs)
+        Problem(
+            "diverged",
+            f"every run of {' '.join(configuration)} diverged, so that no night could be worse",
+        )
+        for configuration in all_of.index[all_of]
     ]
 
 
-def diverged_configurations(runs: pd.DataFrame) -> list[str]:
-    """Return the configurations whose runs have all diverged, leaving out those that failed."""
-    ended = runs[runs["status"].isin([OK, DIVERGED])]
-    all_of = (ended["status"] == DIVERGED).groupby([ended["variant"], ended["backend"]]).all()
-    return [" ".join(map(str, configuration)) for configuration in all_of.index[all_of]]
-
-
 def unreadable(contents: Contents) -> list[Problem]:
-    """Return a problem for every file that cannot be read, and for records that cannot be."""
+    """Return a problem for every unreadable file and for every kind of impossible records."""
     return [
         Problem(
             "unreadable file" if name.endswith(".parquet") else "impossible records",
@@ -115,8 +104,8 @@ def failed_runs(runs: pd.DataFrame) -> list[Problem]:
 def find_notes(night: Night, expected: Iterable[Configuration] = ()) -> list[str]:
     """Return what a reader should know of a night although nothing is wrong with it.
 
-    These are runs of several commits, which are alike as long as the training code is, and
-    configurations that were skipped here and are not ``expected``.
+    This is about runs of several commits with the same training code, and about configurations that
+    were skipped and are not ``expected``.
     """
     notes, runs = [], night.contents.runs
     for _, alike in runs.groupby([*MAY_DIFFER, is_joint(runs)], dropna=False):
@@ -127,10 +116,11 @@ def find_notes(night: Night, expected: Iterable[Configuration] = ()) -> list[str
                 f"{len(commits)} commits with equal training code made the runs: {counts}."
             )
     needed = {*night.configurations, *_notebook_needs(night.configurations), *expected}
-    for configuration, reason in _skipped(night.selection.of_kind).items():
-        if configuration not in needed:
-            notes.append(f"{' '.join(configuration)} was skipped: {reason}.")
-    return notes
+    return notes + [
+        f"{' '.join(configuration)} was skipped: {reason}."
+        for configuration, reason in _skipped(night.selection.of_kind).items()
+        if configuration not in needed
+    ]
 
 
 def notebook_configurations() -> list[Configuration]:
@@ -139,10 +129,9 @@ def notebook_configurations() -> list[Configuration]:
 
 
 def _notebook_needs(present: Collection[Configuration]) -> list[Configuration]:
-    """Return the configurations without which a variant of the notebook is not covered.
+    """Return the notebook's configurations whose variant no ensemble in ``present`` covers.
 
-    It is covered by its own backend or by the ensemble. In a night of the ensemble alone, a
-    variant that nothing covers is missed on the ensemble.
+    If only ensembles are present, the missing variants are expected of the ensemble.
     """
     covered = {variant for variant, backend in present if backend in JOINT}
     missing = [pair for pair in notebook_configurations() if pair[0] not in covered]
@@ -152,7 +141,7 @@ def _notebook_needs(present: Collection[Configuration]) -> list[Configuration]:
 
 
 def of_another_kind(night: Night, other: Night, name: str) -> list[Problem]:
-    """Return a problem where ``other`` has runs, and they are of another kind than the night's."""
+    """Return a problem if ``other`` has runs of another kind than the night's."""
     tonight, there = night.selection.kind, other.selection.kind
     differing = [key for key in tonight if key in there and tonight[key] != there[key]]
     if not differing:
@@ -164,54 +153,53 @@ def of_another_kind(night: Night, other: Night, name: str) -> list[Problem]:
 
 
 def _missing(runs: pd.DataFrame, expected: Iterable[Configuration]) -> list[Problem]:
-    """Name the configurations and seeds that have no whole run; a failed run is named already."""
+    """Name the configurations and seeds without a whole run, except for failed runs."""
     whole = is_whole(runs)
     short = runs[~whole & ~runs["status"].isin([FAILED, SKIPPED])]
     if len(short) and not whole.any():
         return [Problem(SHORT_RUNS, f"no run went through the full recipe: {_passes(short)}")]
-    seeds_of: dict[Configuration, set[int]] = {}
-    for row in runs.loc[whole, ["variant", "backend", "seed"]].to_dict(orient="records"):
-        seeds_of.setdefault((row["variant"], row["backend"]), set()).add(row["seed"])
+    seeds_of = _seeds_by(CONFIGURATION, runs[whole])
+    failed_of = _seeds_by(CONFIGURATION, runs[runs["status"] == FAILED])
     usual = {joint: _usual_seeds(seeds_of, joint=joint) for joint in (False, True)}
-    skipped = _skipped(runs)
+    skipped, cut = _skipped(runs), configurations_of(short)
     problems = []
     for configuration in sorted({*seeds_of, *_notebook_needs(seeds_of), *expected}):
-        name, here = " ".join(configuration), _in_configuration(runs, configuration)
-        failed = set(here.loc[here["status"] == FAILED, "seed"])
-        needed = usual[configuration[1] in JOINT]
-        lacking = needed - seeds_of.get(configuration, set()) - failed
+        name, failed = " ".join(configuration), failed_of.get(configuration, set())
+        lacking = usual[configuration[1] in JOINT] - seeds_of.get(configuration, set()) - failed
         if configuration not in seeds_of and not failed:
             why = f"{name} has no runs"
             if configuration in skipped:
                 why = f"{name} was skipped: {skipped[configuration]}"
-            elif len(cut := _in_configuration(short, configuration)):
-                why = f"{name} has no run of the full recipe: {_passes(cut)}"
+            elif configuration in cut:
+                own = short[is_in(short, {configuration})]
+                why = f"{name} has no run of the full recipe: {_passes(own)}"
             problems.append(Problem("missing configuration", why, configuration))
         elif lacking:
-            seeds = ranges(sorted(lacking))
-            problems.append(Problem("missing runs", f"{name} lacks seeds {seeds}", configuration))
+            why = f"{name} lacks seeds {ranges(lacking)}"
+            problems.append(Problem("missing runs", why, configuration))
     return problems
 
 
+def _seeds_by(key: list[str], runs: pd.DataFrame) -> dict[Any, set[int]]:
+    """Return the seeds of each group of runs, by its values in the columns ``key``."""
+    return runs.groupby(key)["seed"].agg(set).to_dict()
+
+
 def _usual_seeds(seeds_of: Mapping[Configuration, set[int]], *, joint: bool) -> set[int]:
-    """Return the seeds that at least half of the joint, or of the other configurations have."""
+    """Return the seeds that at least half of the ensembles, or of the other configurations have."""
     alike = [seeds for (_, backend), seeds in seeds_of.items() if (backend in JOINT) == joint]
     counts = Counter(seed for seeds in alike for seed in seeds)
     return {seed for seed, count in counts.items() if 2 * count >= len(alike)}
 
 
-def _in_configuration(runs: pd.DataFrame, configuration: Configuration) -> pd.DataFrame:
-    return runs[(runs["variant"] == configuration[0]) & (runs["backend"] == configuration[1])]
-
-
 def _skipped(runs: pd.DataFrame) -> dict[Configuration, str]:
     """Return why runs were skipped, by configuration."""
-    skipped = runs[runs["status"] == SKIPPED].drop_duplicates(["variant", "backend"])
+    skipped = runs[runs["status"] == SKIPPED].drop_duplicates(CONFIGURATION)
     return {(str(row.variant), str(row.backend)): str(row.error) for row in skipped.itertuples()}
 
 
 def _passes(short: pd.DataFrame) -> str:
-    """Say how far runs that were cut short have come."""
+    """Say how many epochs short runs have."""
     counts = short["epochs"].value_counts().sort_index()
     return ", ".join(
         f"{counted(int(count), 'run')} of {counted(int(str(epochs)), 'epoch')}"
@@ -221,28 +209,23 @@ def _passes(short: pd.DataFrame) -> str:
 
 def _repeated(runs: pd.DataFrame) -> list[Problem]:
     """Name the configurations in which runs of several seeds ended with the very same weights."""
-    hashed = runs.dropna(subset=["weights_sha256"])
-    problems = []
-    for configuration, rows in hashed.groupby(["variant", "backend"]):
-        seeds = rows.groupby("weights_sha256")["seed"].unique()
-        problems += [
-            Problem(
-                "repeated run",
-                f"{' '.join(map(str, configuration))}: the same weights from seeds "
-                f"{ranges(sorted(same))}",
-                (str(configuration[0]), str(configuration[1])),
-            )
-            for same in seeds
-            if len(same) > 1
-        ]
-    return problems
+    key = [*CONFIGURATION, "weights_sha256"]
+    same = _seeds_by(key, runs[runs.duplicated(key, keep=False)])
+    return [
+        Problem(
+            "repeated run",
+            f"{variant} {backend}: the same weights from seeds {ranges(seeds)}",
+            (variant, backend),
+        )
+        for (variant, backend, _), seeds in same.items()
+        if len(seeds) > 1
+    ]
 
 
 def _mixed(runs: pd.DataFrame) -> list[Problem]:
-    """Name the columns in which runs of one kind differ, with how many have which value.
+    """Name the columns in which runs of one kind differ, and count the runs of each value.
 
-    The ensemble's runs and the others are trained by different modules, as their
-    ``source_sha256`` says.
+    Ensembles have a ``source_sha256`` of their own, since other modules train them.
     """
     problems: list[Problem] = []
     of_kind = [alike for _, alike in runs.groupby(MAY_DIFFER, dropna=False)]
@@ -257,24 +240,20 @@ def _mixed(runs: pd.DataFrame) -> list[Problem]:
                 )
                 problems.append(Problem("mixed provenance", f"{column}: {values}"))
     if problems:
-        advice = (
-            "keep runs of other software or of another machine in a results folder of their own"
-        )
+        advice = "keep runs of other software or of another machine in another results folder"
         problems[-1] = replace(problems[-1], detail=f"{problems[-1].detail}; {advice}")
     return problems
 
 
 def shown(column: str, value: str) -> str:
-    """Return a value of a provenance column for people: of a hash the first digits."""
+    """Return a value of a provenance column for people: of a hash only the first digits."""
     return value[:HASH_CHARACTERS] if column.endswith("_sha256") else value
 
 
-def ranges(numbers: Sequence[int]) -> str:
-    """Return sorted numbers as ``0-3, 7``."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1][1:] = [number]
-        else:
-            parts.append([number])
-    return ", ".join("-".join(map(str, part)) for part in parts)
+def ranges(numbers: Iterable[int]) -> str:
+    """Return numbers in ascending order as ``0-3, 7``."""
+    ordered = np.array(sorted(numbers), dtype=np.int64)
+    parts = np.split(ordered, np.flatnonzero(np.diff(ordered) != 1) + 1)
+    return ", ".join(
+        "-".join(map(str, dict.fromkeys(part[[0, -1]]))) for part in parts if len(part)
+    )

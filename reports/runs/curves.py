@@ -12,7 +12,7 @@ from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
 
 DECIMALS = 6
-"""What a notebook prints. Ours are rounded to as many, so that what is printed alike is a tie."""
+"""As many as a notebook prints. Ours are rounded too, so that equal printed values are ties."""
 
 
 def curves(
@@ -20,8 +20,8 @@ def curves(
 ) -> pd.DataFrame:
     """Return the curves of a variant's runs over its full recipe, one row per value of ``key``.
 
-    ``epochs`` has one row per run and epoch, of one variant or of several, with ``key``, ``epoch``
-    and the measures; runs that lack an epoch are left out. The columns are (measure, epoch).
+    ``epochs`` has one row per run and epoch, with ``variant`` or ``model``, ``key``, ``epoch`` and
+    the measures. Runs that lack an epoch are left out. The result's columns are (measure, epoch).
     """
     count = VARIANTS[variant].epochs
     column = "variant" if "variant" in epochs else "model"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,21 +13,19 @@ from reports.runs.selection import Selection, is_whole, select
 
 Configuration = tuple[str, str]
 """A variant and a backend."""
+CONFIGURATION = ["variant", "backend"]
 
 
 @dataclass(frozen=True)
 class Night:
-    """What a results folder holds, and which of its runs are shown and judged.
-
-    Everything that follows from the contents alone is worked out here, once.
-    """
+    """What a results folder holds, and which of its runs are shown and judged."""
 
     contents: Contents
     selection: Selection
 
     @classmethod
     def of(cls, contents: Contents, like: Night | None = None) -> Night:
-        """Select the runs of ``contents``; of the same kind as those of ``like``, if there are any.
+        """Select the runs of ``contents``; of the same kind as those of ``like``, if it is given.
 
         A baseline and a confirmation are selected like the night that they belong to.
         """
@@ -44,7 +43,7 @@ class Night:
 
     @cached_property
     def uniform_epochs(self) -> pd.DataFrame:
-        """The epochs of runs whose BatchNorm weights start uniformly; empty without such runs."""
+        """The epochs of the runs whose BatchNorm weights start uniformly; may be empty."""
         uniform = self.selection
         if uniform.kind.get("initialisation") != "uniform":
             uniform = select(self.contents, **(uniform.kind | {"initialisation": "uniform"}))
@@ -55,3 +54,9 @@ class Night:
 def configurations_of(runs: pd.DataFrame) -> set[Configuration]:
     """Return the configurations that have a run."""
     return {(str(v), str(b)) for v, b in zip(runs["variant"], runs["backend"], strict=True)}
+
+
+def is_in(runs: pd.DataFrame, configurations: Collection[Configuration]) -> pd.Series:
+    """Say of each run whether its configuration is one of ``configurations``."""
+    pairs = zip(runs["variant"], runs["backend"], strict=True)
+    return pd.Series([pair in configurations for pair in pairs], runs.index, dtype=bool)

@@ -1,12 +1,12 @@
 """Throughput as ratios to the reference backend in the same measurement, with intervals.
 
-A bare time from a shared machine means little. Within a round all backends are timed within
-seconds of one another, so that the ratio of their times is one of equal conditions.
+A bare time from a shared machine means little. Within a round, all backends are timed within
+seconds of one another, so that the ratio of their times compares equal conditions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from hnrnn.variants import VARIANTS
 LEVEL = 0.95
 RESAMPLES = 2000
 CONFIGURATION = ["variant", "phase", "backend", "aa_control"]
-"""The columns that tell one timed configuration and phase from another."""
+"""The columns that identify a timed configuration and phase."""
 Key = tuple[Any, ...]
 Quotients = npt.NDArray[np.float64] | None
 
@@ -30,7 +30,7 @@ Quotients = npt.NDArray[np.float64] | None
 class Ratio:
     """A backend's tokens per second over the reference's, in one phase of one measurement.
 
-    ``low`` and ``high`` bound the bootstrap interval of the ratio, NaN for a single round.
+    ``low`` and ``high`` bound its bootstrap interval; they are NaN for a single round.
     """
 
     variant: str
@@ -46,7 +46,7 @@ class Ratio:
 
 
 def latest(samples: pd.DataFrame) -> pd.DataFrame:
-    """Return, of every variant and device, the rows of its latest measurement.
+    """Return the rows of the latest measurement of every variant, device and dtype.
 
     ``samples`` are rows of the ``throughput`` table.
     """
@@ -61,9 +61,9 @@ def latest(samples: pd.DataFrame) -> pd.DataFrame:
 def quotients(samples: pd.DataFrame, by: Sequence[str] = ()) -> dict[Key, Quotients]:
     """Return the reference's seconds per step over each configuration's, shape (rounds,).
 
-    The key is the configuration's value in the columns of ``by``, then in ``CONFIGURATION``; within
-    ``by`` everything is of one measurement. Only rounds that both have count. The quotients are
-    None where the reference was not timed.
+    The keys are values of the columns ``by`` and ``CONFIGURATION``; rows that agree in ``by`` are
+    of one measurement. Only rounds that both have count. Without a timed reference the quotients
+    are None.
     """
     timed = samples[samples["status"] == OK]
     seconds: dict[Key, pd.Series[float]] = {
@@ -104,24 +104,33 @@ def ratios(samples: pd.DataFrame) -> list[Ratio]:
 
 
 def median_ratio(quotients: Quotients) -> tuple[float, float, float]:
-    """Return the median over rounds of ``quotients``, and its 95% interval.
+    """Return the median of ``quotients`` and its 95% interval.
 
-    It is the rounds that are resampled, by scipy's percentile bootstrap with a fixed seed. The
-    interval is NaN for fewer than two rounds, and so is the median for none.
+    The interval is bootstrapped over rounds, and NaN for fewer than two. Without rounds the median
+    is NaN too.
     """
     if quotients is None or not len(quotients):
         return np.nan, np.nan, np.nan
     middle = float(np.median(quotients))
     if len(quotients) < 2:
         return middle, np.nan, np.nan
-    from scipy import stats  # takes a second to import
+    return middle, *bootstrap_interval([quotients], np.median, RESAMPLES, LEVEL)
+
+
+def bootstrap_interval(
+    samples: Sequence[npt.NDArray[np.float64]],
+    statistic: Callable[..., Any],
+    resamples: int,
+    level: float,
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of a statistic of independent samples.
+
+    The seed is fixed, so that equal samples give equal intervals.
+    """
+    from scipy import stats  # slow to import
 
     interval = stats.bootstrap(
-        (quotients,),
-        np.median,
-        n_resamples=RESAMPLES,
-        confidence_level=LEVEL,
-        method="percentile",
+        samples, statistic, n_resamples=resamples, confidence_level=level, method="percentile",
         rng=np.random.default_rng(0),
-    ).confidence_interval
-    return middle, float(interval.low), float(interval.high)
+    ).confidence_interval  # fmt: skip
+    return float(interval.low), float(interval.high)

@@ -1,14 +1,15 @@
-"""A store's contents, without impossible records: these are set apart, and named.
+"""A store's contents without impossible records, which are named instead.
 
-A value that no run can have comes from a newer version, from a fault, or from someone who wrote the
-file by hand: no verdict may rest on it. The rules are in ``reports.runs.rules``.
+A value that no run can have comes from a newer version, from a defect, or from a file that was
+edited by hand. No verdict may rest on it. The rules are in ``reports.runs.rules``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -30,16 +31,17 @@ from reports.runs.rules import (
     run_breaches,
     text_breaches,
 )
+from reports.runs.selection import with_runs
 
 SAME = ["run_id", "started_at"]
-"""Columns that tell one training from another."""
+"""Columns that identify a training."""
 PROBLEMS_AT_MOST = 5
 NAMED_AT_MOST = 100
-"""Kinds of impossible rows; the others are counted."""
+"""Kinds of impossible rows; more are only counted."""
 
 
 def read(folder: str | Path) -> Contents:
-    """Return what the store in ``folder`` holds; impossible records are among the unreadable.
+    """Return the contents of the store in ``folder``; impossible records count as unreadable.
 
     Raises StoreError as ``Store.read`` does.
     """
@@ -47,9 +49,9 @@ def read(folder: str | Path) -> Contents:
 
 
 def set_apart(contents: Contents, now: datetime) -> Contents:
-    """Return the possible records; the others are named among the unreadable.
+    """Return the possible records, and name the others among the unreadable.
 
-    A run and its epochs are left out together. ``now`` is the time on the reader's clock.
+    A run and its epochs are left out together. ``now`` is the time on this machine's clock.
     """
     named: dict[str, str] = {}
     tables = {RUNS: contents.runs, EPOCHS: contents.epochs, THROUGHPUT: contents.throughput}
@@ -65,7 +67,7 @@ def set_apart(contents: Contents, now: datetime) -> Contents:
     sound = _sound(THROUGHPUT, measurement_breaches(throughput), throughput, named)
     if len(named) > NAMED_AT_MOST:
         more = len(named) - NAMED_AT_MOST
-        named = dict([*named.items()][:NAMED_AT_MOST])
+        named = dict(islice(named.items(), NAMED_AT_MOST))
         named["more rows"] = f"{more} more kinds of impossible rows"
     return Contents(
         runs=runs.reset_index(drop=True),
@@ -78,7 +80,7 @@ def set_apart(contents: Contents, now: datetime) -> Contents:
 def _sound(
     table: str, breaches: Iterable[Breach], rows: pd.DataFrame, named: dict[str, str]
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return which of a table's rows break no rule, and name the others by the first one's id."""
+    """Return which rows of a table break no rule; name the others in ``named``, by the first id."""
     sound = np.ones(len(rows), dtype=bool)
     for breach in breaches:
         if breach.rows.any():
@@ -91,14 +93,14 @@ def _sound(
 
 
 def read_with_baseline(folder: str | Path, baseline_folder: str | Path) -> tuple[Night, Night, int]:
-    """Return the night in ``folder`` and its baseline, and how many runs were the baseline's own.
+    """Return the night in ``folder``, its baseline, and how many of its runs are the baseline's.
 
-    These are left out of the night. Raises StoreError where the baseline is not a whole night that
-    could be frozen, or is the night itself.
+    These runs are left out of the night. Raises StoreError if the baseline could not be frozen as
+    it is, or is the night itself.
     """
     night, baseline = read(folder), read(baseline_folder)
     if baseline.unreadable:
-        # In the order in which they were found: first the files, then what follows from them.
+        # In the order of their discovery: first the files, then what follows from them.
         names = ", ".join([*baseline.unreadable][:PROBLEMS_AT_MOST])
         raise StoreError(f"baseline {baseline_folder} cannot be read: {names}: freeze it again")
     itself = is_same_night(baseline.runs, night.runs)
@@ -120,32 +122,26 @@ def read_with_baseline(folder: str | Path, baseline_folder: str | Path) -> tuple
 
 
 def read_runs(folder: Path) -> pd.DataFrame:
-    """Return the rows of the runs that a store can read, and nothing else of it."""
+    """Return the readable runs of a store, one row each."""
     tables, _ = read_folder(folder / RUNS, RUNS_SCHEMA)
     runs: pd.DataFrame = pa.concat_tables([RUNS_SCHEMA.empty_table(), *tables.values()]).to_pandas()
     return runs
 
 
 def without_own(night: Contents, baseline: Contents) -> tuple[Contents, int]:
-    """Return a night without the runs and measurements that are the baseline's own, and how many.
+    """Return a night without the baseline's runs and measurements, and the number of these runs.
 
-    A results folder that goes on after it was frozen still holds them: held against themselves they
-    would be equal, and hide the others.
+    A results folder that is used again after a freeze still holds them. Compared with themselves
+    they would be equal, and hide the others.
     """
     own = pd.MultiIndex.from_frame(night.runs[SAME]).isin([*_same(baseline.runs)])
-    runs = night.runs[~own].reset_index(drop=True)
     timed = night.throughput["measurement_id"].isin(baseline.throughput["measurement_id"])
-    epochs = night.epochs[night.epochs["run_id"].isin(runs["run_id"])]
-    return Contents(
-        runs,
-        epochs.reset_index(drop=True),
-        night.throughput[~timed].reset_index(drop=True),
-        night.unreadable,
-    ), int(own.sum())
+    throughput = night.throughput[~timed].reset_index(drop=True)
+    return replace(with_runs(night, night.runs[~own]), throughput=throughput), int(own.sum())
 
 
 def is_same_night(first: pd.DataFrame, second: pd.DataFrame) -> bool:
-    """Say whether two tables of runs are the very same: of one id, and started in one moment."""
+    """Say whether two tables hold the same runs, with the same ids and times of start."""
     return len(first) > 0 and _same(first) == _same(second)
 
 

@@ -1,9 +1,9 @@
-"""Which of a store's runs the tables are made of, and what has to be said of the others."""
+"""Which of a store's runs are shown and judged, and notes on the others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -14,10 +14,9 @@ from bench.text import counted
 from hnrnn.variants import VARIANTS
 
 KIND = ["dtype", "initialisation"]
-"""What is asked for when runs are trained, and what all runs of a table have in common."""
+"""Options of a training that all runs of a table have in common."""
 SETTINGS = [*KIND, "device_name", "torch_version", "fastai_version"]
-"""Columns in which all runs of a table must be alike, and in ``source_sha256``."""
-BACKEND_ORDER = {name: place for place, name in enumerate(BACKENDS)}
+"""Columns in which all runs of a table must be alike, besides ``source_sha256``."""
 JOINT = [name for name, backend in BACKENDS.items() if backend.joint]
 NAMED_AT_MOST = 10
 
@@ -26,10 +25,10 @@ NAMED_AT_MOST = 10
 class Selection:
     """The runs to be shown, with their epochs, and what is left out.
 
-    ``runs`` has one row per variant and seed: a variant's runs are those of the backend that has
-    the most seeds. ``grid`` has one row per variant, backend and seed, for all backends, with
-    ``accuracy`` and ``valid_loss`` after the last epoch of the full recipe. ``of_kind`` has every
-    run of the same ``KIND``, failed ones too; ``throughput`` every sample.
+    ``runs`` has one row per variant and seed, from the variant's backend with the most seeds.
+    ``grid`` has one row per variant, backend and seed that completed the recipe, with ``accuracy``
+    and ``valid_loss`` after the last epoch. ``of_kind`` has every run of the same ``KIND``,
+    including failed ones, and ``throughput`` every sample.
     """
 
     runs: pd.DataFrame
@@ -38,13 +37,13 @@ class Selection:
     of_kind: pd.DataFrame
     throughput: pd.DataFrame
     left_out: tuple[str, ...]
-    """What has to be said of runs with other settings, and of injected faults."""
+    """Notes on runs with other settings, and on injected faults."""
     notes: tuple[str, ...]
-    """Files that cannot be read, and runs that failed or diverged."""
+    """Notes on unreadable files, and on runs that failed or diverged."""
 
     @property
     def kind(self) -> dict[str, str]:
-        """The runs' value in each column of ``KIND``; nothing where there are no runs."""
+        """The runs' value in each column of ``KIND``; empty without runs."""
         return {column: str(value) for column in KIND for value in self.runs[column].head(1)}
 
     @property
@@ -54,14 +53,15 @@ class Selection:
 
 
 def select(contents: Contents, initialisation: str = "ones", dtype: str = "float32") -> Selection:
-    """Return the runs that are made alike, and notes on the rest.
+    """Return the largest group of runs with equal settings, and notes on the rest.
 
-    They are the largest group of runs that are alike, of ``dtype`` and with BatchNorm weights
-    started as ``initialisation`` says if there are any. Where a seed was run for one epoch and for
-    all, the longer run is shown. Runs with an injected fault are shown only where every run has the
-    same one.
+    Runs of ``dtype`` whose BatchNorm weights start as ``initialisation`` says are preferred. If a
+    seed was run several times, the run with the most epochs is shown. Runs with an injected fault
+    are shown only if every run has the same one.
     """
-    notes = _unreadable_notes(contents.unreadable)
+    notes = [
+        f"The file {name} cannot be read: {reason}." for name, reason in contents.unreadable.items()
+    ]
     runs, left_out = _without_faults(contents.runs)
     failed = runs[runs["status"] == FAILED]
     notes += [
@@ -87,8 +87,8 @@ def select(contents: Contents, initialisation: str = "ones", dtype: str = "float
     ]
     shown = _of_most_seeds(everywhere)
     notes += [
-        f"{row.variant} {row.backend} seed {row.seed} diverged: it has a loss that is not a finite "
-        "number, which counts as larger than any other."
+        f"{row.variant} {row.backend} seed {row.seed} diverged: a loss is not finite, and "
+        "counts as larger than any other."
         for row in shown[shown["status"] == DIVERGED].itertuples()
     ]
     epochs = contents.epochs[contents.epochs["run_id"].isin(shown["run_id"])]
@@ -103,19 +103,25 @@ def select(contents: Contents, initialisation: str = "ones", dtype: str = "float
     )
 
 
+def with_runs(contents: Contents, runs: pd.DataFrame) -> Contents:
+    """Return ``contents`` with these of its runs only, and their epochs."""
+    epochs = contents.epochs[contents.epochs["run_id"].isin(runs["run_id"])]
+    return replace(contents, runs=runs.reset_index(drop=True), epochs=epochs.reset_index(drop=True))
+
+
 def _is_trained(runs: pd.DataFrame) -> pd.Series:
     return ~runs["status"].isin([FAILED, SKIPPED])
 
 
 def is_whole(runs: pd.DataFrame) -> pd.Series:
-    """Say of each run whether it went through its variant's full recipe to a result."""
+    """Say of each run whether it completed its variant's recipe with a result."""
     return _is_trained(runs) & (runs["epochs"] == runs["recipe_epochs"])
 
 
 def is_joint(runs: pd.DataFrame) -> pd.Series:
     """Say of each run whether its backend trains many seeds together.
 
-    Such runs have a ``source_sha256`` of their own: other modules train them.
+    Such runs have another ``source_sha256``, since other modules train them.
     """
     return runs["backend"].isin(JOINT)
 
@@ -128,9 +134,9 @@ def _has(runs: pd.DataFrame, values: Mapping[str, object]) -> pd.Series:
 def _choose(
     runs: pd.DataFrame, wanted: Mapping[str, str]
 ) -> tuple[dict[str, object], dict[bool, str]]:
-    """Return the values of ``SETTINGS`` that are shown, and the sources by ``is_joint``.
+    """Return the values of ``SETTINGS`` to be shown, and the ``source_sha256`` by ``is_joint``.
 
-    Both are empty where there are no runs. Runs of the full recipe decide, where there are any.
+    Both are empty without runs. If any run completed its recipe, only such runs decide.
     """
     whole = is_whole(runs)
     deciding = runs[whole] if whole.any() else runs
@@ -149,45 +155,40 @@ def _choose(
 
 
 def _of_most_seeds(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return each variant's runs on the backend of the most seeds, one per seed.
+    """Return each variant's runs on the backend with the most seeds, one per seed.
 
-    Seeds that went through the full recipe count first. At a tie it is the notebook's own backend.
+    Seeds that completed the recipe count first; ties go to the notebook's own backend.
     """
     runs = runs.sort_values(["variant", "seed", "epochs", "run_id"])
     runs = runs.drop_duplicates(["variant", "backend", "seed"], keep="last")
     counts = is_whole(runs).groupby([runs["variant"], runs["backend"]]).agg(["sum", "size"])
-    best: dict[str, tuple[int, int, bool, int, str]] = {}
-    for (variant, backend), whole, seeds in counts.itertuples():
+
+    def preference(row: tuple[tuple[str, str], int, int]) -> tuple[int, int, bool, int]:
+        (variant, backend), whole, seeds = row
         own = backend == VARIANTS[variant].backend
-        rank = (whole, seeds, own, -BACKEND_ORDER[backend], backend)
-        best[variant] = max(rank, best.get(variant, rank))
-    backends = runs["variant"].map({variant: rank[-1] for variant, rank in best.items()})
-    return runs[runs["backend"] == backends].reset_index(drop=True)
+        return whole, seeds, own, -list(BACKENDS).index(backend)
+
+    best = dict(pair for pair, *_ in sorted(counts.itertuples(), key=preference))
+    return runs[runs["backend"] == runs["variant"].map(best)].reset_index(drop=True)
 
 
 def _with_final_values(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs of full recipes with ``accuracy`` and ``valid_loss`` after the last epoch."""
+    """Return the whole runs with ``accuracy`` and ``valid_loss`` after the last epoch."""
     complete = runs[is_whole(runs)]
     last = epochs.sort_values("epoch").drop_duplicates("run_id", keep="last")
     joined = complete.merge(last[["run_id", "accuracy", "valid_loss"]], on="run_id")
-    return (
-        joined.sort_values(["variant", "backend", "seed", "run_id"])
-        .drop_duplicates(["variant", "backend", "seed"], keep="last")
-        .reset_index(drop=True)
-    )
+    key = ["variant", "backend", "seed"]
+    ordered = joined.sort_values([*key, "run_id"])
+    return ordered.drop_duplicates(key, keep="last").reset_index(drop=True)
 
 
 def _without_faults(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the runs without a fault, or all if they have the same one, and notes."""
+    """Return the runs without a fault, or all if they have the same one, with notes."""
     counts = runs["injected_fault"].value_counts().sort_index()
     if len(counts) == 1 and counts.iloc[0] == len(runs):
         return runs, [f"{counts.index[0]} was injected into every run."]
     notes = [f"Left out: {counted(n, 'run')} with {fault}." for fault, n in counts.items()]
     return runs[runs["injected_fault"].isna()], notes
-
-
-def _unreadable_notes(unreadable: dict[str, str]) -> list[str]:
-    return [f"The file {name} cannot be read: {reason}." for name, reason in unreadable.items()]
 
 
 def _describe(values: object, chosen: dict[str, object]) -> str:

@@ -1,7 +1,7 @@
 """CUSUM charts of standardised values, and the threshold for a given rate of false alarms.
 
 Two one-sided charts (Page 1954, *Biometrika* 41:100): S = max(0, S + value - reference value), and
-the same of the negative values. An alarm is S at the threshold h or above.
+the same for the negated values. A chart raises an alarm when S reaches the threshold h.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy.typing as npt
 from scipy.special import ndtri, stdtr
 
 REFERENCE_VALUE = 0.5
-"""Half the shift that is looked for, in standard deviations of a value."""
+"""Half the shift to be detected, in standard deviations of a value."""
 PATHS = 30_000
-"""Simulated paths a threshold, which is then known to about 0.01."""
+"""Simulated paths per threshold; they determine it to about 0.01."""
 LEAST_TAIL = 1e-300
 
 Array = npt.NDArray[np.float64]
@@ -25,19 +25,18 @@ Array = npt.NDArray[np.float64]
 def cusum(
     values: Array, reference_value: float | Array = REFERENCE_VALUE, highest: float = math.inf
 ) -> tuple[Array, Array]:
-    """Return the upper and the lower chart of Page's CUSUM, both from 0 upwards.
+    """Return the upper and the lower chart of Page's CUSUM, each in the shape of ``values``.
 
-    ``values`` has shape (nights, ...), standardised; ``reference_value`` is one, or one a night,
-    and broadcasts to that shape. upper[i] = max(0, upper[i - 1] + values[i] - reference_value[i]),
-    and lower is upper of -values. Neither rises above ``highest``.
+    ``values`` has shape (nights, ...) and is standardised; ``reference_value`` broadcasts to it.
+    upper[i] = max(0, upper[i - 1] + values[i] - reference_value[i]), cut off at ``highest``, and
+    lower is the same for -values.
     """
 
     def chart(steps: Array) -> Array:
         sums = np.zeros_like(steps)
         last = np.zeros(steps.shape[1:])
         for night, step in enumerate(steps):
-            last = np.minimum(np.maximum(last + step, 0), highest)
-            sums[night] = last
+            sums[night] = last = np.clip(last + step, 0, highest)
         return sums
 
     return chart(values - reference_value), chart(-values - reference_value)
@@ -45,50 +44,49 @@ def cusum(
 
 @lru_cache(maxsize=256)
 def threshold(nights: int, columns: int) -> float:
-    """Return h at which the two-sided charts of all columns alarm falsely once in so many nights.
+    """Return h at which the charts of all columns raise one false alarm in ``nights`` on average.
 
-    ``nights`` is the average run length in control of the whole grid, of independent normal
-    columns; dependent ones alarm less often. Rates of the 2 x columns one-sided charts add up: for
-    the two of a column exactly (Kemp 1961, *JRSS B* 23:149), for columns since long run lengths are
-    close to geometric. That of one chart is Page's E[length of a path] / P[it ends at h], a path
-    being the sum from 0 until it is at 0 or at h. Both are simulated, the rare end at h with the
-    drift turned round and weighted by the likelihood ratio exp(-2 k S) (Siegmund 1985, *Sequential
-    Analysis*). The same seed gives the same h.
+    ``nights`` is the in-control average run length of the whole grid of independent normal columns;
+    dependent columns raise fewer alarms. The rates of the 2 x columns one-sided charts add up:
+    exactly for the two of a column (Kemp 1961, *JRSS B* 23:149), and across columns because long
+    run lengths are close to geometric. The run length of one chart is Page's E[length of a path] /
+    P[it ends at h], where a path is the sum from 0 until it returns to 0 or reaches h. Both are
+    simulated; the rare end at h with the drift reversed and weighted by the likelihood ratio
+    exp(-2 k S) (Siegmund 1985, *Sequential Analysis*). The seed is fixed, so that h is too.
 
     Raises ValueError for fewer than two nights or no columns.
     """
     if nights < 2 or columns < 1:
-        raise ValueError(f"nights must be 2 or more and columns 1, not {nights} and {columns}")
+        raise ValueError(f"need at least 2 nights and 1 column, not {nights} and {columns}")
     target = 2 * columns * nights
     highest = math.log(target) / (2 * REFERENCE_VALUE) + 3
-    steps = 64 + math.ceil(8 * highest)
-    noise = np.random.default_rng(0).standard_normal((PATHS, steps))
-    null, turned = (
+    noise = np.random.default_rng(0).standard_normal((PATHS, 64 + math.ceil(8 * highest)))
+    null, reversed_drift = (
         np.cumsum(noise + drift, axis=1) for drift in (-REFERENCE_VALUE, REFERENCE_VALUE)
     )
 
     def excess(level: float) -> float:
         length = _exits(null, level)[0].mean()
-        ends = _exits(turned, level)[1]
+        ends = _exits(reversed_drift, level)[1]
         reached = np.where(ends >= level, np.exp(-2 * REFERENCE_VALUE * ends), 0).mean()
         return float(math.log(length / reached / target))
 
-    from scipy.optimize import brentq  # takes long to import
+    from scipy.optimize import brentq  # slow to import
 
     return float(brentq(excess, 1e-3, highest, xtol=1e-3))
 
 
 def _exits(paths: Array, level: float) -> tuple[npt.NDArray[np.int64], Array]:
-    """Return after how many steps each path leaves (0, level), and where it then is."""
+    """Return after how many steps each path leaves (0, level), and its value there."""
     steps = ((paths <= 0) | (paths >= level)).argmax(axis=1)
     return steps + 1, paths[np.arange(len(paths)), steps]
 
 
 def standardise(means: Array, deviations: Array, seeds: Array, reference_mean: float) -> Array:
-    """Return each night's mean as a normal value, in standard errors from the reference.
+    """Return how many standard errors each night's mean is from the reference, as a normal value.
 
-    All have shape (nights,), the deviations being above 0 and the seeds n from 2. The t statistic
-    of n - 1 degrees of freedom is turned into the normal value of the same tail.
+    All have shape (nights,); deviations are positive and ``seeds`` n at least 2. A t statistic with
+    n - 1 degrees of freedom becomes the normal value with the same tail probability.
     """
     statistics = (means - reference_mean) / (deviations / np.sqrt(seeds))
     tails = stdtr(seeds - 1, -np.abs(statistics))

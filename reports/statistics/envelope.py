@@ -3,9 +3,9 @@
 Myllymäki, Mrkvička, Grabarnik, Seijo and Hahn (2017), "Global envelope tests for spatial
 processes", *Journal of the Royal Statistical Society B* 79:381-404.
 
-A curve is a row of d values: all epochs of all measures of one run, say. The values need no common
-unit, since only their pointwise ranks are used. NaN, from a diverged run, counts as larger than any
-number, and is tied with other NaN and with infinity.
+A curve is a row of d values, such as all epochs of all measures of one run. The values may have
+different units, since only their pointwise ranks matter. NaN, from a diverged run, counts as larger
+than any number and ties with other NaN and with infinity.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from reports.statistics.ranks import midranks, nan_as_largest
+from reports.statistics.ranks import check_level, midranks, nan_as_largest
 
 Array = npt.NDArray[np.float64]
 
@@ -21,14 +21,12 @@ Array = npt.NDArray[np.float64]
 def extreme_rank_lengths(curves: npt.ArrayLike) -> Array:
     """Return for each of n curves the share of the n that are at least as extreme, shape (n,).
 
-    ``curves`` has shape (n, d). At each point a curve's rank is counted from the nearer end, ties
-    sharing the mean of their ranks. Of two curves the more extreme is the one whose ranks, in
-    ascending order, come first in the lexicographic order: the one with the lower lowest rank, or
-    with as low a rank at more points. Were the curves exchangeable, the result for any one of them,
-    itself and its ties included, is an exact p-value: a multiple of 1 / n in (0, 1], at most
-    ``a`` with probability ``a`` at most.
+    ``curves`` has shape (n, d). At each point a curve is ranked from the nearer end; ties share
+    their mean rank. A curve is more extreme than another if its ranks, sorted in ascending order,
+    come first lexicographically. If the curves are exchangeable, the value of any one of them is an
+    exact p-value: a multiple of 1 / n that is at most ``a`` with probability at most ``a``.
 
-    Raises ``ValueError`` for anything but a table of curves of at least one point.
+    Raises ValueError unless ``curves`` is two-dimensional with at least one point.
     """
     curves = _table(curves)
     ranks = _from_nearer_end(midranks(curves), len(curves))
@@ -38,7 +36,7 @@ def extreme_rank_lengths(curves: npt.ArrayLike) -> Array:
 
 
 def envelope_p_value(observed: npt.ArrayLike, sample: npt.ArrayLike) -> float:
-    """Return the exact p-value of one curve, shape (d,), among itself and a sample, shape (N, d).
+    """Return the exact p-value of one curve, shape (d,), within a sample, shape (N, d).
 
     It is a multiple of 1 / (N + 1) in (0, 1].
     """
@@ -46,10 +44,9 @@ def envelope_p_value(observed: npt.ArrayLike, sample: npt.ArrayLike) -> float:
 
 
 def p_values_of_each(observed: npt.ArrayLike, sample: npt.ArrayLike) -> Array:
-    """Return the ``envelope_p_value`` of each of k curves, shape (k, d), against the sample alone.
+    """Return the ``envelope_p_value`` of each of k curves on its own, shape (k,).
 
-    ``sample`` has shape (N, d); the result has shape (k,). The sample is ranked once, and not k
-    times.
+    ``observed`` has shape (k, d), ``sample`` (N, d). The sample is ranked only once.
     """
     observed, sample = _table(observed), _table(sample)
     among_sample = midranks(sample)
@@ -57,7 +54,7 @@ def p_values_of_each(observed: npt.ArrayLike, sample: npt.ArrayLike) -> Array:
 
 
 def smallest_p_value(seeds: int) -> float:
-    """Return the smallest ``envelope_p_value`` that a sample of so many seeds can give."""
+    """Return the smallest ``envelope_p_value`` that a sample of ``seeds`` curves can give."""
     return 1 / (seeds + 1)
 
 
@@ -66,26 +63,21 @@ def global_envelope(
 ) -> tuple[Array, Array]:
     """Return the lower and upper bound, each of shape (d,), of the least extreme curves.
 
-    ``sample`` has shape (N, d). The curves are ranked with ``observed``, shape (d,), among them
-    where one is given, and the bounds enclose those whose ``extreme_rank_lengths`` exceed
-    1 - ``level``. Hence, for ``observed`` and for every other curve that was ranked:
+    ``sample`` has shape (N, d). The bounds enclose the curves whose ``extreme_rank_lengths`` exceed
+    1 - ``level``, where ``observed``, shape (d,), is ranked among them if given. A ranked curve
+    that leaves the bounds at any point is rejected: its p-value is at most 1 - ``level``. A
+    rejected curve leaves the bounds or, if values are tied, touches them.
 
-    - one that is outside at some point is rejected: its p-value is at most 1 - ``level``;
-    - one that is rejected is outside at some point, or else, where values are tied, on a bound
-      there. Without ties, outside and rejected are the same.
+    To illustrate a test, pass the curve that is tested. If N is too small to reject any curve, the
+    bounds enclose all of them. A bound is infinite where a diverged curve lies within it.
 
-    To show a test, give the curve that is tested. Without it the bounds are those of the central
-    ``level`` of the sample. Where N is too small to reject any curve, all are enclosed, the
-    observed one too. A bound is infinite where a curve that diverged is not among the extreme.
-
-    Raises ``ValueError`` where there are no curves, or ``level`` is not between 0 and 1.
+    Raises ValueError if there are no curves, or ``level`` is not between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, and is {level}")
+    check_level(level)
     curves = _table(sample if observed is None else np.vstack([observed, sample]))
     if not len(curves):
         raise ValueError("an envelope needs at least one curve")
-    # 1 - 0.9 is a little less than 0.1, which the length of 1 curve in 10 must not exceed.
+    # 1 - 0.9 is slightly below 0.1, so that 1 curve in 10 would be kept without rounding.
     kept = curves[extreme_rank_lengths(curves) > round(1 - level, 12)]
     return kept.min(axis=0), kept.max(axis=0)
 
@@ -105,12 +97,11 @@ def _from_nearer_end(from_below: Array, curves: int) -> Array:
 
 
 def _p_value(curve: Array, sample: Array, among_sample: Array) -> float:
-    # One more value moves those above it up by one rank, and those it is tied with by a half.
+    # One more value raises the ranks above it by one, and the tied ranks by a half.
     moved = ((sample > curve).astype(np.float64) + (sample >= curve)) / 2
     total = len(sample) + 1
     own = _from_nearer_end(total - moved.sum(axis=0), total)
-    ranks = _from_nearer_end(among_sample + moved, total)
-    difference = ranks - own
+    difference = _from_nearer_end(among_sample + moved, total) - own
     first = (difference != 0).argmax(axis=1)
     deciding = np.take_along_axis(difference, first[:, np.newaxis], axis=1)
     return float((1 + np.count_nonzero(deciding <= 0)) / total)

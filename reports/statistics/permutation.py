@@ -1,11 +1,11 @@
 """Is a night worse than a baseline, over a whole grid at once: max-T permutation tests.
 
 Westfall and Young (1993), *Resampling-Based Multiple Testing*, single-step max-T. The statistics
-are Wilcoxon's: they need no distribution, and a run that diverged is simply the worst.
+are Wilcoxon's: they assume no distribution, and a diverged run is simply the worst.
 
-Values come as two tables with one row per seed and one column per configuration and measure,
-larger being worse (see ``oriented``). A run that diverged is infinite. A run that is missing is
-NaN: its column does without it, and nothing is concluded from its absence.
+Values come as two tables with one row per seed and one column per configuration and measure;
+larger is worse (see ``oriented``). A diverged run is infinite. A missing run is NaN: its column is
+tested without it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from reports.statistics.ranks import midranks, nan_as_largest
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Draw = Callable[[np.random.Generator, int], Array]
-"""From a generator and a number of permutations to their statistics, a row each."""
+"""Draws a number of permutations and returns their statistics, one row each."""
 
 LEAST = 2
-"""Values that a column must have on either side to be tested."""
+"""Values that a column needs on either side to be tested."""
 
 PERMUTATIONS_AT_ONCE = 1000
 
@@ -33,8 +33,8 @@ PERMUTATIONS_AT_ONCE = 1000
 class MaxT:
     """The outcome of a max-T test of k columns.
 
-    ``statistics`` and ``p_values`` have shape (k,), and the p-values are adjusted for the k
-    columns. ``notes`` says of each column why it wasn't tested, and is empty where it was.
+    ``statistics`` and ``p_values`` have shape (k,); the p-values are adjusted for the k columns.
+    ``notes`` says for each column why it was not tested; it is empty if it was.
     """
 
     statistics: Array
@@ -43,12 +43,12 @@ class MaxT:
 
     @property
     def p_value(self) -> float:
-        """The p-value of "no column is worse", which is the smallest of the adjusted ones."""
+        """The p-value of "no column is worse": the smallest adjusted p-value."""
         return float(self.p_values.min(initial=1))
 
 
 def oriented(values: npt.ArrayLike, *, larger_is_better: bool) -> Array:
-    """Return the values of finished runs so that larger is worse, and NaN, diverged, the worst."""
+    """Return the values of finished runs so that larger is worse, and NaN (diverged) infinite."""
     array = np.asarray(values, dtype=np.float64)
     return nan_as_largest(-array if larger_is_better else array)
 
@@ -65,33 +65,31 @@ def max_t_test(
 
     ``night`` has shape (n, k), ``baseline`` (m, k). The statistic of a column is its standardised
     Wilcoxon rank sum: the difference of the mean midranks, night minus baseline, over its standard
-    deviation under permutation; 0 where all values are equal. The adjusted p-value is
-    (1 + #{permutations whose largest statistic is at least the column's}) / (1 + permutations),
-    which can't go below 1 / (1 + permutations). It is one-sided and exact: where the night's rows
-    are drawn like the baseline's, any adjusted p-value is at most ``a`` with probability ``a`` at
-    most, whatever the dependence between the columns of a row. To test whether the night is better,
-    give both tables negated.
+    deviation under permutation, or 0 if all values are equal. The adjusted p-value is
+    (1 + #{permutations whose largest statistic is at least the column's}) / (1 + permutations).
+    The test is one-sided and exact: if the night's rows are drawn like the baseline's, an adjusted
+    p-value is at most ``a`` with probability at most ``a``, whatever the dependence between
+    columns. To test whether the night is better, pass both tables negated.
 
-    Where columns lack different rows, each keeps its own numbers of rows in every permutation, and
-    all are labelled after one common order of the rows: the test of each column alone is exact, and
-    the dependence between columns is kept as far as they share rows.
+    If columns lack different rows, each keeps its own number of rows in every permutation, and all
+    are labelled by one common order of the rows. The test of each column alone remains exact.
 
-    The rows must be independent, the night's seeds none of the baseline's. With ``paired``, row i
-    of both tables is the same seed instead, n = m, and permutations swap night and baseline within
-    rows: the statistic is the sum of the differences of midranks over the root of their sum of
-    configurations, from the pairs of which both are there.
+    The rows must be independent: no seed of the night is one of the baseline's. With ``paired``,
+    row i of both tables is the same seed instead (n = m), and permutations swap night and baseline
+    within rows. The statistic is then the sum of the differences of midranks over the root of the
+    sum of their squares, from the complete pairs.
 
-    A column with fewer than 2 values (or pairs) on either side is not tested: statistic 0, p = 1,
-    and a note. The same ``seed`` gives the same permutations.
+    A column with fewer than 2 values (or pairs) on either side is not tested: its statistic is 0,
+    its p-value 1, and it has a note. The same ``seed`` gives the same permutations.
 
-    Raises ``ValueError`` for tables that don't fit each other, and without any permutation.
+    Raises ValueError for tables that do not fit each other, and for no permutations.
     """
     night, baseline = (np.asarray(table, dtype=np.float64) for table in (night, baseline))
     _check(night, baseline, permutations, paired=paired)
-    there, its_baseline = ~np.isnan(night), ~np.isnan(baseline)
+    present, its_baseline = ~np.isnan(night), ~np.isnan(baseline)
     if paired:
-        there = its_baseline = there & its_baseline
-    counts = there.sum(axis=0), its_baseline.sum(axis=0)
+        present = its_baseline = present & its_baseline
+    counts = present.sum(axis=0), its_baseline.sum(axis=0)
     tested = np.minimum(*counts) >= LEAST
 
     statistics, p_values = np.zeros(night.shape[1]), np.ones(night.shape[1])
@@ -111,7 +109,7 @@ def max_t_test(
 def _check(night: Array, baseline: Array, permutations: int, *, paired: bool) -> None:
     if night.ndim != 2 or baseline.ndim != 2 or night.shape[1] != baseline.shape[1]:
         raise ValueError(
-            "night and baseline must be tables of the same columns, and have the shapes "
+            "night and baseline must be tables with the same columns, not of the shapes "
             f"{night.shape} and {baseline.shape}"
         )
     if paired and len(night) != len(baseline):
@@ -133,13 +131,13 @@ def _exceeded(
 
 
 def _divided(sums: Array, deviations: Array) -> Array:
-    """Divide; where the deviation is 0 all values are equal, and the statistic is 0."""
+    """Divide; a deviation of 0 means that all values are equal, and gives 0."""
     return np.divide(sums, deviations, out=np.zeros_like(sums), where=deviations > 0)
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Columns that have the same rows: which these are, and their midranks."""
+    """Columns that have the same ``rows``, with their midranks and the number of night's rows."""
 
     columns: npt.NDArray[np.int64]
     rows: Mask
@@ -147,47 +145,40 @@ class _Block:
     night: int
 
     def statistics(self, labels: Mask) -> Array:
-        """Return the statistics of each labelling, a row of ``labels`` with as many set as night.
+        """Return the statistics of each labelling: a row of ``labels`` with ``night`` rows set.
 
-        Midranks are multiples of 1/2, so that their sums are exact, and equal ones are seen as
-        equal however they were added up.
+        Sums of midranks, multiples of 1/2, are exact: equal ones compare as equal.
         """
         total = len(self.midranks)
         mean = (total + 1) / 2
-        configurations = ((self.midranks - mean) ** 2).sum(axis=0)
-        variances = configurations * self.night * (total - self.night) / (total * (total - 1))
+        squares = ((self.midranks - mean) ** 2).sum(axis=0)
+        variances = squares * self.night * (total - self.night) / (total * (total - 1))
         return _divided(labels @ self.midranks - self.night * mean, np.sqrt(variances))
 
 
 def _unpaired(night: Array, baseline: Array) -> tuple[Array, Draw]:
     pooled = np.concatenate([night, baseline])
     of_night = np.arange(len(pooled)) < len(night)
-    blocks = _blocks(pooled, of_night)
-    observed = np.zeros(pooled.shape[1])
-    for block in blocks:
-        observed[block.columns] = block.statistics(of_night[np.newaxis, block.rows])[0]
-
-    def draw(generator: np.random.Generator, size: int) -> Array:
-        order = generator.random((size, len(pooled)))
-        statistics = np.empty((size, pooled.shape[1]))
-        for block in blocks:
-            own = order[:, block.rows]
-            last = np.partition(own, block.night - 1, axis=1)[:, [block.night - 1]]
-            statistics[:, block.columns] = block.statistics(own <= last)
-        return statistics
-
-    return observed, draw
-
-
-def _blocks(pooled: Array, of_night: Mask) -> list[_Block]:
-    there = ~np.isnan(pooled)
-    patterns, pattern_of = np.unique(there, axis=1, return_inverse=True)
+    patterns, pattern_of = np.unique(~np.isnan(pooled), axis=1, return_inverse=True)
     blocks = []
     for i, rows in enumerate(patterns.T):
         columns = np.flatnonzero(pattern_of.reshape(-1) == i)
         ranks = midranks(pooled[np.ix_(rows, columns)])
         blocks.append(_Block(columns, rows, ranks, int((rows & of_night).sum())))
-    return blocks
+
+    def statistics(order: Array) -> Array:
+        """Label the first rows in each order as the night's, as many as each block has."""
+        found = np.empty((len(order), pooled.shape[1]))
+        for block in blocks:
+            own = order[:, block.rows]
+            last = np.partition(own, block.night - 1, axis=1)[:, [block.night - 1]]
+            found[:, block.columns] = block.statistics(own <= last)
+        return found
+
+    def draw(generator: np.random.Generator, size: int) -> Array:
+        return statistics(generator.random((size, len(pooled))))
+
+    return statistics(np.arange(float(len(pooled)))[np.newaxis])[0], draw
 
 
 def _paired(night: Array, baseline: Array) -> tuple[Array, Draw]:

@@ -1,10 +1,10 @@
-"""Planning: how many seeds a night needs to see the mean fall, and what it sees with those it has.
+"""Planning: how many seeds a night needs to detect a fall of the mean, and what it can detect.
 
-The test is one-sided, of the night's mean against the baseline's, run at the level that
-``tolerance.corrected_level`` allows. Both means are taken as normal and the standard deviation as
-that of the values at hand, the same before and after. The rank test that ``permutation`` makes
-needs about 1 / 0.955 as many seeds for normal values, never more than 1 / 0.864, and less for
-long-tailed ones (Hodges and Lehmann 1956, *Annals of Mathematical Statistics* 27:324).
+The test is one-sided, of the night's mean against the baseline's, at the level that
+``tolerance.corrected_level`` allows. Both means count as normal, with the standard deviation of the
+given values before and after the fall. The rank test in ``permutation`` needs about 1 / 0.955 as
+many seeds for normal values, never more than 1 / 0.864 as many, and fewer for long-tailed values
+(Hodges and Lehmann 1956, *Annals of Mathematical Statistics* 27:324).
 """
 
 from __future__ import annotations
@@ -32,21 +32,20 @@ def seeds_for_drop(
     columns: int = 1,
     confidence: float = 0.95,
 ) -> int | None:
-    """Return how many seeds a night needs for a fall of the mean by ``drop`` to alarm.
+    """Return how many seeds a night needs to detect a fall of the mean by ``drop``.
 
-    ``final_values`` has shape (N,): one value a seed of runs that are well, in the unit of
-    ``drop``. ``level`` is the rate of false alarms a night, over all ``columns`` that are tested,
-    for a share ``confidence`` of baselines; ``power`` is the probability to alarm, averaged over
-    baselines. ``baseline`` is the baseline's number of seeds, or None for as many as the night.
-    The result is None where no number suffices, since against a small baseline a night of any size
-    knows its own mean only: none up to a million.
+    ``final_values`` has shape (N,): one value per seed of healthy runs, in the unit of ``drop``.
+    ``level`` is the false-alarm rate per night over all ``columns`` tested, kept for a share
+    ``confidence`` of baselines. ``power`` is the probability of an alarm, averaged over baselines.
+    ``baseline`` is the baseline's number of seeds, or None for as many as the night has. The result
+    is None if a million seeds do not suffice: a small baseline limits a night of any size.
 
-    Raises ``ValueError`` where ``drop`` is not positive, and as ``smallest_visible_drop`` does.
+    Raises ValueError if ``drop`` is not positive, and as ``smallest_visible_drop`` does.
     """
     if not drop > 0:
-        raise ValueError(f"drop must be positive, and is {drop}")
+        raise ValueError(f"drop must be positive, not {drop}")
 
-    def sees_it(night: int) -> bool:
+    def is_visible(night: int) -> bool:
         visible = smallest_visible_drop(
             final_values,
             night=night,
@@ -58,7 +57,7 @@ def seeds_for_drop(
         )
         return visible <= drop
 
-    seeds = 1 + bisect.bisect_left(range(1, MOST_SEEDS + 1), x=1, key=sees_it)
+    seeds = 1 + bisect.bisect_left(range(1, MOST_SEEDS + 1), x=1, key=is_visible)
     return seeds if seeds <= MOST_SEEDS else None
 
 
@@ -72,23 +71,23 @@ def smallest_visible_drop(
     columns: int = 1,
     confidence: float = 0.95,
 ) -> float:
-    """Return the fall of the mean that alarms with probability ``power``, in the values' unit.
+    """Return the fall of the mean that is detected with probability ``power``, in the values' unit.
 
-    The arguments are those of ``seeds_for_drop``. In standard deviations of one value it is
-    (c + z_power) sqrt(1 / night + 1 / baseline), c being the upper normal quantile of one column's
-    share of the corrected level, 1 - (1 - corrected)^(1 / columns). It is infinite where so few
-    values can be labelled in so few ways that none is rare enough to alarm. Values that are not
-    finite, of runs that diverged, are left out.
+    The arguments are those of ``seeds_for_drop``; values that are not finite are ignored. In
+    standard deviations of one value the result is (c + z_power) sqrt(1 / night + 1 / baseline),
+    where c is the upper normal quantile of one column's share of the corrected level, 1 - (1 -
+    corrected)^(1 / columns). The result is infinite if there are so few values that no permutation
+    test could reject.
 
-    Raises ``ValueError`` for fewer than two finite values, a ``power`` that does not lie between
-    0.5 and 1, and as ``corrected_level`` does.
+    Raises ValueError for fewer than two finite values, for a ``power`` outside 0.5 to 1, and as
+    ``corrected_level`` does.
     """
     values = np.asarray(final_values, dtype=np.float64)
     finite = values[np.isfinite(values)]
     if len(finite) < 2:
-        raise ValueError(f"a spread needs at least two finite values, not {len(finite)}")
+        raise ValueError(f"a standard deviation needs two finite values or more, not {len(finite)}")
     if not 0.5 <= power < 1:
-        raise ValueError(f"power must be at least 0.5 and below 1, and is {power}")
+        raise ValueError(f"power must be at least 0.5 and below 1, not {power}")
     corrected = corrected_level(
         level, night=night, baseline=baseline, columns=columns, confidence=confidence
     )

@@ -1,4 +1,4 @@
-"""Exact rank tests of one value among many, and what holds for several of them at once."""
+"""Exact rank tests of one value among many, and corrections for several tests at once."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from scipy.special import betaincinv, chdtrc
 
 
 def nan_as_largest(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return ``values`` as float64 with infinity for NaN: a diverged run exceeds any number."""
+    """Return ``values`` as float64 with NaN, from a diverged run, replaced by infinity."""
     array = np.asarray(values, dtype=np.float64)
     return np.where(np.isnan(array), np.inf, array)
 
 
 def midranks(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return each column's ranks from 1, ties sharing the mean of theirs, in the same shape (n, d).
+    """Return each column's ranks from 1, in the same shape (n, d); ties share their mean rank.
 
-    NaN has the rank NaN, and counts for no other. (``scipy.stats.rankdata`` does the same; to
-    import it takes longer than most checks.)
+    NaN has the rank NaN and does not count for others. (As ``scipy.stats.rankdata`` does, which
+    takes longer to import than most checks to run.)
     """
     values = np.asarray(values, dtype=np.float64)
     ranks = np.full(values.shape, np.nan)
@@ -35,11 +35,11 @@ def midranks(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
 def rank_p_value(value: float, sample: npt.ArrayLike) -> float:
     """Return the exact two-sided p-value of ``value`` as one more draw like those of ``sample``.
 
-    ``sample`` has shape (N,). Were ``value`` exchangeable with it, its rank among the N + 1 would
-    be uniform, whatever the distribution: each tail is the share of the N + 1 that lie at least as
-    far out, and p is twice the smaller, at most 1. Ties make it larger, never too small. NaN
-    counts as larger than any number. (The conformal p-value of Vovk, Gammerman and Shafer 2005,
-    *Algorithmic Learning in a Random World*, taken on both sides.)
+    ``sample`` has shape (N,). If ``value`` is exchangeable with it, its rank among the N + 1 is
+    uniform, whatever the distribution. A tail is the share of the N + 1 values at least as far out;
+    p is twice the smaller tail, at most 1. Ties make p conservative. NaN counts as larger than any
+    number. (The two-sided conformal p-value of Vovk, Gammerman and Shafer 2005, *Algorithmic
+    Learning in a Random World*.)
     """
     value, sample = nan_as_largest(value).item(), nan_as_largest(sample)
     at_most = 1 + np.count_nonzero(sample <= value)
@@ -48,16 +48,16 @@ def rank_p_value(value: float, sample: npt.ArrayLike) -> float:
 
 
 def smallest_rank_p_value(seeds: int) -> float:
-    """Return the smallest ``rank_p_value`` that a sample of so many seeds can give."""
+    """Return the smallest ``rank_p_value`` that a sample of ``seeds`` values can give."""
     return min(1.0, 2 / (seeds + 1))
 
 
 def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return the p-values adjusted for their number, shape (k,), in the order they came in.
+    """Return the p-values, shape (k,), adjusted for their number, in the same order.
 
-    To reject where the adjusted value is at most ``level`` errs once or more with probability
-    ``level`` at most, under any dependence (Holm 1979, *Scandinavian Journal of Statistics* 6:65).
-    NaN stands for a test that was not made: it stays NaN and is not counted.
+    Rejecting the adjusted values up to ``level`` makes any false rejection at most ``level``
+    likely, under any dependence (Holm 1979, *Scandinavian Journal of Statistics* 6:65). NaN, for a
+    test that was not made, stays NaN and does not count.
     """
     p_values = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full(p_values.shape, np.nan)
@@ -68,13 +68,12 @@ def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def joint_p_value(p_values: npt.ArrayLike) -> float:
-    """Return Fisher's p-value of "all of these hypotheses are true"; NaN values are left out.
+    """Return Fisher's p-value of "all of these hypotheses are true"; NaN if there is none.
 
-    It holds where the tests are independent: the values tested come from different runs, and the
-    samples they are held against share no seeds, or are so large that their own seed variance is
-    negligible. For discrete exact p-values, which tend to be larger than uniform ones, it is
-    conservative. Without any p-value the result is NaN. (Fisher 1932, *Statistical Methods for
-    Research Workers*, 4th edition, section 21.1.)
+    NaN values are left out. The tests must be independent: of values from different runs, against
+    samples that share no seeds or are so large that their seed variance is negligible. For discrete
+    p-values the result is conservative. (Fisher 1932, *Statistical Methods for Research Workers*,
+    4th edition, section 21.1.)
     """
     p_values = np.asarray(p_values, dtype=np.float64)
     tested = p_values[~np.isnan(p_values)]
@@ -83,15 +82,20 @@ def joint_p_value(p_values: npt.ArrayLike) -> float:
     return float(chdtrc(2 * len(tested), -2 * np.log(tested).sum()))
 
 
-def seeds_needed(tests: int, level: float, smallest: Callable[[int], float]) -> int:
-    """Return the least number of seeds from which ``tests`` tests together could reject at all.
-
-    ``smallest`` gives the smallest p-value of one test by its number of seeds, such as
-    ``smallest_rank_p_value``. After Holm's or Bonferroni's adjustment it has to be at most
-    ``level``. Raises ``ValueError`` where ``level`` is not between 0 and 1.
-    """
+def check_level(level: float) -> None:
+    """Raise ValueError if ``level`` is not between 0 and 1."""
     if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, and is {level}")
+        raise ValueError(f"level must lie between 0 and 1, not {level}")
+
+
+def seeds_needed(tests: int, level: float, smallest: Callable[[int], float]) -> int:
+    """Return how many seeds are needed for any of ``tests`` tests to be able to reject.
+
+    ``smallest`` returns a test's smallest p-value for a number of seeds, as
+    ``smallest_rank_p_value`` does. Adjusted by Holm or Bonferroni, it must be at most ``level``.
+    Raises ValueError if ``level`` is not between 0 and 1.
+    """
+    check_level(level)
     return bisect.bisect_left(
         range(sys.maxsize), -level, key=lambda seeds: -tests * smallest(seeds)
     )
@@ -100,8 +104,8 @@ def seeds_needed(tests: int, level: float, smallest: Callable[[int], float]) -> 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
     """Return the exact confidence interval of a probability, from ``successes`` in ``trials``.
 
-    ``level`` is the confidence, at least: each bound errs with (1 - level) / 2 at most. No trials
-    say nothing: (0, 1). (Clopper and Pearson 1934, *Biometrika* 26:404.)
+    Each bound errs with probability at most (1 - ``level``) / 2. Without trials the interval is
+    (0, 1). (Clopper and Pearson 1934, *Biometrika* 26:404.)
     """
     beyond, failures = (1 - level) / 2, trials - successes
     low = betaincinv(successes, failures + 1, beyond) if successes else 0.0

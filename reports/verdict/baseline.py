@@ -16,7 +16,7 @@ from reports.runs.night import Configuration
 from reports.verdict.stage import Difference, Stage, compare_grids
 
 LEVEL = 0.05
-"""Of each stage, for the whole grid: both together err about once in 400 nights."""
+"""The level of each stage for the whole grid: both together err about once in 400 nights."""
 EQUAL, SUSPECTED, REGRESSED, INCONCLUSIVE = "equal", "suspected", "regressed", "inconclusive"
 
 
@@ -46,10 +46,10 @@ def hold_against_baseline(
 
 
 def confirm(comparison: Comparison, fresh: pd.DataFrame, baseline: pd.DataFrame) -> Comparison:
-    """Hold fresh seeds of what a comparison suspects against the same baseline.
+    """Compare fresh seeds of the suspected configurations with the same baseline.
 
-    ``fresh`` is as the frames of ``hold_against_baseline``. A comparison that suspects nothing is
-    returned as it is.
+    ``fresh`` has the columns of ``hold_against_baseline``. A comparison that suspects nothing is
+    returned unchanged.
     """
     first = comparison.first
     if not first.worse:
@@ -66,7 +66,7 @@ def _verdict(first: Stage, second: Stage | None) -> str:
         return SUSPECTED
     if second.worse:
         return REGRESSED
-    # To clear takes about as many seeds as to suspect; a suspicion with fewer stays one.
+    # Clearing a suspicion takes at least half as many seeds as raised it.
     many = 2 * _seeds(second.differences) >= _seeds(first.worse)
     return EQUAL if second.enough and many else SUSPECTED
 

@@ -1,7 +1,7 @@
-"""Findings against the notebook that are accepted: written down once, and then watched.
+"""Accepted findings: variants whose table is known to differ from the notebook's.
 
-A variant's table that differs from the notebook's need not fail every night: a finding says which
-one, by how much and why that is accepted. A night fails where a finding no longer holds.
+A finding says how far a table differs and why that is accepted. A night fails only if a table
+differs without a finding, or is no longer as its finding says.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ LONGEST_REASON = 200_000
 
 
 class FindingsError(Exception):
-    """A file of findings cannot be read; the message says what to do."""
+    """A findings file cannot be read; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An accepted finding: of ``seeds`` seeds, ``as_extreme`` had a table as extreme."""
+    """An accepted finding: of ``seeds`` seeds, ``as_extreme`` have a table as extreme."""
 
     variant: str
     as_extreme: int
@@ -57,17 +57,15 @@ class Finding:
 
     @property
     def p_value(self) -> float:
-        """The whole-table p-value that was measured."""
+        """The measured whole-table p-value."""
         return (self.as_extreme + 1) / (self.seeds + 1)
 
 
 def read_findings(path: Path = ACCEPTED_FILE) -> list[Finding]:
-    """Return the accepted findings; raise FindingsError where the file cannot be understood."""
+    """Return the accepted findings; raise FindingsError if the file is invalid."""
     try:
-        text = read_regular(path, LARGEST_FILE_BYTES).decode("utf-8")
-        content = tomllib.loads(text)
-        rows = content.pop("finding", [])
-        findings = [Finding(**row) for row in rows]
+        content = tomllib.loads(read_regular(path, LARGEST_FILE_BYTES).decode("utf-8"))
+        findings = [Finding(**row) for row in content.pop("finding", [])]
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise FindingsError(
             f"cannot read findings from {path} ({one_line(error)}): it needs a [[finding]] with "
@@ -90,13 +88,11 @@ def read_findings(path: Path = ACCEPTED_FILE) -> list[Finding]:
 def changed(findings: Sequence[Finding], agreement: Agreement) -> bool:
     """Return whether a variant is no longer as its finding says, or differs without a finding.
 
-    A finding no longer holds where two 99% intervals of the probability of a run as extreme as the
-    notebook's do not overlap: that from the finding's seeds, and that from these.
+    A finding no longer holds if the 99% intervals for the probability of a run as extreme as the
+    notebook's, from the finding's seeds and from these, do not overlap.
     """
     for finding in findings:
         if finding.variant == agreement.variant:
-            if not agreement.seeds:
-                return False
             low, high = clopper_pearson(finding.as_extreme, finding.seeds, 0.99)
             low_now, high_now = clopper_pearson(agreement.as_extreme, agreement.seeds, 0.99)
             return high < low_now or high_now < low
@@ -104,10 +100,10 @@ def changed(findings: Sequence[Finding], agreement: Agreement) -> bool:
 
 
 def is_accepted(findings: Sequence[Finding], agreement: Agreement) -> bool:
-    """Return whether a variant's table differs, and a finding says so."""
+    """Return whether a variant's table differs as a finding says."""
     return agreement.verdict == DIFFERS and not changed(findings, agreement)
 
 
 def unexpected(findings: Sequence[Finding], certificate: Certificate) -> list[Agreement]:
-    """Return the agreements that are other than the findings say."""
+    """Return the agreements that contradict the findings."""
     return [agreement for agreement in certificate.agreements if changed(findings, agreement)]

@@ -1,10 +1,9 @@
-"""Does the notebook reproduce? Its tables held against our seeds, by exact rank tests.
+"""Does the notebook reproduce? Its tables are compared with our seeds by exact rank tests.
 
-Were the notebook's run just one more seed, its rank among ours would be uniform, whatever the
-distribution. Three tests a variant, from the most that was printed to the least: the whole table
-at once and the accuracy column at once, by the global envelope test, and the final accuracy by its
-two-sided rank. The verdict is the first's, after Holm's correction for the number of variants;
-the other two are shown beside it.
+If the notebook's run is one more seed, its rank among ours is uniform, whatever the distribution.
+Each variant has three tests: the global envelope test of the whole table and of the accuracy
+column, and the two-sided rank of the final accuracy. The first decides, after Holm's correction for
+the number of variants; the other two are shown beside it.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class PValues:
-    """Of the three tests of a variant: NaN where there are no seeds."""
+    """The p-values of a variant's three tests; NaN without seeds."""
 
     table: float
     accuracy: float
@@ -41,16 +40,16 @@ class PValues:
 
 @dataclass(frozen=True)
 class Agreement:
-    """One variant's table in the notebook held against our seeds.
+    """One variant's table in the notebook compared with our seeds.
 
-    ``p`` are its own p-values, ``holm`` the same adjusted for the number of variants.
+    ``p`` holds its p-values, and ``holm`` the same adjusted for the number of variants.
     ``as_extreme`` counts our seeds whose whole table is at least as extreme as the notebook's;
     ``share_low`` and ``share_high`` bound the probability of such a run (Clopper-Pearson, 95%).
     """
 
     variant: str
     backend: str | None
-    """The backend of our seeds; None where there are none."""
+    """The backend of our seeds; None without seeds."""
     seeds: int
     p: PValues
     holm: PValues
@@ -62,9 +61,9 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Certificate:
-    """All variants' agreements, and what they say together.
+    """All variants' agreements, and their joint verdict.
 
-    ``joint_p`` is Fisher's, of the eight whole-table p-values.
+    ``joint_p`` is Fisher's p-value, from the eight whole-table p-values.
     """
 
     agreements: tuple[Agreement, ...]
@@ -72,16 +71,16 @@ class Certificate:
     verdict: str
     level: float
     seeds_needed: int
-    """Seeds a variant from which the whole-table test could reject at all."""
+    """Seeds per variant that the whole-table test needs to be able to reject."""
 
 
 def hold_against_notebook(
     epochs: pd.DataFrame, tables: pd.DataFrame, level: float = LEVEL
 ) -> Certificate:
-    """Hold every variant's published table against our seeds.
+    """Compare every variant's published table with our seeds.
 
-    ``epochs`` has one row per run and epoch, of one backend for each variant; ``tables`` is the
-    notebook's. Runs that did not go through their full recipe are left out.
+    ``epochs`` has one row per run and epoch, of one backend per variant; ``tables`` holds the
+    notebook's. Runs that did not complete their recipe are left out.
     """
     backends = dict(zip(epochs["variant"], epochs["backend"], strict=True))
     tested = {variant: _p_values(variant, epochs, tables) for variant in VARIANTS}
@@ -114,8 +113,8 @@ def hold_against_notebook(
 
 def holm_of_columns(p_values: Sequence[PValues]) -> list[PValues]:
     """Return each variant's p-values adjusted for the number of variants, test by test."""
-    columns = np.array([astuple(p) for p in p_values]).T
-    return [PValues(*map(float, row)) for row in np.array([holm(column) for column in columns]).T]
+    adjusted = np.apply_along_axis(holm, 0, [astuple(p) for p in p_values])
+    return [PValues(*row) for row in adjusted.tolist()]
 
 
 def _verdict(p_value: float, level: float, *, enough: bool) -> str:

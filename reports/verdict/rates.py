@@ -1,6 +1,6 @@
-"""How often check itself is wrong and right: false alarms, and injected faults found.
+"""How often ``check`` is right: its rate of false alarms, and of injected faults found.
 
-The counts were measured once, by ``reports calibrate``, and are published with the project.
+``reports calibrate`` measured the counts once; they are published with the project.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ NULLS, FAULTS = "null_nights.csv", "faults.csv"
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was measured of check itself.
+    """The simulated nights on which ``check`` was measured, one row each.
 
-    ``nulls`` has a row per night without a change: ``baseline, night, first, last``, the last two
-    being exit codes of check; ``faults`` one per night with an injected fault: ``injected_fault,
-    variants, seeds, night, first, last``, None where no faults were measured.
+    ``nulls``, without a change: ``baseline, night, first, last``; the last two are exit codes of
+    ``check``. ``faults``, with an injected fault: ``injected_fault, variants, seeds, night, first,
+    last``; None if no faults were measured.
     """
 
     nulls: pd.DataFrame
@@ -33,7 +33,7 @@ class Calibration:
 
 @cache
 def published_calibration(folder: Path = FOLDER) -> Calibration | None:
-    """Return what is published of check itself; None where it is not there."""
+    """Return the published calibration, or None if ``folder`` has none."""
     nulls, faults = folder / NULLS, folder / FAULTS
     if not nulls.exists():
         return None
@@ -65,19 +65,19 @@ class Rate:
 
 def false_alarms(nights: pd.DataFrame) -> tuple[Rate, Rate]:
     """Return how often a night without a change was suspected, and how often it failed."""
-    first, last = nights["first"].to_numpy(), nights["last"].to_numpy()
-    suspected = int((first != 0).sum())
-    return Rate(suspected, len(nights)), Rate(int((last == 1).sum()), len(nights))
+    return _rate(nights["first"] != 0), _rate(nights["last"] == 1)
 
 
 def rates_by_fault(nights: pd.DataFrame) -> Iterator[tuple[str, str, int, Rate, Rate]]:
-    """Yield of each fault and number of seeds how often it was noticed, and how often it failed.
+    """Yield each fault, its variants, number of seeds, and how often it was noticed and failed.
 
-    Noticed is every exit code but 0; a night failed with 1, or with 3, data that cannot be right.
+    A night is noticed unless its first exit code is 0. It fails with exit code 1, or with 3 for
+    corrupt data.
     """
-    for (injected_fault, variants, seeds), rows in nights.groupby(
-        ["injected_fault", "variants", "seeds"]
-    ):
-        noticed = Rate(int((rows["first"] != 0).sum()), len(rows))
-        failed = Rate(int(rows["last"].isin([1, 3]).sum()), len(rows))
-        yield str(injected_fault), str(variants), int(str(seeds)), noticed, failed
+    for (fault, variants, seeds), rows in nights.groupby(["injected_fault", "variants", "seeds"]):
+        noticed, failed = _rate(rows["first"] != 0), _rate(rows["last"].isin([1, 3]))
+        yield str(fault), str(variants), int(str(seeds)), noticed, failed
+
+
+def _rate(happened: pd.Series) -> Rate:
+    return Rate(int(happened.sum()), len(happened))

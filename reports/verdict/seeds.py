@@ -1,9 +1,10 @@
-"""How many seeds a model needs, for a night to see a fall of its accuracy."""
+"""How many seeds a night needs to detect a fall of a model's accuracy."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -13,11 +14,12 @@ from reports.verdict.baseline import LEVEL
 
 @dataclass(frozen=True)
 class SeedPlan:
-    """What a configuration's seeds at hand say of the numbers of seeds that are needed.
+    """The number of seeds that a configuration needs, estimated from its ``seeds`` at hand.
 
-    ``deviation`` is the standard deviation of the final accuracy over seeds; ``needed`` the seeds
-    of a night against as large a baseline, ``needed_with_baseline`` against one of the seeds at
-    hand, None where no number suffices; ``visible_drop`` what a night of the seeds at hand sees.
+    ``deviation`` is the standard deviation of the final accuracy over seeds. A night needs
+    ``needed`` seeds against a baseline of the same size, and ``needed_with_baseline`` against the
+    seeds at hand; None means that no number suffices. ``visible_drop`` is the fall that the seeds
+    at hand detect.
     """
 
     variant: str
@@ -30,10 +32,10 @@ class SeedPlan:
 
 
 def plan_seeds(grid: pd.DataFrame, drop: float, power: float) -> list[SeedPlan]:
-    """Return a plan for each configuration that has two finite accuracies or more.
+    """Return a plan for each configuration that has at least two finite accuracies.
 
-    ``grid`` has one row per run with ``variant, backend, accuracy``; ``drop`` is a share. A fall
-    has to be suspected and confirmed, each with the root of ``power``.
+    ``grid`` has one row per run with ``variant, backend, accuracy``; ``drop`` is a share of 1. A
+    fall must be suspected and confirmed, each with probability sqrt(``power``).
     """
     finite = grid.dropna(subset=["accuracy"])
     configurations = [
@@ -41,18 +43,14 @@ def plan_seeds(grid: pd.DataFrame, drop: float, power: float) -> list[SeedPlan]:
         for (variant, backend), rows in finite.groupby(["variant", "backend"])
         if len(rows) > 1
     ]
+    stage: Any = {"level": LEVEL, "power": math.sqrt(power), "columns": 2 * len(configurations)}
     plans = []
     for variant, backend, accuracy in configurations:
-        count, stage = len(accuracy), {"level": LEVEL, "power": math.sqrt(power)}
+        count = len(accuracy)
         needed, with_baseline = (
-            seeds_for_drop(
-                accuracy, drop, baseline=baseline, columns=2 * len(configurations), **stage
-            )
-            for baseline in (None, count)
+            seeds_for_drop(accuracy, drop, baseline=baseline, **stage) for baseline in (None, count)
         )
-        visible = smallest_visible_drop(
-            accuracy, night=count, baseline=count, columns=2 * len(configurations), **stage
-        )
+        visible = smallest_visible_drop(accuracy, night=count, baseline=count, **stage)
         deviation = float(accuracy.std(ddof=1))
         plans.append(SeedPlan(variant, backend, count, deviation, needed, with_baseline, visible))
     return plans

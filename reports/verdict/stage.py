@@ -1,7 +1,4 @@
-"""One test of the whole grid: final accuracies and losses of a night against a baseline's.
-
-It is a max-T permutation test over all configurations and both measures.
-"""
+"""One max-T permutation test of the whole grid: a night's final values against a baseline's."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ Column = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Difference:
-    """One configuration and measure, tonight beside the baseline; p-values are adjusted for all."""
+    """One configuration and measure, tonight and in the baseline, with adjusted p-values."""
 
     variant: str
     backend: str
@@ -41,18 +38,18 @@ class Difference:
     worse_p: float
     better_p: float
     visible: float
-    """The change for the worse that would have been suspected with probability 0.9; NaN where it is
-    not known: of pairs, or of less than two finite values."""
+    """The change for the worse that would be suspected with probability 0.9; NaN for pairs, or for
+    fewer than two finite values."""
 
     @property
     def configuration(self) -> Configuration:
-        """The configuration of the grid."""
+        """The variant and the backend."""
         return (self.variant, self.backend)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One test of the grid: at ``level`` for the night, at ``corrected`` for each baseline."""
+    """One test of the grid, at a ``level`` that is ``corrected`` for the baseline's seeds."""
 
     differences: tuple[Difference, ...]
     level: float
@@ -60,24 +57,24 @@ class Stage:
     paired: bool
     """Whether the same seeds are compared, pair by pair."""
     enough: bool
-    """Whether there are seeds enough for the test to reject at all."""
+    """Whether there are enough seeds for the test to be able to reject."""
 
     @property
     def worse(self) -> tuple[Difference, ...]:
-        """What is rejected as worse."""
+        """The differences that are significantly worse."""
         return tuple(d for d in self.differences if d.worse_p <= self.corrected)
 
     @property
     def better(self) -> tuple[Difference, ...]:
-        """What is rejected as better."""
+        """The differences that are significantly better."""
         return tuple(d for d in self.differences if d.better_p <= self.corrected)
 
 
 def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> Stage:
     """Test all configurations that both have, at ``level`` for the whole grid.
 
-    Each frame has one row per run with ``variant, backend, seed, accuracy, valid_loss``, the last
-    two after the last epoch.
+    Each frame has one row per run with ``variant, backend, seed``, and ``accuracy, valid_loss``
+    after the last epoch.
     """
     ours, theirs = _table(night), _table(baseline)
     columns = [cast("Column", column) for column in ours.columns.intersection(theirs.columns)]
@@ -85,7 +82,7 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
         return Stage((), level, level, paired=False, enough=False)
     ours, theirs = ours[columns], theirs[columns]
     both = ours.index.intersection(theirs.index)
-    # The seeds that both have are pairs; the others are independent. The larger share is tested.
+    # Seeds that both have are pairs, the others are independent. The larger part is tested.
     paired = 2 * len(both) >= len(ours)
     ours = ours.loc[both] if paired else ours.drop(index=both)
     theirs = theirs.loc[both] if paired else theirs
@@ -109,7 +106,7 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
 
 
 def _table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return final values by seed and (variant, backend, measure), oriented: larger is worse."""
+    """Return the final values by seed and (variant, backend, measure); larger is worse."""
     measured = runs[["variant", "backend", "seed"]].copy()
     for measure, larger_is_better in MEASURES.items():
         measured[measure] = oriented(runs[measure], larger_is_better=larger_is_better)
@@ -127,11 +124,11 @@ def _differences(
     better: MaxT,
     level: float | None,
 ) -> tuple[Difference, ...]:
-    """Return what was found column by column; ``level`` is None for pairs."""
+    """Return the differences column by column; ``level`` is None for pairs."""
     found = []
     for index, (variant, backend, measure) in enumerate(columns):
         sign = -1 if MEASURES[measure] else 1
-        a, b = (_present(table[:, index]) for table in (ours, theirs))
+        a, b = (table[~np.isnan(table[:, index]), index] for table in (ours, theirs))
         found.append(
             Difference(
                 variant=variant,
@@ -159,28 +156,19 @@ def _visible(
     )
 
 
-def _present(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return values[~np.isnan(values)]
-
-
 def _least_p_value(
     night: npt.NDArray[np.float64], baseline: npt.NDArray[np.float64], *, paired: bool
 ) -> float:
-    """Return the smallest p-value that the column of the fewest values can have.
+    """Return the smallest p-value that every column can reach.
 
-    Both have shape (seeds, columns), NaN where a seed is missing. A test of a few values in one
-    column rejects nothing there, however many there are in the others.
+    Both have shape (seeds, columns), with NaN for a missing seed. The smallest p-value of a column
+    is one labelling of its rows out of all.
     """
     here, there = ~np.isnan(night), ~np.isnan(baseline)
     if paired:
         here = there = here & there
-    counts = zip(here.sum(axis=0).tolist(), there.sum(axis=0).tolist(), strict=True)
-    return max(_smallest_p_value(*pair, paired=paired) for pair in counts)
-
-
-def _smallest_p_value(night: int, baseline: int, *, paired: bool) -> float:
-    """Return the smallest p-value that so many rows can give: one labelling of all of them."""
-    if min(night, baseline) < LEAST:
+    counts = [*zip(here.sum(axis=0).tolist(), there.sum(axis=0).tolist(), strict=True)]
+    if min(map(min, counts)) < LEAST:
         return 1.0
-    labellings = 2**night if paired else math.comb(night + baseline, night)
+    labellings = min(2**n if paired else math.comb(n + m, n) for n, m in counts)
     return 1 / min(labellings, 1 + PERMUTATIONS)

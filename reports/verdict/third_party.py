@@ -1,8 +1,8 @@
-"""Other people's published runs: which start of the BatchNorm weights explains each of them.
+"""Third-party runs: which initial BatchNorm weights explain each of them.
 
-Before PyTorch 1.2 a BatchNorm layer's weight was drawn from U(0, 1), since then it starts at 1;
-which PyTorch a published run had is mostly unrecorded. A run is explained by a start where the
-global envelope test of its whole table does not reject it among our seeds with that start.
+Before PyTorch 1.2, BatchNorm weights were drawn from U(0, 1); since then they start at 1. Most
+published runs do not record their PyTorch version. A run is explained by an initialisation if the
+global envelope test of its whole table does not reject it among our seeds of that initialisation.
 """
 
 from __future__ import annotations
@@ -23,23 +23,20 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class ThirdPartyRun:
-    """A published run with its whole-table p-value among our seeds of each start, or NaN."""
+    """A published run, with its whole-table p-value for each initialisation; NaN without seeds."""
 
     variant: str
-    run: int
-    repository: str
-    final_accuracy: float
     ones_p: float
     uniform_p: float
 
 
 @dataclass(frozen=True)
 class Explained:
-    """How many published runs of a variant each start explains, at the 5% level.
+    """How many published runs of a variant each initialisation explains, at the 5% level.
 
-    ``notebook_table_p`` and ``notebook_accuracy_p`` are the notebook's own run among the published
-    ones, by its whole table and by its final accuracy; ``notebook_rank`` of ``runs`` + 1 is where
-    its final accuracy stands, 1 being the lowest.
+    ``notebook_table_p`` and ``notebook_accuracy_p`` are the p-values of the notebook's own run
+    among the published ones, by its whole table and by its final accuracy. ``notebook_rank`` is the
+    rank of its final accuracy among ``runs`` + 1, where 1 is the lowest.
     """
 
     variant: str
@@ -56,34 +53,23 @@ class Explained:
 def third_party_runs(
     published: pd.DataFrame, ones: pd.DataFrame, uniform: pd.DataFrame
 ) -> list[ThirdPartyRun]:
-    """Hold every published run against our seeds of both starts.
+    """Compare every published run with our seeds of both initialisations.
 
-    ``published`` is ``hnrnn.published.third_party_runs()``; ``ones`` and ``uniform`` have one
-    row per run and epoch.
+    ``published`` is ``hnrnn.published.third_party_runs()``; ``ones`` and ``uniform`` have one row
+    per run and epoch.
     """
     found = []
     for variant in VARIANTS:
         theirs = curves(published, variant, key="run")
         p_values = [_p_values(theirs, curves(ours, variant)) for ours in (ones, uniform)]
-        about = published[published["model"] == variant].groupby("run").first()
-        found += [
-            ThirdPartyRun(
-                variant=variant,
-                run=int(run),
-                repository=str(about.loc[run, "repository"]),
-                final_accuracy=float(theirs["accuracy"].loc[run].iloc[-1]),
-                ones_p=float(p_values[0][position]),
-                uniform_p=float(p_values[1][position]),
-            )
-            for position, run in enumerate(theirs.index)
-        ]
+        found += [ThirdPartyRun(variant, *pair) for pair in zip(*p_values, strict=True)]
     return found
 
 
 def explained(
     runs: list[ThirdPartyRun], published: pd.DataFrame, tables: pd.DataFrame
 ) -> list[Explained]:
-    """Count the published runs that each start explains, for each variant that has any."""
+    """Count the published runs that each initialisation explains, for each variant with runs."""
     rows = []
     for variant in VARIANTS:
         own = [run for run in runs if run.variant == variant]
@@ -110,7 +96,7 @@ def explained(
     return rows
 
 
-def _p_values(theirs: pd.DataFrame, ours: pd.DataFrame) -> np.ndarray:
+def _p_values(theirs: pd.DataFrame, ours: pd.DataFrame) -> list[float]:
     if ours.empty:
-        return np.full(len(theirs), np.nan)
-    return p_values_of_each(theirs.to_numpy(), ours.to_numpy())
+        return [np.nan] * len(theirs)
+    return [float(p) for p in p_values_of_each(theirs.to_numpy(), ours.to_numpy())]

@@ -1,8 +1,8 @@
 """Is a backend slower than in the baseline? Ratios to the reference, measurement by measurement.
 
-A backend's ratio to the reference is taken inside each measurement; what is compared is how far
-that ratio has moved. A change that slows the reference and everything else alike is therefore not
-seen: a bare time from a shared machine means nothing.
+A backend's ratio to the reference is taken within each measurement, and these ratios are compared.
+A change that slows all backends alike is therefore not seen, because a bare time from a shared
+machine means nothing.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ import pandas as pd
 
 from bench.plan.grid import reference_backend
 from hnrnn.variants import VARIANTS
-from reports.runs.ratios import latest, quotients
+from reports.runs.ratios import bootstrap_interval, latest, quotients
 
 MINIMUM_EFFECT = 0.10
-"""A slow-down that is smaller is not judged: backends' ratios move by some percent between two
-starts of a process, for reasons such as where its memory lies."""
+"""A smaller slow-down is ignored: ratios vary by a few percent from process to process, for reasons
+such as memory layout."""
 LEVEL = 0.05
 RESAMPLES = 4000
 
 MEASURED_ALIKE = ["device_name", "dtype", "threads"]
-"""Columns in which two measurements have to be alike to be compared."""
+"""Columns in which two measurements must be alike to be compared."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A backend's throughput, as a ratio to the reference, beside what it was in the baseline.
+    """A backend's throughput as a ratio to the reference, tonight and in the baseline.
 
-    ``change`` is tonight's ratio over the baseline's, ``low`` and ``high`` its bootstrap interval,
-    at a level corrected for the number of changes.
+    ``change`` is tonight's ratio over the baseline's, and ``low`` and ``high`` bound its bootstrap
+    interval, at a level corrected for the number of changes.
     """
 
     device_name: str
@@ -49,22 +49,22 @@ class Change:
 
     @property
     def untested(self) -> bool:
-        """Whether there are too few rounds for an interval: one alone shows nothing."""
+        """Whether there is no interval, since it takes two rounds or more."""
         return not np.isfinite(self.high)
 
     @property
     def slower(self) -> bool:
-        """Whether it is slower by more than the minimum effect, and surely."""
+        """Whether it is significantly slower, by more than the minimum effect."""
         return self.high < 1 - MINIMUM_EFFECT
 
     @property
     def faster(self) -> bool:
-        """Whether it is faster by more than the minimum effect, and surely."""
+        """Whether it is significantly faster, by more than the minimum effect."""
         return self.low > 1 / (1 - MINIMUM_EFFECT)
 
 
 def changes(night: pd.DataFrame, baseline: pd.DataFrame) -> list[Change]:
-    """Return the change of every configuration and phase that both measured on one device kind.
+    """Return the change of every configuration and phase that both measured on the same device.
 
     Both are rows of the ``throughput`` table.
     """
@@ -76,10 +76,10 @@ def changes(night: pd.DataFrame, baseline: pd.DataFrame) -> list[Change]:
 def not_measured(
     night: pd.DataFrame, baseline: pd.DataFrame, trained_on: Collection[str] = ()
 ) -> dict[tuple[str, str], list[str]]:
-    """Return, by configuration, the phases that the baseline has measured and the night has not.
+    """Return, by configuration, the phases that only the baseline measured.
 
-    Only those that the baseline measured on a device that the night timed or trained on, which
-    ``trained_on`` names: what another machine measured cannot be missing here.
+    Measurements on devices that the night neither timed nor trained on (``trained_on``) are not
+    missing.
     """
     ours, theirs = _quotients(latest(night)), _quotients(latest(baseline))
     devices = {key[0] for key in ours} | set(trained_on)
@@ -91,7 +91,7 @@ def not_measured(
 
 
 def why_not_compared(night: pd.DataFrame, baseline: pd.DataFrame) -> str:
-    """Say why no ratio of the night has one in the baseline that it can be held against."""
+    """Say why no ratio of the night can be compared with the baseline."""
     ours, theirs = _quotients(latest(night)), _quotients(latest(baseline))
     if not theirs:
         return "the baseline was not timed"
@@ -105,9 +105,9 @@ def why_not_compared(night: pd.DataFrame, baseline: pd.DataFrame) -> str:
 
 
 def _quotients(samples: pd.DataFrame) -> dict[tuple[str, ...], npt.NDArray[np.float64]]:
-    """Return the quotients of reference time and backend time by device, dtype, threads, ...
+    """Return the quotients of reference time and backend time, without the references themselves.
 
-    The key ends with variant, backend and phase. The references themselves are left out.
+    The key is device, dtype, threads, variant, backend and phase.
     """
     found: dict[tuple[str, ...], npt.NDArray[np.float64]] = {}
     for key, rounds in quotients(samples, MEASURED_ALIKE).items():
@@ -129,17 +129,7 @@ def _change(
 
     low, high = 0.0, np.inf
     if min(len(ours), len(theirs)) > 1:
-        from scipy import stats  # takes a second to import
-
-        interval = stats.bootstrap(
-            (ours, theirs),
-            quotient,
-            n_resamples=RESAMPLES,
-            confidence_level=1 - level,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-        low, high = float(interval.low), float(interval.high)
+        low, high = bootstrap_interval([ours, theirs], quotient, RESAMPLES, 1 - level)
     ratio, baseline_ratio = float(np.median(ours)), float(np.median(theirs))
     device_name, _, _, variant, backend, phase = key
     change = ratio / baseline_ratio

@@ -16,7 +16,7 @@ import torch
 from bench.__main__ import main
 from bench.engines import local
 from bench.engines.ledger import Ledger
-from bench.engines.work import Finished, Halted, Trainer, Watcher
+from bench.engines.work import Display, Finished, Halted, Trainer
 from bench.execution.environment import read_environment, reproducible_settings
 from bench.plan.faults import FAULTS
 from bench.plan.grid import BACKENDS
@@ -142,8 +142,9 @@ def test_failed_and_diverged_runs(
     """A failed run makes the exit code 1 and is named; a diverged one is named, and a result."""
 
     def ends(statuses: list[str]) -> int:
-        def run_all(runs: list[Run], *_: object, watch: Watcher, **__: object) -> None:
-            watch([], [Finished(r, s, accuracy=0.5) for r, s in zip(runs, statuses, strict=True)])
+        def run_all(runs: list[Run], *_: object, display: Display, **__: object) -> None:
+            ended = zip(runs, statuses, strict=True)
+            display.show([], [Finished(run, status, accuracy=0.5) for run, status in ended])
 
         monkeypatch.setattr(local, "run_all", run_all)
         command = ["run", "--variants", "Model4", *NOTEBOOK, "--seeds", "2"]
@@ -207,10 +208,10 @@ def test_halted_night(
     """A night that is ended early says in one line why, how much is left, and exits with 1."""
 
     def run_all(
-        runs: list[Run], _: Trainer, ledger: Ledger, *, watch: Watcher, **__: object
+        runs: list[Run], _: Trainer, ledger: Ledger, *, display: Display, **__: object
     ) -> None:
         assert ledger.fail_fast
-        watch([], [Finished(runs[0], "failed")])
+        display.show([], [Finished(runs[0], "failed")])
         raise Halted("a run failed, and --fail-fast was given")
 
     monkeypatch.setattr(local, "run_all", run_all)

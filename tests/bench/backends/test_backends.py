@@ -37,7 +37,7 @@ from bench.execution.parity import (
 )
 from bench.execution.runner import execute
 from bench.store.records import FAILED
-from bench.timing.throughput import _gate
+from bench.timing.throughput import Effort, measure
 from hnrnn.training import fit, initial_model
 from hnrnn.variants import VARIANTS, Recurrence
 from tests.conftest import small_run
@@ -345,8 +345,11 @@ def test_compiled_fails_where_nothing_is_compiled(monkeypatch: pytest.MonkeyPatc
             message = f"NotCompiledError: {name}=1 switches torch.compile off: unset it"
             outcome = execute(small_run("Model1", backend="compiled")).outcome
             assert (outcome.status, outcome.kernel, outcome.error) == (FAILED, None, message)
-            timed = _gate(VARIANTS["Model1"], "compiled", "cpu", "float32")
+            effort = Effort(rounds=1, block_seconds=0.001, phases=())
+            samples = measure(["Model1"], ["compiled"], effort, device="cpu", watch=print).samples
+            ((timed, sample),) = samples
             assert (timed.status, timed.kernel, timed.error) == (FAILED, None, message)
+            assert sample is None
             found = {
                 configuration.backend: configuration
                 for configuration in listing.configurations("cpu")

@@ -13,6 +13,7 @@ from bench.engines.tasks import Task
 from bench.engines.work import Message, Ready, Trained
 from bench.store.records import FAILED, OK
 from bench.store.store import Store
+from tests.nights import Lines
 from tests.trainers import ENVIRONMENT, PROVENANCE, made_up_run, record_of
 
 LIMIT_SECONDS = 600.0
@@ -76,17 +77,16 @@ def carried_out(
     store.prepare()
     limits = limits or Limits(floor_seconds=LIMIT_SECONDS, of_nothing=0.0)
     ledger = Ledger(store, ENVIRONMENT, PROVENANCE, limits=limits)
-    lines: list[str] = []
+    display = Lines()
     schedule = Schedule(
         pool,
         ledger,
         jobs=1,
-        watch=lambda *_: None,
-        say=lines.append,
+        display=display,
         clock=AwakeClock(ROUND_SECONDS, lambda: pool.seconds),
     )
     ended = schedule.carry_out([made_up_run(0)])
-    return [finished.status for finished in ended], lines, ledger
+    return [finished.status for finished in ended], display.lines, ledger
 
 
 def test_clock() -> None:

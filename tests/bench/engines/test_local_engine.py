@@ -9,7 +9,6 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from bench.engines import local
 from bench.engines.ledger import Ledger
 from bench.engines.limits import Limits
 from bench.engines.local import run_all
-from bench.engines.work import Finished, Halted, Message, Trained, Trainer
+from bench.engines.work import Display, Halted, Message, Trained, Trainer
 from bench.execution.environment import read_environment, read_provenance, reproducible_settings
 from bench.signals import Terminated, terminable
 from bench.store import store as store_module
@@ -51,8 +50,7 @@ def test_real_runs_are_stored(tmp_path: Path) -> None:
         Trainer(provenance),
         Ledger(store, environment, provenance),
         jobs=2,
-        watch=lambda *_: None,
-        say=print,
+        display=Display(),
     )
     assert [result.status for result in ended] == [OK] * 2
     assert all(0 < (result.accuracy or 0) < 1 for result in ended)
@@ -200,8 +198,7 @@ def test_interrupt_ends_the_workers(tmp_path: Path) -> None:
     """Ctrl-C ends the workers and leaves a store that can be read."""
     night = Night(tmp_path, dict.fromkeys((1, 2, 3), ("asleep",)))
 
-    def watch(running: Sequence[Run], finished: Sequence[Finished]) -> None:
-        night.watch(running, finished)
+    def watch(running: list[Run]) -> None:
         if len(running) == 2 and night.ended:
             raise KeyboardInterrupt
 

@@ -28,11 +28,11 @@ def shown(*, terminal: bool) -> str:
     console = Console(file=file, force_terminal=terminal, width=150)
     with ProgressDisplay(console=console) as display:
         display.begin(runs, runs, SITE, Path("results"))
-        display(runs, [])
+        display.show(runs, [])
         display.bar.refresh()
-        display(runs[1:], [Finished(runs[0], OK, accuracy=0.25, total_seconds=1.5)])
+        display.show(runs[1:], [Finished(runs[0], OK, accuracy=0.25, total_seconds=1.5)])
         display.say("a [line]")
-        display([], [Finished(runs[1], FAILED, error="RuntimeError: [faulty]")])
+        display.show([], [Finished(runs[1], FAILED, error="RuntimeError: [faulty]")])
     return file.getvalue()
 
 
@@ -62,7 +62,7 @@ def test_ensemble_is_one_label() -> None:
     console = Console(file=file, force_terminal=True, width=150)
     with ProgressDisplay(console=console) as display:
         display.begin(runs, runs, SITE, Path("results"))
-        display(runs, [])
+        display.show(runs, [])
         display.bar.refresh()
     assert "Model4 ensemble, 3 seeds" in file.getvalue()
     assert "seed 1" not in file.getvalue()
@@ -76,7 +76,7 @@ def test_time_left_of_an_ensemble(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.StringIO()
     with ProgressDisplay(console=Console(file=file, width=150)) as display:
         display.begin(runs, runs, SITE, Path("results"))
-        display(runs[32:], [Finished(run, OK, accuracy=0.25) for run in runs[:32]])
+        display.show(runs[32:], [Finished(run, OK, accuracy=0.25) for run in runs[:32]])
     lines = file.getvalue().splitlines()[1:]
     assert lines[0].startswith("1/40  Model4 ensemble seed 0")
     assert lines[31].startswith("32/40  Model4 ensemble seed 31")
@@ -89,7 +89,7 @@ def test_an_error_is_one_line() -> None:
     file = io.StringIO()
     with ProgressDisplay(["a note"], Console(file=file, width=150)) as display:
         display.begin([run, run], [run], SITE, Path("results"))
-        display([], [Finished(run, FAILED, error="RuntimeError: injected\n::error::\x1b[31m")])
+        display.show([], [Finished(run, FAILED, error="RuntimeError: injected\n::error::\x1b[31m")])
         display.say("x\n::error::y")
     assert file.getvalue() == (
         "a note\n2 runs: 1 stored already in results, 1 to do on cpu (a processor)\n"
@@ -109,7 +109,7 @@ def show_one_run(file: TextIO, terminal: str, monkeypatch: pytest.MonkeyPatch) -
     run = small_run("Model4", 0)
     with ProgressDisplay() as display:
         display.begin([run], [run], SITE, Path("results"))
-        display([], [Finished(run, OK, accuracy=0.25, total_seconds=1.5)])
+        display.show([], [Finished(run, OK, accuracy=0.25, total_seconds=1.5)])
 
 
 def test_a_file_is_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -22,14 +22,14 @@ from bench.engines import local
 from bench.engines import ray as engine
 from bench.engines.ledger import Ledger
 from bench.engines.limits import Limits
-from bench.engines.work import Finished, Trainer
+from bench.engines.work import Trainer
 from bench.errors import UsageError
 from bench.execution.environment import read_provenance
 from bench.execution.sources import environment_of
 from bench.plan.plan import make_plan
 from bench.store.records import FAILED, OK, Run, run_id
 from bench.store.store import Store
-from tests.nights import Night, are_gone, processes_below, wait_for
+from tests.nights import Lines, Night, are_gone, processes_below, wait_for
 from tests.trainers import NeverReady, TracedTrainer
 
 if any(character.isspace() for character in sys.prefix):
@@ -70,33 +70,35 @@ def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
         device=site.device,
         epochs=2,
     )
-    attempts, lines = tmp_path / "attempts", []
+    attempts = tmp_path / "attempts"
     attempts.mkdir()
     killed: list[int] = []
 
-    def kill(*_: object) -> None:
-        file = attempts / "Model4-1"
-        if not killed and file.exists() and file.read_text():
-            killed.append(int(file.read_text()))
-            os.kill(killed[0], signal.SIGKILL)
+    class Killer(Lines):
+        def show(self, *_: object) -> None:
+            file = attempts / "Model4-1"
+            if not killed and file.exists() and file.read_text():
+                killed.append(int(file.read_text()))
+                os.kill(killed[0], signal.SIGKILL)
+
+    killer = Killer()
 
     provenance = read_provenance("cpu")
     stores = Store(tmp_path / "ray"), Store(tmp_path / "local")
     traced, plain = TracedTrainer(provenance, folder=attempts), Trainer(provenance)
-    nights = (engine.run_all, kill, traced), (local.run_all, lambda *_: None, plain)
-    for store, (run_all, watch, trainer) in zip(stores, nights, strict=True):
+    nights = (engine.run_all, killer, traced), (local.run_all, Lines(), plain)
+    for store, (run_all, display, trainer) in zip(stores, nights, strict=True):
         store.prepare()
         ended = run_all(
             runs,
             trainer,
             Ledger(store, site.environment, provenance),
             jobs=2,
-            watch=watch,
-            say=lines.append,
+            display=display,
         )
         assert [finished.status for finished in ended] == [OK] * 8
     assert re.fullmatch(
-        r"Model4 nn seed 0: its worker on \S+ died: .*; it is tried once more", *lines
+        r"Model4 nn seed 0: its worker on \S+ died: .*; it is tried once more", *killer.lines
     )
     assert len({file.read_text() for file in attempts.glob("Model4-*")}) >= 2
 
@@ -149,8 +151,7 @@ def test_lost_node(cluster: Cluster, tmp_path: Path) -> None:
     node = cluster.add_node(num_cpus=1, object_store_memory=2**27)
     night = Night(tmp_path, dict.fromkeys(range(3), ("held",)))
 
-    def watch(running: Sequence[Run], finished: Sequence[Finished]) -> None:
-        night.watch(running, finished)
+    def watch(running: list[Run]) -> None:
         if night.lines:
             (night.trainer.folder / "release").touch()
         elif node in cluster.worker_nodes and len(running) == 3:
@@ -159,7 +160,7 @@ def test_lost_node(cluster: Cluster, tmp_path: Path) -> None:
     ended = night.run(engine.run_all, jobs=3, watch=watch, ray_address=cluster.address)
     assert ended == [OK] * 4
     (line,) = night.lines
-    assert re.search("cannot be reached: it has died, or its node has|died with its node", line)
+    assert re.search("cannot be reached: the worker or its node has died|died with its node", line)
     attempts = [len(night.trainer.processes(seed)) for seed in range(4)]
     assert sorted(attempts) == [1, 1, 1, 2]
 

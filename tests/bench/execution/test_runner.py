@@ -210,7 +210,7 @@ def test_an_ensemble_passes_the_gate_first(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_not_trained_together() -> None:
     """Runs that differ in more than their seed are refused, as are several of another backend."""
     one, two = ensemble_runs(0, 1)
-    with pytest.raises(ValueError, match="may differ in nothing but their seed"):
+    with pytest.raises(ValueError, match="may differ only in their seed"):
         execute_many([one, dataclasses.replace(two, epochs=two.epochs + 1)])
     with pytest.raises(ValueError, match="nn trains one seed at a time, not 2"):
         execute_many([small_run(seed=seed) for seed in (0, 1)])

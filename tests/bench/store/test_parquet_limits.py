@@ -58,10 +58,10 @@ def foreign_column(path: Path) -> None:
 
 
 FILES: dict[str, tuple[Callable[[Path], None], str]] = {
-    "equal numbers": (equal_numbers, "it unpacks to 32.0 MiB or more, and 4 MiB are the most"),
+    "equal numbers": (equal_numbers, "it unpacks to 32.0 MiB or more; the limit is 4 MiB"),
     "packed text": (packed_text, "it unpacks to 8.0 MiB or more"),
     "repeated text": (repeated_text, r"it unpacks to 9\.\d MiB or more"),
-    "foreign column": (foreign_column, "it has a column more of list<"),
+    "foreign column": (foreign_column, "it has an unknown column, more of list<"),
 }
 
 

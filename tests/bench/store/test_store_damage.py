@@ -160,7 +160,7 @@ def test_file_without_a_row(store: Store) -> None:
     """A file of no rows is not taken for a run that is not there."""
     path = path_of(store, RUNS)
     pq.write_table(SCHEMAS[RUNS].empty_table(), path)
-    reason = "it holds something else than its name says"
+    reason = "its rows do not belong to its name"
     assert store.read().unreadable == {f"{RUNS}/{path.name}": reason}
     assert store.finished([RECORD.run_id]) == set()
 

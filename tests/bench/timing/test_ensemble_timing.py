@@ -66,7 +66,7 @@ def test_table() -> None:
     assert "| together | 8 | 5.00 | 1.12 | 4.50 | 4.00 to 5.00 | 3,200 |" in lines
     assert "| Model4 | 7.0 | 3.0 | 1.50 | 1.0 | 2.00 |" in lines
     assert "| together | 14.0 | 6.0 | 3.00 | 2.0 | 4.00 |" in lines
-    assert "2 GFLOP/s in a large product, and moves 0 GB/s" in as_markdown(timed)
+    assert "reaches 2 GFLOP/s in a large product and 0 GB/s" in as_markdown(timed)
     widths = [line.count("|") for line in lines if line.startswith("|")]
     assert widths == [8] * 5 + [7] * 5
 

@@ -121,15 +121,15 @@ def test_a_failed_step_is_told(step: str, tmp_path: Path, calls: Calls) -> None:
     for outcome in ("failure", ""):
         assert tell(tmp_path, f"{step}={outcome}") == 0
     assert titles(calls) == ["incomplete", "incomplete"]
-    assert "ended as 'failure'" in str(calls[1][1])
+    assert "ended with 'failure'" in str(calls[1][1])
 
 
 def test_a_problem_is_told(tmp_path: Path, calls: Calls) -> None:
     """What failed beside the verdict opens an issue that names it."""
-    write(tmp_path, "inconclusive", ["fresh seeds were not trained: exit code 2"])
+    write(tmp_path, "inconclusive", ["training fresh seeds failed: exit code 2"])
     assert tell(tmp_path) == 0
     assert titles(calls) == ["incomplete"]
-    assert "- fresh seeds were not trained: exit code 2" in body(calls).splitlines()
+    assert "- training fresh seeds failed: exit code 2" in body(calls).splitlines()
 
 
 def test_files_of_two_nights_are_told(tmp_path: Path, calls: Calls) -> None:
@@ -181,7 +181,7 @@ def test_gh_that_fails(
 @pytest.mark.parametrize("value", [*VALUES.values(), "-1,2", "--report", "-h", "```\n@injected"])
 def test_what_repeats_a_night_is_quoted(value: str, tmp_path: Path, calls: Calls) -> None:
     """Whatever was typed for seeds opens an issue, and is one word of the command in it."""
-    assert tell(tmp_path, "--seeds", value) == 0
+    assert tell(tmp_path, f"--seeds={value}") == 0
     (block,) = [token for token in tokens_of(body(calls)) if token.type == "fence"]
     commands = issue.repeat("nightly", value, "cuda", "", "HEAD")
     if len(value) < issue.LONGEST_BODY:
@@ -245,4 +245,4 @@ def test_a_long_summary_is_cut(tmp_path: Path, calls: Calls) -> None:
     assert tell(tmp_path) == 0
     text = body(calls)
     assert 50_000 < len(text) < 65_536
-    assert text.endswith("| Model1 | 0.5 |\n\nCut: the job's page has all.")
+    assert text.endswith("| Model1 | 0.5 |\n\nCut: see the job's page.")

@@ -186,4 +186,4 @@ def test_a_push_that_is_always_rejected(tmp_path: Path, capfd: pytest.CaptureFix
     assert keep(tmp_path) == 1
     error = capfd.readouterr().err
     assert error.count(" push --quiet origin HEAD\n") == 3
-    assert error.splitlines()[-1].startswith("python -m reports.ci: Command ")
+    assert error.splitlines()[-1].endswith(" push --quiet origin HEAD` failed with exit code 1")

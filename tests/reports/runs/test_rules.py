@@ -270,7 +270,10 @@ def test_a_baseline_that_diverged(
     epochs.loc[epochs["variant"] == "Model5", "valid_loss"] = math.nan
     runs["started_at"] -= timedelta(days=1)
     assert main(stores(replace(sound(), runs=runs, epochs=epochs))) == 2
-    assert "every run of Model5 nn diverged, and nothing is worse" in capsys.readouterr().err
+    assert (
+        "every run of Model5 nn diverged, so that no night could be worse"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_readers_clock(tmp_path: Path) -> None:

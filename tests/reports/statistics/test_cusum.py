@@ -130,7 +130,7 @@ def test_monotone(nights: int, columns: int) -> None:
 @pytest.mark.parametrize(("nights", "columns"), [(1, 1), (10, 0)])
 def test_impossible(nights: int, columns: int) -> None:
     """A run length of one night, or no columns, is refused."""
-    with pytest.raises(ValueError, match="nights must be 2 or more"):
+    with pytest.raises(ValueError, match="need at least 2 nights"):
         threshold(nights, columns)
 
 

@@ -105,7 +105,7 @@ def test_the_same_as_check(moved: float, tmp_path: Path) -> None:
 
 def test_too_few_faulty_seeds(pool: Contents) -> None:
     """A night and its confirmation need seeds of their own."""
-    with pytest.raises(ValueError, match="20 injected seeds are needed, and there are 12"):
+    with pytest.raises(ValueError, match="20 faulty seeds are needed, but only 12 were trained"):
         detect_faults(pool, faulty(pool, 0.0), baseline_seeds=30, night_seeds=[10], nights=1)
 
 

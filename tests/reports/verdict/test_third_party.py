@@ -73,5 +73,5 @@ def test_published_data() -> None:
     runs = third_party_runs(theirs, none, none)
     assert len(runs) == 107
     assert sum(run.variant == "Model6" for run in runs) == 2
-    assert all(0 < run.final_accuracy < 1 for run in runs)
-    assert all("/" in run.repository for run in runs)
+    assert theirs["accuracy"].between(0, 1).all()
+    assert theirs["repository"].str.contains("/").all()
