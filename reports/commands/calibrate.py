@@ -1,4 +1,4 @@
-"""``reports calibrate``: measure the false alarms of ``check`` and the faults that it finds."""
+"""``reports calibrate``: measure how often ``check`` alarms falsely, and which faults it finds."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def add_parser(commands: Commands[Parser]) -> None:
     calibrate = commands.add_parser(
         "calibrate",
         help="measure check itself: false alarms, and injected faults found",
-        description="Judge simulated nights by `check`: nights without a change, made of seeds "
-        "of the results folder, and nights with faults that `bench run --inject-fault` trained. "
-        "Writes null_nights.csv and faults.csv, which every verdict then shows.",
+        description="Judge simulated nights as `check` does. Nights without a change are made of "
+        "seeds from the results folder, nights with faults of runs that `bench run --inject-fault` "
+        "trained. Writes null_nights.csv and faults.csv, which every verdict then shows.",
     )
     add_results(calibrate)
     calibrate.add_argument(

@@ -23,9 +23,10 @@ def add_parser(commands: Commands[Parser]) -> None:
     check = commands.add_parser(
         "check",
         help="judge the stored runs; the exit code is the verdict",
-        description="Judge the stored runs against the notebook, or against a baseline where one "
-        "is given. Exit codes: 0 agrees, 1 regressed or differs, 2 wrong usage, 3 incomplete "
-        "or corrupt data, 4 inconclusive. Writes verdict.json, verdict.xml (JUnit) and verdict.md.",
+        description="Judge the stored runs: first each against the reference run of its seed, then "
+        "against the notebook's tables, and against a baseline if one is given. Exit codes: 0 "
+        "agrees, 1 regressed or differs, 2 wrong usage, 3 incomplete or corrupt data, 4 "
+        "inconclusive. Writes verdict.json, verdict.xml (JUnit) and verdict.md.",
     )
     add_results(check)
     add_evidence(check)
@@ -34,10 +35,10 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    """Carry out ``reports check``; see ``main`` for what is returned."""
+    """Carry out ``reports check``, and return the exit code of the verdict."""
     evidence = read_evidence(**{name: getattr(options, name) for name in OPTIONS})
     night, judgement = evidence.night, judge(evidence)
-    _show(judgement)  # first: it is seen, though no disk holds it
+    _show(judgement)  # before anything is written, because the disk may be full
     output = options.output or default_output(options.results)
     files = {
         "verdict.json": machine.as_json(judgement),
@@ -52,7 +53,7 @@ def carry_out(options: argparse.Namespace) -> int:
 
 
 def _show(judgement: Judgement) -> None:
-    """Print the verdict with its reasons, every gate, and what to do."""
+    """Print the verdict with its reasons, every gate, and what to do next."""
     reasons = "".join(f"\n  {one_line(reason)}" for reason in judgement.reasons)
     print(f"{judgement.verdict}:{reasons}")
     print("gates:" + "".join(f"\n  {one_line(gate)}" for gate in judgement.gates))

@@ -1,4 +1,4 @@
-"""The errors of ``python -m reports``: each is one line, and an exit code."""
+"""The errors of ``python -m reports``. Each is one line for people, and an exit code."""
 
 from __future__ import annotations
 

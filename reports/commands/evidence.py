@@ -1,4 +1,4 @@
-"""What a night is judged by: the options that name it, read."""
+"""The options that name what a night is judged by, and how they are read."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def add_evidence(parser: Parser) -> None:
         "--baseline",
         type=folder,
         metavar="DIR",
-        help="what `baseline freeze` wrote: the verdict then says whether the night is worse",
+        help="a folder that `baseline freeze` wrote; the verdict then says whether the night is "
+        "worse",
     )
     against.add_argument(
         "--no-baseline",
         dest="without_baseline",
         action="store_true",
-        help="judge by the notebook alone, and do not miss gates that need a baseline and ran on "
-        "the last night of --history",
+        help="judge without a baseline, even if the last night of --history was judged with one",
     )
     for option, kind, metavar, what in (
         # check prints the command that trains into the folder
@@ -44,11 +44,11 @@ def add_evidence(parser: Parser) -> None:
          "runs of fresh seeds that confirm or clear a suspicion; default: RESULTS/confirmation"),
         ("--findings", any_path, "FILE", "accepted findings; default: the project's"),
         ("--history", output_folder, "DIR",
-         "the summaries of all nights: check appends tonight's, render shows all"),
+         "summaries of all nights: check appends tonight's, and render shows them"),
     ):  # fmt: skip
         parser.add_argument(option, type=kind, metavar=metavar, help=what)
     parser.add_argument(
-        "--strict", action="store_true", help="let an improvement fail the night too"
+        "--strict", action="store_true", help="also fail a night that is better than the baseline"
     )
 
 

@@ -1,4 +1,4 @@
-"""``reports baseline freeze``: a whole night is kept, to hold later ones against."""
+"""``reports baseline freeze``: keep a complete night as the baseline of later ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a command writes."""
+"""The output folder of a command, and how files are written into it."""
 
 from __future__ import annotations
 

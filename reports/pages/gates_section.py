@@ -1,4 +1,4 @@
-"""The gates of a night in words: a table for the verdict, a line for the first screen."""
+"""The gates of a night: a table for the verdict, and a line for the first screen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from reports.verdict.judgement import Judgement
 
 
 def gates_table(judgement: Judgement) -> str:
-    """Return every test that could have failed the night: whether it ran, and what it found."""
+    """Return the table of all gates with their results and reasons."""
     rows = [[gate.name, gate.state, gate.reason] for gate in judgement.gates]
     header = ["gate", "result", "reason"]
     text = "A gate that did not run has shown nothing."
@@ -16,7 +16,7 @@ def gates_table(judgement: Judgement) -> str:
 
 
 def gates_line(judgement: Judgement) -> str:
-    """Say in a paragraph which gates passed, failed, and did not run, each reason once."""
+    """Say which gates passed, failed or did not run; gates with the same reason share it."""
     by_state: dict[str, dict[str, list[str]]] = {}
     for gate in judgement.gates:
         why = f" ({escape(gate.reason)})" if gate.state == NOT_RUN else ""

@@ -1,7 +1,8 @@
-"""``report.html``: the same page in one file, pictures and all, that needs no network.
+"""``report.html``: the report in one file, with its pictures, that needs no network.
 
-The markdown is turned into HTML by markdown-it; raw HTML in it is shown as text. Should data yet
-become markup, the page's own policy lets nothing run but its one script, and loads nothing.
+markdown-it turns the markdown into HTML, and shows raw HTML in it as text. If data became markup
+all the same, the page's content security policy would still run no script but the page's own, and
+load nothing.
 """
 
 from __future__ import annotations
@@ -61,11 +62,11 @@ POLICY = (
     + "'"
 )
 LONG = 60
-"""Characters from which on a cell's text is broken into lines."""
+"""Cells with at least so many characters are broken into lines."""
 
 
 def page(markdown: str, folder: Path) -> str:
-    """Return a report's markdown as a page, with the pictures that it shows from ``folder``."""
+    """Return a report's markdown as an HTML page that contains the pictures in ``folder``."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     body = parser.render(markdown)
     body = body.replace("<table>", '<div class="table"><table>')

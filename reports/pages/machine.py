@@ -1,4 +1,4 @@
-"""A judgement in the forms that programs read: JSON, and JUnit XML for CI systems."""
+"""A judgement for programs: JSON, and JUnit XML for CI systems."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def _key(key: Any) -> str:
 
 
 def as_junit(judgement: Judgement) -> str:
-    """Return a JUnit XML with a case per configuration, per gate, and one for the night.
+    """Return JUnit XML with one case per configuration, one per gate, and one for the night.
 
-    A configuration that failed or is worse is a failure; one that is missing or whose verdict is
-    open an error. A gate that did not run is skipped. The time of a configuration's case is that of
-    its runs.
+    A configuration that is worse, slower or another computation is a failure. One that is missing,
+    failed to train or is only suspected is an error. A gate that did not run is skipped. The time
+    of a configuration's case is the time of its runs.
     """
     cases, errors = _failures(judgement), _errors(judgement)
     suite = ET.Element("testsuite", name="hnrnn")
@@ -81,7 +81,7 @@ def as_junit(judgement: Judgement) -> str:
 
 
 def _add_case(suite: ET.Element, name: str, seconds: float = 0.0) -> ET.Element:
-    # XML cannot hold every character, and data may have any in it.
+    # Data may hold characters that XML cannot.
     return ET.SubElement(
         suite, "testcase", classname="hnrnn", name=one_line(name), time=_seconds(seconds)
     )
@@ -93,7 +93,7 @@ def _add_outcome(case: ET.Element, tag: str, texts: Sequence[str]) -> None:
 
 
 def _seconds(value: float) -> str:
-    """Return seconds as viewers of JUnit read them: a missing or odd number shows as NaN."""
+    """Return seconds as JUnit viewers expect them; 0 if the value is not finite."""
     return f"{value if math.isfinite(value) else 0.0:.3f}"
 
 

@@ -1,4 +1,4 @@
-"""Which pictures a report has: drawn and saved, in the order in which it shows them."""
+"""Draw and save the pictures of a report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from matplotlib.figure import (
 
 
 def draw(material: Material, folder: Path) -> list[Path]:
-    """Save every picture of a report as PNG in ``folder``, and return their paths."""
+    """Save every picture of a report as PNG in ``folder``; return the paths."""
     epochs, uniform = material.night.selection.epochs, material.night.uniform_epochs
     tables, third_party = material.tables, material.third_party
     drawings: dict[str, Callable[[], Figure]] = {

@@ -1,4 +1,4 @@
-"""The report's last section: everything that is needed to repeat a night."""
+"""The report's last section: what is needed to repeat a night."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PROVENANCE = {
 
 
 def section(runs: pd.DataFrame) -> str:
-    """Return the section: the commands that repeat the runs, and what they were made with."""
+    """Return the section: the commands that repeat the runs, and their software and device."""
     parts = ["## Provenance"]
     if len(runs):
         parts.append(f"To repeat it, at this commit:\n\n```\n{commands(runs)}\n```")

@@ -1,4 +1,4 @@
-"""Pieces of markdown that every section is made of."""
+"""The pieces of markdown that sections are made of."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reports.runs.comparison import Comparison
 T = TypeVar("T")
 NO_VALUE = "-"
 WORD_JOINER = "&#8288;"
-"""Has no width: it keeps apart what GitHub would make a mention or a link of, markup or not."""
+"""Has no width, and keeps GitHub from making mentions and links of what it separates."""
 SPECIAL = re.compile(
     r"@(?! )|#|://|www\."  # mentions, references, links
     r"|(?<![^\W_])_|_(?![^\W_])"  # an underscore within a word is no markup
@@ -26,7 +26,7 @@ NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 class Markup(str):
-    """Markdown that is meant: a cell that ``table`` takes as it is."""
+    """A cell that ``table`` takes as it is, because its markdown is intended."""
 
     __slots__ = ()
 
@@ -60,10 +60,10 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def escape(text: object) -> str:
-    """Return data as markdown that shows it in a line and means nothing else.
+    """Return data as markdown that shows it literally, on one line.
 
-    What is stored in a results folder, the names of its files too, is data: it may neither make
-    markup, HTML, links or mentions, nor break a table.
+    Everything in a results folder is data, even the names of its files. It must not become markup,
+    HTML, a link or a mention, and must not break a table.
     """
     return SPECIAL.sub(_entities, one_line(text))
 

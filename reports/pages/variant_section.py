@@ -1,4 +1,4 @@
-"""A model's section of the report: its recipe, what its numbers say, its picture and its table."""
+"""A model's section of the report: its recipe, a summary, its picture and its tables."""
 
 from __future__ import annotations
 

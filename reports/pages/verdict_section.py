@@ -1,4 +1,4 @@
-"""A judgement in words and tables: for the report, and for a job's summary."""
+"""A judgement in words and tables, for the report and for a job's summary."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def opening(judgement: Judgement) -> str:
 
 
 def changes_since(judgement: Judgement) -> str:
-    """Say in a line what changed since the baseline; nothing without one."""
+    """Say in one line what changed since the baseline; empty without a baseline."""
     comparison = judgement.comparison
     if comparison is None:
         return ""
@@ -96,7 +96,7 @@ def confirmation_command(judgement: Judgement) -> str:
 
 
 def confirmation_words(judgement: Judgement) -> list[str]:
-    """Return the words of that command, for programs; none where nothing is suspected."""
+    """Return the words of that command; none where nothing is suspected."""
     if judgement.comparison is None or judgement.confirmation_seeds is None:
         return []
     configurations = list(dict.fromkeys(d.configuration for d in judgement.comparison.first.worse))
@@ -149,7 +149,7 @@ def _comparison(comparison: Comparison, pairs: Pairs) -> str:
 
 
 def _visible(differences: Sequence[Difference]) -> str:
-    """Say which fall of the accuracy the test would have seen."""
+    """Say how large a fall of the accuracy the test would have noticed."""
     drops = [d for d in differences if d.measure == "accuracy" and math.isfinite(d.visible)]
     if not drops:
         return ""
@@ -190,7 +190,7 @@ def _changes(changes: Sequence[throughput.Change]) -> str:
 
 
 def _calibration(calibration: Calibration) -> str:
-    """Say how often this verdict itself is wrong, as measured."""
+    """Say how often this verdict itself is wrong, as it was measured."""
     nulls = calibration.nulls
     suspected, failed = false_alarms(nulls)
     parts = [

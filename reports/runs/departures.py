@@ -24,8 +24,6 @@ FASTAI, OURS = "fastai 1.0.61", "our published runs"
 FOLDER = Path(__file__).parents[1] / "published"
 SETS = ("cpu", "ensemble")
 """Our published sets; the first that has a seed is its reference."""
-MEASURED_ON = ("cpu",)
-"""The devices on which the rounding spread was measured."""
 
 SEED = ["initialisation", "variant", "seed"]
 CONFIGURATION = ["variant", "backend", "initialisation", "device"]
@@ -160,6 +158,12 @@ def fault_distances(folder: Path = FOLDER / "rounding" / "faults") -> pd.DataFra
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
+def measured_devices() -> set[str]:
+    """Return the devices on which the rounding spread was measured."""
+    rounding = published.rounding()
+    return set(" ".join(rounding["devices"]).split()) if "devices" in rounding else {"cpu"}
+
+
 def by_device(
     judge: Callable[..., pd.DataFrame], cells: pd.DataFrame, by: list[str]
 ) -> pd.DataFrame:
@@ -167,7 +171,7 @@ def by_device(
 
     The limits are wider where the rounding spread was never measured.
     """
-    known = cells["device"].isin(MEASURED_ON)
+    known = cells["device"].isin(measured_devices())
     parts = [
         judge(part, by, wider=wider)
         for part, wider in ((cells[known], 1.0), (cells[~known], departures.WIDER))

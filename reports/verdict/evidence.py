@@ -24,7 +24,7 @@ class Evidence:
     strict: bool = False
     """Whether an improvement fails a night too."""
     last: LastNight | None = None
-    """The night before, where a history knows one: what ran then must run tonight."""
+    """The latest earlier night in the history. What ran then must run tonight."""
     why_no_last: str = "no history was given"
     """Why there is no night before."""
     unreadable_history: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Evidence:
         findings: tuple[Finding, ...] = (),
         last: LastNight | None = None,
     ) -> Evidence:
-        """Select each folder's runs once; the other two as the night's."""
+        """Select the runs of each folder once; those of the other two are like the night's."""
         own = Night.of(night)
         before, fresh = (
             None if contents is None else Night.of(contents, own)

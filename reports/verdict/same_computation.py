@@ -17,7 +17,6 @@ from reports.runs.departures import (
     ALIKE,
     CONFIGURATION,
     FASTAI,
-    MEASURED_ON,
     OURS,
     Held,
     by_device,
@@ -88,7 +87,7 @@ class Departure:
             if self.verdict == ANOTHER_COMPUTATION
             else f"{self.name} is further from {reference} than rounding is known to be on a CPU"
         )
-        where = "" if self.device in MEASURED_ON else f" on {self.device}"
+        where = "" if self.device == "cpu" else f" on {self.device}"
         return (
             f"{what}: first in {self.place}, by {spreads(self.departure)}, with "
             f"{self.seeds_beyond} of {counted(self.seeds, 'seed')} beyond the limit{where}"
