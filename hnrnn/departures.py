@@ -14,7 +14,8 @@ Every function takes and returns data frames. A *cell* is one variant, epoch and
 - A few *jump*: a ReLU that rounding has flipped moves a loss by up to 1e-3. That happens to some
   seeds far more often than to others. So each seed that was measured often has a limit of its own,
   ``MARGIN`` times the furthest of its healthy executions, and of the spread.
-- The *limit* of a cell is ``MARGIN`` times the furthest healthy execution of any seed.
+- The *limit* of a cell is ``MARGIN`` times the furthest healthy execution of any seed, and of the
+  spread.
 
 A fault moves every seed, a jump moves a few. Runs of several seeds depart in a cell if
 
@@ -38,7 +39,7 @@ import pandas as pd
 
 from hnrnn.published import MEASURES
 
-SAME_BITS = "same bits"
+SAME_DIGITS = "same digits"
 """Every value of every epoch equals the reference's, as far as the reference's digits go."""
 SAME_TO_ROUNDING = "same to rounding"
 ANOTHER_COMPUTATION = "another computation"
@@ -56,7 +57,7 @@ WIDER = 10.0
 DIGITS = 7
 """Significant digits of the published reference runs."""
 UNITS = {"train_loss": 0.5, "valid_loss": 2.0, "accuracy": 2.0}
-"""By how many units of the last digit a value with the same bits may differ from the reference.
+"""How many units of the last digit count as the same digits.
 
 fastai 1.0.61 averages a validation in float32; we do it in float64.
 """
@@ -140,7 +141,7 @@ def departures(
     own = found["own"].where(found["own"].isna(), found[["own", "spread"]].max(axis=1))
     return found.assign(
         departure=found["distance"] / found["spread"],
-        limit=MARGIN * found["furthest"],
+        limit=MARGIN * found[["furthest", "spread"]].max(axis=1, skipna=False),
         own_limit=MARGIN * own,
     ).drop(columns=["own", "furthest"])
 
@@ -244,7 +245,7 @@ def of_configurations(
     undecided = cells.groupby(by, observed=True)["undecided"].transform("any")
     cells["undecided"] = undecided & (worst == 0)
     bits = cells.groupby(by, observed=True)["same"].transform("all")
-    cells["verdict"] = cells["verdict"].mask(bits, SAME_BITS).mask(~known, NO_REFERENCE)
+    cells["verdict"] = cells["verdict"].mask(bits, SAME_DIGITS).mask(~known, NO_REFERENCE)
     chosen = cells.sort_values([*by, "departs", "order"], kind="stable").drop_duplicates(
         by, keep="last"
     )

@@ -71,7 +71,7 @@ def carry_out(options: argparse.Namespace) -> int:
     from bench.execution.availability import why_unavailable
     from bench.execution.environment import find_device
     from bench.night import run
-    from bench.verification.judging import as_text, closing_sentence, exit_code, judge
+    from bench.verification.judging import as_text, closing_sentence, exit_code, judge, near
 
     device = find_device(options.device)
     backends = [
@@ -90,10 +90,11 @@ def carry_out(options: argparse.Namespace) -> int:
         with ProgressDisplay() as display:
             store = train(variants=variants, backends=backends, seeds=seeds, display=display)
         table = judge(store.read())
-        undecided = table[table["undecided"]]
+        undecided = table[near(table) & (len(seeds) < CONFIRMING_SEEDS)]
         for variant, group in undecided.groupby("variant"):
             more = sorted({*seeds, *range(CONFIRMING_SEEDS)})
-            print(f"{variant}: {len(more)} seeds decide whether a jump of rounding explains it")
+            names = ", ".join(group["backend"])
+            print(f"{variant} on {names}: {len(more)} seeds decide whether rounding explains it")
             train(variants=[str(variant)], backends=list(group["backend"]), seeds=more)
         if len(undecided):
             table = judge(store.read())

@@ -11,8 +11,9 @@ from bench.store.records import FAILED, SKIPPED
 from bench.store.store import Contents
 from hnrnn.departures import (
     ANOTHER_COMPUTATION,
+    FAR,
     NO_REFERENCE,
-    SAME_BITS,
+    SAME_DIGITS,
     SAME_TO_ROUNDING,
     UNEXPLAINED,
     WIDER,
@@ -57,7 +58,7 @@ def judge(contents: Contents) -> pd.DataFrame:
         if part is not None:
             table = table.merge(part, on=CONFIGURATION, how="left")
     if not verdicts:
-        table = table.assign(verdict=None, seeds=0, undecided=False)
+        table = table.assign(verdict=None, seeds=0, undecided=False, nearness=0.0)
     table["seeds"], table["undecided"] = table["seeds"].fillna(0), table["undecided"].eq(True)  # noqa: FBT003
     done = table[CONFIGURATION].merge(
         finished[CONFIGURATION].drop_duplicates(), indicator=True, how="left"
@@ -72,6 +73,15 @@ def judge(contents: Contents) -> pd.DataFrame:
     )
 
 
+def near(table: pd.DataFrame) -> pd.Series:
+    """Return which configurations more seeds would decide: those that rounding may yet explain.
+
+    They are beyond a limit, but not ``FAR`` beyond that of a single seed.
+    """
+    departs = table["verdict"].isin([ANOTHER_COMPUTATION, UNEXPLAINED])
+    return table["undecided"] | (departs & (table["nearness"] < FAR))
+
+
 def exit_code(table: pd.DataFrame) -> int:
     """Return 1 if a configuration departs or was not run, 4 if one is unexplained, else 0.
 
@@ -80,7 +90,7 @@ def exit_code(table: pd.DataFrame) -> int:
     verdicts = set(table["verdict"])
     if verdicts & {ANOTHER_COMPUTATION, NOT_RUN}:
         return 1
-    return 0 if verdicts <= {SAME_BITS, SAME_TO_ROUNDING} else 4
+    return 0 if verdicts <= {SAME_DIGITS, SAME_TO_ROUNDING} else 4
 
 
 def as_text(table: pd.DataFrame) -> str:
@@ -113,13 +123,13 @@ def _evidence(row: Mapping[Hashable, Any]) -> str:
 def closing_sentence(table: pd.DataFrame, epochs: int) -> str:
     """Say in one sentence what was shown."""
     counts = table["verdict"].value_counts()
-    same = counts.get(SAME_BITS, 0) + counts.get(SAME_TO_ROUNDING, 0)
+    same = counts.get(SAME_DIGITS, 0) + counts.get(SAME_TO_ROUNDING, 0)
     text = (
         f"{same} of {len(table)} configurations compute what fastai 1.0.61 computed "
         f"({_counted(int(table['seeds'].min()), 'seed')}, {_counted(epochs, 'epoch')})"
     )
-    if counts.get(SAME_BITS):
-        text += f", {counts[SAME_BITS]} of them to the last digit"
+    if counts.get(SAME_DIGITS):
+        text += f", {counts[SAME_DIGITS]} of them to the last digit"
     parts = [
         f"{counts[verdict]} {words}"
         for verdict, words in (

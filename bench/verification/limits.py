@@ -15,7 +15,7 @@ from hnrnn.departures import CELL, MARGIN
 from hnrnn.published import MEASURES
 
 OF_SEED = [*CELL, "seed"]
-OFTEN = 10
+OFTEN = 6
 """Healthy runs of a seed from which on it has a limit of its own."""
 
 

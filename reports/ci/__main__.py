@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_parser() -> Parser:
     """Return the command line's parser."""
     parser = Parser(prog=called_as("hnrnn-ci", "reports.ci"), description=__doc__)
-    commands = parser.add_subparsers(required=True, parser_class=Parser, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     for name in BENCH:
         commands.add_parser(name, help=f"`bench {name}` with its options, then render")
     judging = commands.add_parser("judge", help="check, confirm if needed, render and freeze")
@@ -191,9 +191,9 @@ class Judging:
 def judge(options: argparse.Namespace) -> int:
     """Judge the night and return its exit code.
 
-    Without a kept baseline the night is judged by the notebook alone. If it then agrees by its own
-    seeds, not by the published ones, it becomes the baseline. ``night.json``, written last, names
-    everything that failed.
+    Without a kept baseline the night is judged by the notebook alone. If it agrees, by its own
+    seeds and not only by the published ones, it becomes the baseline. ``night.json``, which is
+    written last, names everything that failed.
     """
     report = options.results / "report"
     for name in (VERDICT, SUMMARY, NIGHT):  # first, so that no file of an earlier call remains

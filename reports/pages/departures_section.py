@@ -8,11 +8,10 @@ from bench.text import counted
 from hnrnn.departures import ANOTHER_COMPUTATION, FAR, MARGIN, SHARE, UNEXPLAINED, WIDER
 from reports.pages.tables import NO_VALUE, escape, number, table_of
 from reports.runs.departures import FASTAI
+from reports.verdict.departure import Departure, amount
 from reports.verdict.pairs import Pairs, in_words
 from reports.verdict.same_computation import (
-    Departure,
     SameComputation,
-    amount,
     odd_in_words,
     reasons_in_words,
     summary,

@@ -13,7 +13,7 @@ from bench.text import counted
 from hnrnn.departures import (
     ANOTHER_COMPUTATION,
     NO_REFERENCE,
-    SAME_BITS,
+    SAME_DIGITS,
     SAME_TO_ROUNDING,
     UNEXPLAINED,
 )
@@ -231,7 +231,7 @@ def _summary_table(comparisons: Sequence[Comparison], judgement: Judgement) -> s
 def _computation(variant: str, judgement: Judgement) -> str:
     """Return the worst verdict of a variant's configurations beside the reference runs."""
     found = {each.verdict for each in judgement.same.departures if each.variant == variant}
-    order = (ANOTHER_COMPUTATION, UNEXPLAINED, SAME_TO_ROUNDING, SAME_BITS)
+    order = (ANOTHER_COMPUTATION, UNEXPLAINED, SAME_TO_ROUNDING, SAME_DIGITS)
     return next((verdict for verdict in order if verdict in found), NO_REFERENCE)
 
 

@@ -100,12 +100,7 @@ def distances(
 
 def in_spreads(distances: pd.DataFrame) -> pd.DataFrame:
     """Return distances in units of the published rounding spread, with their limits."""
-    rounding = published.rounding()
-    # An accuracy that was never seen to move can still move by one token.
-    furthest = rounding[["furthest", "spread"]].max(axis=1)
-    return departures.departures(
-        distances, rounding.assign(furthest=furthest), published.rounding_by_seed()
-    )
+    return departures.departures(distances, published.rounding(), published.rounding_by_seed())
 
 
 def trained_runs(contents: Contents, fault: str | None = None) -> pd.DataFrame:

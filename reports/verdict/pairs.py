@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.text import counted
 from hnrnn.departures import ANOTHER_COMPUTATION, UNEXPLAINED
 from hnrnn.published import MEASURES
 from reports.runs.completeness import shown
 from reports.runs.departures import NO_HASH, SEED, distances, in_spreads
 from reports.runs.night import Configuration, Night, configurations_of
-from reports.verdict.same_computation import Departure, as_departures
+from reports.verdict.departure import Departure, as_departures
 
 RECIPE = ["bptt", "recipe_epochs", "learning_rate", "pct_start", "loss", "metric", "epochs"]
 RUN = ["dtype", "initialisation", "injected_fault", "variant", "backend", "seed"]
@@ -133,4 +132,5 @@ def in_words(pairs: Pairs) -> str:
         )
     else:
         how = "the same to rounding as in the baseline"
-    return f"{moved}{counted(pairs.runs, 'run')}, {'all ' if pairs.runs > 1 else ''}{how}"
+    runs = "1 run" if pairs.runs == 1 else f"{pairs.runs:,} runs, all"
+    return f"{moved}{runs} {how}{'; the baseline stays' if pairs.moved else ''}"

@@ -14,7 +14,6 @@ from hnrnn import departures
 from hnrnn.departures import ANOTHER_COMPUTATION, NO_REFERENCE, UNEXPLAINED
 from hnrnn.variants import VARIANTS
 from reports.runs.departures import (
-    ALIKE,
     CONFIGURATION,
     FASTAI,
     OURS,
@@ -25,73 +24,9 @@ from reports.runs.departures import (
     trained_runs,
 )
 from reports.runs.night import Configuration, Night
+from reports.verdict.departure import Departure, as_departures, spreads
 
 SHOWN_AT_MOST = 5
-
-
-@dataclass(frozen=True)
-class Departure:
-    """One configuration held against its reference runs.
-
-    It is the first epoch and column that depart; where none does, the nearest to its limit.
-    ``departure`` is the median distance in units of the rounding spread, ``nearness`` the
-    decisive seed's distance in units of the limit.
-    """
-
-    variant: str
-    backend: str
-    initialisation: str
-    device: str
-    verdict: str
-    seeds: int
-    seeds_beyond: int
-    """Seeds beyond the limit in this epoch and column."""
-    seeds_of_ours: int
-    """Seeds whose reference is one of our published runs."""
-    epochs: int
-    """The largest number of epochs of these runs that a reference has."""
-    epoch: int
-    column: str
-    distance: float
-    departure: float
-    nearness: float
-    undecided: bool = False
-    """Whether more seeds have to tell a fault from jumps of rounding; then it is unexplained."""
-
-    @property
-    def configuration(self) -> Configuration:
-        """The configuration of the grid."""
-        return (self.variant, self.backend)
-
-    @property
-    def name(self) -> str:
-        """The configuration in words."""
-        start = "" if self.initialisation == "ones" else f" {self.initialisation}"
-        return f"{self.variant} {self.backend}{start}"
-
-    @property
-    def place(self) -> str:
-        """The epoch and column in words."""
-        return f"epoch {self.epoch}, {self.column}"
-
-    def sentence(self, reference: str) -> str:
-        """Say that it departs from ``reference``: where first, and by how much."""
-        if self.undecided:
-            return (
-                f"{self.name} may be another computation than {reference}: most seeds are further "
-                "away than their own healthy executions were, and "
-                f"{counted(self.seeds, 'seed')} cannot rule out jumps of rounding; train more"
-            )
-        what = (
-            f"{self.name} is another computation than {reference}"
-            if self.verdict == ANOTHER_COMPUTATION
-            else f"{self.name} is further from {reference} than rounding is known to be on a CPU"
-        )
-        where = "" if self.device == "cpu" else f" on {self.device}"
-        return (
-            f"{what}: first in {self.place}, by {spreads(self.departure)}, with "
-            f"{self.seeds_beyond} of {counted(self.seeds, 'seed')} beyond the limit{where}"
-        )
 
 
 @dataclass(frozen=True)
@@ -114,7 +49,7 @@ class SameComputation:
 
     departures: tuple[Departure, ...]
     odd: tuple[OddRun, ...]
-    same_bits: int
+    same_digits: int
     """Runs that equal their reference in all its digits."""
     without_reference: Mapping[str, int]
     """How many runs have none, by the reason."""
@@ -180,44 +115,10 @@ def verdict_of(held: Held) -> SameComputation:
     return SameComputation(
         departures=tuple(used),
         odd=tuple(_odd_runs(cells, used)),
-        same_bits=int(bits.sum()),
+        same_digits=int(bits.sum()),
         without_reference={str(reason): int(count) for reason, count in reasons.items()},
         uncovered=tuple(sorted(uncovered - covered)),
     )
-
-
-def as_departures(cells: pd.DataFrame) -> list[Departure]:
-    """Return one departure per configuration, start and device, in the order of their names."""
-    judged = by_device(departures.of_configurations, cells, ALIKE)
-    if judged.empty:
-        return []
-    with_ours = cells.assign(ours=cells["seed"].where(cells["reference_name"] == OURS))
-    about = with_ours.groupby(ALIKE, dropna=False).agg(
-        all_seeds=("seed", "nunique"),
-        seeds_of_ours=("ours", "nunique"),
-        last_epoch=("epoch", "max"),
-    )
-    rows = judged.merge(about.reset_index(), on=ALIKE).sort_values(CONFIGURATION)
-    return [
-        Departure(
-            variant=str(row["variant"]),
-            backend=str(row["backend"]),
-            initialisation=str(row["initialisation"]),
-            device=str(row["device"]),
-            verdict=UNEXPLAINED if row["undecided"] else str(row["verdict"]),
-            seeds=int(row["all_seeds"]),
-            seeds_beyond=int(row["seeds_beyond"]),
-            seeds_of_ours=int(row["seeds_of_ours"]),
-            epochs=int(row["last_epoch"]) + 1,
-            epoch=int(row["epoch"]),
-            column=str(row["column"]),
-            distance=float(row["distance"]),
-            departure=float(row["departure"]),
-            nearness=float(row["nearness"]),
-            undecided=bool(row["undecided"]),
-        )
-        for row in rows.to_dict(orient="records")
-    ]
 
 
 def _odd_runs(cells: pd.DataFrame, found: Iterable[Departure]) -> list[OddRun]:
@@ -258,7 +159,7 @@ def summary(same: SameComputation) -> str:
     if ours:
         count = "all" if ours == same.runs else f"{ours:,}"
         whose += f" ({count} of them as {OURS}, where it has none)"
-    how = "equal" if same.same_bits == same.runs else "are the same to rounding as"
+    how = "equal" if same.same_digits == same.runs else "are the same to rounding as"
     return (
         f"{same.runs:,} {'run' if same.runs == 1 else 'runs'} of "
         f"{counted(configurations, 'configuration')} {how} {whose}"
@@ -288,13 +189,3 @@ def odd_in_words(same: SameComputation) -> list[str]:
     if len(same.odd) > SHOWN_AT_MOST:
         lines.append(f"{len(same.odd) - SHOWN_AT_MOST} more runs are so.")
     return lines
-
-
-def spreads(departure: float) -> str:
-    """Return a departure in words."""
-    return f"{amount(departure)} rounding spreads"
-
-
-def amount(departure: float) -> str:
-    """Return a departure as a number of two digits or more."""
-    return f"{departure:,.0f}" if departure >= 10 else f"{departure:.1f}"

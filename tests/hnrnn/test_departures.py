@@ -105,7 +105,7 @@ def test_all_digits_of_the_reference(value: float, printed: float, same: bool) -
 
 def test_verdicts_of_one_seed() -> None:
     """One seed must be beyond anything that rounding was seen to do, to any seed."""
-    assert verdict(moved({0: 0.0}))["verdict"] == d.SAME_BITS
+    assert verdict(moved({0: 0.0}))["verdict"] == d.SAME_DIGITS
     assert not verdict(moved({0: 0.9 * OWN_LIMIT}))["undecided"]
     near = verdict(moved({0: 0.9 * LIMIT}))
     assert near["verdict"] == d.SAME_TO_ROUNDING
@@ -211,7 +211,7 @@ def test_runs_one_by_one() -> None:
     runs = moved({0: 0.0, 1: 5e-5, 2: 4e-4}).assign(run_id=lambda runs: runs["seed"].astype(str))
     found = d.of_runs(departures(runs))
     assert found.set_index("run_id")["verdict"].to_dict() == {
-        "0": d.SAME_BITS,
+        "0": d.SAME_DIGITS,
         "1": d.SAME_TO_ROUNDING,
         "2": d.ANOTHER_COMPUTATION,
     }
@@ -222,7 +222,7 @@ def test_configurations_are_judged_apart() -> None:
     runs = pd.concat([moved({0: 1e-3}), moved({0: 0.0}).assign(backend="cell")])
     found = d.of_configurations(departures(runs), ["variant", "backend"])
     assert found.set_index("backend")["verdict"].to_dict() == {
-        "cell": d.SAME_BITS,
+        "cell": d.SAME_DIGITS,
         "nn": d.ANOTHER_COMPUTATION,
     }
 

@@ -108,7 +108,7 @@ def _row(group: pd.DataFrame) -> tuple[list[str], float]:
     cells = sorted(_cells(group), key=lambda cell: (cell[0], MEASURES.index(cell[1])))
     worst = next((c for c in cells if c[2] > 1), max(cells, key=lambda c: (c[2], c[0])))
     epoch, measure, nearness, rows = worst
-    verdict = "same bits" if group["same"].all() else "same to rounding"
+    verdict = "same digits" if group["same"].all() else "same to rounding"
     departure = (rows["distance"] / rows["spread"]).median()
     beyond = (rows["distance"] / rows["own"].fillna(rows["limit"]) > 1).sum()
     of_ours = group[group["ours"]]["seed"].nunique()

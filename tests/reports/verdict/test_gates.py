@@ -289,10 +289,7 @@ def older(contents: Contents) -> Contents:
         (
             older(fresh()),
             1,
-            (
-                "confirmation: its runs are older than the night's: delete them, and train fresh "
-                "seeds"
-            ),
+            "confirmation: its runs are older than the night's: delete them and train fresh seeds",
         ),
         (
             night(60),

@@ -31,7 +31,7 @@ def test_a_new_torch_is_the_same_to_rounding() -> None:
     assert judgement.verdict == "agrees"
     words = (
         "torch 2.12.0 to 2.13.0, training code eeeeeeeeeeee to ssssssssssss: 24 runs, all the same "
-        "to rounding as in the baseline"
+        "to rounding as in the baseline; the baseline stays"
     )
     assert gate(judgement, PAIRED) == ("passed", words)
     assert f"T{words[1:]}. " in judgement.reasons[0]

@@ -89,7 +89,9 @@ def test_one_odd_seed_fails_no_night() -> None:
     (odd,) = judgement.same.odd
     assert (odd.seed, odd.column) == (3, "valid_loss")
     far = 1.1 * FAR * limit("Model1")
-    assert judged(departing(computed_night(5), "Model1", far, seeds=[3])).exit_code == 1
+    failed = judged(departing(computed_night(5), "Model1", far, seeds=[3]))
+    assert failed.exit_code == 1
+    assert failed.reasons[0].endswith("1 of 5 seeds beyond the limit, the furthest 11 times")
 
 
 @pytest.mark.parametrize(
@@ -191,13 +193,13 @@ def test_uniform_runs_beside_the_others() -> None:
     assert judged(both[1]).exit_code == 4
 
 
-def test_equal_bits_are_counted() -> None:
+def test_equal_digits_are_counted() -> None:
     """A run that equals its reference in all digits is so."""
     contents = computed_night(2)
     one = contents.epochs["run_id"] == "Model4-1ones"
     exact = contents.epochs.loc[one, ["train_loss", "valid_loss"]].round(6)
     contents.epochs.loc[one, ["train_loss", "valid_loss"]] = exact
-    assert compare(Night.of(contents)).same_bits >= 1
+    assert compare(Night.of(contents)).same_digits >= 1
 
 
 def test_published_runs_are_a_second_reference() -> None:
@@ -217,7 +219,7 @@ def test_published_runs_are_a_second_reference() -> None:
     )
     itself = compare(Night.of(contents))
     assert "cpu" in departures.SETS
-    assert itself.same_bits == 0, "held against the ensemble, not against itself"
+    assert itself.same_digits == 0, "held against the ensemble, not against itself"
     other = compare(Night.of(with_runs(contents)))
-    assert (other.runs, other.same_bits) == (8, 8)
+    assert (other.runs, other.same_digits) == (8, 8)
     assert {found.seeds_of_ours for found in other.departures} == {1}
