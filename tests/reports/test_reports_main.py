@@ -19,15 +19,12 @@ from hnrnn import published
 from hnrnn.variants import VARIANTS
 from reports.__main__ import main
 from tests.command_line import exit_code
-from tests.report_data import made_up_record, with_outcome
+from tests.report_data import made_up_record, stored, with_outcome
 
 
 def render(folder: Path, records: Sequence[Record], output: Path | None = None) -> str:
     """Store the records, render them, and return the report."""
-    store = Store(folder)
-    store.prepare()
-    for record in records:
-        store.write(record)
+    stored(folder, records)
     arguments = [] if output is None else ["--output", str(output)]
     (folder / "findings.toml").touch()  # none: what is made up is not Model2's rare table
     arguments += ["--findings", str(folder / "findings.toml")]
