@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,7 @@ from bench.store.records import (
     run_id,
 )
 from bench.store.schemas import THROUGHPUT_SCHEMA
+from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
 from hnrnn.published import MEASURES, tables
 from hnrnn.variants import VARIANTS
 
@@ -105,6 +108,30 @@ def with_outcome(record: Record, status: str, error: str | None = None) -> Recor
     """Return the record with another end; a failed one has no epochs."""
     outcome = replace(record.outcome, status=status, error=error)
     return replace(record, outcome=outcome, epochs=() if status == "failed" else record.epochs)
+
+
+def contents_of(records: Iterable[Record]) -> Contents:
+    """Return the records as a store reads them."""
+    every = list(records)
+    rows = {
+        RUNS: [record.run_row() for record in every],
+        EPOCHS: [row for record in every for row in record.epoch_rows()],
+        THROUGHPUT: [],
+    }
+    frames = {
+        table: pa.Table.from_pylist(rows[table], schema=schema).to_pandas()
+        for table, schema in SCHEMAS.items()
+    }
+    return Contents(**frames, unreadable={})
+
+
+def stored(folder: Path, records: Iterable[Record]) -> Store:
+    """Return a new store with one file per record, as a training leaves it."""
+    store = Store(folder)
+    store.prepare()
+    for record in records:
+        store.write(record)
+    return store
 
 
 def throughput_rows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # First: it imports matplotlib.
-from reports.figures.drawing import legend_below, own_settings
+from reports.figures.drawing import draw_each, legend_below, own_settings
 
 # isort: split
 import numpy as np
@@ -87,4 +87,4 @@ def _draw_runs(axes: Axes, cells: pd.DataFrame) -> None:
         return
     strength = float(np.clip(INK / by_run.shape[1], LEAST_INK, MOST_INK))
     values = by_run.replace(np.inf, np.nan).clip(lower=LEAST)
-    axes.plot(values, color=OURS, lw=0.8, alpha=strength, zorder=2)
+    draw_each(axes, values, color=OURS, lw=0.8, alpha=strength, zorder=2)

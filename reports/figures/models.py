@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 # First, because it imports matplotlib.
-from reports.figures.drawing import legend_below, own_settings
+from reports.figures.drawing import draw_each, legend_below, own_settings
 
 # isort: split
 import numpy as np
@@ -121,7 +121,7 @@ def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
         axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="grey")
         return
     alpha = min(MOST_INK, max(LEAST_INK, INK / table.shape[1]))
-    axes.plot(table.index, table.to_numpy(), color=OURS, lw=0.6, alpha=alpha, zorder=1)
+    draw_each(axes, table, color=OURS, lw=0.6, alpha=alpha, zorder=1)
     marker = "o" if len(table) == 1 else "none"
     median = table.median(axis=1)
     axes.plot(median, marker=marker, color=OURS, lw=2, zorder=4, path_effects=EDGE)

@@ -17,18 +17,13 @@ from bench.store.store import Store
 from hnrnn.variants import VARIANTS
 from reports.__main__ import main
 from tests.command_line import exit_code
-from tests.report_data import made_up_record, with_outcome
+from tests.report_data import made_up_record, stored, with_outcome
 from tests.reports.verdict.test_judgement import night
 
 
 def whole_store(folder: Path, seeds: int = 3) -> Store:
     """Return a store of every variant on its own backend."""
-    store = Store(folder)
-    store.prepare()
-    for name in VARIANTS:
-        for seed in range(seeds):
-            store.write(made_up_record(name, seed))
-    return store
+    return stored(folder, (made_up_record(n, seed) for n in VARIANTS for seed in range(seeds)))
 
 
 def test_check_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

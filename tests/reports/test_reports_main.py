@@ -19,15 +19,12 @@ from hnrnn import published
 from hnrnn.variants import VARIANTS
 from reports.__main__ import main
 from tests.command_line import exit_code
-from tests.report_data import made_up_record, with_outcome
+from tests.report_data import made_up_record, stored, with_outcome
 
 
 def render(folder: Path, records: Sequence[Record], output: Path | None = None) -> str:
     """Store the records, render them, and return the report."""
-    store = Store(folder)
-    store.prepare()
-    for record in records:
-        store.write(record)
+    stored(folder, records)
     arguments = [] if output is None else ["--output", str(output)]
     (folder / "findings.toml").touch()  # none: what is made up is not Model2's rare table
     arguments += ["--findings", str(folder / "findings.toml")]
@@ -53,32 +50,15 @@ def records() -> list[Record]:
     return [made_up_record(name, seed) for name in VARIANTS for seed in range(5)]
 
 
-def test_every_number(tmp_path: Path, records: list[Record]) -> None:
-    """All 92 rows are there, and every number is what the store's epochs give."""
-    report = render(tmp_path, records)
-    epochs = pd.read_parquet(tmp_path / "epochs").round(6)  # as the notebook prints
-    tables, places = tables_of(report), tables_of(report, 1)
-    checked = 0
-    for row in published.tables().to_dict(orient="records"):
-        cells = tables[row["model"]][row["epoch"]]
-        assert cells[0] == str(row["epoch"])
-        for place, measure in enumerate(("train_loss", "valid_loss", "accuracy")):
-            ours = epochs.query("variant == @row['model'] and epoch == @row['epoch']")[measure]
-            low, high = np.percentile(ours, 2.5), np.percentile(ours, 97.5)
-            below = sum(value < row[measure] for value in ours)
-            assert cells[1 + 2 * place : 3 + 2 * place] == [
-                f"{row[measure]:.6f}",
-                f"{ours.median():.4f}",
-            ]
-            assert places[row["model"]][row["epoch"]][1 + 2 * place : 3 + 2 * place] == [
-                f"{low:.4f} to {high:.4f}",
-                f"{below + 1} of 6",
-            ]
-            checked += 1
-        assert cells[-2:] == [str(row["seconds"]), "0.38"]
-    assert checked == 276
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory, records: list[Record]) -> Path:
+    """The folder of their report, with its pictures."""
+    folder = tmp_path_factory.mktemp("drawn")
+    render(folder, records)
+    return folder / "report"
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_first_screen(tmp_path: Path, records: list[Record]) -> None:
     """The opening counts runs and values; the summary has the final rows; provenance is there."""
     report = render(tmp_path, records)
@@ -105,18 +85,19 @@ def test_first_screen(tmp_path: Path, records: list[Record]) -> None:
     assert provenance["first run started"] == "2026-01-02 03:04 UTC"
 
 
-def test_pictures(tmp_path: Path, records: list[Record]) -> None:
+def test_pictures(drawn: Path) -> None:
     """Every picture that the report shows is there, light and not empty."""
-    report = render(tmp_path, records)
+    report = (drawn / "report.md").read_text(encoding="utf-8")
     names = re.findall(r"!\[.*?\]\((.*?)\)", report)
     assert sorted(names) == sorted(["overview.png", *(f"{name}.png" for name in VARIANTS)])
     for name in names:
-        pixels = np.asarray(Image.open(tmp_path / "report" / name).convert("L"))
+        pixels = np.asarray(Image.open(drawn / name).convert("L"))
         assert pixels.shape[1] > 1000
         assert (pixels > 240).mean() > 0.5
         assert (pixels < 200).mean() > 0.01
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_an_ensemble_says_whose_seconds_they_are(
     tmp_path: Path, records: list[Record], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,16 +117,16 @@ def test_an_ensemble_says_whose_seconds_they_are(
     assert left_out in capsys.readouterr().err
 
 
-def test_same_data_same_bytes(tmp_path: Path, records: list[Record]) -> None:
+def test_same_data_same_bytes(drawn: Path, tmp_path: Path, records: list[Record]) -> None:
     """Rendering twice gives the same bytes, whatever the order in which files were written."""
-    render(tmp_path / "a", records, tmp_path / "first")
-    render(tmp_path / "b", records[::-1], tmp_path / "second")
-    first = sorted((tmp_path / "first").iterdir())
+    render(tmp_path / "store", records[::-1], tmp_path / "second")
+    first = sorted(drawn.iterdir())
     assert len(first) == 12
     for path in first:
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_both_starts(tmp_path: Path, records: list[Record]) -> None:
     """Runs whose BatchNorm weights were drawn have a picture of their own, and no other place."""
     drawn = [
@@ -166,6 +147,7 @@ def test_both_starts(tmp_path: Path, records: list[Record]) -> None:
     assert tables_of(report)["Model5"] == tables_of(alone)["Model5"]
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_no_runs(tmp_path: Path) -> None:
     """An empty store gives the notebook's tables and a word on how to make runs."""
     report = render(tmp_path, [])
@@ -174,6 +156,7 @@ def test_no_runs(tmp_path: Path) -> None:
     assert tables_of(report, 1)["Model5"][9] == ["9", *["-"] * 6]
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_one_seed_one_variant_one_epoch(tmp_path: Path) -> None:
     """A smoke run gives what there is, and says what is not."""
     report = render(tmp_path, [made_up_record("Model5", 0, epochs=1)])
@@ -184,6 +167,7 @@ def test_one_seed_one_variant_one_epoch(tmp_path: Path) -> None:
     assert rows[1][2] == "-"
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_failed_and_diverged(tmp_path: Path) -> None:
     """A night with a failed and a diverged run is rendered, and both are named."""
     diverged = with_outcome(made_up_record("Model5", 1), DIVERGED)
@@ -201,6 +185,7 @@ def test_failed_and_diverged(tmp_path: Path) -> None:
     assert tables_of(report, 1)["Model5"][9][4].endswith("of 3")
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_no_link_leads_nowhere(tmp_path: Path) -> None:
     """A job's page shows the summary alone: it links to no section of the report."""
     render(tmp_path, [])
@@ -210,6 +195,7 @@ def test_no_link_leads_nowhere(tmp_path: Path) -> None:
     assert "](" not in summary
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_every_output_is_replaced_whole(tmp_path: Path) -> None:
     """Nothing is written in place: what was there is whole until it is replaced, a FIFO too."""
     render(tmp_path, [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 
 from hnrnn import published
 from reports.figures import models as figures
@@ -21,7 +22,9 @@ def test_many_seeds_are_drawn_fainter() -> None:
         many = pd.concat([epochs.assign(seed=seed) for seed in range(count)], ignore_index=True)
         many[list(published.MEASURES)] += np.linspace(-0.1, 0.1, len(many))[:, None]
         axes = figures.curves("Model1", many, table, none).axes[0]
-        (alpha,) = {line.get_alpha() for line in axes.lines if line.get_linewidth() == 0.6}
+        (lines,) = (each for each in axes.collections if isinstance(each, LineCollection))
+        assert len(lines.get_segments()) == count
+        alpha = lines.get_alpha()
         dots = figures.overview(many, table, none).axes[0].collections[1]
         darkness.append((count * alpha, dots.get_sizes()[0] * dots.get_alpha()))
     (few, large), (crowd, small) = darkness

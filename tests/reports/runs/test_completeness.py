@@ -9,11 +9,17 @@ from pathlib import Path
 import pytest
 
 from bench.store.records import ENSEMBLE, FAILED, SKIPPED, Record
-from bench.store.store import Store
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import find_notes, find_problems, notebook_configurations
 from reports.runs.night import Night
-from tests.report_data import ENVIRONMENT, PROVENANCE, made_up_record, with_outcome
+from tests.report_data import (
+    ENVIRONMENT,
+    PROVENANCE,
+    contents_of,
+    made_up_record,
+    stored,
+    with_outcome,
+)
 
 
 def whole_night(seeds: int = 3) -> list[Record]:
@@ -21,69 +27,63 @@ def whole_night(seeds: int = 3) -> list[Record]:
     return [made_up_record(name, seed) for name in VARIANTS for seed in range(seeds)]
 
 
-def stored(folder: Path, records: list[Record]) -> Night:
-    """Store the records, and read and select them."""
-    store = Store(folder)
-    store.prepare()
-    for record in records:
-        store.write(record)
-    return Night.of(store.read())
+def night_of(records: list[Record]) -> Night:
+    """Select the records."""
+    return Night.of(contents_of(records))
 
 
-def found(folder: Path, records: list[Record]) -> list[str]:
+def found(records: list[Record]) -> list[str]:
     """Return the problems of a night as lines."""
-    return [str(problem) for problem in find_problems(stored(folder, records))]
+    return [str(problem) for problem in find_problems(night_of(records))]
 
 
-def test_nothing_wrong(tmp_path: Path) -> None:
+def test_nothing_wrong() -> None:
     """A whole night has no problem."""
-    assert found(tmp_path, whole_night()) == []
+    assert found(whole_night()) == []
 
 
-def test_missing_configuration_and_runs(tmp_path: Path) -> None:
+def test_missing_configuration_and_runs() -> None:
     """A configuration without runs is named, and the seeds that a configuration lacks."""
     night = [r for r in whole_night(6) if r.run.variant != "Model6"]
     night = [r for r in night if not (r.run.variant == "Model4" and r.run.seed in (1, 2, 5))]
-    assert found(tmp_path, night) == [
+    assert found(night) == [
         "missing runs: Model4 nn lacks seeds 1-2, 5",
         "missing configuration: Model6 cell has no runs",
     ]
 
 
-def test_expected_configurations(tmp_path: Path) -> None:
+def test_expected_configurations() -> None:
     """A configuration of the baseline that has no runs is missing too."""
-    (problem,) = find_problems(stored(tmp_path, whole_night()), {("Model4", "custom")})
+    (problem,) = find_problems(night_of(whole_night()), {("Model4", "custom")})
     assert str(problem) == "missing configuration: Model4 custom has no runs"
     assert problem.configuration == ("Model4", "custom")
 
 
-def test_a_short_run_is_no_run(tmp_path: Path) -> None:
+def test_a_short_run_is_no_run() -> None:
     """A configuration with runs of one epoch only is missing, and so are such seeds."""
     night = [record for record in whole_night() if record.run.variant != "Model6"]
     night += [made_up_record("Model6", seed, epochs=1) for seed in range(3)]
     night = [r for r in night if (r.run.variant, r.run.seed) != ("Model4", 2)]
     night.append(made_up_record("Model4", 2, epochs=19))
-    assert found(tmp_path, night) == [
+    assert found(night) == [
         "missing runs: Model4 nn lacks seeds 2",
         "missing configuration: Model6 cell has no run of the full recipe: 3 runs of 1 epoch",
     ]
 
 
-def test_short_runs_beside_whole_ones_are_no_problem(tmp_path: Path) -> None:
+def test_short_runs_beside_whole_ones_are_no_problem() -> None:
     """What was tried for an epoch first, and then trained whole, is there."""
     tried = [made_up_record(name, seed, epochs=1) for name in VARIANTS for seed in range(2)]
-    assert found(tmp_path, tried + whole_night()) == []
+    assert found(tried + whole_night()) == []
 
 
-def test_a_smoke_night_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_smoke_night_is_said_in_one_line() -> None:
     """Where no run is whole, that is the one problem."""
     tried = [made_up_record(name, seed, epochs=1) for name in VARIANTS for seed in range(2)]
-    assert found(tmp_path, tried) == [
-        "short runs: no run went through the full recipe: 16 runs of 1 epoch"
-    ]
+    assert found(tried) == ["short runs: no run went through the full recipe: 16 runs of 1 epoch"]
 
 
-def test_a_skipped_configuration_is_missing_where_it_is_expected(tmp_path: Path) -> None:
+def test_a_skipped_configuration_is_missing_where_it_is_expected() -> None:
     """A backend that cannot run here is a note, unless the baseline or the notebook has it."""
     night = whole_night()
     on_compiled = replace(made_up_record("Model5", 0).run, backend="compiled")
@@ -91,7 +91,7 @@ def test_a_skipped_configuration_is_missing_where_it_is_expected(tmp_path: Path)
         with_outcome(made_up_record("Model5", 0), SKIPPED, "compiled needs a C++ compiler"),
         run=on_compiled, run_id="s" * 20, epochs=(),
     )  # fmt: skip
-    kept = stored(tmp_path, [*night, skipped])
+    kept = night_of([*night, skipped])
     assert find_problems(kept) == []
     assert find_notes(kept) == ["Model5 compiled was skipped: compiled needs a C++ compiler."]
     expected = {("Model5", "compiled")}
@@ -101,10 +101,10 @@ def test_a_skipped_configuration_is_missing_where_it_is_expected(tmp_path: Path)
     assert find_notes(kept, expected) == []
 
 
-def test_more_seeds_of_one_variant_are_no_problem(tmp_path: Path) -> None:
+def test_more_seeds_of_one_variant_are_no_problem() -> None:
     """The grid's seeds are those that half of the configurations have."""
     more = [made_up_record("Model2", seed) for seed in range(3, 9)]
-    assert found(tmp_path, whole_night() + more) == []
+    assert found(whole_night() + more) == []
 
 
 def on_ensemble(seeds: int, names: Iterable[str] = VARIANTS) -> list[Record]:
@@ -117,48 +117,48 @@ def on_ensemble(seeds: int, names: Iterable[str] = VARIANTS) -> list[Record]:
     ]
 
 
-def test_the_ensemble_covers_a_variant(tmp_path: Path) -> None:
+def test_the_ensemble_covers_a_variant() -> None:
     """Its runs stand in for the notebook's backend, and only for the same variant."""
-    assert found(tmp_path / "alone", on_ensemble(3)) == []
+    assert found(on_ensemble(3)) == []
     beside = [record for record in whole_night() if record.run.variant != "Model2"]
-    assert found(tmp_path / "beside", beside + on_ensemble(3, ["Model2"])) == []
-    assert found(tmp_path / "other", beside + on_ensemble(3, ["Model3"])) == [
+    assert found(beside + on_ensemble(3, ["Model2"])) == []
+    assert found(beside + on_ensemble(3, ["Model3"])) == [
         "missing configuration: Model2 custom has no runs"
     ]
 
 
-def test_a_variant_that_the_ensemble_lacks(tmp_path: Path) -> None:
+def test_a_variant_that_the_ensemble_lacks() -> None:
     """In a night of the ensemble alone it is missed there."""
-    assert found(tmp_path, on_ensemble(3, [*VARIANTS][:-1])) == [
+    assert found(on_ensemble(3, [*VARIANTS][:-1])) == [
         "missing configuration: Model7 ensemble has no runs"
     ]
 
 
-def test_many_seeds_of_the_ensemble(tmp_path: Path) -> None:
+def test_many_seeds_of_the_ensemble() -> None:
     """Beside them, few seeds on the other backends lack nothing; each is counted by itself."""
-    assert found(tmp_path / "whole", whole_night(2) + on_ensemble(9)) == []
+    assert found(whole_night(2) + on_ensemble(9)) == []
     cut = [r for r in on_ensemble(9) if (r.run.variant, r.run.seed) != ("Model4", 8)]
     few = [r for r in whole_night(2) if (r.run.variant, r.run.seed) != ("Model0", 1)]
-    assert found(tmp_path / "cut", few + cut) == [
+    assert found(few + cut) == [
         "missing runs: Model0 custom lacks seeds 1",
         "missing runs: Model4 ensemble lacks seeds 8",
     ]
 
 
-def test_failed(tmp_path: Path) -> None:
+def test_failed() -> None:
     """A failed run is named with its error, and is not missing as well."""
     night = whole_night()
     night[0] = with_outcome(night[0], FAILED, "RuntimeError: injected")
-    assert found(tmp_path, night) == ["failed run: Model0 custom seed 0: RuntimeError: injected"]
+    assert found(night) == ["failed run: Model0 custom seed 0: RuntimeError: injected"]
 
 
 def test_unreadable(tmp_path: Path) -> None:
     """A file that cannot be read is named, and so is the run that is missing for it."""
     night = whole_night()
-    stored(tmp_path, night)
-    path = Store(tmp_path).path("epochs", night[0].run_id)
+    store = stored(tmp_path, night)
+    path = store.path("epochs", night[0].run_id)
     path.write_bytes(path.read_bytes()[:-5])
-    lines = [str(problem) for problem in find_problems(Night.of(Store(tmp_path).read()))]
+    lines = [str(problem) for problem in find_problems(Night.of(store.read()))]
     assert len(lines) == 2
     assert lines[0].startswith(f"unreadable file: epochs/{night[0].run_id}.parquet: ")
     assert lines[1] == "missing runs: Model0 custom lacks seeds 0"
@@ -168,59 +168,57 @@ def test_unreadable(tmp_path: Path) -> None:
     ("column", "values"),
     [("torch_version", "2.12.0 (1 run)"), ("device_name", "another (1 run)")],
 )
-def test_mixed_environment(column: str, values: str, tmp_path: Path) -> None:
+def test_mixed_environment(column: str, values: str) -> None:
     """Runs with other software or on another device are named with their number."""
     changed = replace(ENVIRONMENT, **{column: values.split(" (", maxsplit=1)[0]})
     night = whole_night()
     night[0] = made_up_record("Model0", 0, environment=changed)
-    (line,) = found(tmp_path, night)
+    (line,) = found(night)
     assert line.startswith(f"mixed provenance: {column}: ")
     assert values in line
     assert "(23 runs)" in line
 
 
-def test_mixed_commits_are_a_note(tmp_path: Path) -> None:
+def test_mixed_commits_are_a_note() -> None:
     """Runs of several commits, some with changes, are alike as long as the training code is."""
     night = whole_night()
     night[-1] = replace(night[-1], provenance=replace(PROVENANCE, commit="e" * 40, dirty=True))
-    mixed = stored(tmp_path / "mixed", night)
+    mixed = night_of(night)
     assert find_problems(mixed) == []
     assert find_notes(mixed) == [
         "2 commits with equal training code made the runs: ccccccc (23 runs), eeeeeee (1 run)."
     ]
-    assert find_notes(stored(tmp_path / "one", whole_night())) == []
+    assert find_notes(night_of(whole_night())) == []
 
 
-def test_other_kinds_are_not_mixed(tmp_path: Path) -> None:
+def test_other_kinds_are_not_mixed() -> None:
     """Runs in float64 beside those in float32 are there on purpose."""
     doubles = [made_up_record(name, seed, dtype="float64") for name in VARIANTS for seed in (0, 1)]
-    assert found(tmp_path, whole_night() + doubles) == []
+    assert found(whole_night() + doubles) == []
 
 
-def test_the_ensemble_is_trained_by_other_modules(tmp_path: Path) -> None:
+def test_the_ensemble_is_trained_by_other_modules() -> None:
     """Its source is another, which is no mixture; two sources among its runs are."""
     night = whole_night() + on_ensemble(3)
-    assert found(tmp_path / "two", night) == []
+    assert found(night) == []
     third = replace(ENVIRONMENT, source_sha256="a" * 64)
     night[-1] = made_up_record("Model7", 2, backend=ENSEMBLE, environment=third)
-    (line,) = found(tmp_path / "three", night)
+    (line,) = found(night)
     assert "source_sha256: " in line
     assert "eeeeeeeeeeee (23 runs)" in line
     assert "aaaaaaaaaaaa (1 run)" in line
 
 
-def test_repeated_weights(tmp_path: Path) -> None:
+def test_repeated_weights() -> None:
     """Seeds that ended with the very same weights are one seed under several names."""
     night = whole_night(4)
     hashes = ["a", "b", "a", "a"]
     for seed, sha in enumerate(hashes):
         night[seed] = replace(night[seed], outcome=replace(night[seed].outcome, weights_sha256=sha))
-    assert found(tmp_path, night) == [
-        "repeated run: Model0 custom: the same weights from seeds 0, 2-3"
-    ]
+    assert found(night) == ["repeated run: Model0 custom: the same weights from seeds 0, 2-3"]
 
 
-def test_no_runs(tmp_path: Path) -> None:
+def test_no_runs() -> None:
     """An empty store lacks all eight configurations."""
-    assert len(found(tmp_path, [])) == 8
+    assert len(found([])) == 8
     assert len(set(notebook_configurations())) == 8

@@ -30,9 +30,9 @@ from tests.report_data import START, throughput_rows
 from tests.reports.verdict.test_judgement import night as made_up_night
 
 NOW = START + timedelta(days=300)
-TRIALS = 320
-JUDGED_EVERY = 40
-"""Of the trials: to judge takes long."""
+TRIALS = 40
+JUDGED_EVERY = 10
+"""Judging takes ten times as long as reading."""
 SEEDS = 3
 
 
@@ -112,7 +112,7 @@ CASES: dict[str, tuple[str, str, Any]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_cannot_be(case: str) -> None:
-    """What cannot be is named, its run or row is in no table, and the night is incomplete."""
+    """What cannot be is named, and its run or row is in no table."""
     table, column, value = CASES[case]
     contents = set_apart(changed(table, 0, column, value), NOW)
     assert all(name.startswith((f"{table} with ", "runs with ")) for name in contents.unreadable)
@@ -123,7 +123,6 @@ def test_cannot_be(case: str) -> None:
         lost = set(sound().runs["run_id"]) - set(contents.runs["run_id"])
         assert lost == {sound().runs["run_id"][0]}
         assert not contents.epochs["run_id"].isin(lost).any()
-    assert judge(Evidence.of(contents)).verdict == INCOMPLETE
 
 
 def test_a_last_epoch_that_is_absent() -> None:
@@ -167,30 +166,25 @@ def impossible(kind: pa.DataType, generator: np.random.Generator) -> Any:
 
 
 def corruptions() -> Iterator[tuple[str, int, str, Any]]:
-    """Yield single values that cannot be, anywhere in the night: the same ones every time."""
+    """Yield an impossible value for every column that has a rule, each in some row."""
     generator = np.random.default_rng(0)
-    places = [
-        (table, field)
-        for table, schema in SCHEMAS.items()
-        for field in schema
-        if field.name in {*KNOWN, *NUMBERS, *TIMES}
-    ]
-    for _ in range(TRIALS):
-        table, field = places[generator.integers(len(places))]
-        row = int(generator.integers(len(getattr(sound(), table))))
-        yield table, row, field.name, impossible(field.type, generator)
+    for table, schema in SCHEMAS.items():
+        for field in schema:
+            if field.name in {*KNOWN, *NUMBERS, *TIMES}:
+                row = int(generator.integers(len(getattr(sound(), table))))
+                value = impossible(field.type, generator)
+                # Backends may be any distance apart.
+                parity = field.name.startswith("parity")
+                yield table, row, field.name, -abs(value) if parity else value
 
 
 def test_no_verdict_rests_on_what_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever single value is changed to what cannot be: incomplete, and no warning of numpy's."""
     monkeypatch.setattr(stage, "PERMUTATIONS", 99)
     before = replace(sound(), runs=sound().runs.assign(started_at=START - timedelta(days=9)))
-    parity = {name for name in NUMBERS if name.startswith("parity")}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for number, (table, row, column, value) in enumerate(corruptions()):
-            if column in parity and value > 0:
-                continue  # any difference may be found
             corrupt = changed(table, row, column, value)
             contents = set_apart(corrupt, NOW)
             assert contents.unreadable, (table, row, column, value)
@@ -221,7 +215,7 @@ def test_any_change_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for number in range(TRIALS // 2):
+        for number in range(TRIALS):
             table = str(generator.choice([*SCHEMAS]))
             rows = getattr(sound(), table)
             field = SCHEMAS[table].field(int(generator.integers(len(SCHEMAS[table]))))

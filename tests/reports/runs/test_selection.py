@@ -9,57 +9,52 @@ from pathlib import Path
 import pytest
 
 from bench.store.records import DIVERGED, FAILED, Record
-from bench.store.store import Store
 from reports.runs.selection import Selection, select
-from tests.report_data import ENVIRONMENT, made_up_record, with_outcome
+from tests.report_data import ENVIRONMENT, contents_of, made_up_record, stored, with_outcome
 
 
-def selected(folder: Path, records: Sequence[Record]) -> Selection:
-    """Return the selection from a store that holds these records."""
-    store = Store(folder)
-    store.prepare()
-    for record in records:
-        store.write(record)
-    return select(store.read())
+def selected(records: Sequence[Record]) -> Selection:
+    """Return the selection of these records."""
+    return select(contents_of(records))
 
 
-def test_all_alike(tmp_path: Path) -> None:
+def test_all_alike() -> None:
     """Runs that are alike are all shown, with nothing to note."""
-    selection = selected(tmp_path, [made_up_record("Model0", seed) for seed in range(3)])
+    selection = selected([made_up_record("Model0", seed) for seed in range(3)])
     assert list(selection.runs["seed"]) == [0, 1, 2]
     assert len(selection.epochs) == 18
     assert selection.notes == ()
 
 
-def test_failed_and_diverged_are_named(tmp_path: Path) -> None:
+def test_failed_and_diverged_are_named() -> None:
     """A failed run is not shown, a diverged one is, and both are named."""
     records = [
         made_up_record("Model0", 0),
         with_outcome(made_up_record("Model0", 1), FAILED, "RuntimeError: injected"),
         with_outcome(made_up_record("Model0", 2), DIVERGED),
     ]
-    selection = selected(tmp_path, records)
+    selection = selected(records)
     assert list(selection.runs["seed"]) == [0, 2]
     assert selection.notes[0] == "Model0 custom seed 1 failed: RuntimeError: injected"
     assert selection.notes[1].startswith("Model0 custom seed 2 diverged")
 
 
-def test_many_failures_are_counted(tmp_path: Path) -> None:
+def test_many_failures_are_counted() -> None:
     """Ten failures are named, the rest counted."""
     records = [with_outcome(made_up_record("Model0", seed), FAILED, "x") for seed in range(12)]
-    selection = selected(tmp_path, records)
+    selection = selected(records)
     assert len(selection.notes) == 11
     assert selection.notes[-1] == "2 more runs failed."
     assert selection.runs.empty
 
 
-def test_one_configuration(tmp_path: Path) -> None:
+def test_one_configuration() -> None:
     """The larger configuration in float32 is shown, and what the others differ in is said."""
     newer = replace(ENVIRONMENT, torch_version="2.14.0")
     records = [made_up_record("Model0", seed) for seed in range(2)]
     records += [made_up_record("Model0", seed, environment=newer) for seed in range(3)]
     records += [made_up_record("Model0", seed, dtype="float64") for seed in range(9)]
-    selection = selected(tmp_path, records)
+    selection = selected(records)
     assert set(selection.runs["torch_version"]) == {"2.14.0"}
     assert set(selection.runs["dtype"]) == {"float32"}
     assert sorted(selection.left_out) == [
@@ -69,7 +64,7 @@ def test_one_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("seeds", "backend"), [(2, "custom"), (3, "custom"), (4, "ensemble")])
-def test_the_backend_of_the_most_seeds(seeds: int, backend: str, tmp_path: Path) -> None:
+def test_the_backend_of_the_most_seeds(seeds: int, backend: str) -> None:
     """A variant's runs are of one backend, at a tie of the notebook's own; the grid has both.
 
     The ensemble is trained by other modules: its runs are alike among themselves. Short runs do not
@@ -85,7 +80,7 @@ def test_the_backend_of_the_most_seeds(seeds: int, backend: str, tmp_path: Path)
         made_up_record("Model0", seed, epochs=1, backend="ensemble", environment=other)
         for seed in range(20, 25)
     ]
-    selection = selected(tmp_path, [*whole, *joint, *(short if seeds == 2 else [])])
+    selection = selected([*whole, *joint, *(short if seeds == 2 else [])])
     assert selection.backends == {"Model0": backend}
     assert list(selection.runs["seed"]) == [*range(max(3, seeds))]
     assert set(selection.epochs["backend"]) == {backend}
@@ -94,21 +89,21 @@ def test_the_backend_of_the_most_seeds(seeds: int, backend: str, tmp_path: Path)
     assert selection.left_out == ()
 
 
-def test_every_variant_has_its_own_backend(tmp_path: Path) -> None:
+def test_every_variant_has_its_own_backend() -> None:
     """More seeds of one variant on another backend decide nothing for the others."""
     records = [made_up_record(name, seed) for name in ("Model0", "Model5") for seed in range(2)]
     records += [made_up_record("Model5", seed, backend="cell") for seed in range(3)]
-    selection = selected(tmp_path, records)
+    selection = selected(records)
     assert selection.backends == {"Model0": "custom", "Model5": "cell"}
 
 
-def test_faulty_runs_are_left_out(tmp_path: Path) -> None:
+def test_faulty_runs_are_left_out() -> None:
     """Runs with something injected are counted, not shown, even where they are more or failed."""
     records = [made_up_record("Model0", 0)]
     records += [made_up_record("Model0", seed, injected_fault="same_seed") for seed in range(3)]
     failed = made_up_record("Model0", 9, injected_fault="lr_times_3")
     records.append(with_outcome(failed, FAILED, "x"))
-    selection = selected(tmp_path, records)
+    selection = selected(records)
     assert list(selection.runs["run_id"]) == [records[0].run_id]
     assert set(selection.epochs["run_id"]) == {records[0].run_id}
     assert selection.left_out == (
@@ -117,22 +112,22 @@ def test_faulty_runs_are_left_out(tmp_path: Path) -> None:
     )
 
 
-def test_a_store_of_one_injected_fault_is_shown(tmp_path: Path) -> None:
+def test_a_store_of_one_injected_fault_is_shown() -> None:
     """Where all runs have the same faulty, they are shown, and it is said."""
     records = [made_up_record("Model0", seed, injected_fault="same_seed") for seed in range(3)]
-    selection = selected(tmp_path / "one", records)
+    selection = selected(records)
     assert list(selection.runs["seed"]) == [0, 1, 2]
     assert selection.left_out == ("same_seed was injected into every run.",)
     records.append(made_up_record("Model0", 3, injected_fault="lr_times_3"))
-    assert selected(tmp_path / "two", records).runs.empty
-    mixed = selected(tmp_path / "mixed", [records[0], made_up_record("Model0", 7)])
+    assert selected(records).runs.empty
+    mixed = selected([records[0], made_up_record("Model0", 7)])
     assert list(mixed.runs["seed"]) == [7]
 
 
-def test_longer_run_of_a_seed(tmp_path: Path) -> None:
+def test_longer_run_of_a_seed() -> None:
     """Where a seed was run for one epoch and for all, it counts once, with all."""
     records = [made_up_record("Model0", 0, epochs=1), made_up_record("Model0", 0)]
-    selection = selected(tmp_path, records)
+    selection = selected(records)
     assert list(selection.runs["epochs"]) == [6]
     assert len(selection.epochs) == 6
 
@@ -140,9 +135,7 @@ def test_longer_run_of_a_seed(tmp_path: Path) -> None:
 def test_unreadable_file_is_named(tmp_path: Path) -> None:
     """A file that cannot be read is named with its reason."""
     record = made_up_record("Model0", 0)
-    store = Store(tmp_path)
-    store.prepare()
-    store.write(record)
+    store = stored(tmp_path, [record])
     store.path("runs", record.run_id).write_bytes(b"PAR1")
     selection = select(store.read())
     assert selection.notes[0].startswith(f"The file runs/{record.run_id}.parquet cannot be read: ")
