@@ -104,6 +104,13 @@ def processes_below(process: int) -> set[int]:
         below |= found
 
 
+def ignored_signals(process: int) -> int:
+    """Return the signals that a process ignores, one bit for each, from SIGHUP's on."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    (mask,) = (line.split()[1] for line in lines if line.startswith("SigIgn:"))
+    return int(mask, 16)
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     """Wait until something is so; fail where that takes far too long."""
     end = time.monotonic() + 60
