@@ -37,7 +37,8 @@ def detection(runs: pd.DataFrame, rounding: pd.DataFrame, by_seed: pd.DataFrame)
     """Return how many nights with each fault are found, by variant and number of seeds and epochs.
 
     The columns are ``kind``, ``variant``, ``seeds``, ``epochs``, ``nights``, ``found``, and the
-    median over the nights of ``departure`` and ``nearness`` in the cell that decides.
+    median over the nights of ``departure`` and ``nearness`` in the cell that decides. A kind has no
+    rows for more epochs than were trained.
     """
     parts = [
         verdicts(runs, rounding, by_seed, seeds=seeds, epochs=epochs).assign(
@@ -46,7 +47,9 @@ def detection(runs: pd.DataFrame, rounding: pd.DataFrame, by_seed: pd.DataFrame)
         for seeds in SEEDS
         for epochs in EPOCHS
     ]
+    measured = runs.groupby("kind")["epoch"].max() + 1
     found = pd.concat(parts)
+    found = found[found["epochs"] <= found["kind"].map(measured)]
     found["found"] = found["verdict"] == ANOTHER_COMPUTATION
     groups = found.groupby(["kind", "variant", "seeds", "epochs"])
     return groups.agg(
