@@ -1,4 +1,4 @@
-"""What the tests of reports share: pages whose pictures nobody looks at."""
+"""What the tests of reports share: blank pictures, and judging that takes less time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from reports.figures import models
 from reports.pages import pictures
+from reports.verdict import stage
 
 # isort: split
 from matplotlib.figure import Figure  # last: reports.figures.models sees to how it is imported
@@ -23,3 +24,9 @@ def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(models, name, blank)
     for name in ("trend", "departures"):
         monkeypatch.setattr(pictures, name, blank)
+
+
+@pytest.fixture(autouse=True)
+def few_permutations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge by a tenth of the permutations: a p-value of 0.001 is small enough here."""
+    monkeypatch.setattr(stage, "PERMUTATIONS", 999)

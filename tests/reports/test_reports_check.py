@@ -12,18 +12,23 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.store.records import DIVERGED, FAILED
+from bench.store.records import DIVERGED, FAILED, Record
 from bench.store.store import Store
 from hnrnn.variants import VARIANTS
 from reports.__main__ import main
 from tests.command_line import exit_code
-from tests.report_data import made_up_record, stored, with_outcome
+from tests.report_data import contents_of, made_up_record, stored, with_outcome
 from tests.reports.verdict.test_judgement import night
 
 
+def whole_night(seeds: int) -> list[Record]:
+    """Return every variant on its own backend."""
+    return [made_up_record(name, seed) for name in VARIANTS for seed in range(seeds)]
+
+
 def whole_store(folder: Path, seeds: int = 3) -> Store:
-    """Return a store of every variant on its own backend."""
-    return stored(folder, (made_up_record(n, seed) for n in VARIANTS for seed in range(seeds)))
+    """Return a store of a whole night."""
+    return stored(folder, whole_night(seeds))
 
 
 def test_check_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +59,8 @@ def test_check_against_a_frozen_baseline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A night is frozen, and one that repeats it agrees with it; what is written says so."""
-    first = whole_store(tmp_path / "first", 20).read()
+    first = contents_of(whole_night(20))
+    Store(tmp_path / "first").write_contents(first)
     night, frozen = str(tmp_path / "night"), str(tmp_path / "frozen")
     command = ["baseline", "freeze", "--results", str(tmp_path / "first"), "--output", frozen]
     assert main(command) == 0
@@ -78,14 +84,10 @@ def test_what_cannot_be_a_baseline(
     options: dict[str, Any], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A smoke night, one with a fault in every run, and one that diverged are refused."""
-    store = Store(tmp_path / "night")
-    store.prepare()
-    for name in VARIANTS:
-        record = made_up_record(name, 0, **options)
-        if record.outcome.status == DIVERGED:
-            epochs = tuple(replace(epoch, valid_loss=math.inf) for epoch in record.epochs)
-            record = replace(record, epochs=epochs)
-        store.write(record)
+    contents = contents_of(made_up_record(name, 0, **options) for name in VARIANTS)
+    if options.get("status") == DIVERGED:
+        contents = replace(contents, epochs=contents.epochs.assign(valid_loss=math.inf))
+    Store(tmp_path / "night").write_contents(contents)
     freeze = ["baseline", "freeze", "--results", str(tmp_path / "night")]
     assert main([*freeze, "--output", str(tmp_path / "frozen")]) == 2
     assert why in capsys.readouterr().err
@@ -157,6 +159,7 @@ def test_unreadable_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "cannot be read: epochs/epochs.parquet" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A check appends its night once, and render shows what is kept, with a picture a variant."""
     whole_store(tmp_path / "night")

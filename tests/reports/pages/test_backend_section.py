@@ -10,24 +10,19 @@ import pytest
 from PIL import Image
 
 from bench.store.records import Record
-from bench.store.store import Contents, Store
+from bench.store.store import Store
 from hnrnn import published
 from reports.__main__ import main
 from reports.figures import models
 from reports.pages import backend_section
 from reports.runs.ratios import ratios
 from reports.runs.selection import select
-from tests.report_data import made_up_record, throughput_rows
+from tests.report_data import contents_of, made_up_record, throughput_rows
 
 
-def section(tmp_path: Path, records: list[Record], samples: pd.DataFrame) -> str:
+def section(records: list[Record], samples: pd.DataFrame) -> str:
     """Return the section on these records and samples."""
-    store = Store(tmp_path)
-    store.prepare()
-    for record in records:
-        store.write(record)
-    contents = store.read()
-    selection = select(Contents(contents.runs, contents.epochs, samples, {}))
+    selection = select(replace(contents_of(records), throughput=samples))
     return backend_section.section(selection, published.tables())
 
 
@@ -42,19 +37,19 @@ def on_backend(record: Record, backend: str, moved: float) -> Record:
     return replace(record, run_id=run_id, run=run, epochs=epochs)
 
 
-def test_nothing_measured(tmp_path: Path) -> None:
+def test_nothing_measured() -> None:
     """Without a measurement the section says how to make one."""
-    text = section(tmp_path, [], throughput_rows({"nn": 1.0}).iloc[:0])
+    text = section([], throughput_rows({"nn": 1.0}).iloc[:0])
     assert "`python -m bench throughput` measures it" in text
     assert "Not yet measured on a GPU" in text
     assert "two seeds or more" in text
     assert "backends.png" not in text
 
 
-def test_table(tmp_path: Path) -> None:
+def test_table() -> None:
     """Each configuration has a line of what was measured; what was skipped is named with why."""
     samples = throughput_rows({"nn": 2.0, "custom": 4.0, "compiled": 1.0})
-    text = section(tmp_path, [], samples)
+    text = section([], samples)
     lines = [line for line in text.splitlines() if line.startswith("| Model4")]
     assert [line.split(" | ")[1] for line in lines] == ["nn", "nn again", "custom", "compiled"]
     cells = lines[3].strip("| ").split(" | ")
@@ -65,12 +60,12 @@ def test_table(tmp_path: Path) -> None:
     assert "- graphed (Model4): skipped, graphed needs a GPU: a CPU has no CUDA graphs" in text
 
 
-def test_gpu(tmp_path: Path) -> None:
+def test_gpu() -> None:
     """Each device has its own part; where a GPU was measured, TF32's effect is said."""
     here = throughput_rows({"nn": 2.0})
     gpu = throughput_rows({"nn": 0.2}, device="cuda", device_name="a <GPU>", measurement_id="g")
     gpu["parity_tf32"] = 3e-4
-    text = section(tmp_path, [], pd.concat([here, gpu], ignore_index=True))
+    text = section([], pd.concat([here, gpu], ignore_index=True))
     assert "### On a processor" in text
     assert "### On a &lt;GPU&gt;" in text
     assert "No run and no timing here allows TF32." in text
@@ -79,7 +74,7 @@ def test_gpu(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("moved", "words"), [(0.0, "none has"), (-0.1, "Model5 on custom")])
-def test_attribution(tmp_path: Path, moved: float, words: str) -> None:
+def test_attribution(moved: float, words: str) -> None:
     """The answer follows the numbers: a backend that is worse is named, equal ones are not."""
     records = [
         on_backend(made_up_record(model, seed), backend, moved if backend == "custom" else 0.0)
@@ -87,7 +82,7 @@ def test_attribution(tmp_path: Path, moved: float, words: str) -> None:
         for seed in range(3)
         for backend in ("nn", "cell", "custom")
     ]
-    text = section(tmp_path, records, throughput_rows({"nn": 1.0}))
+    text = section(records, throughput_rows({"nn": 1.0}))
     assert "A second layer changes the final accuracy by" in text
     assert words in text
     assert f"| Model7: custom - nn | {100 * moved:+.2f} |" in text
@@ -107,14 +102,12 @@ def test_figure(tmp_path: Path) -> None:
         assert min(picture.size) > 300
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_rendered(tmp_path: Path) -> None:
     """A results folder that holds a measurement and no runs is rendered, picture and all."""
-    arguments = ["--profile", "smoke", "--variants", "Model4", "--device", "cpu"]
-    from bench.__main__ import main as bench_main
-
-    folder = ["--results", str(tmp_path)]
-    assert bench_main(["throughput", *arguments, "--backends", "custom", *folder]) == 0
-    assert main(["render", *folder]) == 0
+    samples = throughput_rows({"nn": 1.0, "custom": 2.0})
+    Store(tmp_path).write_contents(replace(contents_of([]), throughput=samples))
+    assert main(["render", "--results", str(tmp_path)]) == 0
     report = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
     assert "![Throughput of the backends as ratios](backends.png)" in report
     assert (tmp_path / "report" / "backends.png").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -264,49 +265,51 @@ def older(contents: Contents) -> Contents:
 @pytest.mark.parametrize(
     ("confirmation", "count", "expected"),
     [
-        (half_failed(), 30, "confirmation: failed run: Model5 nn seed 200: RuntimeError: injected"),
-        (short(), 1, "confirmation: Model5 nn has no run of the full recipe"),
+        (half_failed, 30, "confirmation: failed run: Model5 nn seed 200: RuntimeError: injected"),
+        (short, 1, "confirmation: Model5 nn has no run of the full recipe"),
         (
-            replace(fresh(), unreadable={"runs/x.parquet": "cut short"}),
+            lambda: replace(fresh(), unreadable={"runs/x.parquet": "cut short"}),
             1,
             "confirmation: unreadable file: runs/x.parquet: cut short",
         ),
         (
-            elsewhere(fresh(), torch_version="2.12.0"),
+            lambda: elsewhere(fresh(), torch_version="2.12.0"),
             1,
             "confirmation: torch_version is 2.12.0, tonight's 2.13.0",
         ),
         (
-            elsewhere(fresh(), device_name="a GPU"),
+            lambda: elsewhere(fresh(), device_name="a GPU"),
             1,
             "confirmation: device_name is a GPU, tonight's a processor",
         ),
         (
-            elsewhere(fresh(), injected_fault="lr_times_3"),
+            lambda: elsewhere(fresh(), injected_fault="lr_times_3"),
             1,
             "confirmation: injected_fault is lr_times_3, tonight's none",
         ),
         (
-            older(fresh()),
+            lambda: older(fresh()),
             1,
             "confirmation: its runs are older than the night's: delete them and train fresh seeds",
         ),
         (
-            night(60),
+            lambda: night(60),
             1,
             "confirmation: seeds 0-59 are not fresh: the night or the baseline has them",
         ),
         (
-            night(60, start=100, moved={"Model5": 0.3}),
+            lambda: night(60, start=100, moved={"Model5": 0.3}),
             1,
             "confirmation: seeds 100-159 are not fresh: the night or the baseline has them",
         ),
     ],
     ids="failed short unreadable torch device fault older baseline night".split(),
 )
-def test_fresh_seeds_are_examined(confirmation: Contents, count: int, expected: str) -> None:
+def test_fresh_seeds_are_examined(
+    confirmation: Callable[[], Contents], count: int, expected: str
+) -> None:
     """What cannot confirm is named, and neither clears a night nor leaves it merely open."""
-    evidence = Evidence.of(night(60, start=100, moved={"Model5": 0.3}), night(60), confirmation)
+    evidence = Evidence.of(night(60, start=100, moved={"Model5": 0.3}), night(60), confirmation())
     judgement = judge(evidence)
     assert judgement.exit_code == 3
     assert len(judgement.reasons) == count

@@ -287,14 +287,14 @@ def test_no_published_runs(tmp_path: pytest.TempPathFactory) -> None:
 
 def test_a_backend_that_is_no_longer_timed_is_named() -> None:
     """A night cannot be judged that has timed some backends, and not one that the baseline has."""
-    before = night(samples=throughput_rows({"nn": 2.0, "custom": 3.0, "compiled": 1.0}))
-    tonight = night(samples=throughput_rows({"nn": 2.0, "custom": 3.0}))
+    before = night(20, samples=throughput_rows({"nn": 2.0, "custom": 3.0, "compiled": 1.0}))
+    tonight = night(20, samples=throughput_rows({"nn": 2.0, "custom": 3.0}))
     judgement = judged(Evidence.of(tonight, baseline=before))
     assert (judgement.verdict, judgement.exit_code) == ("incomplete", 3)
     assert judgement.reasons == (
         "missing timing: Model4 compiled has no train_step, forward, validation",
     )
-    untimed = judged(Evidence.of(night(), baseline=before))
+    untimed = judged(Evidence.of(night(20), baseline=before))
     assert untimed.verdict == "incomplete"
     assert untimed.reasons == tuple(
         f"missing timing: Model4 {name} has no train_step, forward, validation"
