@@ -116,7 +116,7 @@ def _evidence(row: Mapping[Hashable, Any]) -> str:
     where = f"{row['column']} after epoch {row['epoch']:.0f}"
     text = f"{where}: {row['distance']:.0e}, {row['departure']:.3g} spreads"
     if row["seeds"] > 1:
-        text += f", {row['seeds_beyond']:.0f} of {row['seeds']:.0f} seeds beyond {row['limit']:.0e}"
+        text += f", {row['seeds_beyond']:.0f} of {row['seeds']:.0f} seeds beyond their limits"
     return text
 
 
