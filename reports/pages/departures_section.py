@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.text import counted
-from hnrnn.departures import ANOTHER_COMPUTATION, FAR, MARGIN, SHARE, UNEXPLAINED, WIDER
+from hnrnn.departures import ANOTHER_COMPUTATION, FAR, MARGIN, ODD_ONE_IN, SHARE, UNEXPLAINED, WIDER
 from reports.pages.tables import NO_VALUE, escape, number, table_of
 from reports.runs.departures import FASTAI
 from reports.verdict.departure import Departure, amount
@@ -56,7 +56,8 @@ def _guide() -> str:
         "of the rounding spread: how far healthy executions of one seed usually are apart. The "
         f"limit is {MARGIN:g} times the furthest that any was; a seed whose healthy executions "
         "were measured often has a limit of its own. A configuration departs where "
-        f"{SHARE:.0%} of its seeds are beyond the limit, or one is {FAR:g} times beyond it. On a "
+        f"{SHARE:.0%} of its seeds are beyond the limit, or more than one in "
+        f"{ODD_ONE_IN} is {FAR:g} times beyond it. On a "
         "device where rounding was never measured, what is beyond the limit, and less than "
         f"{WIDER:g} times, is unexplained. Each row shows the first epoch and column that depart "
         "or, where none does, the nearest to its limit."

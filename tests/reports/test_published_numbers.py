@@ -20,7 +20,7 @@ FIXED = (
     "does not reject it at 5% among",
     "held against fastai 1.0.61's own run of its seed",
     "The limit is 3 times the furthest that any was",
-    "where 80% of its seeds are beyond the limit, or one is 10 times beyond it.",
+    "where 80% of its seeds are beyond the limit, or more than one in 20 is 10 times beyond it.",
     "beyond the limit, and less than 10 times, is unexplained.",
     "| 95% |",
     ": 95% |",
