@@ -1,4 +1,4 @@
-"""``python -m reports``: a results folder's runs shown beside the notebook's, and judged."""
+"""Show the runs of a results folder beside the notebook's, and judge them."""
 
 from __future__ import annotations
 

@@ -120,8 +120,8 @@ def _evidence(row: Mapping[Hashable, Any]) -> str:
     return text
 
 
-def closing_sentence(table: pd.DataFrame, epochs: int) -> str:
-    """Say in one sentence what was shown."""
+def closing_sentence(table: pd.DataFrame, epochs: int, *, asked: int = 1) -> str:
+    """Say what was shown, and how many of the ``asked`` seeds were not compared."""
     counts = table["verdict"].value_counts()
     same = counts.get(SAME_DIGITS, 0) + counts.get(SAME_TO_ROUNDING, 0)
     text = (
@@ -133,14 +133,25 @@ def closing_sentence(table: pd.DataFrame, epochs: int) -> str:
     parts = [
         f"{counts[verdict]} {words}"
         for verdict, words in (
-            (ANOTHER_COMPUTATION, "compute something else"),
+            (
+                ANOTHER_COMPUTATION,
+                _verb(counts, ANOTHER_COMPUTATION, "computes", "compute") + " something else",
+            ),
             (UNEXPLAINED, "cannot be explained by rounding as it was measured on a CPU"),
-            (NO_REFERENCE, "have no reference run"),
+            (NO_REFERENCE, _verb(counts, NO_REFERENCE, "has", "have") + " no reference run"),
             (NOT_RUN, "did not run"),
         )
         if verdict in counts
     ]
-    return f"{text}; {', '.join(parts)}." if parts else f"{text}."
+    text += f"; {', '.join(parts)}." if parts else "."
+    if table["seeds"].max() < asked:
+        lacking = asked - int(table["seeds"].max())
+        text += f" Not compared, for want of a reference run: {_counted(lacking, 'seed')}."
+    return text
+
+
+def _verb(counts: pd.Series, verdict: str, one: str, several: str) -> str:
+    return one if counts.get(verdict) == 1 else several
 
 
 def _counted(number: int, noun: str) -> str:

@@ -23,7 +23,9 @@ from reports.verdict.same_computation import held_runs
 def add_parser(commands: Commands[Parser]) -> None:
     """Add the command to the parsers of ``python -m reports``."""
     render = commands.add_parser(
-        "render", help="write report.md and one PNG per model from the stored runs"
+        "render",
+        help="write report.md, report.html, summary.md and the pictures",
+        description="Write report.md, report.html, summary.md and the pictures of the stored runs.",
     )
     add_results(render)
     add_evidence(render)

@@ -56,8 +56,8 @@ def departures(cells: pd.DataFrame, rounding: pd.DataFrame, faults: pd.DataFrame
         axes.set_ylabel("nats per token")
     legend_below(
         figure,
-        Patch(color=HEALTHY, alpha=0.35, lw=0, label="healthy: usual to furthest"),
-        Line2D([], [], color=LIMIT, lw=1, ls="--", label=f"limit: {MARGIN:g} times that"),
+        Patch(color=HEALTHY, alpha=0.35, lw=0, label="healthy executions, usual to furthest"),
+        Line2D([], [], color=LIMIT, lw=1, ls="--", label=f"limit: {MARGIN:g} times the furthest"),
         Line2D([], [], color=OURS, lw=1, label="tonight's runs"),
         *(
             Line2D([], [], color=colour, marker=".", lw=1.2, label=f"fault: {name}")
@@ -87,4 +87,6 @@ def _draw_runs(axes: Axes, cells: pd.DataFrame) -> None:
         return
     strength = float(np.clip(INK / by_run.shape[1], LEAST_INK, MOST_INK))
     values = by_run.replace(np.inf, np.nan).clip(lower=LEAST)
+    if len(values) == 1:  # one point makes no curve
+        axes.plot(values, color=OURS, marker=".", ls="", alpha=strength, zorder=2)
     draw_each(axes, values, color=OURS, lw=0.8, alpha=strength, zorder=2)

@@ -55,7 +55,7 @@ def _guide() -> str:
         "seed, from equal initial weights. *departure* is the distance of the median seed in units "
         "of the rounding spread: how far healthy executions of one seed usually are apart. The "
         f"limit is {MARGIN:g} times the furthest that any was; a seed whose healthy executions "
-        "were measured often has a limit of its own. A configuration departs where "
+        "were measured often (0 to 29) has a limit of its own. A configuration departs where "
         f"{SHARE:.0%} of its seeds are beyond the limit, or more than one in "
         f"{ODD_ONE_IN} is {FAR:g} times beyond it. On a "
         "device where rounding was never measured, what is beyond the limit, and less than "
@@ -72,16 +72,16 @@ def _table(departures: Sequence[Departure]) -> str:
             ("model", lambda d: d.variant),
             ("backend", lambda d: d.backend),
             ("verdict", lambda d: d.verdict),
-            ("first or nearest", lambda d: d.place),
+            ("where", lambda d: d.place),
             ("departure", lambda d: amount(d.departure)),
             ("of its limit", lambda d: number(d.nearness, digits=2)),
             ("distance", lambda d: f"{d.distance:.1e}"),
             ("seeds", lambda d: str(d.seeds)),
-            ("beyond", lambda d: str(d.seeds_beyond)),
-            ("held against ours", lambda d: str(d.seeds_of_ours or NO_VALUE)),
+            ("beyond there", lambda d: str(d.seeds_beyond)),
+            ("compared with our published runs", lambda d: str(d.seeds_of_ours or NO_VALUE)),
             ("BatchNorm starts", lambda d: d.initialisation),
         ],
-        text=("model", "backend", "verdict", "first or nearest", "BatchNorm starts"),
+        text=("model", "backend", "verdict", "where", "BatchNorm starts"),
     )
 
 

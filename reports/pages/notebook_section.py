@@ -118,4 +118,4 @@ def third_party_part(rows: Sequence[Explained]) -> str:
         "explains a run where the whole-table test does not reject it at 5% among our published "
         "seeds with that start."
     )
-    return "\n\n".join(["### Other people's runs", text, table(header, cells, text=("model",))])
+    return "\n\n".join(["### Third-party runs", text, table(header, cells, text=("model",))])

@@ -51,7 +51,7 @@ class Material:
     tables: pd.DataFrame
     """The notebook's tables."""
     third_party: pd.DataFrame
-    """Other people's runs."""
+    """Third-party runs."""
     judgement: Judgement
     cells: pd.DataFrame
     """The distances of tonight's runs from their reference runs."""
@@ -122,7 +122,7 @@ def _eras(material: Material) -> str:
         "## Two eras of PyTorch\n\n"
         "Before PyTorch 1.2 the weights of BatchNorm were drawn from U(0, 1); since then they "
         f"start at 1. The seeds above start at 1; {counted(int(least), 'seed')} or more per model "
-        "start the old way. The table *Other people's runs* counts which start explains them."
+        "start the old way. The table *Third-party runs* counts which start explains them."
         "\n\n"
         "![Final training loss and accuracy of both starts](eras.png)"
     )
@@ -232,7 +232,10 @@ def _computation(variant: str, judgement: Judgement) -> str:
     """Return the worst verdict of a variant's configurations beside the reference runs."""
     found = {each.verdict for each in judgement.same.departures if each.variant == variant}
     order = (ANOTHER_COMPUTATION, UNEXPLAINED, SAME_TO_ROUNDING, SAME_DIGITS)
-    return next((verdict for verdict in order if verdict in found), NO_REFERENCE)
+    trained = {name for name, _ in judgement.configurations}
+    return next(
+        (each for each in order if each in found), NO_REFERENCE if variant in trained else "no runs"
+    )
 
 
 def _reading_guide(selection: Selection) -> str:

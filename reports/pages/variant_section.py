@@ -108,7 +108,8 @@ def words(
         if (c.variant, c.epoch, c.measure) == (variant.name, last, "accuracy")
     )
     if not final.seeds:
-        return "No runs of this model."
+        short = any(c.seeds for c in comparisons if c.variant == variant.name)
+        return f"No run{' of this model reached its last epoch' if short else 's of this model'}."
     place = (
         f"The notebook's final accuracy, {final.notebook:.4f}, is {_place(final)}, whose median is "
         f"{number(final.median)}."

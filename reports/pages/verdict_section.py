@@ -199,7 +199,8 @@ def _calibration(calibration: Calibration) -> str:
             "This check was itself tested on nights without any change, made of real seeds and "
             f"judged against {counted(nulls['baseline'].nunique(), 'baseline')}. It suspected "
             f"{suspected}; after confirmation on fresh seeds it failed {failed}. Intervals are 95% "
-            "Clopper-Pearson intervals."
+            "Clopper-Pearson intervals. This was measured without the gate *same computation*, "
+            "which finds these faults with two seeds."
         ),
     ]
     if calibration.faults is not None:

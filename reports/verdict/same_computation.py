@@ -181,11 +181,11 @@ def reasons_in_words(same: SameComputation) -> str:
 def odd_in_words(same: SameComputation) -> list[str]:
     """Name the runs that depart on their own; of many, the first."""
     lines = [
-        f"{odd.variant} {odd.backend} seed {odd.seed} is further from its reference than rounding "
-        f"has been seen to be for a single seed (epoch {odd.epoch}, {odd.column}, "
-        f"{spreads(odd.departure)}), and the other seeds are not."
+        f"{odd.variant} {odd.backend} seed {odd.seed} alone is further from its reference than "
+        f"healthy executions were (epoch {odd.epoch}, {odd.column}, {spreads(odd.departure)}). "
+        "Among many seeds a few are, and that changes no verdict."
         for odd in same.odd[:SHOWN_AT_MOST]
     ]
     if len(same.odd) > SHOWN_AT_MOST:
-        lines.append(f"{len(same.odd) - SHOWN_AT_MOST} more runs are so.")
+        lines.append(f"{len(same.odd) - SHOWN_AT_MOST} more runs are as far, each alone.")
     return lines

@@ -69,7 +69,7 @@ def _claim_odd_runs(page: Page, values: pd.DataFrame) -> None:
             f"{row['measure']}, {words} rounding spreads)"
         )
     if len(first) > 5:
-        page.claim(f"{len(first) - 5} more runs are so.")
+        page.claim(f"{len(first) - 5} more runs are as far, each alone.")
 
 
 def _held(records: Records) -> pd.DataFrame:

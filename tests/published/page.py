@@ -87,7 +87,7 @@ class Records:
 
     @cached_property
     def third_party(self) -> pd.DataFrame:
-        """Other people's runs."""
+        """Third-party runs."""
         return pd.read_csv(DATA / "third_party_runs.csv")
 
     def own(self, model: str, start: str = "ones", *, exact: bool = False) -> pd.DataFrame:

@@ -101,7 +101,7 @@ def _claim_third_party(page: Page, records: Records) -> None:
         rows.append(
             [model, *map(str, counts), rank(mine[-1], finals), *(f"{p:.4f}" for p in p_values)]
         )
-    page.claim_table("### Other people's runs", [*rows, ["all", *map(str, sums), "-", "-", "-"]])
+    page.claim_table("### Third-party runs", [*rows, ["all", *map(str, sums), "-", "-", "-"]])
 
 
 def _rate(count: int, total: int) -> str:
