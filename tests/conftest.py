@@ -15,6 +15,11 @@ from bench.store.store import Store
 os.environ["COLUMNS"] = "200"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option with which the golden files are written anew."""
+    parser.addoption("--rewrite-golden", action="store_true", help="write the golden files anew")
+
+
 def pytest_collection_finish() -> None:
     """Set what all tests share, once everything is loaded.
 

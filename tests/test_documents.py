@@ -51,6 +51,7 @@ def test_links(path: Path) -> None:
             assert anchor in anchors(found), target
 
 
+@pytest.mark.slow
 def test_python_runs(tmp_path: Path) -> None:
     """The Python of every document runs from top to bottom, beside the published results."""
     (tmp_path / "results").symlink_to(ROOT / "reports" / "published" / "cpu")

@@ -66,8 +66,12 @@ def check(page: Page, records: Records) -> None:
         "seeds. If the notebook's run were one more seed, about "
         f"{100 * np.mean(expected):.0f}% would;"
     )
-    others = (records.runs["initialisation"] != "ones").sum()
-    page.claim(f"- Left out: {others} runs with other settings: initialisation uniform.")
+    ones = records.runs["initialisation"] == "ones"
+    sources = {*records.runs[~ones]["source_sha256"]} - {*records.runs[ones]["source_sha256"]}
+    settings = ["initialisation uniform", *(f"source_sha256 {each[:12]}" for each in sources)]
+    page.claim(
+        f"- Left out: {(~ones).sum()} runs with other settings: {', '.join(sorted(settings))}."
+    )
     known = [
         f"{model} (p {p[0]:.4f}, {holm[0]:.4f} after Holm)"
         for model, (_, p, holm) in zip(MODELS, agreements, strict=True)

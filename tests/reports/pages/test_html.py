@@ -72,6 +72,7 @@ def run_chromium(folder: Path, *arguments: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
 @pytest.mark.parametrize(("clicks", "names"), [(0, ["b", "a"]), (1, ["a", "b"]), (2, ["b", "a"])])
 def test_tables_are_sorted(clicks: int, names: list[str], folder: Path) -> None:
@@ -89,6 +90,7 @@ def test_tables_are_sorted(clicks: int, names: list[str], folder: Path) -> None:
     assert dom.count("<button>") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
 @pytest.mark.parametrize("width", [390, 1280])
 def test_screenshot(width: int, folder: Path) -> None:
