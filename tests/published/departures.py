@@ -64,9 +64,9 @@ def _claim_odd_runs(page: Page, values: pd.DataFrame) -> None:
         departure = row["distance"] / row["spread"]
         words = f"{departure:,.0f}" if departure >= 10 else f"{departure:.1f}"
         page.claim(
-            f"{row['variant']} {row['backend']} seed {row['seed']} is further from its reference "
-            f"than rounding has been seen to be for a single seed (epoch {row['epoch']}, "
-            f"{row['measure']}, {words} rounding spreads)"
+            f"{row['variant']} {row['backend']} seed {row['seed']} alone is further from its "
+            f"reference than healthy executions were (epoch {row['epoch']}, {row['measure']}, "
+            f"{words} rounding spreads)"
         )
     if len(first) > 5:
         page.claim(f"{len(first) - 5} more runs are as far, each alone.")
