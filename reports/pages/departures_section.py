@@ -55,7 +55,7 @@ def _guide() -> str:
         "seed, from equal initial weights. *departure* is the distance of the median seed in units "
         "of the rounding spread: how far healthy executions of one seed usually are apart. The "
         f"limit is {MARGIN:g} times the furthest that any was; a seed whose healthy executions "
-        "were measured often (0 to 29) has a limit of its own. A configuration departs where "
+        "were measured often has a limit of its own. A configuration departs where "
         f"{SHARE:.0%} of its seeds are beyond the limit, or more than one in "
         f"{ODD_ONE_IN} is {FAR:g} times beyond it. On a "
         "device where rounding was never measured, what is beyond the limit, and less than "
