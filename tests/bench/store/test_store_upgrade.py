@@ -210,6 +210,17 @@ def test_damage_stays_as_it_is(store: Store) -> None:
     assert store.finished([sample(0).run_id]) == set()
 
 
+def test_epochs_of_a_damaged_run(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Older epochs whose run cannot be read stay as they are, and one line names both files."""
+    run_id = old_sample(3).run_id
+    path = store.path(RUNS, run_id)
+    path.write_bytes(path.read_bytes()[:-1])
+    store.prepare()
+    assert [each.stem for each in (store.folder / EPOCHS).iterdir() if is_older(each)] == [run_id]
+    named = f"{path} cannot be read, so {EPOCHS}/{path.name} stays in an older schema: delete both"
+    assert capsys.readouterr().err.count(named) == 1
+
+
 def test_another_process_is_quicker(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that another process puts in an older file's place meanwhile is not lost."""
     path = store.path(RUNS, sample(0).run_id)
