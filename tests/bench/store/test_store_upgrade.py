@@ -24,6 +24,8 @@ from tests.victims import measurement, sample
 TABLES = [RUNS, EPOCHS, THROUGHPUT]
 NEXT = SCHEMA_VERSION + 1
 PUBLISHED = ROOT / "reports" / "published"
+STORED = sorted(path for path in PUBLISHED.rglob("*.parquet") if path.parent.name in SCHEMAS)
+"""The files of published stores; what `bench rounding` measured is no store."""
 
 
 @pytest.fixture
@@ -240,9 +242,7 @@ def test_another_process_is_quicker(store: Store, monkeypatch: pytest.MonkeyPatc
     assert read(path, SCHEMAS[RUNS])["total_seconds"].to_pylist() == [99.0]
 
 
-@pytest.mark.parametrize(
-    "path", sorted(PUBLISHED.rglob("*.parquet")), ids=lambda path: str(path.relative_to(PUBLISHED))
-)
+@pytest.mark.parametrize("path", STORED, ids=lambda path: str(path.relative_to(PUBLISHED)))
 def test_published_sets_are_current(path: Path) -> None:
     """What is published is in the current schema: a reader needs none of this project's code."""
     assert pq.read_schema(path).equals(SCHEMAS[path.parent.name], check_metadata=True)
