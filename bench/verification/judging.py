@@ -180,7 +180,8 @@ def closing_sentence(table: pd.DataFrame, epochs: int, lacking: Sequence[int] = 
     if lacking:
         more = f" and {len(lacking) - MOST_NAMED} more" if len(lacking) > MOST_NAMED else ""
         names = ", ".join(map(str, lacking[:MOST_NAMED]))
-        text += f" Not compared, for want of a reference run: seeds {names}{more}."
+        noun = "seed" if len(lacking) == 1 else "seeds"
+        text += f" Not compared, for want of a reference run: {noun} {names}{more}."
     return text
 
 
