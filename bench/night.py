@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from bench.engines.work import Display, Site, Trainer
 from bench.errors import UsageError
 from bench.execution.sources import environment_of
 from bench.plan.grid import NOTEBOOK
-from bench.plan.plan import make_plan
+from bench.plan.plan import MOST_JOBS, make_plan, whole_number
 from bench.store.records import run_id
 from bench.store.store import Store
 from hnrnn import corpus
@@ -22,8 +22,8 @@ from hnrnn.variants import VARIANTS
 
 def run(
     *,
-    variants: Sequence[str] = tuple(VARIANTS),
-    backends: Sequence[str] = (NOTEBOOK,),
+    variants: Iterable[str] = tuple(VARIANTS),
+    backends: Iterable[str] = (NOTEBOOK,),
     seeds: int | Iterable[int] = 5,
     device: str = "auto",
     dtype: str = "float32",
@@ -56,8 +56,8 @@ def run(
     The workers are processes that import the main module: in a script, call this function below
     ``if __name__ == "__main__":``.
     """
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"jobs must be 1 or more, not {jobs}")
+    if jobs is not None:
+        jobs = whole_number("jobs", jobs, MOST_JOBS)
     asked = make_plan(
         variants=variants,
         backends=backends,
@@ -69,7 +69,10 @@ def run(
         injected_fault=injected_fault,
     )
     where, settings = find_engine(engine, gpus_per_run=gpus_per_run, ray_address=ray_address)
-    corpus.load(data)  # raises if the copy is another text
+    try:
+        corpus.load(data)
+    except corpus.CorpusError as error:
+        raise UsageError(str(error)) from error
     # Threads spin while they wait; with several threads they would spin for minutes.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     module = where.load()  # from here on torch is loaded

@@ -47,6 +47,8 @@ ANOTHER_COMPUTATION = "another computation"
 UNEXPLAINED = "unexplained"
 """Further than rounding has ever been seen, but on a device where it was never measured."""
 NO_REFERENCE = "no reference"
+OTHER_WEIGHTS = "other initial weights"
+NO_SEED = "no reference run of its seed"
 
 CELL = ["variant", "epoch", "column"]
 MARGIN = 3.0
@@ -283,7 +285,7 @@ def reasons_without_reference(runs: pd.DataFrame, weights: pd.DataFrame) -> pd.S
     known = weights.set_index(keys)["initial_weights_sha256"]
     expected = known.reindex(pd.MultiIndex.from_frame(runs[keys])).to_numpy()
     reasons = np.full(len(runs), None, dtype=object)
-    reasons[runs["initial_weights_sha256"].to_numpy() != expected] = "other initial weights"
-    reasons[pd.isna(expected)] = "no reference run of its seed"
+    reasons[runs["initial_weights_sha256"].to_numpy() != expected] = OTHER_WEIGHTS
+    reasons[pd.isna(expected)] = NO_SEED
     reasons[(runs["dtype"] != "float32").to_numpy()] = "the reference runs are in float32"
     return pd.Series(reasons, index=runs.index, name="reason", dtype=object)

@@ -23,6 +23,7 @@ from bench.errors import UsageError
 from bench.plan.faults import FAULTS
 from bench.plan.plan import (
     CHOICES,
+    MOST_JOBS,
     MOST_SEEDS,
     PROFILES,
     Profile,
@@ -118,7 +119,7 @@ def _add_engine(run: Parser) -> None:
     add_number(
         run,
         "--jobs",
-        1024,
+        MOST_JOBS,
         "runs or ensembles at a time",
         "one per CPU core, or one on a GPU; with --engine ray, as many as fit",
     )

@@ -73,7 +73,14 @@ def carry_out(options: argparse.Namespace) -> int:
     from bench.execution.availability import why_unavailable
     from bench.execution.environment import find_device
     from bench.night import run
-    from bench.verification.judging import as_text, closing_sentence, exit_code, judge, near
+    from bench.verification.judging import (
+        as_text,
+        closing_sentence,
+        exit_code,
+        judge,
+        near,
+        seeds_without_reference,
+    )
 
     device = find_device(options.device)
     backends = [
@@ -91,7 +98,8 @@ def carry_out(options: argparse.Namespace) -> int:
         )
         with ProgressDisplay() as display:
             store = train(variants=variants, backends=backends, seeds=seeds, display=display)
-        table = judge(store.read())
+        contents = store.read()
+        table, lacking = judge(contents), seeds_without_reference(contents)
         undecided = table[near(table) & (len(seeds) < CONFIRMING_SEEDS)]
         for variant, group in undecided.groupby("variant"):
             more = sorted({*seeds, *range(CONFIRMING_SEEDS)})
@@ -106,5 +114,5 @@ def carry_out(options: argparse.Namespace) -> int:
 
         for line in explain_table(table, device, options.inject_fault):
             print(line)
-    print(f"\n{closing_sentence(table, options.epochs, asked=len(seeds))}")
+    print(f"\n{closing_sentence(table, options.epochs, lacking)}")
     return exit_code(table)

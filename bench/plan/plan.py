@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ RELATIVE_BACKEND_SECONDS = {
 
 MOST_SEEDS = 100_000
 """The most seeds of one call."""
+MOST_JOBS = 1024
+"""The most runs or ensembles at a time."""
 SEEDS_HELP = "give a number of seeds (5), a range (0-4) or a list (1,3,9) of seeds from 0"
 CHOICES = {
     "dtype": ("float32", "float64"),
@@ -85,11 +88,16 @@ def parse_seeds(text: str) -> list[int]:
 def find_seeds(seeds: int | Iterable[int], source: str = "seeds") -> list[int]:
     """Return a list of ``seeds``; a single number is a number of seeds from 0.
 
-    Raises PlanError, naming ``source``, for no seed, a seed below 0 or above ``LARGEST_SEED``, more
-    than ``MOST_SEEDS`` seeds, or a seed that is named twice.
+    Raises PlanError, naming ``source``, for what is no whole number, no seed, a seed below 0 or
+    above ``LARGEST_SEED``, more than ``MOST_SEEDS`` seeds, or a seed that is named twice.
     """
-    named = range(seeds) if isinstance(seeds, int) else seeds
-    found = [int(seed) for seed in islice(named, MOST_SEEDS + 1)]
+    try:
+        named = seeds if isinstance(seeds, Iterable) else range(operator.index(seeds))
+        found = [operator.index(seed) for seed in islice(named, MOST_SEEDS + 1)]
+    except TypeError as error:
+        raise PlanError(
+            f"{source} must be a number of seeds or whole numbers, not {seeds!r}"
+        ) from error
     if not found:
         raise PlanError(f"{source} names no seed: {SEEDS_HELP}")
     if not 0 <= min(found) <= max(found) <= LARGEST_SEED:
@@ -101,6 +109,19 @@ def find_seeds(seeds: int | Iterable[int], source: str = "seeds") -> list[int]:
     return found
 
 
+def whole_number(name: str, value: int, most: int | None = None) -> int:
+    """Return a number as an int; raise PlanError unless it is whole and from 1 to ``most``."""
+    try:
+        number = operator.index(value)
+    except TypeError as error:
+        raise PlanError(f"{name} must be a whole number, not {value!r}") from error
+    if number < 1:
+        raise PlanError(f"{name} must be 1 or more, not {number}")
+    if most is not None and number > most:
+        raise PlanError(f"{name} must be {most:,} or less, not {number:,}")
+    return number
+
+
 def _number(digits: str) -> int:
     """Return the number; one with too many digits becomes another that is too large."""
     return int(digits.lstrip("0")[: len(str(LARGEST_SEED)) + 1] or "0")
@@ -110,6 +131,13 @@ def parse_names(words: Sequence[str]) -> list[str]:
     """Return the names in ``words``; a word may be several names with commas between them."""
     names = [name.strip() for word in words for name in word.split(",") if name.strip()]
     return list(dict.fromkeys(names))
+
+
+def _listed(name: str, words: Iterable[str]) -> tuple[str, ...]:
+    """Return names as a tuple; raise PlanError for a plain string or what is no list."""
+    if isinstance(words, str) or not isinstance(words, Iterable):
+        raise PlanError(f"{name} must be a list of names, not {words!r}")
+    return tuple(words)
 
 
 def backends_of(variant: Variant, names: Sequence[str]) -> list[str]:
@@ -187,8 +215,8 @@ def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
 
 def make_plan(
     *,
-    variants: Sequence[str],
-    backends: Sequence[str],
+    variants: Iterable[str],
+    backends: Iterable[str],
     seeds: int | Iterable[int],
     dtype: str,
     initialisation: str,
@@ -206,9 +234,9 @@ def make_plan(
     given = {"dtype": dtype, "initialisation": initialisation, "device": device}
     for name, value in given.items():
         _check_choice(name, value, CHOICES[name])
-    if epochs is not None and epochs < 1:
-        raise PlanError(f"epochs must be 1 or more, not {epochs}")
-    named = find_configurations(variants, backends)
+    if epochs is not None:
+        epochs = whole_number("epochs", epochs)
+    named = find_configurations(_listed("variants", variants), _listed("backends", backends))
     configurations = [each for each in named if not inapplicable([each], injected_fault)]
     if not configurations:
         reasons = "; ".join(inapplicable(named, injected_fault))

@@ -96,10 +96,24 @@ class Store:
             say_once(f"{self.folder}: files of an older schema brought up to date: {count}")
 
     def _with_backends(self, epochs: pa.Table) -> pa.Table:
-        """Return the epochs of an older file with the backends of their runs."""
-        paths = (self.path(RUNS, name) for name in {RUNS, *epochs["run_id"].to_pylist()})
-        runs = [read_file(path, SCHEMAS[RUNS]) for path in paths if path.exists()]
-        return with_backends(epochs, pa.concat_tables([SCHEMAS[RUNS].empty_table(), *runs]))
+        """Return the epochs of an older file with the backends of their runs.
+
+        Raises UnreadableError, after naming the run's file, if a run cannot be read.
+        """
+        runs = [SCHEMAS[RUNS].empty_table()]
+        for name in {RUNS, *epochs["run_id"].to_pylist()}:
+            path = self.path(RUNS, name)
+            try:
+                runs += [read_file(path, SCHEMAS[RUNS])] if path.exists() else []
+            except NewerSchemaError:
+                raise
+            except UnreadableError:
+                say_once(
+                    f"{path} cannot be read, so {EPOCHS}/{path.name} stays in an older schema: "
+                    "delete both when you have seen them"
+                )
+                raise
+        return with_backends(epochs, pa.concat_tables(runs))
 
     def write(self, record: Record) -> None:
         """Write a run's two files, unless the run is finished already.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,8 @@ from hnrnn.departures import (
     ANOTHER_COMPUTATION,
     FAR,
     NO_REFERENCE,
+    NO_SEED,
+    OTHER_WEIGHTS,
     SAME_DIGITS,
     SAME_TO_ROUNDING,
     UNEXPLAINED,
@@ -28,13 +31,16 @@ from hnrnn.variants import VARIANTS
 CONFIGURATION = ["variant", "backend"]
 NOT_RUN = "not run"
 """The verdict of a configuration whose runs failed or were skipped."""
+MOST_NAMED = 10
+"""The most seeds that the closing sentence names."""
 
 
 def judge(contents: Contents) -> pd.DataFrame:
     """Return the verdict of each configuration in a store, one row each.
 
     Beside the columns of ``hnrnn.departures.of_configurations`` there is ``reason``: why some of
-    the configuration's runs could not be compared; None where all were.
+    the configuration's runs could not be compared; None where all were. A configuration in which a
+    run of a reference seed started from other initial weights is another computation.
     """
     runs = contents.runs
     finished = runs[~runs["status"].isin([FAILED, SKIPPED])]
@@ -65,12 +71,37 @@ def judge(contents: Contents) -> pd.DataFrame:
     )
     lacking = (done["_merge"] == "both").map({True: NO_REFERENCE, False: NOT_RUN}).to_numpy()
     table["verdict"] = table["verdict"].where(table["verdict"].notna(), lacking)
+    others = (reasons == OTHER_WEIGHTS) & finished["initial_weights_sha256"].notna()
+    table = _with_other_weights(table, finished[others])
     places = {name: place for place, name in enumerate(VARIANTS)}
     return table.sort_values(
         CONFIGURATION,
         key=lambda names: names.map(places).fillna(names) if names.name == "variant" else names,
         ignore_index=True,
     )
+
+
+def _with_other_weights(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Return the verdicts, given the runs whose initial weights are not their seed's."""
+    count = table[CONFIGURATION].merge(
+        others.groupby(CONFIGURATION).size().rename("count").reset_index(), how="left"
+    )["count"]
+    started = count.notna().to_numpy()
+    table = table.assign(seeds=table["seeds"] + count.fillna(0).to_numpy())
+    table.loc[started, ["departure", "nearness"]] = [math.nan, math.inf]
+    table.loc[started, "undecided"] = False
+    table.loc[started, "verdict"] = ANOTHER_COMPUTATION
+    table.loc[started, "reason"] = [
+        f"{OTHER_WEIGHTS} ({found:.0f} of {_counted(int(seeds), 'seed')})"
+        for found, seeds in zip(count[started], table.loc[started, "seeds"], strict=True)
+    ]
+    return table
+
+
+def seeds_without_reference(contents: Contents) -> list[int]:
+    """Return the seeds of a store that no reference run has, in order."""
+    reasons = reasons_without_reference(contents.runs, reference_weights())
+    return sorted(set(contents.runs.loc[reasons == NO_SEED, "seed"].tolist()))
 
 
 def near(table: pd.DataFrame) -> pd.Series:
@@ -120,14 +151,16 @@ def _evidence(row: Mapping[Hashable, Any]) -> str:
     return text
 
 
-def closing_sentence(table: pd.DataFrame, epochs: int, *, asked: int = 1) -> str:
-    """Say what was shown, and how many of the ``asked`` seeds were not compared."""
+def closing_sentence(table: pd.DataFrame, epochs: int, lacking: Sequence[int] = ()) -> str:
+    """Say what was shown with so many epochs, and name the seeds that lack a reference run."""
     counts = table["verdict"].value_counts()
     same = counts.get(SAME_DIGITS, 0) + counts.get(SAME_TO_ROUNDING, 0)
-    text = (
-        f"{same} of {len(table)} configurations compute what fastai 1.0.61 computed "
-        f"({_counted(int(table['seeds'].min()), 'seed')}, {_counted(epochs, 'epoch')})"
-    )
+    text = f"{same} of {len(table)} configurations compute what fastai 1.0.61 computed"
+    compared = table[table["seeds"] > 0]
+    if len(compared):
+        trained = {min(epochs, VARIANTS[name].epochs) for name in compared["variant"]}
+        text += f" ({_counted(int(compared['seeds'].min()), 'seed')}, "
+        text += f"{'up to ' * (len(trained) > 1)}{_counted(max(trained), 'epoch')})"
     if counts.get(SAME_DIGITS):
         text += f", {counts[SAME_DIGITS]} of them to the last digit"
     parts = [
@@ -144,9 +177,11 @@ def closing_sentence(table: pd.DataFrame, epochs: int, *, asked: int = 1) -> str
         if verdict in counts
     ]
     text += f"; {', '.join(parts)}." if parts else "."
-    if table["seeds"].max() < asked:
-        lacking = asked - int(table["seeds"].max())
-        text += f" Not compared, for want of a reference run: {_counted(lacking, 'seed')}."
+    if lacking:
+        more = f" and {len(lacking) - MOST_NAMED} more" if len(lacking) > MOST_NAMED else ""
+        names = ", ".join(map(str, lacking[:MOST_NAMED]))
+        noun = "seed" if len(lacking) == 1 else "seeds"
+        text += f" Not compared, for want of a reference run: {noun} {names}{more}."
     return text
 
 

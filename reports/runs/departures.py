@@ -30,7 +30,7 @@ CONFIGURATION = ["variant", "backend", "initialisation", "device"]
 ALIKE = [*CONFIGURATION, "device_name", "torch_version", "source_sha256"]
 """The columns in which runs are alike that are judged together."""
 NO_HASH = "their initial weights are not recorded"
-NO_SEED = "no reference run of its seed"
+NO_SEED = departures.NO_SEED
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bench
@@ -65,6 +66,20 @@ def test_a_failed_run_is_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ({"gpus_per_run": 0.5}, "--gpus-per-run only applies to --engine ray"),
         ({"jobs": 0}, "jobs must be 1 or more, not 0"),
         ({"seeds": -3}, "seeds names no seed"),
+        *(
+            ({"seeds": seeds}, "seeds must be a number of seeds or whole numbers, not ")
+            for seeds in ("5", "12", [0.5], 2.0, None)
+        ),
+        ({"jobs": 1.5}, r"jobs must be a whole number, not 1\.5"),
+        ({"jobs": "2"}, "jobs must be a whole number, not '2'"),
+        ({"jobs": 1025}, "jobs must be 1,024 or less, not 1,025"),
+        ({"epochs": 1.5}, r"epochs must be a whole number, not 1\.5"),
+        ({"epochs": "1"}, "epochs must be a whole number, not '1'"),
+        ({"variants": "Model1"}, "variants must be a list of names, not 'Model1'"),
+        ({"variants": None}, "variants must be a list of names, not None"),
+        ({"backends": "nn"}, "backends must be a list of names, not 'nn'"),
+        ({"backends": (name for name in ["cell"])}, "nothing to run: Model1 on cell: cell needs"),
+        ({"data": "/nope"}, "give the human_numbers folder or archive"),
     ],
 )
 def test_usage_errors(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -72,6 +87,15 @@ def test_usage_errors(changes: dict[str, Any], message: str, tmp_path: Path) -> 
     with pytest.raises(bench.UsageError, match=message):
         run(tmp_path / "results", **changes)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("in_process")
+def test_numbers_of_numpy(tmp_path: Path) -> None:
+    """Whole numbers of any kind are accepted, and stored as a number of Python's would be."""
+    one = np.int64(1)
+    run(tmp_path, seeds=np.arange(1), epochs=one, jobs=one)
+    run(tmp_path, seeds=one)
+    assert len(run(tmp_path, variants=iter(["Model1"])).read().runs) == 1
 
 
 def test_public_names_are_light() -> None:

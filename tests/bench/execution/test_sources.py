@@ -165,6 +165,9 @@ def test_environment_of_a_run() -> None:
     joint = environment_of(small_run(backend=ENSEMBLE), ENVIRONMENT)
     assert environment_of(small_run(), ENVIRONMENT) == ENVIRONMENT
     assert joint.source_sha256 == source_sha256(joint=True)
+    faulty = small_run(backend=ENSEMBLE, injected_fault="weight_decay_0")
+    found = environment_of(faulty, ENVIRONMENT).source_sha256
+    assert found == source_sha256(faulty=True, joint=True)
     assert replace(joint, source_sha256=ENVIRONMENT.source_sha256) == ENVIRONMENT
 
 

@@ -7,7 +7,15 @@ import pytest
 
 from bench.store.records import FAILED, OK, SKIPPED
 from bench.store.store import Contents
-from bench.verification.judging import NOT_RUN, as_text, closing_sentence, exit_code, judge, near
+from bench.verification.judging import (
+    NOT_RUN,
+    as_text,
+    closing_sentence,
+    exit_code,
+    judge,
+    near,
+    seeds_without_reference,
+)
 from hnrnn.departures import (
     ANOTHER_COMPUTATION,
     NO_REFERENCE,
@@ -59,7 +67,8 @@ def limit() -> float:
         (contents(seeds=5, moved=0.01), ANOTHER_COMPUTATION, 1),
         (contents(moved=WIDER * limit(), device="cuda"), UNEXPLAINED, 4),
         (contents(moved=0.01, device="cuda"), ANOTHER_COMPUTATION, 1),
-        (contents(initial_weights_sha256="others"), NO_REFERENCE, 4),
+        (contents(initial_weights_sha256="others"), ANOTHER_COMPUTATION, 1),
+        (contents(seed=99_999), NO_REFERENCE, 4),
         (contents(status=FAILED, error="it broke"), NOT_RUN, 1),
         (contents(status=SKIPPED, error="it needs a GPU"), NOT_RUN, 1),
     ],
@@ -88,6 +97,37 @@ def test_what_is_printed() -> None:
     assert "it broke" in as_text(judge(contents(status=FAILED, error="it broke")))
 
 
+def test_other_weights_of_some_seeds() -> None:
+    """Seeds from other weights make another computation, however right the other seeds are."""
+    hashes = [contents().runs["initial_weights_sha256"][0], "others", "others"]
+    table = judge(contents(seeds=3, initial_weights_sha256=hashes))
+    assert list(table["verdict"]) == [ANOTHER_COMPUTATION]
+    assert exit_code(table) == 1
+    assert not near(table).any()
+    assert "other initial weights (2 of 3 seeds)" in as_text(table)
+    assert closing_sentence(table, 2) == (
+        "0 of 1 configurations compute what fastai 1.0.61 computed (3 seeds, 2 epochs); "
+        "1 computes something else."
+    )
+
+
+def test_closing_sentence_of_what_was_compared() -> None:
+    """It counts the seeds and epochs that were compared, and names the seeds that were not."""
+    mixed = contents(seeds=3, seed=[0, 1, 99_999])
+    assert seeds_without_reference(mixed) == [99_999]
+    text = closing_sentence(judge(mixed), 30, seeds_without_reference(mixed))
+    assert "(2 seeds, 20 epochs)" in text
+    assert text.endswith("Not compared, for want of a reference run: seed 99999.")
+    table = judge(contents())
+    many = closing_sentence(table, 2, range(500, 512))
+    assert many.endswith("seeds 500, 501, 502, 503, 504, 505, 506, 507, 508, 509 and 2 more.")
+    skipped = judge(contents(status=SKIPPED, error="it needs a GPU")).assign(backend="graphed")
+    assert "(1 seed, 2 epochs)" in closing_sentence(pd.concat([table, skipped]), 2)
+    assert "seed" not in closing_sentence(skipped, 2)
+    two = pd.concat([table, table.assign(variant="Model0")])
+    assert "(1 seed, up to 20 epochs)" in closing_sentence(two, 30)
+
+
 def test_closing_sentence() -> None:
     """It counts what was compared, and what was not."""
     assert closing_sentence(judge(contents()), 2) == (
@@ -96,5 +136,5 @@ def test_closing_sentence() -> None:
     )
     assert closing_sentence(judge(contents(seeds=5, moved=0.01)), 2) == (
         "0 of 1 configurations compute what fastai 1.0.61 computed (5 seeds, 2 epochs); "
-        "1 compute something else."
+        "1 computes something else."
     )
