@@ -62,9 +62,12 @@ def decide(evidence: Evidence, found: Findings) -> tuple[str, list[str]]:
 
 def _other_computations(found: Findings) -> list[str]:
     pairs = found.held.pairs
-    return [each.sentence(f"{FASTAI}'s") for each in found.same.others] + [
-        each.sentence("the baseline's") for each in (pairs.others if pairs else ())
-    ]
+    starts = [each.sentence() for each in found.same.other_starts]
+    return (
+        starts
+        + [each.sentence(f"{FASTAI}'s") for each in found.same.others]
+        + [each.sentence("the baseline's") for each in (pairs.others if pairs else ())]
+    )
 
 
 def _unexplained(found: Findings) -> list[str]:

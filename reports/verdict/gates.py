@@ -105,6 +105,8 @@ def gate_of_data(problems: Sequence[Problem], configurations: int, runs: int, sm
 
 def gate_of_same_computation(same: SameComputation) -> Gate:
     """Return the gate that holds every run against the reference run of its seed."""
+    if same.other_starts and not same.others:
+        return Gate(SAME, FAILED, "; ".join(each.sentence() for each in same.other_starts))
     if same.others or same.unexplained:
         worst = (same.others or same.unexplained)[0]
         count = len(same.others or same.unexplained)
@@ -114,7 +116,8 @@ def gate_of_same_computation(same: SameComputation) -> Gate:
     without = reasons_in_words(same)
     if not same.passed:
         names = ", ".join(" ".join(configuration) for configuration in same.uncovered)
-        some = f"{names}: " if same.departures else ""
+        some = f"{names}: " if names else "without a reference, "
+        some = some if same.departures else ""
         return Gate(SAME, NOT_RUN, f"{some}{without}" if without else "there are no runs")
     near = nearest(same)
     reason = f"{summary(same)}; nearest to its limit is {near.name}, {near.place}, at "

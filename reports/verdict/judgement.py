@@ -90,7 +90,8 @@ def judge(evidence: Evidence) -> Judgement:
     same = compare(night)
     notebook = hold_against_notebook(night.selection.epochs, published.tables())
     certificate, third_party_rows = published_facts()
-    holds = notebook.verdict == INCONCLUSIVE and same.shows(night.selection.backends)
+    few = notebook.verdict == INCONCLUSIVE
+    holds = few and same.passed and same.shows(night.selection.backends)
     expected: set[Configuration] = set(last.configurations) if last else set()
     held = AgainstBaseline()
     if before is not None:
