@@ -188,8 +188,9 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
     few that all may have jumped; or more than half are beyond the cell's, but fewer than needed.
     ``furthest`` is the largest departure, and ``furthest_times`` the largest in units of the limit.
 
-    Where ``departures`` has a column ``lone`` that is false, the reference may have jumped too. Such
-    a run does not depart by rule 3, and alone it is at most ``UNEXPLAINED``.
+    Where a column ``lone`` of ``departures`` is false, the reference may have jumped too. Such a
+    run does not depart by rule 3, and alone it is at most ``UNEXPLAINED``.
+
     Raises ValueError for a column of ``by`` with empty values.
     """
     keys = [*by, "epoch", "column"]

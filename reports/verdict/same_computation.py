@@ -226,6 +226,11 @@ def nearest(same: SameComputation) -> Departure:
     return max(same.departures, key=lambda found: np.nan_to_num(found.nearness, nan=-1.0))
 
 
+def reference_of(found: Departure) -> str:
+    """Return whose runs a configuration is held against."""
+    return OURS if found.seeds_of_ours == found.seeds else f"{FASTAI}'s"
+
+
 def reasons_in_words(same: SameComputation) -> str:
     """Say how many runs have no reference, and why."""
     return "; ".join(
