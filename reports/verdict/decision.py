@@ -150,12 +150,13 @@ def _open_questions(found: Findings) -> list[str]:
             for d in comparison.first.worse
         ]
     if comparison.verdict == baseline.INCONCLUSIVE and not found.same.passed:
-        alike = "the runs are the baseline's, but " if pairs and pairs.passed else ""
-        lacking = "and not all runs could be held against the reference runs" if alike else ""
-        return [
-            f"{alike}too few seeds to reject anything against the baseline"
-            f"{', ' if lacking else ''}{lacking}"
-        ]
+        few = "too few seeds to reject anything against the baseline"
+        if pairs and pairs.passed:
+            return [
+                f"the runs are the baseline's, but there are {few}, and not all runs could be held "
+                "against the reference runs"
+            ]
+        return [few]
     return []
 
 

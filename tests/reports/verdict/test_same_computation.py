@@ -144,7 +144,7 @@ def test_other_initial_weights(seeds: tuple[int, ...], count: int) -> None:
 
 
 def test_one_run_without_a_hash_decides_nothing() -> None:
-    """The gate does not pass, and the published seeds do not decide; a foreign seed is no matter."""
+    """The gate does not pass, and the published seeds do not decide; a new seed is fine."""
     contents = computed_night(3)
     own = (contents.runs["variant"] == "Model6") & (contents.runs["seed"] == 2)
     unknown = replace(contents, runs=contents.runs.copy())
