@@ -23,7 +23,8 @@ A fault moves every seed, a jump moves a few. Runs of several seeds depart in a 
    there with a probability of at most ``LEVEL``, or
 2. at least ``SHARE`` of all seeds are beyond the cell's limit, or
 3. more than one in ``ODD_ONE_IN`` of them is beyond ``FAR`` times the cell's limit: with fewer
-   seeds than that, a single one.
+   seeds than that, a single one, or
+4. a single one is beyond ``HUGE`` times the cell's limit, or is no number, however many there are.
 
 A single seed departs by 2 only: it must be beyond anything that rounding was ever seen to do.
 """
@@ -56,6 +57,7 @@ SHARE = 0.8
 LEVEL = 1e-4
 FAR = 10.0
 ODD_ONE_IN = 20
+HUGE = 1000.0
 WIDER = 10.0
 """How many times wider the limits are on a device where rounding was never measured."""
 DIGITS = 7
@@ -155,6 +157,11 @@ def needed(seeds: int) -> int:
     return math.ceil(SHARE * seeds - 1e-9)
 
 
+def one(_seeds: int) -> int:
+    """Return that one seed suffices, however many there are."""
+    return 1
+
+
 def odd_runs(seeds: int) -> int:
     """Return how many of ``seeds`` must be far beyond the limit of a cell for it to depart."""
     return seeds // ODD_ONE_IN + 1
@@ -178,8 +185,14 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
     ``limit``, ``seeds_beyond`` (their own limit, or the cell's where they have none), ``nearness``
     and ``verdict``, in the order of ``by``, epoch and ``MEASURES``. ``nearness`` is by how much the
     limits could be multiplied, so that the cell would just not depart; NaN for an unknown cell.
-    ``undecided`` says whether enough seeds are beyond their own limits, but are so few that all may
-    have jumped: more seeds decide. Raises ValueError for a column of ``by`` with empty values.
+    ``undecided`` says whether more seeds have to decide: enough are beyond their own limits, but so
+    few that all may have jumped; or more than half are beyond the cell's, but fewer than needed.
+    ``furthest`` is the largest departure, and ``furthest_times`` the largest in units of the limit.
+
+    Where a column ``lone`` of ``departures`` is false, the reference may have jumped too. Such a
+    run does not depart by rule 3, and alone it is at most ``UNEXPLAINED``.
+
+    Raises ValueError for a column of ``by`` with empty values.
     """
     keys = [*by, "epoch", "column"]
     empty = [name for name in by if departures[name].isna().any()]
@@ -191,6 +204,9 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
         of_limit=departures["distance"] / departures["limit"],
     )
     found["beyond"] = found["of_own"].fillna(found["of_limit"]) > 1
+    found["beyond_limit"] = found["of_limit"] > 1
+    found["lone"] = found["lone"].astype(bool) if "lone" in found else True
+    found["of_lone"] = found["of_limit"].where(found["lone"])
     groups = found.groupby(keys, observed=True)
     cells = groups.agg(
         seeds=("distance", "size"),
@@ -201,23 +217,32 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
         limit=("limit", "first"),
         jump_rate=("jump_rate", "first"),
         seeds_beyond=("beyond", "sum"),
+        beyond_limit=("beyond_limit", "sum"),
+        lone=("lone", "any"),
+        furthest=("departure", "max"),
+        furthest_times=("of_limit", "max"),
     )
     of_own = _decisive(found, "of_own", keys)
     usable = [
         count > 0 and chance(count, rate) <= LEVEL
         for count, rate in zip(cells["own_seeds"], cells["jump_rate"], strict=True)
     ]
-    cells["nearness"] = np.fmax(
-        _decisive(found, "of_limit", keys), _decisive(found, "of_limit", keys, odd_runs) / FAR
-    )
-    cells["nearness"] = np.fmax(cells["nearness"], of_own.where(np.array(usable, dtype=bool)))
-    cells["undecided"] = (of_own > 1) & (cells["nearness"] <= 1)
+    cells["nearness"] = _decisive(found, "of_limit", keys)
+    for other in (
+        of_own.where(np.array(usable, dtype=bool)),
+        _decisive(found, "of_lone", keys, odd_runs) / FAR,
+        _decisive(found, "of_limit", keys, one) / HUGE,
+    ):
+        cells["nearness"] = np.fmax(cells["nearness"], other)
+    many = cells["beyond_limit"] > cells["seeds"] / 2
+    cells["undecided"] = ((of_own > 1) | many) & (cells["nearness"] <= 1)
+    decided = cells["lone"] | (cells["seeds"] > 1)
     cells["verdict"] = np.select(
-        [cells["nearness"] > wider, cells["nearness"] > 1.0],
+        [(cells["nearness"] > wider) & decided, cells["nearness"] > 1.0],
         [ANOTHER_COMPUTATION, UNEXPLAINED],
         SAME_TO_ROUNDING,
     )
-    return cells.drop(columns=["own_seeds", "jump_rate"]).reset_index()
+    return cells.drop(columns=["own_seeds", "jump_rate", "beyond_limit", "lone"]).reset_index()
 
 
 def _decisive(

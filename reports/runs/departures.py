@@ -31,6 +31,7 @@ ALIKE = [*CONFIGURATION, "device_name", "torch_version", "source_sha256"]
 """The columns in which runs are alike that are judged together."""
 NO_HASH = "their initial weights are not recorded"
 NO_SEED = departures.NO_SEED
+NO_EPOCHS = "no epoch of theirs is recorded"
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,10 @@ class Held:
     """Runs beside their reference runs.
 
     ``cells`` is what ``hnrnn.departures.departures`` returns, with the columns ``run_id``, those of
-    ``ALIKE`` and ``reference_name``.
-    ``unheld`` has one row per run without a reference, with its ``reason``.
+    ``ALIKE``, ``reference_name``, and ``lone`` (whether a lone run that departs is a failure: our
+    published runs may have jumped themselves).
+    ``unheld`` has one row per run that is not held, with its ``reason``, and the ``reference_name``
+    of the reference that has its seed; empty where none has.
     """
 
     cells: pd.DataFrame
@@ -67,22 +70,24 @@ def hold(runs: pd.DataFrame, epochs: pd.DataFrame, references: Iterable[Referenc
     seed no earlier one has.
     """
     left, reasons = runs, pd.Series(NO_SEED, index=runs.index, dtype=object)
+    names = pd.Series("", index=runs.index, dtype=object)
     parts = []
     for reference in references:
         found = departures.reasons_without_reference(left, reference.runs)
-        found[left["initial_weights_sha256"].isna() & (found != NO_SEED)] = NO_HASH
+        unknown = left["initial_weights_sha256"].isna() & (found == departures.OTHER_WEIGHTS)
+        found[unknown] = NO_HASH
+        part = distances(left[found.isna()], epochs, reference.epochs, reference.digits)
+        parts.append(part.assign(reference_name=reference.name, lone=reference.name != OURS))
+        found[found.isna() & ~left["run_id"].isin(part["run_id"])] = NO_EPOCHS
         reasons.update(found.fillna(""))
-        parts.append(
-            distances(left[found.isna()], epochs, reference.epochs, reference.digits).assign(
-                reference_name=reference.name
-            )
-        )
+        names[found.index[found != NO_SEED]] = reference.name
         left = left[found == NO_SEED]
         if left.empty:
             break
     cells = in_spreads(pd.concat(parts, ignore_index=True))
     unheld = runs[reasons != ""]
-    return Held(cells, unheld.assign(reason=reasons[unheld.index]))
+    own = {"reason": reasons[unheld.index], "reference_name": names[unheld.index]}
+    return Held(cells, unheld.assign(**own))
 
 
 def distances(

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from bench.text import counted
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import Problem
-from reports.runs.departures import FASTAI
 from reports.verdict import baseline
 from reports.verdict.against_baseline import AgainstBaseline
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding, unexpected
 from reports.verdict.notebook import AGREES, DIFFERS, INCONCLUSIVE, Agreement, Certificate
-from reports.verdict.pairs import in_words
-from reports.verdict.same_computation import SameComputation, summary
+from reports.verdict.pairs import in_words, outdated
+from reports.verdict.same_computation import SameComputation, reference_of, summary
 
 REGRESSED, INCOMPLETE = "regressed", "incomplete"
 EXIT_CODES = {AGREES: 0, REGRESSED: 1, DIFFERS: 1, INCOMPLETE: 3, INCONCLUSIVE: 4}
@@ -62,14 +61,21 @@ def decide(evidence: Evidence, found: Findings) -> tuple[str, list[str]]:
 
 def _other_computations(found: Findings) -> list[str]:
     pairs = found.held.pairs
-    return [each.sentence(f"{FASTAI}'s") for each in found.same.others] + [
-        each.sentence("the baseline's") for each in (pairs.others if pairs else ())
+    at_fault = outdated(pairs, found.same.departures) if pairs else []
+    return [
+        *(each.sentence() for each in found.same.other_starts),
+        *(each.sentence(reference_of(each)) for each in found.same.others),
+        *(
+            each.sentence("the baseline's")
+            for each in (pairs.others if pairs else ())
+            if each not in at_fault
+        ),
     ]
 
 
 def _unexplained(found: Findings) -> list[str]:
     pairs = found.held.pairs
-    return [each.sentence(f"{FASTAI}'s") for each in found.same.unexplained] + [
+    return [each.sentence(reference_of(each)) for each in found.same.unexplained] + [
         each.sentence("the baseline's") for each in (pairs.unexplained if pairs else ())
     ]
 
@@ -143,9 +149,11 @@ def _open_questions(found: Findings) -> list[str]:
             f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}); fresh seeds have to confirm it"
             for d in comparison.first.worse
         ]
-    shown = found.same.passed or (pairs is not None and pairs.passed)
-    if comparison.verdict == baseline.INCONCLUSIVE and not shown:
-        return ["too few seeds to reject anything against the baseline"]
+    if comparison.verdict == baseline.INCONCLUSIVE and not found.same.passed:
+        few = "too few seeds to reject anything against the baseline"
+        if pairs and pairs.passed:
+            few = f"the runs are the baseline's, but without a reference they decide little: {few}"
+        return [few]
     return []
 
 

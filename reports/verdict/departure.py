@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.text import counted
 from hnrnn import departures
-from hnrnn.departures import ANOTHER_COMPUTATION, FAR, UNEXPLAINED, needed
+from hnrnn.departures import ANOTHER_COMPUTATION, UNEXPLAINED, needed
 from reports.runs.departures import ALIKE, CONFIGURATION, OURS, by_device
 from reports.runs.night import Configuration
 
@@ -39,6 +39,10 @@ class Departure:
     distance: float
     departure: float
     nearness: float
+    furthest: float = 0.0
+    """The departure of the furthest seed."""
+    furthest_times: float = 0.0
+    """Its distance in units of the limit of the cell."""
     undecided: bool = False
     """Whether more seeds have to tell a fault from jumps of rounding; then it is unexplained."""
 
@@ -50,8 +54,7 @@ class Departure:
     @property
     def name(self) -> str:
         """The configuration in words."""
-        start = "" if self.initialisation == "ones" else f" {self.initialisation}"
-        return f"{self.variant} {self.backend}{start}"
+        return name_of(self.variant, self.backend, self.initialisation)
 
     @property
     def place(self) -> str:
@@ -63,7 +66,7 @@ class Departure:
         if self.undecided:
             return (
                 f"{self.name} may be another computation than {reference}: most seeds are further "
-                "away than their own healthy executions were, and "
+                "away than healthy executions were, and "
                 f"{counted(self.seeds, 'seed')} cannot rule out jumps of rounding; train more"
             )
         what = (
@@ -73,9 +76,17 @@ class Departure:
         )
         where = "" if self.device == "cpu" else f" on {self.device}"
         how = f"{self.seeds_beyond} of {counted(self.seeds, 'seed')} beyond the limit"
+        by = self.departure
         if self.seeds_beyond < needed(self.seeds):
-            how += f", the furthest {FAR * self.nearness:.0f} times"
-        return f"{what}: first in {self.place}, by {spreads(self.departure)}, with {how}{where}"
+            how += f", the furthest {self.furthest_times:,.0f} times"
+            by = self.furthest
+        return f"{what}: first in {self.place}, by {spreads(by)}, with {how}{where}"
+
+
+def name_of(variant: str, backend: str, initialisation: str) -> str:
+    """Return a configuration and its start in words."""
+    start = "" if initialisation == "ones" else f" {initialisation}"
+    return f"{variant} {backend}{start}"
 
 
 def as_departures(cells: pd.DataFrame) -> list[Departure]:
@@ -106,6 +117,8 @@ def as_departures(cells: pd.DataFrame) -> list[Departure]:
             distance=float(row["distance"]),
             departure=float(row["departure"]),
             nearness=float(row["nearness"]),
+            furthest=float(row["furthest"]),
+            furthest_times=float(row["furthest_times"]),
             undecided=bool(row["undecided"]),
         )
         for row in rows.to_dict(orient="records")

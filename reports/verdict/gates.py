@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from bench.text import counted
 from reports.runs.completeness import Problem
-from reports.runs.departures import FASTAI
 from reports.runs.night import Configuration
 from reports.verdict.against_baseline import NO_BASELINE, AgainstBaseline
 from reports.verdict.baseline import EQUAL, INCONCLUSIVE, SUSPECTED, Comparison
@@ -21,6 +20,7 @@ from reports.verdict.same_computation import (
     SameComputation,
     nearest,
     reasons_in_words,
+    reference_of,
     summary,
 )
 from reports.verdict.throughput import Change
@@ -105,16 +105,19 @@ def gate_of_data(problems: Sequence[Problem], configurations: int, runs: int, sm
 
 def gate_of_same_computation(same: SameComputation) -> Gate:
     """Return the gate that holds every run against the reference run of its seed."""
+    if same.other_starts and not same.others:
+        return Gate(SAME, FAILED, "; ".join(each.sentence() for each in same.other_starts))
     if same.others or same.unexplained:
         worst = (same.others or same.unexplained)[0]
         count = len(same.others or same.unexplained)
         more = f", and {count - 1} more" if count > 1 else ""
-        reason = worst.sentence(f"{FASTAI}'s") + more
+        reason = worst.sentence(reference_of(worst)) + more
         return Gate(SAME, FAILED if same.others else UNEXPLAINED, reason)
     without = reasons_in_words(same)
     if not same.passed:
         names = ", ".join(" ".join(configuration) for configuration in same.uncovered)
-        some = f"{names}: " if same.departures else ""
+        some = f"{names}: " if names else "without a reference, "
+        some = some if same.departures else ""
         return Gate(SAME, NOT_RUN, f"{some}{without}" if without else "there are no runs")
     near = nearest(same)
     reason = f"{summary(same)}; nearest to its limit is {near.name}, {near.place}, at "

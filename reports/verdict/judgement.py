@@ -22,7 +22,7 @@ from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding, unexpected
 from reports.verdict.gates import Gate
 from reports.verdict.notebook import INCONCLUSIVE, Certificate, hold_against_notebook
-from reports.verdict.pairs import Pairs
+from reports.verdict.pairs import Pairs, outdated
 from reports.verdict.rates import Calibration, published_calibration
 from reports.verdict.same_computation import SameComputation, compare, odd_in_words
 from reports.verdict.third_party import Explained, explained, third_party_runs
@@ -90,13 +90,22 @@ def judge(evidence: Evidence) -> Judgement:
     same = compare(night)
     notebook = hold_against_notebook(night.selection.epochs, published.tables())
     certificate, third_party_rows = published_facts()
-    holds = notebook.verdict == INCONCLUSIVE and same.shows(night.selection.backends)
+    few = notebook.verdict == INCONCLUSIVE
+    holds = few and same.passed and same.shows(night.selection.backends)
     expected: set[Configuration] = set(last.configurations) if last else set()
     held = AgainstBaseline()
     if before is not None:
         expected |= configurations_of(before.selection.grid)
         held = against_baseline.hold(night, before, evidence.confirmation)
     problems, smoke = _problems(evidence, held, expected)
+    problems += [
+        Problem(
+            "baseline",
+            f"{each.name} departs from the reference run; freeze a new one",
+            each.configuration,
+        )
+        for each in (outdated(held.pairs, same.departures) if held.pairs else ())
+    ]
     found = Findings(problems, smoke, same, notebook, certificate if holds else None, held)
     ran = _gates(evidence, found)
     lost = gates.lost_gates(ran, last) if last else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from hnrnn.departures import ANOTHER_COMPUTATION, UNEXPLAINED
 from hnrnn.published import MEASURES
 from reports.runs.completeness import shown
-from reports.runs.departures import NO_HASH, SEED, distances, in_spreads
+from reports.runs.departures import NO_HASH, SEED, distances, in_spreads, measured_devices
 from reports.runs.night import Configuration, Night, configurations_of
 from reports.verdict.departure import Departure, as_departures
 
@@ -82,8 +82,26 @@ def pair(night: Night, baseline: Night) -> Pairs:
     )
 
 
+def outdated(pairs: Pairs, by_reference: Iterable[Departure]) -> list[Departure]:
+    """Return the departures from the baseline of which the baseline itself is at fault.
+
+    The night's runs of as many seeds are then the same as the reference's.
+    """
+    same = {
+        found.name: found.seeds
+        for found in by_reference
+        if found.verdict not in (ANOTHER_COMPUTATION, UNEXPLAINED)
+    }
+    return [found for found in pairs.others if found.seeds <= same.get(found.name, 0)]
+
+
 def _cells(pairs: pd.DataFrame, epochs: pd.DataFrame, epochs_then: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells of pairs of runs, as ``reports.runs.departures.Held`` has them."""
+    """Return the cells of pairs of runs, as ``reports.runs.departures.Held`` has them.
+
+    Their device is the one of both on which the rounding spread was never measured, if any.
+    """
+    known = pairs["device"].isin(measured_devices())
+    pairs = pairs.assign(device=pairs["device"].mask(known, pairs["device_then"]))
     parts = []
     for _, runs in pairs.groupby("backend"):
         own = runs[["run_id_then", *SEED]].rename(columns={"run_id_then": "run_id"})

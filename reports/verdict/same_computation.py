@@ -16,6 +16,8 @@ from hnrnn.variants import VARIANTS
 from reports.runs.departures import (
     CONFIGURATION,
     FASTAI,
+    NO_EPOCHS,
+    NO_HASH,
     OURS,
     Held,
     by_device,
@@ -24,7 +26,7 @@ from reports.runs.departures import (
     trained_runs,
 )
 from reports.runs.night import Configuration, Night
-from reports.verdict.departure import Departure, as_departures, spreads
+from reports.verdict.departure import Departure, as_departures, name_of, spreads
 
 SHOWN_AT_MOST = 5
 
@@ -44,6 +46,24 @@ class OddRun:
 
 
 @dataclass(frozen=True)
+class OtherStart:
+    """A configuration whose runs start from other initial weights than fastai's of their seeds."""
+
+    name: str
+    seeds: int
+    """How many seeds do."""
+    of_seeds: int
+    """How many seeds fastai has of it."""
+
+    def sentence(self) -> str:
+        """Say so."""
+        return (
+            f"{self.name} starts from other initial weights than {FASTAI}'s run of its seed "
+            f"({self.seeds} of {counted(self.of_seeds, 'seed')})"
+        )
+
+
+@dataclass(frozen=True)
 class SameComputation:
     """All runs of a night held against the reference runs of their seeds."""
 
@@ -55,6 +75,10 @@ class SameComputation:
     """How many runs have none, by the reason."""
     uncovered: tuple[Configuration, ...]
     """Configurations that have runs, and none with a reference."""
+    other_starts: tuple[OtherStart, ...]
+    """Configurations with other initial weights than fastai's."""
+    open: int
+    """Float32 runs whose seed has a reference, that are not held against it."""
 
     @property
     def runs(self) -> int:
@@ -73,8 +97,12 @@ class SameComputation:
 
     @property
     def passed(self) -> bool:
-        """Whether every configuration has a reference, and none departs from it."""
-        return bool(self.departures) and not (self.others or self.unexplained or self.uncovered)
+        """Whether every configuration has a reference, and none departs from it.
+
+        Every float32 run of a seed that has a reference must be held against it.
+        """
+        wrong = self.others or self.unexplained or self.uncovered or self.open
+        return bool(self.departures) and not wrong
 
     def shows(self, backends: Mapping[str, str]) -> bool:
         """Say whether all of the notebook's variants are the same, on these ``backends``.
@@ -111,6 +139,7 @@ def verdict_of(held: Held) -> SameComputation:
     bits = cells.groupby("run_id")["same"].all()
     reasons = held.unheld["reason"].value_counts()
     pairs = zip(held.unheld["variant"], held.unheld["backend"], strict=True)
+    known = held.unheld["reason"].isin([departures.OTHER_WEIGHTS, NO_HASH, NO_EPOCHS])
     uncovered = {each.configuration for each in found} | {(str(v), str(b)) for v, b in pairs}
     return SameComputation(
         departures=tuple(used),
@@ -118,7 +147,32 @@ def verdict_of(held: Held) -> SameComputation:
         same_digits=int(bits.sum()),
         without_reference={str(reason): int(count) for reason, count in reasons.items()},
         uncovered=tuple(sorted(uncovered - covered)),
+        other_starts=tuple(_other_starts(held)),
+        open=int(known.sum()),
     )
+
+
+def _other_starts(held: Held) -> list[OtherStart]:
+    """Return the configurations with other initial weights than fastai's, by name."""
+    columns = [*CONFIGURATION, "seed"]
+    fastai = held.unheld["reference_name"] == FASTAI
+    float32 = held.unheld["dtype"] == "float32"
+    unheld = held.unheld.loc[fastai & float32, [*columns, "reason"]]
+    runs = pd.concat([held.cells.loc[held.cells["reference_name"] == FASTAI, columns], unheld])
+    other = runs["seed"].where(runs["reason"] == departures.OTHER_WEIGHTS)
+    counts = (
+        runs.assign(other=other)
+        .groupby(CONFIGURATION)
+        .agg(seeds=("other", "nunique"), of_seeds=("seed", "nunique"))
+    )
+    return [
+        OtherStart(
+            name_of(row["variant"], row["backend"], row["initialisation"]),
+            row["seeds"],
+            row["of_seeds"],
+        )
+        for row in counts[counts["seeds"] > 0].reset_index().to_dict(orient="records")
+    ]
 
 
 def _odd_runs(cells: pd.DataFrame, found: Iterable[Departure]) -> list[OddRun]:
@@ -160,15 +214,21 @@ def summary(same: SameComputation) -> str:
         count = "all" if ours == same.runs else f"{ours:,}"
         whose += f" ({count} of them as {OURS}, where it has none)"
     how = "equal" if same.same_digits == same.runs else "are the same to rounding as"
+    odd = f", but for {counted(len(same.odd), 'odd run')}" if same.odd else ""
     return (
         f"{same.runs:,} {'run' if same.runs == 1 else 'runs'} of "
-        f"{counted(configurations, 'configuration')} {how} {whose}"
+        f"{counted(configurations, 'configuration')} {how} {whose}{odd}"
     )
 
 
 def nearest(same: SameComputation) -> Departure:
     """Return the departure that is nearest to its limit."""
     return max(same.departures, key=lambda found: np.nan_to_num(found.nearness, nan=-1.0))
+
+
+def reference_of(found: Departure) -> str:
+    """Return whose runs a configuration is held against."""
+    return OURS if found.seeds_of_ours == found.seeds else f"{FASTAI}'s"
 
 
 def reasons_in_words(same: SameComputation) -> str:

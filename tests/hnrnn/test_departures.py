@@ -181,6 +181,37 @@ def test_odd_seeds_of_many() -> None:
     assert verdict(moved(healthy | far | {56: far[57]}))["verdict"] == d.ANOTHER_COMPUTATION
 
 
+@pytest.mark.parametrize("distance", [1.1 * d.HUGE * LIMIT, np.nan])
+def test_one_huge_distance_among_many_seeds(distance: float) -> None:
+    """What no rounding does departs, even in one seed of sixty."""
+    runs = moved(dict.fromkeys(range(59), 1e-7) | {59: distance})
+    found = verdict(runs)
+    assert found["verdict"] == d.ANOTHER_COMPUTATION
+    assert found["furthest_times"] > d.HUGE
+
+
+def test_a_reference_that_may_have_jumped() -> None:
+    """Only the share of the seeds counts there, and a single seed fails nothing."""
+    healthy = dict.fromkeys(range(1, 5), 1e-7)
+    far = 2 * d.FAR * LIMIT
+
+    def of(by: dict[int, float]) -> str:
+        cells = departures(moved(by)).assign(lone=False)
+        return str(d.of_configurations(cells, ["backend"])["verdict"].iloc[0])
+
+    assert of(healthy | {0: far}) == d.SAME_TO_ROUNDING
+    assert of(dict.fromkeys(range(5), far)) == d.ANOTHER_COMPUTATION
+    assert of({0: far}) == d.UNEXPLAINED
+
+
+def test_most_seeds_but_fewer_than_needed() -> None:
+    """Three of five seeds beyond the limit of the cell decide nothing; two have jumped."""
+    healthy = dict.fromkeys(range(8, 10), 1e-7)
+    assert verdict(moved(healthy | dict.fromkeys(range(5, 8), 2 * LIMIT)))["undecided"]
+    two = dict.fromkeys(range(5, 8), 1e-7) | dict.fromkeys(range(8, 10), 2 * LIMIT)
+    assert not verdict(moved(two))["undecided"]
+
+
 def test_first_cell_that_departs() -> None:
     """The first epoch is named, and the first column in it, however far later ones are."""
     runs = moved({0: 1.0})

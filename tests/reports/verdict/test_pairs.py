@@ -77,8 +77,12 @@ def test_float64_is_paired_too() -> None:
     """It has no reference run, and a baseline of its own dtype."""
     night = with_runs(computed_night(2), dtype="float64")
     judgement = against(with_runs(night), night)
-    assert judgement.exit_code == 0
-    assert judgement.reasons[0].startswith("16 runs, all with the same weights as in the baseline.")
+    assert gate(judgement, PAIRED) == (
+        "passed",
+        "16 runs, all with the same weights as in the baseline",
+    )
+    assert judgement.exit_code == 4, "nothing holds these few runs against the notebook"
+    assert judgement.reasons[0].startswith("the runs are the baseline's, but without a reference")
 
 
 def test_what_is_not_compared_is_named() -> None:
@@ -104,10 +108,22 @@ def test_an_odd_pair() -> None:
     assert against(with_runs(night, torch_version="2.14.0"), computed_night(5)).exit_code == 0
 
 
-def test_an_unmeasured_device_leaves_its_pairs_open() -> None:
-    """A departure between a CPU's limit and ten of them is inconclusive."""
+def test_a_baseline_that_departs_is_at_fault() -> None:
+    """Where the night is the reference's computation, the baseline has to be frozen again."""
+    judgement = against(computed_night(3), with_runs(departing(computed_night(3), "Model5", 0.1)))
+    assert (judgement.verdict, judgement.exit_code) == ("incomplete", 3)
+    words = "baseline: Model5 nn departs from the reference run; freeze a new one"
+    assert words in judgement.reasons
+    both = departing(computed_night(3), "Model5", 0.1)
+    assert against(both, with_runs(computed_night(3))).exit_code == 1
+
+
+@pytest.mark.parametrize("devices", [("cuda", "cpu"), ("cpu", "cuda")])
+def test_an_unmeasured_device_leaves_its_pairs_open(devices: tuple[str, str]) -> None:
+    """A departure between a CPU's limit and ten of them is inconclusive, on whichever side."""
     cell = rounding().set_index(["variant", "epoch", "column"]).loc[("Model4", 0, "valid_loss")]
     before = beyond_the_reference(computed_night(1))
     night = departing(before, "Model4", 3 * MARGIN * float(cell["furthest"]))
-    judgement = against(with_runs(night, device="cuda"), before)
+    ours, theirs = devices
+    judgement = against(with_runs(night, device=ours), with_runs(before, device=theirs))
     assert (judgement.exit_code, gate(judgement, PAIRED)[0]) == (4, "unexplained")

@@ -15,7 +15,7 @@ from reports.runs import departures
 from reports.runs.night import Night
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import Judgement, judge
-from reports.verdict.same_computation import compare
+from reports.verdict.same_computation import compare, verdict_of
 from tests.computed_nights import computed_night, departing, with_runs
 
 
@@ -85,7 +85,8 @@ def test_one_odd_seed_fails_no_night() -> None:
     judgement = judged(departing(computed_night(5), "Model1", jump, seeds=[3]))
     assert judgement.verdict == "agrees"
     (note,) = judgement.notes
-    assert note.startswith("Model1 custom seed 3 is further from its reference than rounding")
+    assert note.startswith("Model1 custom seed 3 alone is further from its reference than ")
+    assert ", but for 1 odd run." in judgement.reasons[0]
     (odd,) = judgement.same.odd
     assert (odd.seed, odd.column) == (3, "valid_loss")
     far = 1.1 * FAR * limit("Model1")
@@ -97,7 +98,6 @@ def test_one_odd_seed_fails_no_night() -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"initial_weights_sha256": "others"}, "8 runs: other initial weights"),
         ({"initial_weights_sha256": None}, "8 runs: their initial weights are not recorded"),
         ({"dtype": "float64"}, "8 runs: the reference runs are in float32"),
         ({"seed": 123_456}, "8 runs: no reference run of its seed"),
@@ -120,10 +120,69 @@ def test_a_configuration_without_a_reference() -> None:
     """The others pass, and still the notebook's variant is not shown."""
     contents = computed_night(2)
     model6 = contents.runs["variant"] == "Model6"
-    contents.runs.loc[model6, "initial_weights_sha256"] = "others"
+    contents.runs.loc[model6, "initial_weights_sha256"] = None
     judgement = judged(contents)
-    assert gate(judgement) == ("not run", "Model6 cell: 2 runs: other initial weights")
+    reason = "Model6 cell: 2 runs: their initial weights are not recorded"
+    assert gate(judgement) == ("not run", reason)
     assert judgement.exit_code == 4
+
+
+@pytest.mark.parametrize(("seeds", "count"), [((0, 1, 2), 3), ((2,), 1)])
+def test_other_initial_weights(seeds: tuple[int, ...], count: int) -> None:
+    """They are another computation, in some seeds or in all, however near the losses are."""
+    contents = computed_night(3)
+    own = (contents.runs["variant"] == "Model6") & contents.runs["seed"].isin(seeds)
+    contents.runs.loc[own, "initial_weights_sha256"] = "others"
+    judgement = judged(contents)
+    assert (judgement.verdict, judgement.exit_code) == ("differs", 1)
+    words = (
+        "Model6 cell starts from other initial weights than fastai 1.0.61's run of its seed "
+        f"({count} of 3 seeds)"
+    )
+    assert judgement.reasons == (words,)
+    assert gate(judgement) == ("failed", words)
+
+
+def test_one_run_without_a_hash_decides_nothing() -> None:
+    """The gate does not pass, and the published seeds do not decide; a new seed is fine."""
+    contents = computed_night(3)
+    own = (contents.runs["variant"] == "Model6") & (contents.runs["seed"] == 2)
+    unknown = replace(contents, runs=contents.runs.copy())
+    unknown.runs.loc[own, "initial_weights_sha256"] = None
+    judgement = judged(unknown)
+    assert (judgement.exit_code, judgement.by_published) == (4, False)
+    reason = "without a reference, 1 run: their initial weights are not recorded"
+    assert gate(judgement) == ("not run", reason)
+    last = contents.runs["seed"] == 2
+    contents.runs.loc[last, "seed"] = 123_456
+    there = contents.epochs["seed"] == 2
+    contents.epochs.loc[there, "seed"] = 123_456
+    assert judged(contents).exit_code == 0
+
+
+def test_three_of_five_seeds_are_undecided() -> None:
+    """Most seeds beyond the limit of the cell, but fewer than needed, leave a night open."""
+    jump = 2 * limit("Model1")
+    judgement = judged(departing(computed_night(5), "Model1", jump, seeds=[0, 1, 2]))
+    assert (judgement.verdict, gate(judgement)[0]) == ("inconclusive", "unexplained")
+    assert judgement.reasons[0].endswith("train more")
+    assert judged(departing(computed_night(5), "Model1", jump, seeds=[0, 1])).exit_code == 0
+
+
+@pytest.mark.parametrize(("seeds", "verdict"), [(1, "unexplained"), (5, "same to rounding")])
+def test_our_published_runs_may_have_jumped(seeds: int, verdict: str) -> None:
+    """One run that is far from ours is no failure; the same run far from fastai's is one."""
+    contents = departing(computed_night(seeds), "Model1", 20 * limit("Model1"), seeds=[0])
+    fastai = next(departures.references(contents.runs))
+    ours = replace(fastai, name=departures.OURS)
+    found = {}
+    for reference in (fastai, ours):
+        held = departures.hold(contents.runs, contents.epochs, [reference])
+        same = verdict_of(held)
+        (found[reference.name],) = {
+            each.verdict for each in same.departures if each.variant == "Model1"
+        }
+    assert found == {departures.FASTAI: "another computation", departures.OURS: verdict}
 
 
 @pytest.mark.parametrize(
