@@ -150,10 +150,10 @@ def _open_questions(found: Findings) -> list[str]:
             for d in comparison.first.worse
         ]
     if comparison.verdict == baseline.INCONCLUSIVE and not found.same.passed:
-        few = "too few seeds to reject anything against the baseline"
+        why = "too few seeds to reject anything against the baseline"
         if pairs and pairs.passed:
-            few = f"the runs are the baseline's, but without a reference they decide little: {few}"
-        return [few]
+            why = f"the runs are the baseline's, but without a reference they decide little: {why}"
+        return [why]
     return []
 
 
