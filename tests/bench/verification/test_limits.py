@@ -111,6 +111,7 @@ def test_published_limits() -> None:
     pd.testing.assert_frame_equal(by_seed, published.rounding_by_seed(), check_dtype=False)
 
 
+@pytest.mark.slow
 def test_false_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
     """No healthy kind alarms; one that is off everywhere does."""
     monkeypatch.setattr(rates, "SEEDS", (5,))
