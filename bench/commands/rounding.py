@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench.commands.options import Commands, add_device, add_variants
+from bench.commands.options import Commands, add_device, add_number, add_variants
 from bench.errors import UsageError
 from bench.plan.faults import FAULTS
 from bench.plan.grid import NOTEBOOK
 from bench.plan.plan import find_configurations, parse_names, parse_seeds
 from bench.verification.kinds import KINDS, Kind
-from hnrnn.arguments import Parser, WholeNumber, any_path
+from hnrnn.arguments import Parser, any_path
 
 HEALTHY, FAULTY = "healthy", "faults"
 """The folders inside the output folder."""
@@ -50,21 +50,9 @@ def add_parser(commands: Commands[Parser]) -> None:
     rounding.add_argument(
         "--seeds", default="30", metavar="SEEDS", help="as for `bench run`; default: 30"
     )
-    rounding.add_argument(
-        "--epochs",
-        type=WholeNumber(1, 1000),
-        default=4,
-        metavar="N",
-        help="the most of a training, %(type)s; default: 4",
-    )
+    add_number(rounding, "--epochs", 1000, "epochs of each training", 4)
     add_device(rounding)
-    rounding.add_argument(
-        "--jobs",
-        type=WholeNumber(1, 1024),
-        default=1,
-        metavar="N",
-        help="processes at a time, %(type)s; default: 1",
-    )
+    add_number(rounding, "--jobs", 1024, "processes at a time", 1)
     rounding.set_defaults(carry_out=carry_out)
 
 

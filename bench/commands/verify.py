@@ -6,10 +6,10 @@ import argparse
 import tempfile
 from functools import partial
 
-from bench.commands.options import Commands, add_device, add_variants
+from bench.commands.options import Commands, add_device, add_number, add_variants
 from bench.plan.grid import BACKENDS
 from bench.plan.plan import find_configurations, inapplicable, parse_names, parse_seeds
-from hnrnn.arguments import Parser, WholeNumber
+from hnrnn.arguments import Parser
 
 COSTLY = ("compiled",)
 """Backends that are left out unless they are named: they compile for minutes."""
@@ -42,13 +42,7 @@ def add_parser(commands: Commands[Parser]) -> None:
         help="as for `bench run`; default: seed 1 alone (seed 0 would hide a run that takes seed 0 "
         "for every seed)",
     )
-    verify.add_argument(
-        "--epochs",
-        type=WholeNumber(1, 1000),
-        default=2,
-        metavar="N",
-        help="epochs of each training, %(type)s; default: 2",
-    )
+    add_number(verify, "--epochs", 1000, "epochs of each training", 2)
     add_device(verify)
     verify.add_argument(
         "--inject-fault",

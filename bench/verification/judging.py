@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.store.records import FAILED, SKIPPED
 from bench.store.store import Contents
+from bench.text import counted
 from hnrnn.departures import (
     ANOTHER_COMPUTATION,
     FAR,
@@ -92,7 +93,7 @@ def _with_other_weights(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFra
     table.loc[started, "undecided"] = False
     table.loc[started, "verdict"] = ANOTHER_COMPUTATION
     table.loc[started, "reason"] = [
-        f"{OTHER_WEIGHTS} ({found:.0f} of {_counted(int(seeds), 'seed')})"
+        f"{OTHER_WEIGHTS} ({found:.0f} of {counted(int(seeds), 'seed')})"
         for found, seeds in zip(count[started], table.loc[started, "seeds"], strict=True)
     ]
     return table
@@ -159,8 +160,8 @@ def closing_sentence(table: pd.DataFrame, epochs: int, lacking: Sequence[int] = 
     compared = table[table["seeds"] > 0]
     if len(compared):
         trained = {min(epochs, VARIANTS[name].epochs) for name in compared["variant"]}
-        text += f" ({_counted(int(compared['seeds'].min()), 'seed')}, "
-        text += f"{'up to ' * (len(trained) > 1)}{_counted(max(trained), 'epoch')})"
+        text += f" ({counted(int(compared['seeds'].min()), 'seed')}, "
+        text += f"{'up to ' * (len(trained) > 1)}{counted(max(trained), 'epoch')})"
     if counts.get(SAME_DIGITS):
         text += f", {counts[SAME_DIGITS]} of them to the last digit"
     parts = [
@@ -187,7 +188,3 @@ def closing_sentence(table: pd.DataFrame, epochs: int, lacking: Sequence[int] = 
 
 def _verb(counts: pd.Series, verdict: str, one: str, several: str) -> str:
     return one if counts.get(verdict) == 1 else several
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -89,6 +89,27 @@ def name_of(variant: str, backend: str, initialisation: str) -> str:
     return f"{variant} {backend}{start}"
 
 
+class Compared:
+    """What was compared with other runs, one departure per configuration."""
+
+    departures: tuple[Departure, ...]
+
+    @property
+    def runs(self) -> int:
+        """How many runs are compared."""
+        return sum(found.seeds for found in self.departures)
+
+    @property
+    def others(self) -> list[Departure]:
+        """The configurations that are another computation."""
+        return [found for found in self.departures if found.verdict == ANOTHER_COMPUTATION]
+
+    @property
+    def unexplained(self) -> list[Departure]:
+        """The configurations that rounding alone does not explain, where it was not measured."""
+        return [found for found in self.departures if found.verdict == UNEXPLAINED]
+
+
 def as_departures(cells: pd.DataFrame) -> list[Departure]:
     """Return one departure per configuration, start and device, in the order of their names."""
     judged = by_device(departures.of_configurations, cells, ALIKE)

@@ -12,7 +12,7 @@ from hnrnn.published import MEASURES
 from reports.runs.completeness import shown
 from reports.runs.departures import NO_HASH, SEED, distances, in_spreads, measured_devices
 from reports.runs.night import Configuration, Night, configurations_of
-from reports.verdict.departure import Departure, as_departures
+from reports.verdict.departure import Compared, Departure, as_departures
 
 RECIPE = ["bptt", "recipe_epochs", "learning_rate", "pct_start", "loss", "metric", "epochs"]
 RUN = ["dtype", "initialisation", "injected_fault", "variant", "backend", "seed"]
@@ -25,7 +25,7 @@ SOFTWARE = {
 
 
 @dataclass(frozen=True)
-class Pairs:
+class Pairs(Compared):
     """A night's runs held against the baseline's runs of their seeds."""
 
     equal_weights: int
@@ -38,21 +38,6 @@ class Pairs:
     """The night's configurations without any pair."""
     moved: tuple[str, ...]
     """What differs in software or device, as ``torch 2.13.0 to 2.14.0``."""
-
-    @property
-    def runs(self) -> int:
-        """How many runs are compared."""
-        return sum(found.seeds for found in self.departures)
-
-    @property
-    def others(self) -> list[Departure]:
-        """The configurations that are another computation."""
-        return [found for found in self.departures if found.verdict == ANOTHER_COMPUTATION]
-
-    @property
-    def unexplained(self) -> list[Departure]:
-        """The configurations that rounding alone does not explain, where it was not measured."""
-        return [found for found in self.departures if found.verdict == UNEXPLAINED]
 
     @property
     def passed(self) -> bool:

@@ -26,7 +26,7 @@ from reports.runs.departures import (
     trained_runs,
 )
 from reports.runs.night import Configuration, Night
-from reports.verdict.departure import Departure, as_departures, name_of, spreads
+from reports.verdict.departure import Compared, Departure, as_departures, name_of, spreads
 
 SHOWN_AT_MOST = 5
 
@@ -64,7 +64,7 @@ class OtherStart:
 
 
 @dataclass(frozen=True)
-class SameComputation:
+class SameComputation(Compared):
     """All runs of a night held against the reference runs of their seeds."""
 
     departures: tuple[Departure, ...]
@@ -79,21 +79,6 @@ class SameComputation:
     """Configurations with other initial weights than fastai's."""
     open: int
     """Float32 runs whose seed has a reference, that are not held against it."""
-
-    @property
-    def runs(self) -> int:
-        """How many runs have a reference."""
-        return sum(found.seeds for found in self.departures)
-
-    @property
-    def others(self) -> list[Departure]:
-        """The configurations that are another computation."""
-        return [found for found in self.departures if found.verdict == ANOTHER_COMPUTATION]
-
-    @property
-    def unexplained(self) -> list[Departure]:
-        """The configurations that rounding alone does not explain, where it was not measured."""
-        return [found for found in self.departures if found.verdict == UNEXPLAINED]
 
     @property
     def passed(self) -> bool:
