@@ -9,8 +9,9 @@ The names below are loaded when they are first used, and torch when something is
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hnrnn.exports import lazy
 
 if TYPE_CHECKING:
     from bench.engines.work import Halted
@@ -20,20 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Halted", "Store", "StoreError", "UsageError", "run"]
 
-_HOMES = {
-    "Halted": "bench.engines.work",
-    "Store": "bench.store.store",
-    "StoreError": "bench.errors",
-    "UsageError": "bench.errors",
-    "run": "bench.night",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'bench' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "Halted": "bench.engines.work",
+        "Store": "bench.store.store",
+        "StoreError": "bench.errors",
+        "UsageError": "bench.errors",
+        "run": "bench.night",
+    },
+)

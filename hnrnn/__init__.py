@@ -9,8 +9,9 @@ and the table of variants can be read without them.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hnrnn.exports import lazy
 
 if TYPE_CHECKING:
     from hnrnn.models import build_model
@@ -22,20 +23,13 @@ __version__ = "0.1.0"
 
 __all__ = ["VARIANTS", "Variant", "build_model", "language_model_data", "train"]
 
-_HOMES = {
-    "VARIANTS": "hnrnn.variants",
-    "Variant": "hnrnn.variants",
-    "build_model": "hnrnn.models",
-    "language_model_data": "hnrnn.stream",
-    "train": "hnrnn.training",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'hnrnn' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "VARIANTS": "hnrnn.variants",
+        "Variant": "hnrnn.variants",
+        "build_model": "hnrnn.models",
+        "language_model_data": "hnrnn.stream",
+        "train": "hnrnn.training",
+    },
+)

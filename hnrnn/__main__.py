@@ -47,6 +47,7 @@ def make_parser() -> Parser:
 def print_facts(corpus: Corpus, path: Path | None) -> int:
     """Print every fact with the notebook's value; return 1 if anything differs, else 0."""
     from hnrnn.facts import compare  # loads torch and fastai
+    from hnrnn.stream import language_model_data
 
     difference = first_difference(corpus, generate())
     if difference:
@@ -65,16 +66,13 @@ def print_facts(corpus: Corpus, path: Path | None) -> int:
         print(f"         notebook  {fact.value!r}")
         print(f"         here      {comparison.here!r}")
     equal = sum(comparison.equal for comparison in comparisons)
-    print("\nNot printed in the notebook: with bptt 20, " + _batches_with_bptt_20(corpus))
+    dls = language_model_data(20, corpus=corpus)
+    print(
+        f"\nNot printed in the notebook: with bptt 20, {len(dls.train)} training and "
+        f"{len(dls.valid)} validation batches."
+    )
     print(f"{len(comparisons)} facts: {equal} equal, {len(comparisons) - equal} different")
     return 0 if equal == len(comparisons) and not difference else 1
-
-
-def _batches_with_bptt_20(corpus: Corpus) -> str:
-    from hnrnn.stream import language_model_data
-
-    dls = language_model_data(20, corpus=corpus)
-    return f"{len(dls.train)} training and {len(dls.valid)} validation batches."
 
 
 if __name__ == "__main__":

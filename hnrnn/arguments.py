@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from hnrnn.text import one_line
 
@@ -48,52 +48,39 @@ class Parser(argparse.ArgumentParser):
 
 
 @dataclass(frozen=True)
-class WholeNumber:
-    """The type of an option that takes a whole number from ``least`` to ``most``."""
-
-    least: int
-    most: int
-
-    def __str__(self) -> str:
-        """Return the limits."""
-        return f"{self.least:,} to {self.most:,}"
-
-    def __call__(self, text: str) -> int:
-        """Return the number; raise ``argparse.ArgumentTypeError`` for any other text."""
-        # int() also accepts 1_000 and the digits of any script, and raises for over 4300 digits.
-        if re.fullmatch(r"[+-]?[0-9]{1,18}", text) and self.least <= int(text) <= self.most:
-            return int(text)
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number from {self}, not {_shown(text) or 'empty'}"
-        )
-
-
-@dataclass(frozen=True)
 class Number:
     """The type of an option that takes a number from ``least`` to ``most``."""
 
     least: float
     most: float
+    # int() and float() also accept 1_000 and the digits of any script, and int() raises for more
+    # than 4300 digits.
+    form: ClassVar[str] = r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?"
+    kind: ClassVar[type[int | float]] = float
+    noun: ClassVar[str] = "number"
 
     def __str__(self) -> str:
-        """Return the limits."""
-        return f"{self.least:g} to {self.most:g}"
+        return f"{self.least:,} to {self.most:,}"
 
     def __call__(self, text: str) -> float:
         """Return the number; raise ``argparse.ArgumentTypeError`` for any other text."""
-        form = r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})(e[+-]?[0-9]{1,3})?"
-        if re.fullmatch(form, text, re.IGNORECASE) and self.least <= float(text) <= self.most:
-            return float(text)
+        if re.fullmatch(self.form, text) and self.least <= self.kind(text) <= self.most:
+            return self.kind(text)
         raise argparse.ArgumentTypeError(
-            f"must be a number from {self}, not {_shown(text) or 'empty'}"
+            f"must be a {self.noun} from {self}, not {_shown(text) or 'empty'}"
         )
 
 
-def any_path(text: str) -> Path:
-    """Return the path of a file or folder to read: an option's type.
+class WholeNumber(Number):
+    """The type of an option that takes a whole number from ``least`` to ``most``."""
 
-    The path need not exist: the code that reads it checks that. Raises
-    ``argparse.ArgumentTypeError`` for an empty name and for a name that no file can have.
+    form, kind, noun = r"[+-]?[0-9]{1,18}", int, "whole number"
+
+
+def any_path(text: str) -> Path:
+    """Return the path of a file or folder, which need not exist: an option's type.
+
+    Raises ``argparse.ArgumentTypeError`` for an empty name and for one that no file can have.
     """
     return _path(text, "file or folder", text)
 
@@ -113,11 +100,13 @@ def output_folder(text: str) -> Path:
     a results folder, because any other file there makes the results incomplete.
     """
     path = folder(text)
-    own = _store_folder_around(path)
-    if own is not None:
-        raise argparse.ArgumentTypeError(
-            f"must name a folder outside {_shown(own)}, where a results folder keeps its own files"
-        )
+    real = Path(os.path.realpath(path))
+    for place in (real, *real.parents):
+        if place.name in STORE_FOLDERS and _is_results_folder(place.parent):
+            raise argparse.ArgumentTypeError(
+                f"must name a folder outside {_shown(place)}, where a results folder keeps its own "
+                "files"
+            )
     return path
 
 
@@ -161,15 +150,6 @@ def _path(text: str, kind: str, probe: str) -> Path:
             f"must name a {kind} that can be used, not {_shown(text)} ({_shown(reason)})"
         ) from error
     return Path(text)
-
-
-def _store_folder_around(path: Path) -> Path | None:
-    """Return the folder of ``STORE_FOLDERS`` that contains ``path`` or is it; None if none does."""
-    real = Path(os.path.realpath(path))
-    for place in (real, *real.parents):
-        if place.name in STORE_FOLDERS and _is_results_folder(place.parent):
-            return place
-    return None
 
 
 def _is_results_folder(path: Path) -> bool:

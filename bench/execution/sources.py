@@ -61,6 +61,7 @@ LEFT_OUT: Mapping[str, str] = MappingProxyType(
         "bench.execution.runner": "records the time and status of trainings",
         "bench.execution.sources": "makes the hash",
         "hnrnn": "names what is public, and the version",
+        "hnrnn.exports": "imports names when they are first used",
         "hnrnn.archives": "unpacks a copy of the text, which must equal the generated one",
         "hnrnn.corpus": "the hash of its text is part of the id",
         "hnrnn.text": "makes messages",

@@ -1,8 +1,7 @@
 """Files on a disk: written whole or not at all, sealed, and read only if they are regular.
 
-Parquet's own checksums cover only the pages: one changed bit in a footer can empty a file or shift
-its times. A seal is a SHA-256 of the whole file between its pages and its footer, where no reader
-looks, so that a sealed file is an ordinary parquet file.
+Parquet's own checksums do not cover the footer. A seal is a SHA-256 of the whole file between its
+pages and its footer, where no reader looks, so that a sealed file is an ordinary parquet file.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import stat
 import sys
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 SEAL = b"\x00hnrnn sha256 of the rest:\x00"
@@ -28,8 +28,7 @@ NOT_FLUSHABLE = (
     *(errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP),
     *(errno.EBADF, errno.EPERM, errno.ENOSYS),
 )
-"""The errors of ``fsync`` on file systems that cannot flush: older CIFS, vboxsf, gocryptfs. Errors
-of the disk, such as EIO, ENOSPC and EDQUOT, are not among them."""
+"""The errors of ``fsync`` on file systems that cannot flush: older CIFS, vboxsf, gocryptfs."""
 NOT_BESIDE = (errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
 """The errors if the place beside a folder is on another file system or not ours."""
 KINDS = {
@@ -39,8 +38,6 @@ KINDS = {
     stat.S_IFCHR: "device",
     stat.S_IFBLK: "device",
 }
-
-_said: set[str] = set()
 
 
 class UnfitFileError(OSError):
@@ -56,8 +53,8 @@ class UnfitFileError(OSError):
 def read_regular(path: Path, largest_bytes: int) -> bytes:
     """Return the content of a regular file of at most ``largest_bytes``; links are followed.
 
-    Nothing else is opened, because a pipe may block for ever and a device may have no end. Raises
-    UnfitFileError for such a path, and OSError if the file cannot be read.
+    Raises UnfitFileError for anything else, which may block for ever, and OSError if the file
+    cannot be read.
     """
     kind = stat.S_IFMT(path.stat().st_mode)
     if kind != stat.S_IFREG:
@@ -80,10 +77,7 @@ def seal(content: bytes) -> bytes:
 
 
 def is_changed(content: bytes) -> bool:
-    """Return whether a file was changed after it was sealed; False if it has no seal.
-
-    Files from before there were seals have none.
-    """
+    """Return whether a file was changed after it was sealed; False if it has no seal."""
     place = content.rfind(SEAL)
     if place < 0:
         return False
@@ -95,10 +89,9 @@ def is_changed(content: bytes) -> bool:
 def write_whole(path: Path, content: bytes, *, beside: bool = False) -> None:
     """Write a file under a temporary name, flush it to the disk, and rename it.
 
-    A reader sees the file whole or not at all. The folder must exist. With ``beside`` the temporary
-    file is put beside the folder if possible, for readers that take every file in the folder.
-    Raises OSError if the file cannot be written; ``path`` is then unchanged. If the file system
-    cannot flush, a line says so once, and the file is written all the same.
+    The folder must exist. With ``beside`` the temporary file is put beside the folder if possible,
+    for readers that take every file in the folder. Raises OSError if the file cannot be written;
+    ``path`` is then unchanged. A file system that cannot flush is reported, and no error.
     """
     if beside:
         try:
@@ -112,7 +105,6 @@ def write_whole(path: Path, content: bytes, *, beside: bool = False) -> None:
 
 
 def _write_from(folder: Path, path: Path, content: bytes) -> None:
-    """Write ``path`` by way of a temporary file in ``folder``."""
     temporary = folder / f"{_leftover_prefix(path.parent)}{secrets.token_hex(8)}.part"
     try:
         with temporary.open("xb") as file:
@@ -131,11 +123,7 @@ def _leftover_prefix(folder: Path) -> str:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed writers left in and beside a folder a day ago.
-
-    Writing takes a moment, so no living writer needs them. If the clock jumps meanwhile and one
-    does, its write fails, and its run is done again.
-    """
+    """Remove the temporary files that killed writers left in and beside a folder a day ago."""
     beside = folder.absolute().parent.glob(f"{_leftover_prefix(folder)}*.part")
     for path in (*folder.glob(".*.part"), *beside):
         with suppress(FileNotFoundError):  # another process has removed it
@@ -146,7 +134,7 @@ def remove_leftovers(folder: Path) -> None:
 def list_names(folder: Path) -> list[str]:
     """Return the names in a folder, sorted; none if the folder does not exist.
 
-    Raises OSError if the folder cannot be read; ``Path.glob`` would return nothing.
+    Raises OSError if it cannot be read; ``Path.glob`` would return nothing.
     """
     try:
         return sorted(path.name for path in folder.iterdir())
@@ -154,16 +142,14 @@ def list_names(folder: Path) -> list[str]:
         return []
 
 
+@cache
 def say_once(line: str) -> None:
     """Print a line to standard error, once per process, if standard error can be written."""
-    if line not in _said:
-        _said.add(line)
-        with suppress(OSError, ValueError):  # it is full, or closed
-            print(line, file=sys.stderr, flush=True)
+    with suppress(OSError, ValueError):  # it is full, or closed
+        print(line, file=sys.stderr, flush=True)
 
 
 def _flush(handle: int, folder: Path) -> None:
-    """Flush a file to the disk, if the file system can; raise OSError if that fails."""
     try:
         os.fsync(handle)
     except OSError as error:

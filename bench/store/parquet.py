@@ -1,7 +1,4 @@
-"""Parquet files of rows in one of the schemas: written whole and sealed, and read if sound.
-
-``bench.store.files`` says how the bytes are kept whole.
-"""
+"""Parquet files of rows in one of the schemas: written whole and sealed, and read if sound."""
 
 from __future__ import annotations
 
@@ -42,11 +39,9 @@ class NewerSchemaError(UnreadableError):
 
 
 def as_table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
-    """Return a frame in ``schema``.
+    """Return a frame in ``schema``, where a NaN in a nullable column becomes null.
 
-    pandas has NaN both for a missing value and for one that is not a number. It becomes null if the
-    column is nullable, and stays NaN otherwise. Raises ValueError or an ArrowException for values
-    that the schema cannot hold.
+    Raises ValueError or an ArrowException for values that the schema cannot hold.
     """
     if frame.empty:
         return schema.empty_table()
@@ -60,10 +55,7 @@ def as_table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
 
 
 def write_file(path: Path, rows: pa.Table) -> None:
-    """Write a parquet file into a folder that exists; a reader sees it whole or not at all.
-
-    Raises OSError if it cannot be written; ``path`` is then unchanged.
-    """
+    """Write a parquet file as ``write_whole`` does, with the same errors."""
     content = pa.BufferOutputStream()
     pq.write_table(rows, content, compression="zstd", write_page_checksum=True)
     write_whole(path, seal(content.getvalue().to_pybytes()), beside=True)
@@ -94,10 +86,7 @@ def read_file(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def parquet_names(folder: Path) -> list[str]:
-    """Return the names of a folder's parquet files, sorted, without hidden ones.
-
-    Raises OSError if the folder cannot be read.
-    """
+    """Return the names of a folder's parquet files, as ``list_names`` does; hidden ones are not."""
     names = list_names(folder)
     return [name for name in names if name.endswith(".parquet") and not name.startswith(".")]
 
@@ -107,9 +96,8 @@ def upgrade_folder(
 ) -> int:
     """Rewrite a folder's files of an older schema in ``schema``, and return their number.
 
-    ``revise`` adds what only a file of another table knows. A reader sees the old file or the new
-    one. Files that cannot be read stay as they are. Raises NewerSchemaError for a file of a newer
-    schema, and OSError if a file cannot be written.
+    ``revise`` adds what only a file of another table knows. Files that cannot be read stay as they
+    are. Raises NewerSchemaError for a newer schema, and OSError if a file cannot be written.
     """
     count = 0
     for path in (folder / name for name in parquet_names(folder)):
@@ -142,13 +130,13 @@ def _is_current(path: Path, schema: pa.Schema) -> bool:
 
 def _schema_version(found: pa.Schema, newest: pa.Schema) -> int:
     """Return the version that a file's schema names, which is at most that of ``newest``."""
-    text = (found.metadata or {}).get(VERSION_KEY, b"")
+    text, known = (found.metadata or {}).get(VERSION_KEY, b""), int(newest.metadata[VERSION_KEY])
     if not text.isdigit():
         raise UnreadableError("it names no schema version")
-    if int(text) > int(newest.metadata[VERSION_KEY]):
+    if int(text) > known:
         raise NewerSchemaError(
-            f"schema version {int(text)} is newer than {int(newest.metadata[VERSION_KEY])}, the "
-            "newest that is known here: read it with the hnrnn that wrote it"
+            f"schema version {int(text)} is newer than {known}, the newest that is known here: "
+            "read it with the hnrnn that wrote it"
         )
     return int(text)
 

@@ -38,7 +38,6 @@ class Run:
     device: str
     epochs: int
     injected_fault: str | None = None
-    """The injected fault or control of ``bench.plan.faults``; None for an ordinary run."""
 
     @property
     def label(self) -> str:
@@ -49,7 +48,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Environment:
-    """The software, device and settings that a run's result depends on."""
+    """What a run's result depends on beyond the run; older records have None at the end."""
 
     device_name: str
     torch_version: str
@@ -62,9 +61,9 @@ class Environment:
     data_sha256: str
     source_sha256: str
     instruction_set: str | None = None
-    """The instructions of torch's own kernels, such as ``AVX2``; None in older records."""
+    """The instructions of torch's own kernels, such as ``AVX2``."""
     numeric_fingerprint: str | None = None
-    """A hash of the results of fixed operations; None in older records."""
+    """A hash of the results of fixed operations."""
 
 
 @dataclass(frozen=True)
@@ -223,10 +222,7 @@ class Record:
 
 
 def run_id(run: Run, environment: Environment) -> str:
-    """Return the id of a run: a hash of everything that determines its result.
-
-    The id is the same on every machine, so that a finished run is recognised.
-    """
+    """Return the id of a run: a hash of everything that determines its result."""
     content = asdict(run) | asdict(environment) | recipe(run.variant)
     if run.injected_fault is None:  # ids are older than this field
         del content["injected_fault"]

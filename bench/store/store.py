@@ -1,9 +1,8 @@
 """The parquet store: one immutable file per run in ``runs`` and ``epochs``, and per measurement.
 
 The folders are plain parquet data sets: ``pandas.read_parquet("results/runs")`` reads all runs. The
-epochs of a run are written first: the file in ``runs`` makes it finished. A measurement of
-``bench throughput`` is one file in ``throughput``. There are no locks: two writers of one run do
-the same work twice, and the record of one is kept. Nothing depends on a clock.
+epochs of a run are written first: the file in ``runs`` makes it finished. There are no locks: two
+writers of one run do the same work twice, and the record of one is kept.
 """
 
 from __future__ import annotations
@@ -66,11 +65,10 @@ class Store:
     def prepare(self, tables: Collection[str] = (RUNS, EPOCHS)) -> None:
         """Make the tables' folders, check that they can be written to, and update older files.
 
-        What killed writers left there a day ago is removed. Raises StoreError for folders that
-        cannot be made or written to or hold files of a newer schema, and for runs in a compacted
-        store, where finished runs would not be found.
+        Raises StoreError for folders that cannot be made or written to or hold files of a newer
+        schema, and for runs in a compacted store, where finished runs would not be found.
         """
-        with self._writing():
+        with self._access("write to"):
             if self.folder.exists() and not self.folder.is_dir():
                 raise StoreError(f"results folder {self.folder} is a file: name a folder")
             if RUNS in tables and self.path(RUNS, RUNS).exists():
@@ -96,10 +94,7 @@ class Store:
             say_once(f"{self.folder}: files of an older schema brought up to date: {count}")
 
     def _with_backends(self, epochs: pa.Table) -> pa.Table:
-        """Return the epochs of an older file with the backends of their runs.
-
-        Raises UnreadableError, after naming the run's file, if a run cannot be read.
-        """
+        """Return the epochs of an older file with the backends of their runs."""
         runs = [SCHEMAS[RUNS].empty_table()]
         for name in {RUNS, *epochs["run_id"].to_pylist()}:
             path = self.path(RUNS, name)
@@ -131,15 +126,14 @@ class Store:
     def write_measurement(self, measurement: Measurement) -> None:
         """Write a measurement's file; raise StoreError if it cannot be written."""
         rows = pa.Table.from_pylist(measurement.rows(), schema=THROUGHPUT_SCHEMA)
-        with self._writing():
+        with self._access("write to"):
             write_file(self.path(THROUGHPUT, measurement.measurement_id), rows)
 
     def finished(self, run_ids: Iterable[str]) -> set[str]:
         """Return those of ``run_ids`` that are stored whole, and neither failed nor skipped.
 
-        Every file is validated. One that cannot be read is quarantined in the ``unreadable``
-        folder, so that its run is done again and nothing is lost. Raises StoreError if that cannot
-        be done, or if a sound file has a newer schema.
+        One that cannot be read is quarantined in the ``unreadable`` folder, and its run is done
+        again. Raises StoreError if that fails, or if a sound file has a newer schema.
         """
         done = set()
         for run_id in run_ids:
@@ -176,7 +170,7 @@ class Store:
         quarantine = self.folder / UNREADABLE
         target = quarantine / f"{path.parent.name}-{path.name}"
         attempt = 1
-        with self._writing(), suppress(FileNotFoundError):  # another process has moved it
+        with self._access("write to"), suppress(FileNotFoundError):  # another process has moved it
             quarantine.mkdir(exist_ok=True)
             while target.exists():
                 attempt += 1
@@ -185,14 +179,14 @@ class Store:
                 path.replace(target)
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Raise StoreError in place of OSError."""
+    def _access(self, kind: str) -> Iterator[None]:
+        """Raise StoreError in place of OSError; ``kind`` is ``read`` or ``write to``."""
         try:
             yield
         except OSError as error:
             raise StoreError(
-                f"cannot write to results folder {self.folder} ({error.strerror}): "
-                "name one that you may write to"
+                f"cannot {kind} results folder {self.folder} ({error.strerror}): "
+                f"name one that you may {kind}"
             ) from error
 
     def read(self) -> Contents:
@@ -202,21 +196,13 @@ class Store:
         Raises StoreError if the folder does not exist, cannot be read, or holds neither runs nor
         measurements.
         """
-        tables, unreadable = self._read()
+        with self._access("read"):
+            tables, unreadable = self._read_tables()
         frames = {table: rows.to_pandas() for table, rows in tables.items()}
-        return Contents(frames[RUNS], frames[EPOCHS], frames[THROUGHPUT], unreadable)
+        return Contents(**frames, unreadable=unreadable)
 
-    def _read(self) -> tuple[dict[str, pa.Table], dict[str, str]]:
-        """Return the tables, and what cannot be read; raise as ``read`` does."""
-        try:
-            return self._read_tables(list_names(self.folder))
-        except OSError as error:
-            raise StoreError(
-                f"cannot read results folder {self.folder} ({error.strerror}): "
-                "name one that you may read"
-            ) from error
-
-    def _read_tables(self, names: list[str]) -> tuple[dict[str, pa.Table], dict[str, str]]:
+    def _read_tables(self) -> tuple[dict[str, pa.Table], dict[str, str]]:
+        names = list_names(self.folder)
         if not names and not self.folder.is_dir():
             raise StoreError(
                 f"no results folder {self.folder}: `python -m bench run --results {self.folder}` "
@@ -257,7 +243,8 @@ class Store:
 
         Raises StoreError if a file cannot be read, or the new store is not empty.
         """
-        tables, unreadable = self._read()
+        with self._access("read"):
+            tables, unreadable = self._read_tables()
         if unreadable:
             raise StoreError(f"cannot be read, and would be lost: {', '.join(unreadable)}")
         target = Store(folder)
@@ -266,8 +253,8 @@ class Store:
 
     def write_contents(self, contents: Contents) -> None:
         """Write everything as ``compact`` does, with the same errors."""
-        frames = {RUNS: contents.runs, EPOCHS: contents.epochs, THROUGHPUT: contents.throughput}
-        self._write_tables({name: as_table(frames[name], SCHEMAS[name]) for name in frames})
+        frames = {name: as_table(getattr(contents, name), SCHEMAS[name]) for name in SCHEMAS}
+        self._write_tables(frames)
 
     def _write_tables(self, tables: Mapping[str, pa.Table]) -> None:
         """Write each table as one file. The runs come last: a store without them is incomplete."""
@@ -277,7 +264,7 @@ class Store:
         self.prepare(written)
         for table in written:
             order = [(column, "ascending") for column in ORDERS[table]]
-            with self._writing():
+            with self._access("write to"):
                 write_file(self.path(table, table), tables[table].sort_by(order))  # stable
 
 

@@ -25,9 +25,9 @@ LIMIT = 1000
 
 
 @pytest.fixture(autouse=True)
-def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_said() -> None:
     """Each test starts as a process does: nothing was said."""
-    monkeypatch.setattr(files, "_said", set())
+    files.say_once.cache_clear()
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, name: str, code: int) -> None:
