@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from bench.engines import LOCAL, find_engine
+from bench.engines import LOCAL, find_engine, load_engine
 from bench.engines.ledger import Ledger
 from bench.engines.work import Display, Site, Trainer
 from bench.errors import UsageError
 from bench.execution.sources import environment_of
 from bench.plan.grid import NOTEBOOK
 from bench.plan.plan import MOST_JOBS, make_plan, whole_number
-from bench.store.records import run_id
+from bench.store.records import Run, run_id
 from bench.store.store import Store
 from hnrnn import corpus
 from hnrnn.variants import VARIANTS
@@ -45,16 +45,14 @@ def run(
         store.read().epochs.groupby(["variant", "backend", "epoch"])["accuracy"].mean()
 
     The arguments are the options of ``python -m bench run``. ``seeds`` is a number of seeds from 0,
-    or the seeds themselves; ``epochs`` ends each training early. Runs that are stored in
-    ``results`` already are not trained again, and a backend or ``injected_fault`` that does not
-    apply to a variant is left out. A run that fails raises nothing: its record has the status
-    ``failed`` and the error. The default ``display`` shows nothing.
+    or the seeds themselves; ``epochs`` ends each training early. Stored runs are not trained again,
+    and a backend or fault that does not apply to a variant is left out. A run that fails raises
+    nothing: its record has the status ``failed`` and the error.
 
     Raises UsageError for a wrong argument and StoreError for a folder that cannot be used, both
     before anything is trained, and ``bench.Halted`` if the night cannot go on.
 
-    The workers are processes that import the main module: in a script, call this function below
-    ``if __name__ == "__main__":``.
+    The workers import the main module: in a script, call this below ``if __name__ == "__main__":``.
     """
     if jobs is not None:
         jobs = whole_number("jobs", jobs, MOST_JOBS)
@@ -68,29 +66,33 @@ def run(
         epochs=epochs,
         injected_fault=injected_fault,
     )
-    where, settings = find_engine(engine, gpus_per_run=gpus_per_run, ray_address=ray_address)
+    settings = find_engine(engine, gpus_per_run=gpus_per_run, ray_address=ray_address)
     try:
         corpus.load(data)
     except corpus.CorpusError as error:
         raise UsageError(str(error)) from error
     # Threads spin while they wait; with several threads they would spin for minutes.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    module = where.load()  # from here on torch is loaded
+    module = load_engine(engine)  # from here on torch is loaded
     site: Site = module.survey(device, injected_fault, **settings)
-    planned = [replace(run, device=site.device) for run in asked]
     store = Store(results)
     store.prepare()
-    ids = {run: run_id(run, environment_of(run, site.environment)) for run in planned}
-    finished = store.finished(ids.values())
-    missing = [run for run in planned if ids[run] not in finished]
     display = display or Display()
-    display.begin(planned, missing, site, store.folder)
+    missing = _missing([replace(run, device=site.device) for run in asked], site, store, display)
     if missing:
         from bench.execution.environment import read_provenance
 
         provenance = read_provenance(site.device)
         ledger = Ledger(store, site.environment, provenance, fail_fast=fail_fast)
-        jobs = jobs or site.jobs
-        trainer = Trainer(provenance)
-        module.run_all(missing, trainer, ledger, jobs=jobs, display=display, **settings)
+        options = {"jobs": jobs or site.jobs, "display": display, **settings}
+        module.run_all(missing, Trainer(provenance), ledger, **options)
     return store
+
+
+def _missing(planned: list[Run], site: Site, store: Store, display: Display) -> list[Run]:
+    """Return the runs that are not finished, and show how many they are."""
+    ids = {run: run_id(run, environment_of(run, site.environment)) for run in planned}
+    finished = store.finished(ids.values())
+    missing = [run for run in planned if ids[run] not in finished]
+    display.begin(planned, missing, site, store.folder)
+    return missing

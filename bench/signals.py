@@ -32,11 +32,7 @@ def handled(*numbers: int, handler: Any) -> Iterator[None]:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise Terminated on SIGTERM, and ignore SIGHUP.
-
-    The processes that are started here ignore SIGHUP too, so that hours of training do not end with
-    their terminal.
-    """
+    """Raise Terminated on SIGTERM, and ignore SIGHUP, here and in the processes started here."""
     received: list[int] = []
 
     def terminate(number: int, _: FrameType | None) -> None:

@@ -15,10 +15,8 @@ class Cell(Implementation):
     name = "cell"
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return the same name for every variant and device."""
         del variant, device
         return "Python loop over ATen"
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:
-        """Return a loop over ``nn.RNNCell`` or ``nn.GRUCell``."""
         return LoopRecurrence(layers_of({"tanh": nn.RNNCell, "gru": nn.GRUCell}[kind], sizes))

@@ -43,7 +43,6 @@ class Compiled(Custom):
     name = "compiled"
 
     def why_unavailable(self, device: str) -> str | None:
-        """Return what is missing: a C++ compiler for a CPU, Triton's requirements for a GPU."""
         if device == "cuda":
             return why_no_triton()
         folder = torch.__path__[0]
@@ -55,20 +54,16 @@ class Compiled(Custom):
         return f"needs the C++ compiler {compiler}: install it, or name another in CXX"
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return what Inductor generates: Triton for a GPU, C++ for a CPU."""
         del variant
         return f"Inductor {'Triton' if device == 'cuda' else 'C++'}"
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:
-        """Return the loop of ``custom``, to be compiled at its first call."""
         return _compiled(super().recurrence(kind, sizes))
 
     def fully_connected(self, model: FullyConnected) -> nn.Module:
-        """Return the model, whose whole forward is compiled at its first call."""
         return _compiled(model)
 
     def why_switched_off(self) -> str | None:
-        """Return the environment variable that switches ``torch.compile`` off, or None."""
         off = [name for name in SWITCHES if os.environ.get(name) == "1"]
         return f"{off[0]}=1 switches torch.compile off: unset it" if off else None
 

@@ -17,9 +17,7 @@ class Custom(Cell):
     name = "custom"
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:
-        """Return a loop over ``RNNCell`` or ``GRUCell`` of ``hnrnn.cells``."""
         return LoopRecurrence(layers_of({"tanh": RNNCell, "gru": GRUCell}[kind], sizes))
 
     def fully_connected(self, model: FullyConnected) -> nn.Module:
-        """Return the model itself, which is such a loop."""
         return model

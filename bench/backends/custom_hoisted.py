@@ -138,14 +138,11 @@ class CustomHoisted(Implementation):
     name = "custom_hoisted"
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return the same name for every variant and device."""
         del variant, device
         return "Python loop over ATen, own backward"
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:
-        """Return layers with their own backward."""
         return HoistedRecurrence(kind, sizes)
 
     def fully_connected(self, model: FullyConnected) -> nn.Module:
-        """Return the model with its input projection hoisted."""
         return HoistedFullyConnected(model)

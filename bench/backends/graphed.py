@@ -104,12 +104,10 @@ class Graphed(NN):
     why_not_on_cpu = NEEDS_GPU
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return the graph over what ``nn`` runs, or over ATen for ``Model0`` to ``Model3``."""
         captured = "ATen" if variant.recurrence == "relu" else super().kernel(variant, device)
         return f"CUDA graph over {captured}"
 
     def fully_connected(self, model: FullyConnected) -> nn.Module:
-        """Return the model itself."""
         return model
 
 
@@ -121,6 +119,5 @@ class GraphedLoop(CustomHoisted):
     why_not_on_cpu = NEEDS_GPU
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return the same name for every variant and device."""
         del variant, device
         return "CUDA graph over ATen"

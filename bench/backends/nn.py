@@ -15,12 +15,10 @@ class NN(Implementation):
     name = "nn"
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return cuDNN or ATen; on a CPU PyTorch's modules never use cuDNN."""
         del variant
         return "cuDNN" if device == "cuda" and torch.backends.cudnn.enabled else "ATen"
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:
-        """Return ``nn.RNN`` or ``nn.GRU``."""
         input_size, hidden_size, num_layers = sizes
         module: type[nn.RNN | nn.GRU] = nn.GRU if kind == "gru" else nn.RNN
         return module(input_size, hidden_size, num_layers=num_layers, batch_first=True)

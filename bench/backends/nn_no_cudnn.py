@@ -18,7 +18,6 @@ class NNNoCuDNN(NN):
     why_not_on_cpu = "needs a GPU; on a CPU nn is ATen already: use nn"
 
     def kernel(self, variant: Variant, device: str) -> str:
-        """Return ATen, which replaces cuDNN."""
         del variant, device
         return "ATen"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, dataclass
+from itertools import product
 
 from bench.commands.options import Commands, add_device
 from bench.plan.grid import BACKENDS
@@ -62,24 +63,18 @@ def carry_out(options: argparse.Namespace) -> int:
 
 def configurations(device: str) -> list[Configuration]:
     """Return the whole grid as it is on ``cpu`` or ``cuda``, variant by variant."""
-    return [_configuration(variant, name, device) for variant in VARIANTS for name in BACKENDS]
-
-
-def _configuration(variant: str, backend: str, device: str) -> Configuration:
     from bench.execution import availability  # loads torch
 
-    reason: str | None = BACKENDS[backend].needs
-    if BACKENDS[backend].executes(VARIANTS[variant]):
-        reason = availability.why_unavailable(backend, device)
-        reason = reason or availability.why_switched_off(backend)
-    return Configuration(
-        variant=variant,
-        backend=backend,
-        notebook=VARIANTS[variant].backend == backend,
-        runs_here=reason is None,
-        reason=reason,
-        kernel=None if reason else availability.kernel_of(VARIANTS[variant], backend, device),
-    )
+    grid = []
+    for variant, (name, backend) in product(VARIANTS.values(), BACKENDS.items()):
+        reason: str | None = backend.needs
+        if backend.executes(variant):
+            reason = availability.why_unavailable(name, device)
+            reason = reason or availability.why_switched_off(name)
+        kernel = None if reason else availability.kernel_of(variant, name, device)
+        own = variant.backend == name
+        grid.append(Configuration(variant.name, name, own, reason is None, reason, kernel))
+    return grid
 
 
 def as_text(grid: list[Configuration], device: str) -> str:

@@ -86,10 +86,7 @@ def report(line: str) -> None:
 
 
 def seeds_joined(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with ``--seeds -1,2`` as one word.
-
-    argparse would take ``-1,2`` for an option, and would not say what is wrong with it.
-    """
+    """Return the arguments with ``--seeds -1,2`` as one word; argparse takes -1,2 for an option."""
     words: list[str] = []
     for word in arguments:
         if words and words[-1] == "--seeds" and word[1:2].isdigit():

@@ -109,7 +109,7 @@ def _add_training(run: Parser) -> None:
 
 
 def _add_engine(run: Parser) -> None:
-    engines = "; ".join(f"{engine.name}: {engine.description}" for engine in ENGINES.values())
+    engines = "; ".join(f"{name}: {description}" for name, description in ENGINES.items())
     run.add_argument(
         "--engine",
         choices=ENGINES,

@@ -7,7 +7,6 @@ Each module has two functions. ``survey`` finds the device and the environment o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
@@ -15,59 +14,34 @@ from typing import Any
 
 from bench.errors import UsageError
 
-LOCAL = "local"
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Where runs execute."""
-
-    name: str
-    description: str
-    module: str
-    needs: str | None = None
-    """The package that its module imports, an optional dependency of this project."""
-    requirement: str = ""
-    """What to pass to pip for that package."""
-    settings: tuple[str, ...] = ()
-    """The parameters of its functions that no other engine has."""
-
-    def load(self) -> Any:
-        """Return the engine's module; raise UsageError if a package it needs is not installed."""
-        if self.needs and not find_spec(self.needs):
-            raise UsageError(
-                f"--engine {self.name} needs {self.needs}, which is not installed: "
-                f'pip install "{self.requirement}"'
-            )
-        return import_module(self.module)
-
-
-_TABLE = (
-    Engine(LOCAL, "worker processes on this machine", "bench.engines.local"),
-    Engine(
-        "ray",
-        "workers on a Ray cluster",
-        "bench.engines.ray",
-        needs="ray",
-        requirement="ray>=2.50,<3",
-        settings=("gpus_per_run", "ray_address"),
-    ),
+LOCAL, RAY = "local", "ray"
+ENGINES: Mapping[str, str] = MappingProxyType(
+    {LOCAL: "worker processes on this machine", RAY: "workers on a Ray cluster"}
 )
+"""What each engine is, by its name, which is that of its module too."""
+RAY_REQUIREMENT = "ray>=2.50,<3"
+"""What to pass to pip for Ray, an optional dependency."""
 
-ENGINES: Mapping[str, Engine] = MappingProxyType({engine.name: engine for engine in _TABLE})
-"""Engine by name."""
 
+def find_engine(name: str, **ray_settings: Any) -> dict[str, Any]:
+    """Return the settings that an engine's functions take: all of ``ray_settings``, or none.
 
-def find_engine(name: str, **settings: Any) -> tuple[Engine, dict[str, Any]]:
-    """Return an engine, and those of ``settings`` that its functions take.
-
-    Raises UsageError for an unknown engine, and for a setting of another engine that is not None.
+    Raises UsageError for an unknown engine, and if one of Ray's settings is given to another.
     """
     if name not in ENGINES:
         raise UsageError(f"unknown engine {name!r}: choose from {', '.join(ENGINES)}")
-    for other in ENGINES.values():
-        for setting in other.settings:
-            if other.name != name and settings[setting] is not None:
-                option = f"--{setting.replace('_', '-')}"
-                raise UsageError(f"{option} only applies to --engine {other.name}")
-    return ENGINES[name], {setting: settings[setting] for setting in ENGINES[name].settings}
+    if name == RAY:
+        return ray_settings
+    for setting, value in ray_settings.items():
+        if value is not None:
+            raise UsageError(f"--{setting.replace('_', '-')} only applies to --engine {RAY}")
+    return {}
+
+
+def load_engine(name: str) -> Any:
+    """Return the engine's module; raise UsageError if Ray is needed and not installed."""
+    if name == RAY and not find_spec(RAY):
+        raise UsageError(
+            f'--engine {RAY} needs {RAY}, which is not installed: pip install "{RAY_REQUIREMENT}"'
+        )
+    return import_module(f"bench.engines.{name}")

@@ -9,9 +9,8 @@ from collections.abc import Callable
 class AwakeClock:
     """Seconds that a loop has spent in its rounds, each counting for ``most_seconds`` at most.
 
-    A suspended laptop, a stopped container or a paused virtual machine stops this process together
-    with its workers, so that time is not held against a run; nor is the time in which a disk does
-    not answer. A worker that hangs alone does not stop the clock.
+    A machine that is suspended stops this process together with its workers, so that time is not
+    held against a run; nor is the time in which a disk does not answer.
     """
 
     def __init__(self, most_seconds: float, now: Callable[[], float] = time.monotonic) -> None:

@@ -1,7 +1,4 @@
-"""The ledger of a night: the record of each run that has ended is stored and counted.
-
-A record from another environment than the plan's would have another id, so its run has failed.
-"""
+"""The ledger of a night: the record of each run that has ended is stored and counted."""
 
 from __future__ import annotations
 
@@ -82,7 +79,17 @@ class Ledger:
             reason = self._store(record)
             if reason:
                 self.halt = f"nothing more can be stored in {self.store.folder}: {reason}"
-        return self._close(attempt, record)
+        outcome, error = record.outcome, record.outcome.error
+        if outcome.status not in (FAILED, SKIPPED):
+            self.limits.learn(run, attempt.awake_seconds)
+        if outcome.status == DIVERGED:
+            error = "its loss is not a finite number"
+        accuracy = record.epochs[-1].accuracy if record.epochs else None
+        finished = Finished(run, outcome.status, error, accuracy, attempt.seconds)
+        self.ended.append(finished)
+        if outcome.status == FAILED and self.fail_fast and not self.halt:
+            self.halt = f"{run.label} failed, and --fail-fast was given"
+        return finished
 
     def fail(self, run: Run, attempt: Attempt, error: str) -> Finished:
         """Store a failed record of a run that no worker has finished."""
@@ -98,19 +105,6 @@ class Ledger:
         except StoreError as error:
             return str(error)
         return None
-
-    def _close(self, attempt: Attempt, record: Record) -> Finished:
-        run, status, error = record.run, record.outcome.status, record.outcome.error
-        if status not in (FAILED, SKIPPED):
-            self.limits.learn(run, attempt.awake_seconds)
-        if status == DIVERGED:
-            error = "its loss is not a finite number"
-        accuracy = record.epochs[-1].accuracy if record.epochs else None
-        finished = Finished(run, status, error, accuracy, attempt.seconds)
-        self.ended.append(finished)
-        if status == FAILED and self.fail_fast and not self.halt:
-            self.halt = f"{run.label} failed, and --fail-fast was given"
-        return finished
 
     def _failed(self, run: Run, attempt: Attempt, error: str) -> Record:
         outcome = Outcome(

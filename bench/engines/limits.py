@@ -19,11 +19,7 @@ class Limit:
 
 @dataclass
 class Limits:
-    """The limits of a night, from the runs that have ended in it.
-
-    A slow machine is slow for all runs, so a limit is a multiple of what others took. The floor and
-    the factors are far beyond any contention, because a machine may be slow for a while.
-    """
+    """The limits of a night, from the runs that have ended in it; far beyond any contention."""
 
     floor_seconds: float = 600.0
     """No run is ended before this."""

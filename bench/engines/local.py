@@ -45,11 +45,7 @@ def usable_processors() -> int:
 def run_all(
     runs: Sequence[Run], trainer: Trainer, ledger: Ledger, *, jobs: int, display: Display
 ) -> list[Finished]:
-    """Train ``runs`` in ``jobs`` worker processes, and give their records to ``ledger``.
-
-    The runs share device and injected fault, and are in the order of a plan. Returns how each
-    ended, as ``Schedule.carry_out`` does, with the same errors.
-    """
+    """Train a plan's ``runs`` in ``jobs`` worker processes, as ``Schedule.carry_out`` does."""
     pool = LocalPool(trainer, runs[0].device, runs[0].injected_fault)
     return Schedule(pool, ledger, jobs=jobs, display=display).carry_out(runs)
 

@@ -24,7 +24,11 @@ def serve(
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     accept_warnings()
-    _replace_tqdm_lock()
+    with suppress(ImportError):  # torch works without tqdm
+        from tqdm import tqdm
+
+        # Its own lock is a semaphore of the system, which stays if the worker is killed.
+        tqdm.set_lock(threading.RLock())
     try:
         connection.send(Ready(trainer.read_environment(device, injected_fault)))
         for task in iter(partial(_received, connection), None):
@@ -34,24 +38,11 @@ def serve(
 
 
 def _received(connection: Connection) -> Task | None:
-    """Return the next task; None if the other side has closed the pipe."""
     try:
         task: Task = connection.recv()
     except EOFError:
         return None
     return task
-
-
-def _replace_tqdm_lock() -> None:
-    """Give tqdm, which torch's compiler uses, a lock of this process alone.
-
-    Its own lock is a semaphore of the system. If the worker is killed, the semaphore stays, and
-    Python warns about it.
-    """
-    with suppress(ImportError):  # torch works without tqdm
-        from tqdm import tqdm
-
-        tqdm.set_lock(threading.RLock())
 
 
 def _end_with_parent() -> None:

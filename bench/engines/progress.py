@@ -24,10 +24,7 @@ DUMB_TERMINALS = ("dumb", "unknown")
 
 
 def stderr_console() -> Console:
-    """Return a console on stderr that redraws lines only on a terminal that can.
-
-    ``FORCE_COLOR`` and the like, which CI systems set, do not turn a file into a terminal.
-    """
+    """Return a console on stderr; ``FORCE_COLOR`` does not make a terminal of a CI system's file."""
     live = sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in DUMB_TERMINALS
     return Console(stderr=True, soft_wrap=True, force_terminal=live, force_interactive=live)
 
@@ -81,7 +78,11 @@ class ProgressDisplay(Display):
             self.ended.append(each)
             if each.status == OK:
                 if not self.console.is_terminal:
-                    self._print(self._line(each))
+                    self._print(
+                        f"{len(self.ended)}/{self.missing_count}  {each.run.label}  "
+                        f"accuracy {each.accuracy:.4f}  {each.total_seconds:.1f} s  "
+                        f"({self._time_left()} left)"
+                    )
             elif each.status != SKIPPED:  # the closing line gives the reasons of skipped runs
                 self._print(f"{each.run.label}: {each.status}, {one_line(each.error)}")
         self.bar.update(self.task, completed=self.done_cost, **self._texts(running))
@@ -105,13 +106,6 @@ class ProgressDisplay(Display):
             "left": f"{self._time_left()} left",
             "running": escape("; ".join(labels)),
         }
-
-    def _line(self, finished: Finished) -> str:
-        return (
-            f"{len(self.ended)}/{self.missing_count}  {finished.run.label}  "
-            f"accuracy {finished.accuracy:.4f}  {finished.total_seconds:.1f} s  "
-            f"({self._time_left()} left)"
-        )
 
     def _time_left(self) -> str:
         """Return the time left at the speed so far, weighted by the runs' expected costs."""

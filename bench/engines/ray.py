@@ -90,8 +90,7 @@ def run_all(
 ) -> list[Finished]:
     """Train as ``bench.engines.local.run_all`` does, on the cluster at ``ray_address``.
 
-    Without an address a cluster is started on this machine. On GPUs, each worker has the share
-    ``gpus_per_run`` of one, by default a whole GPU.
+    Without an address a cluster is started here. Each worker has ``gpus_per_run`` GPUs, or one.
     """
     _connect(ray_address)
     pool = RayPool(trainer, runs[0].device, runs[0].injected_fault, gpus_per_run)
@@ -128,7 +127,6 @@ def _connect(address: str | None) -> None:
 
 
 def _no_cluster(address: str | None, error: Exception) -> str:
-    """Return why there is no cluster, and what to do."""
     reason = describe(error)
     if address is not None:
         return (

@@ -1,10 +1,9 @@
 """The loop that all engines share: it gives tasks to workers and their records to the ledger.
 
-An exception in a training becomes part of the run's record, in ``bench.execution.runner``. The same
-run would fail again, so it is not tried again. A task is lost if its worker dies, hangs or becomes
-unusable, for example by a CUDA error. It is tried once more, in a new worker, because the cause may
-have been memory that the old worker had gathered, another process, or the GPU. If it is lost again,
-its runs get records of status ``failed`` with both reasons.
+An exception in a training becomes part of the run's record, in ``bench.execution.runner``. A task
+is lost if its worker dies, hangs or becomes unusable, for example by a CUDA error. It is tried once
+more, in a new worker. If it is lost again, its runs get records of status ``failed`` with both
+reasons.
 """
 
 from __future__ import annotations

@@ -110,5 +110,4 @@ Message = Ready | Trained | Lost
 
 def describe(error: BaseException) -> str:
     """Return an exception's type and the first line of its message."""
-    first, *_ = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": ")

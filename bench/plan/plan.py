@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import Any
 
 from bench.errors import UsageError
 from bench.plan.faults import FAULTS
@@ -14,10 +15,6 @@ from bench.plan.grid import BACKENDS, NOTEBOOK, NOTEBOOK_BACKENDS
 from bench.store.records import Run
 from hnrnn.arguments import DEVICES
 from hnrnn.variants import LARGEST_SEED, VARIANTS, Variant
-
-
-class PlanError(UsageError):
-    """A run that cannot be planned; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +42,12 @@ RELATIVE_SECONDS = {
     "Model0": 3.4, "Model1": 2.5, "Model2": 2.5, "Model3": 4.3,
     "Model4": 3.7, "Model5": 6.3, "Model6": 3.8, "Model7": 4.3,
 }  # fmt: skip
-"""Rough times of the full recipes on the notebook's backends and one CPU thread. Only the order of
-the runs, the time left and the limits of hung runs depend on them."""
+"""Rough times of the full recipes on the notebook's backends and one CPU thread."""
 RELATIVE_BACKEND_SECONDS = {
     "nn": 1.0, "nn_no_cudnn": 1.0, "cell": 1.1, "custom": 1.2,
     "custom_hoisted": 0.9, "compiled": 2.0, "graphed": 0.3, "graphed_loop": 0.4, "ensemble": 0.35,
 }  # fmt: skip
-"""Rough times of a variant on each backend, relative to ``nn``, for the same use."""
+"""Rough times of a variant on each backend, relative to ``nn``."""
 
 MOST_SEEDS = 100_000
 """The most seeds of one call."""
@@ -68,58 +64,66 @@ CHOICES = {
 def parse_seeds(text: str) -> list[int]:
     """Return the seeds of ``5`` (0 to 4), ``0-4``, ``1,3,9``, or parts of these by commas.
 
-    Raises PlanError for anything else, for an empty range, and as ``find_seeds`` does.
+    Raises UsageError for anything else, for an empty range, and as ``find_seeds`` does.
     """
     parts = [part.strip() for part in text.split(",")]
     ranges = []
     for part in parts:
         match = re.fullmatch("([0-9]+)(?:-([0-9]+))?", part)
         if not match:
-            raise PlanError(f"--seeds {text}: {part!r} is not a seed or a range: {SEEDS_HELP}")
+            raise UsageError(f"--seeds {text}: {part!r} is not a seed or a range: {SEEDS_HELP}")
         first, last = match.groups()
         if last is None and len(parts) == 1:
             return find_seeds(_number(first), f"--seeds {text}")
         ranges.append(range(_number(first), _number(last or first) + 1))
         if not ranges[-1]:
-            raise PlanError(f"--seeds {text}: the range {part} is empty: {SEEDS_HELP}")
+            raise UsageError(f"--seeds {text}: the range {part} is empty: {SEEDS_HELP}")
     return find_seeds(chain.from_iterable(ranges), f"--seeds {text}")
 
 
 def find_seeds(seeds: int | Iterable[int], source: str = "seeds") -> list[int]:
     """Return a list of ``seeds``; a single number is a number of seeds from 0.
 
-    Raises PlanError, naming ``source``, for what is no whole number, no seed, a seed below 0 or
+    Raises UsageError, naming ``source``, for what is no whole number, no seed, a seed below 0 or
     above ``LARGEST_SEED``, more than ``MOST_SEEDS`` seeds, or a seed that is named twice.
     """
+    no_list = isinstance(seeds, bytes | bytearray) or not isinstance(seeds, Iterable)
     try:
-        named = seeds if isinstance(seeds, Iterable) else range(operator.index(seeds))
-        found = [operator.index(seed) for seed in islice(named, MOST_SEEDS + 1)]
+        named: Any = range(_whole(seeds)) if no_list else seeds
+        found = [_whole(seed) for seed in islice(named, MOST_SEEDS + 1)]
     except TypeError as error:
-        raise PlanError(
+        raise UsageError(
             f"{source} must be a number of seeds or whole numbers, not {seeds!r}"
         ) from error
     if not found:
-        raise PlanError(f"{source} names no seed: {SEEDS_HELP}")
+        raise UsageError(f"{source} names no seed: {SEEDS_HELP}")
     if not 0 <= min(found) <= max(found) <= LARGEST_SEED:
-        raise PlanError(f"{source}: a seed is from 0 to {LARGEST_SEED}: {SEEDS_HELP}")
+        raise UsageError(f"{source}: a seed is from 0 to {LARGEST_SEED}: {SEEDS_HELP}")
     if len(found) > MOST_SEEDS:
-        raise PlanError(f"{source} names more than {MOST_SEEDS:,} seeds: name fewer in a call")
+        raise UsageError(f"{source} names more than {MOST_SEEDS:,} seeds: name fewer in a call")
     if len(set(found)) < len(found):
-        raise PlanError(f"{source} names a seed twice: name each once")
+        raise UsageError(f"{source} names a seed twice: name each once")
     return found
 
 
 def whole_number(name: str, value: int, most: int | None = None) -> int:
-    """Return a number as an int; raise PlanError unless it is whole and from 1 to ``most``."""
+    """Return a number as an int; raise UsageError unless it is whole and from 1 to ``most``."""
     try:
-        number = operator.index(value)
+        number = _whole(value)
     except TypeError as error:
-        raise PlanError(f"{name} must be a whole number, not {value!r}") from error
+        raise UsageError(f"{name} must be a whole number, not {value!r}") from error
     if number < 1:
-        raise PlanError(f"{name} must be 1 or more, not {number}")
+        raise UsageError(f"{name} must be 1 or more, not {number}")
     if most is not None and number > most:
-        raise PlanError(f"{name} must be {most:,} or less, not {number:,}")
+        raise UsageError(f"{name} must be {most:,} or less, not {number:,}")
     return number
+
+
+def _whole(value: Any) -> int:
+    """Return a number as an int; raise TypeError unless it is whole, and for True and False."""
+    if isinstance(value, bool):
+        raise TypeError(value)
+    return operator.index(value)
 
 
 def _number(digits: str) -> int:
@@ -134,17 +138,13 @@ def parse_names(words: Sequence[str]) -> list[str]:
 
 
 def _listed(name: str, words: Iterable[str]) -> tuple[str, ...]:
-    """Return names as a tuple; raise PlanError for a plain string or what is no list."""
     if isinstance(words, str) or not isinstance(words, Iterable):
-        raise PlanError(f"{name} must be a list of names, not {words!r}")
+        raise UsageError(f"{name} must be a list of names, not {words!r}")
     return tuple(words)
 
 
 def backends_of(variant: Variant, names: Sequence[str]) -> list[str]:
-    """Return the backends of ``names`` that execute the variant; ``notebook`` is its own.
-
-    Raises PlanError for an unknown name.
-    """
+    """Return the backends of ``names`` that execute the variant; raise UsageError for others."""
     for name in names:
         _check_choice("backend", name, (NOTEBOOK, *BACKENDS))
     meant = dict.fromkeys(variant.backend if name == NOTEBOOK else name for name in names)
@@ -154,21 +154,20 @@ def backends_of(variant: Variant, names: Sequence[str]) -> list[str]:
 def unsupported_configurations(variants: Sequence[str], backends: Sequence[str]) -> list[str]:
     """Return a line for every named backend that does not execute some of the named variants.
 
-    Raises PlanError for an unknown variant.
+    Raises UsageError for an unknown variant.
     """
     found = _find_variants(variants)
     lines = []
-    for name in backends:
-        backend = BACKENDS.get(name)
-        missing = [v.name for v in found if backend and not backend.executes(v)]
-        if backend and missing:
-            lines.append(f"{', '.join(missing)} on {name}: {backend.needs}")
+    for backend in (BACKENDS[name] for name in backends if name in BACKENDS):
+        missing = [variant.name for variant in found if not backend.executes(variant)]
+        if missing:
+            lines.append(f"{', '.join(missing)} on {backend.name}: {backend.needs}")
     return lines
 
 
 def _find_variants(names: Sequence[str]) -> list[Variant]:
     if not names:
-        raise PlanError(f"no variant is named: choose from {', '.join(VARIANTS)}")
+        raise UsageError(f"no variant is named: choose from {', '.join(VARIANTS)}")
     for name in names:
         _check_choice("variant", name, VARIANTS)
     return [VARIANTS[name] for name in names]
@@ -179,17 +178,17 @@ def find_configurations(
 ) -> list[tuple[Variant, str]]:
     """Return every named variant with every named backend that executes it.
 
-    Raises PlanError for an unknown name, and if nothing is left.
+    Raises UsageError for an unknown name, and if nothing is left.
     """
     found = _find_variants(variants)
     if not backends:
-        raise PlanError(f"no backend is named: choose from {', '.join((NOTEBOOK, *BACKENDS))}")
+        raise UsageError(f"no backend is named: choose from {', '.join((NOTEBOOK, *BACKENDS))}")
     configurations = [
         (variant, backend) for variant in found for backend in backends_of(variant, backends)
     ]
     if not configurations:
         reasons = "; ".join(unsupported_configurations(variants, backends))
-        raise PlanError(f"nothing to run: {reasons}")
+        raise UsageError(f"nothing to run: {reasons}")
     return configurations
 
 
@@ -198,7 +197,7 @@ def inapplicable(
 ) -> list[str]:
     """Return every reason why a fault does not apply to some of ``configurations``.
 
-    Raises PlanError for an unknown name.
+    Raises UsageError for an unknown name.
     """
     if injected_fault is None:
         return []
@@ -210,7 +209,7 @@ def inapplicable(
 
 def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     if value not in choices:
-        raise PlanError(f"unknown {name} {value!r}: choose from {', '.join(choices)}")
+        raise UsageError(f"unknown {name} {value!r}: choose from {', '.join(choices)}")
 
 
 def make_plan(
@@ -227,9 +226,8 @@ def make_plan(
     """Return every run of the grid, seed by seed, so that a night cut short is balanced.
 
     Within a seed the longest runs come first, so that no worker has a long one left at the end.
-    Configurations that do not exist, or to which ``injected_fault`` does not apply, are left out.
-    Raises PlanError for an unknown name or value, for seeds that ``find_seeds`` refuses, and if no
-    run is left.
+    Raises UsageError for an unknown name or value, for seeds that ``find_seeds`` refuses, and if no
+    run is left, because the backend or ``injected_fault`` applies to no variant.
     """
     given = {"dtype": dtype, "initialisation": initialisation, "device": device}
     for name, value in given.items():
@@ -240,7 +238,7 @@ def make_plan(
     configurations = [each for each in named if not inapplicable([each], injected_fault)]
     if not configurations:
         reasons = "; ".join(inapplicable(named, injected_fault))
-        raise PlanError(f"{injected_fault} applies to none of the runs: {reasons}")
+        raise UsageError(f"{injected_fault} applies to none of the runs: {reasons}")
     places = {seed: place for place, seed in enumerate(find_seeds(seeds))}
     runs = [
         Run(

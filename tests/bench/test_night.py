@@ -68,10 +68,11 @@ def test_a_failed_run_is_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ({"seeds": -3}, "seeds names no seed"),
         *(
             ({"seeds": seeds}, "seeds must be a number of seeds or whole numbers, not ")
-            for seeds in ("5", "12", [0.5], 2.0, None)
+            for seeds in ("5", "12", [0.5], 2.0, None, b"5", bytearray(b"5"), True, [0, True])
         ),
         ({"jobs": 1.5}, r"jobs must be a whole number, not 1\.5"),
         ({"jobs": "2"}, "jobs must be a whole number, not '2'"),
+        ({"jobs": True}, "jobs must be a whole number, not True"),
         ({"jobs": 1025}, "jobs must be 1,024 or less, not 1,025"),
         ({"epochs": 1.5}, r"epochs must be a whole number, not 1\.5"),
         ({"epochs": "1"}, "epochs must be a whole number, not '1'"),

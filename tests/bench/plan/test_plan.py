@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.errors import UsageError
 from bench.plan.grid import BACKENDS
 from bench.plan.plan import (
     PROFILES,
     RELATIVE_BACKEND_SECONDS,
     RELATIVE_SECONDS,
-    PlanError,
     expected_cost,
     find_configurations,
     inapplicable,
@@ -56,7 +56,7 @@ def test_parse_seeds(text: str, seeds: list[int]) -> None:
 @pytest.mark.parametrize("text", ["", "0", "-1", "4-2", "1,,2", "a", "1-", "-3-5", "1.5", "٣x"])
 def test_parse_seeds_errors(text: str) -> None:
     """What names no seeds is one line that says what would."""
-    with pytest.raises(PlanError, match=r"give a number of seeds \(5\), a range") as caught:
+    with pytest.raises(UsageError, match=r"give a number of seeds \(5\), a range") as caught:
         parse_seeds(text)
     assert "\n" not in str(caught.value)
 
@@ -64,7 +64,7 @@ def test_parse_seeds_errors(text: str) -> None:
 @pytest.mark.parametrize("text", ["1,4294967296", "0-99999999999", "7,1-" + "9" * 20])
 def test_parse_seeds_too_large(text: str) -> None:
     """A seed that torch would take for another one is refused, before any list is made."""
-    with pytest.raises(PlanError, match=r"a seed is from 0 to 4294967295|more than 100,000 seeds"):
+    with pytest.raises(UsageError, match=r"a seed is from 0 to 4294967295|more than 100,000 seeds"):
         parse_seeds(text)
     assert parse_seeds("4294967295,0") == [4294967295, 0]
 
@@ -72,20 +72,20 @@ def test_parse_seeds_too_large(text: str) -> None:
 @pytest.mark.parametrize("text", ["100001", "4294967296", "9" * 5000])
 def test_too_many_seeds_are_told_as_too_many(text: str) -> None:
     """A single number counts seeds: what is wrong with a large one is the count."""
-    with pytest.raises(PlanError, match="names more than 100,000 seeds"):
+    with pytest.raises(UsageError, match="names more than 100,000 seeds"):
         parse_seeds(text)
 
 
 @pytest.mark.parametrize("text", ["100001", "5-100005", "1-60000,60001-100002"])
 def test_parse_too_many_seeds(text: str) -> None:
     """So many in a call would be a mistake."""
-    with pytest.raises(PlanError, match="more than 100,000 seeds"):
+    with pytest.raises(UsageError, match="more than 100,000 seeds"):
         parse_seeds(text)
 
 
 def test_parse_seeds_twice() -> None:
     """A seed that is named twice is a slip."""
-    with pytest.raises(PlanError, match="names a seed twice"):
+    with pytest.raises(UsageError, match="names a seed twice"):
         parse_seeds("1-3,2")
 
 
@@ -204,7 +204,7 @@ def test_cost_depends_on_the_backend() -> None:
 )
 def test_errors(changes: dict[str, object], message: str) -> None:
     """A part of the grid that does not exist is named with what would be right."""
-    with pytest.raises(PlanError, match=message):
+    with pytest.raises(UsageError, match=message):
         plan(**changes)
 
 
