@@ -150,15 +150,9 @@ def _set(read: Callable[[], Any], write: Callable[[Any], object], value: object)
         write(before)
 
 
-@contextmanager
-def replaced(owner: Any, name: str, *, value: bool) -> Iterator[None]:
-    """Give an attribute another value, and restore it at the end."""
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
+def replaced(owner: Any, name: str, *, value: bool) -> AbstractContextManager[None]:
+    """Return a context that gives an attribute another value, and restores it at the end."""
+    return _set(partial(getattr, owner, name), partial(setattr, owner, name), value)
 
 
 _preferred_blas = torch.backends.cuda.preferred_blas_library

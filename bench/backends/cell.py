@@ -6,17 +6,14 @@ from torch import nn
 
 from bench.backends.implementation import Implementation
 from bench.backends.recurrence import LoopRecurrence, layers_of
-from hnrnn.variants import Recurrence, Variant
+from hnrnn.variants import Recurrence
 
 
 class Cell(Implementation):
     """A loop over ``nn.RNNCell`` or ``nn.GRUCell``."""
 
     name = "cell"
-
-    def kernel(self, variant: Variant, device: str) -> str:
-        del variant, device
-        return "Python loop over ATen"
+    kernel_name = "Python loop over ATen"
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:
         return LoopRecurrence(layers_of({"tanh": nn.RNNCell, "gru": nn.GRUCell}[kind], sizes))

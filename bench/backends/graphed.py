@@ -116,8 +116,5 @@ class GraphedLoop(CustomHoisted):
 
     name = "graphed_loop"
     graphed = True
+    kernel_name = "CUDA graph over ATen"
     why_not_on_cpu = NEEDS_GPU
-
-    def kernel(self, variant: Variant, device: str) -> str:
-        del variant, device
-        return "CUDA graph over ATen"

@@ -24,7 +24,7 @@ DUMB_TERMINALS = ("dumb", "unknown")
 
 
 def stderr_console() -> Console:
-    """Return a console on stderr; ``FORCE_COLOR`` does not make a terminal of a CI system's file."""
+    """Return a console on stderr; ``FORCE_COLOR`` does not turn a file into a terminal."""
     live = sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in DUMB_TERMINALS
     return Console(stderr=True, soft_wrap=True, force_terminal=live, force_interactive=live)
 

@@ -27,8 +27,8 @@ def alike(runs: Sequence[Run]) -> list[list[Run]]:
 def tasks_of(runs: Sequence[Run], jobs: int) -> list[Task]:
     """Return the tasks for ``jobs`` workers, in the order in which they should start.
 
-    ``runs`` are in the order of a plan. The tasks are in the order of their first seeds, the longest
-    first. A joint task is as large as allowed, unless some workers would have nothing to do.
+    ``runs`` are in the order of a plan. The tasks are in the order of their first seeds, and the
+    longest first. A joint task is as large as allowed, unless workers would have nothing to do.
     """
     joint = [group for group in alike(runs) if BACKENDS[group[0].backend].joint]
     tasks: list[Task] = [(run,) for run in runs if not BACKENDS[run.backend].joint]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from bench.backends.compiled import why_no_triton
-from bench.ensemble.in_place import IN_PLACE
-from bench.ensemble.pointwise import Pointwise
+from bench.ensemble.in_place import IN_PLACE, Pointwise
 
 
 def pointwise_for(like: Tensor) -> Pointwise:

@@ -82,7 +82,3 @@ class Elman:
         d_bias = by_token.sum(1)
         for name in self.biases:
             gradients[name].add_(d_bias)
-
-    def keep_state(self) -> None:
-        """Start the next batch from the last state of this one."""
-        self.state_steps[0].copy_(self.state_steps[-1])

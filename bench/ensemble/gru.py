@@ -106,7 +106,3 @@ class GRULayer:
         else:
             torch.bmm(d_rows[..., : 3 * h], rolled, out=self.d_input)
             self.below.backward(self.d_input, batch)
-
-    def keep_state(self) -> None:
-        """Start the next batch from the last state of this one."""
-        self.state_steps[0].copy_(self.state_steps[-1])

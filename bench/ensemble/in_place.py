@@ -7,16 +7,27 @@ are views of its gates: n, r, z and W_hn h + b_hn, each (S, bs, hidden), then r 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from bench.ensemble.pointwise import Pointwise
 from hnrnn.optimizer import BETAS, EPS
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """The functions of this module, or those of ``bench.ensemble.kernels``."""
+
+    gru_forward: Callable[[Sequence[Tensor], Tensor, Tensor], None]
+    gru_backward: Callable[
+        [Sequence[Tensor], Tensor, Tensor, Tensor | None, Sequence[Tensor], Tensor], None
+    ]
+    adamw: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], None]
 
 
 def gru_forward(parts: Sequence[Tensor], previous: Tensor, state: Tensor) -> None:

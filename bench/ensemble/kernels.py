@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from bench.ensemble.pointwise import Pointwise
+from bench.ensemble.in_place import Pointwise
 from hnrnn.optimizer import BETAS, EPS
 
 BLOCK = 1024

@@ -175,9 +175,10 @@ class EveryToken:
         return [layer.forward(batch) for layer in self.layers][-1]
 
     def _keep_state(self) -> None:
+        """Start the next batch from the last state of this one."""
         if self.keeps_state:
             for layer in self.layers:
-                layer.keep_state()
+                layer.state_steps[0].copy_(layer.state_steps[-1])
 
 
 def _layers(parameters: Parameters, variant: Variant) -> list[Elman] | list[GRULayer]:

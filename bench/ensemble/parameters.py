@@ -6,6 +6,7 @@ Gradients have the same layout, so that the optimizer sees two matrices, (S, wei
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +24,6 @@ def trained_parameters(model: Model) -> dict[str, nn.Parameter]:
     prefixes = ("i_h.", "h_h.", "h_o.", "bn.")
     shared = {name: own[name] for name in own if name.startswith(prefixes)}
     return shared if isinstance(model, FullyConnected) else shared | model_weights(model)
-
-
-def normalisation_of(model: Model) -> nn.BatchNorm1d:
-    """Return the model's BatchNorm; raise TypeError if ``bn`` is something else."""
-    if not isinstance(model.bn, nn.BatchNorm1d):
-        raise TypeError(f"bn is a {type(model.bn).__name__}, not a BatchNorm1d")
-    return model.bn
 
 
 class Parameters:
@@ -52,9 +46,11 @@ class Parameters:
         self.flat_gradients = torch.zeros_like(self.flat_weights)
         self.weights = self._views(self.flat_weights)
         self.gradients = self._views(self.flat_gradients)
-        normalisations = [normalisation_of(model) for model in models]
-        self.running_mean = _stack([layer.running_mean for layer in normalisations]).to(device)
-        self.running_variance = _stack([layer.running_var for layer in normalisations]).to(device)
+        self._layers: list[Any] = [model.bn for model in models]
+        self.running_mean, self.running_variance = (
+            torch.stack([getattr(layer, name) for layer in self._layers]).to(device)
+            for name in ("running_mean", "running_var")
+        )
 
     def _views(self, flat: Tensor) -> Mapping[str, Tensor]:
         views, start = {}, 0
@@ -72,20 +68,9 @@ class Parameters:
         """
         weights = self._views(self.flat_weights.cpu())
         means, variances = self.running_mean.cpu(), self.running_variance.cpu()
-        for seed, (model, own) in enumerate(zip(self.models, self._of_models, strict=True)):
+        for seed, (layer, own) in enumerate(zip(self._layers, self._of_models, strict=True)):
             for name, parameter in own.items():
                 parameter.copy_(weights[name][seed])
-            layer = normalisation_of(model)
-            for kept, found in ((layer.running_mean, means), (layer.running_var, variances)):
-                _present(kept).copy_(found[seed])
-            _present(layer.num_batches_tracked).add_(normalisations)
-
-
-def _stack(tensors: Sequence[Tensor | None]) -> Tensor:
-    return torch.stack([_present(tensor) for tensor in tensors])
-
-
-def _present(tensor: Tensor | None) -> Tensor:
-    if tensor is None:
-        raise TypeError("a BatchNorm of the notebook's models tracks running statistics")
-    return tensor
+            layer.running_mean.copy_(means[seed])
+            layer.running_var.copy_(variances[seed])
+            layer.num_batches_tracked.add_(normalisations)

@@ -1,8 +1,4 @@
-"""The parity gate of the ensemble: every seed trained with others, compared with itself alone.
-
-As for other backends, it compares scores, kept state, running statistics and the gradients of all
-parameters on the same batches.
-"""
+"""The parity gate of the ensemble: every seed trained with others, compared with itself alone."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,10 +31,7 @@ class DeviceError(UsageError):
 
 
 def find_device(name: str) -> str:
-    """Return ``cpu`` or ``cuda`` for ``auto``, ``cpu`` or ``cuda``.
-
-    Raises DeviceError if ``cuda`` is asked for and torch sees no GPU.
-    """
+    """Return ``cpu`` or ``cuda``; raise DeviceError for ``cuda`` if torch sees no GPU."""
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError("--device cuda: torch sees no GPU here; use --device cpu or auto")
     if name == "auto":
@@ -42,11 +40,7 @@ def find_device(name: str) -> str:
 
 
 def device_works(device: str) -> bool:
-    """Return whether this process can still compute on the device.
-
-    After many CUDA errors, such as an illegal address, every later call in the process fails; after
-    others, such as a full memory, it does not.
-    """
+    """Return whether this process can still compute on the device after an error."""
     if device != "cuda":
         return True
     try:
@@ -106,9 +100,8 @@ def read_provenance(device: str) -> Provenance:
 def read_commit() -> tuple[str | None, bool | None]:
     """Return the commit of the code that trains, and whether that code differs from it.
 
-    Both are None unless git finds a repository that tracks this package. A repository in which the
-    package is only installed, or that an environment variable names, does not count. Only the files
-    that a training imports are compared.
+    Both are None unless git finds a repository that tracks this package. Only the files that a
+    training imports are compared.
     """
     if _command_output("git", "ls-files", "--error-unmatch", "__init__.py") is None:
         return None, None
@@ -132,11 +125,13 @@ def machine_facts(device: str) -> dict[str, Any]:
 
 def _command_output(*command: str) -> str | None:
     """Return what a command prints in the package's folder; None if it fails."""
+    # Variables such as GIT_DIR, which a git hook has, would name another repository.
+    foreign = [name for name in os.environ if re.match("GIT_(?!CONFIG_)", name)]
     try:
         result = subprocess.run(
             command,
             cwd=_folder(),
-            env={name: value for name, value in os.environ.items() if not _names_repository(name)},
+            env={name: value for name, value in os.environ.items() if name not in foreign},
             capture_output=True,
             text=True,
             check=True,
@@ -148,13 +143,7 @@ def _command_output(*command: str) -> str | None:
 
 
 def _folder() -> Path:
-    """Return the package's folder."""
     return Path(hnrnn.__file__).parent
-
-
-def _names_repository(variable: str) -> bool:
-    """Return whether a variable tells git where to look, as it does in a git hook."""
-    return variable.startswith("GIT_") and not variable.startswith("GIT_CONFIG_")
 
 
 def device_name(device: str) -> str:

@@ -1,8 +1,4 @@
-"""How this machine rounds: its instruction set, and a hash of the results of some operations.
-
-Processors, and libraries that are set to use other instructions, round sums and functions
-differently, so that a training ends with other weights.
-"""
+"""How this machine rounds: its instruction set, and a hash of the results of some operations."""
 
 from __future__ import annotations
 
@@ -21,10 +17,7 @@ DTYPES = (torch.float32, torch.float64)
 
 
 def instruction_set(device: str) -> str:
-    """Return the instruction set of torch's own kernels, such as ``AVX2`` or ``sm_90``.
-
-    MKL chooses its own and does not report it, but its rounding changes the fingerprint.
-    """
+    """Return the instruction set of torch's own kernels, such as ``AVX2`` or ``sm_90``."""
     if device == "cuda":
         return "sm_{}{}".format(*torch.cuda.get_device_capability())
     return torch.backends.cpu.get_cpu_capability()
@@ -50,7 +43,6 @@ def _fingerprint(device: str, threads: int) -> str:
 
 
 def _results(dtype: torch.dtype, device: str) -> Iterator[Tensor]:
-    """Yield the results of products, functions and sums."""
     tokens, hidden, gates, vocab_size = 64 * 20, 64, 3 * 64, 40
     x, scores = (_numbers(tokens, width, dtype, device) for width in (hidden, vocab_size))
     weight, gate_weight = (_numbers(width, hidden, dtype, device) for width in (hidden, gates))

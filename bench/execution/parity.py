@@ -33,8 +33,7 @@ FLOAT32_FACTOR = 16
 """The largest allowed error in float32, in units of the reference's own error in float32."""
 BATCHES = 2
 """The number of batches of a whole model; the second starts from the first one's final state."""
-STEPS = WARM_UP_CALLS + 3
-LEARNING_RATE = 1e-3
+STEPS, LEARNING_RATE = WARM_UP_CALLS + 3, 1e-3
 
 Quantities = dict[str, Tensor]
 """Tensors by name, in float64 on the CPU."""
@@ -180,10 +179,9 @@ def recurrence_quantities(
     device: str,
     seed: int = 0,
 ) -> Quantities:
-    """Return the outputs, final state and all gradients of a recurrence with random weights.
+    """Return the outputs, final state and all gradients of a recurrence.
 
-    All that is given to the recurrence depends on ``seed`` only: it is the same for every
-    implementation, dtype and device.
+    Its weights, inputs and gradients depend on ``seed`` only, on no dtype or device.
     """
     generator = torch.Generator().manual_seed(seed)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -48,10 +48,8 @@ def execute(run: Run, provenance: Provenance | None = None) -> Record:
 def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> list[Record]:
     """Train a run, or together the runs of a joint backend that differ only in their seed.
 
-    Returns a record of each, with its share of the seconds. An exception in the training, or a
-    backend that fails the parity gate, gives the status ``failed`` with the error; a backend that
-    cannot run on this device gives ``skipped`` with the reason. ``provenance`` is read here if it
-    is None.
+    Returns a record of each, with its share of the seconds. An exception, or a failed parity gate,
+    gives the status ``failed`` with the error; a backend that cannot run here gives ``skipped``.
 
     Raises DeviceFaultError if an exception has left the device unusable for this process, and
     ValueError for runs that cannot be trained together.
@@ -75,9 +73,11 @@ def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> l
                 trainings = _train(runs)
                 results = [_result(training) for training in trainings]
                 kernel = kernel_of(VARIANTS[first.variant], first.backend, first.device)
-            except Exception as error:  # noqa: BLE001  # any error fails these runs only
+            except Exception as error:  # any error fails these runs only
+                if not device_works(first.device):
+                    raise DeviceFaultError(str(error)) from error
                 trainings = []
-                failed = {"status": FAILED, "error": _failure(error, first.device)}
+                failed = {"status": FAILED, "error": f"{type(error).__name__}: {error}"}
                 results = [failed] * len(runs)
         shared: dict[str, Any] = {
             "kernel": kernel,
@@ -97,13 +97,6 @@ def execute_many(runs: Sequence[Run], provenance: Provenance | None = None) -> l
 
 class DeviceFaultError(Exception):
     """After an error nothing more can be computed on the device in this process."""
-
-
-def _failure(error: Exception, device: str) -> str:
-    """Return the error for a failed run's record; raise DeviceFaultError if the device is lost."""
-    if not device_works(device):
-        raise DeviceFaultError(str(error)) from error
-    return f"{type(error).__name__}: {error}"
 
 
 class ParityError(Exception):
@@ -133,11 +126,8 @@ def _train(runs: Sequence[Run]) -> list[Training]:
 
 
 def _epochs(run: Run, identity: str, training: Training) -> tuple[Epoch, ...]:
-    rows = cast("list[dict[str, Any]]", training.history.to_dict(orient="records"))
-    return tuple(
-        Epoch(run_id=identity, variant=run.variant, backend=run.backend, seed=run.seed, **row)
-        for row in rows
-    )
+    rows: Any = training.history.to_dict(orient="records")
+    return tuple(Epoch(identity, run.variant, run.backend, run.seed, **row) for row in rows)
 
 
 def _result(training: Training) -> dict[str, Any]:

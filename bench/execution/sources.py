@@ -37,7 +37,7 @@ FAULT_MODULES = ("bench.execution.fault_injection",)
 ENSEMBLE_MODULES = (
     "bench.ensemble",
     *_modules("bench.ensemble", "batches chunks cross_entropy dispatch elman gru in_place kernels"),
-    *_modules("bench.ensemble", "models normalisation optimizer parameters pointwise projection"),
+    *_modules("bench.ensemble", "models normalisation optimizer parameters projection"),
     *_modules("bench.ensemble", "stepping training"),
 )
 """The modules that train the runs of an ensemble."""
@@ -75,16 +75,8 @@ NO_MEANING = ("kind", "type_comment", "type_ignores")
 
 @cache
 def source_sha256(*, faulty: bool = False, joint: bool = False) -> str:
-    """Return the digest of the meaning of all modules that train a run.
-
-    It does not depend on comments, docstrings, layout, line ends or the version of Python, nor on a
-    module's folder inside its package.
-    """
-    modules = LEARNER_MODULES
-    if faulty:
-        modules += FAULT_MODULES
-    if joint:
-        modules += ENSEMBLE_MODULES
+    """Return the digest of the meaning of all modules that train a run."""
+    modules = LEARNER_MODULES + FAULT_MODULES * faulty + ENSEMBLE_MODULES * joint
     digest = hashlib.sha256()
     for name, path in sorted((short_name(module), path_of(module)) for module in modules):
         digest.update(f"{name} {meaning(path.read_bytes())}\n".encode())
@@ -117,8 +109,8 @@ def meaning(source: bytes | str) -> str:
     """Return the syntax tree of ``source`` as text, without what has no effect.
 
     Unlike ``ast.dump``, it leaves out every field that is empty, so that it is the same in all
-    versions of Python. Strings that stand alone, such as docstrings, are left out too. Imports are
-    sorted and name this project's modules by ``short_name``, so that a module can be moved.
+    versions of Python, and strings that stand alone, such as docstrings. Imports are sorted and
+    name this project's modules by ``short_name``, so that a module can be moved.
     """
     return _of_node(ast.parse(source))
 
@@ -155,7 +147,6 @@ def _of_items(values: Iterable[object]) -> list[str]:
 
 
 def _stands_alone(value: object) -> bool:
-    """Return whether this is a statement that consists of a string."""
     return (
         isinstance(value, ast.Expr)
         and isinstance(value.value, ast.Constant)

@@ -125,9 +125,9 @@ class Timed:
     """Whether this is the reference backend timed a second time, as its own control."""
     dtype: str
     device: str
-    status: str
-    error: str | None
-    kernel: str | None
+    status: str = OK
+    error: str | None = None
+    kernel: str | None = None
     phase: str | None = None
     first_call_seconds: float | None = None
     compile_seconds: float | None = None

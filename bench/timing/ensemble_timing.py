@@ -31,7 +31,6 @@ from hnrnn.training import fit
 from hnrnn.variants import VARIANTS
 
 WAYS = (NOTEBOOK, ENSEMBLE)
-"""What is timed for each variant: its own backend, and the ensemble."""
 
 TIMED_HEADINGS = (
     "| | seeds at once | notebook, s/seed | ensemble, s/seed | ratio | range | seeds per hour |",
@@ -55,12 +54,9 @@ def compare(
     """Time both on ``device``, ``cpu`` (one thread) or ``cuda``; return one row per call.
 
     An ensemble has ``seeds`` seeds, by default as many as the device trains at once. A training has
-    at most ``epochs`` epochs, by default the recipe's. ``watch`` is called with a line before each
-    call.
-
-    The columns ``operations`` and ``traffic_bytes`` are those of one seed, as
-    ``bench.timing.roofline`` counts them (NaN: not counted), and the peaks were measured before
-    the first round. ``position`` is 0 for the first call of a variant's round, 1 for the second.
+    at most ``epochs`` epochs. ``watch`` is called with a line before each call. ``operations`` and
+    ``traffic_bytes`` are those of one seed (NaN: not counted); ``position`` is 0 for the first call
+    of a variant's round, 1 for the second.
     """
     passes = {
         name: min(epochs or VARIANTS[name].epochs, VARIANTS[name].epochs) for name in variants
@@ -68,12 +64,12 @@ def compare(
     rows: list[dict[str, object]] = []
     with reproducible_settings():
         environment, peak = read_environment(device), measure_peak(device)
-        at_once = {
-            name: {NOTEBOOK: 1, ENSEMBLE: seeds or _most_seeds(name, device)} for name in variants
-        }
+        at_once: dict[str, dict[str, int]] = {}
         work: dict[tuple[str, str], Work] = {}
         for name in variants:
             variant = VARIANTS[name]
+            most = min(chunk_size(variant, "float32", torch.device(device)), MOST_SEEDS[device])
+            at_once[name] = {NOTEBOOK: 1, ENSEMBLE: seeds or most}
             work[name, NOTEBOOK] = Work(operations_of_learner(variant, passes[name]), np.nan)
             work[name, ENSEMBLE] = work_of_ensemble(variant, passes[name], device)
         for name, way in product(variants, WAYS):
@@ -102,13 +98,7 @@ def compare(
     return pd.DataFrame(rows)
 
 
-def _most_seeds(variant: str, device: str) -> int:
-    size = chunk_size(VARIANTS[variant], "float32", torch.device(device))
-    return min(size, MOST_SEEDS[device])
-
-
 def _call(way: str, variant: str, seeds: int, epochs: int, device: str) -> float:
-    """Return the seconds of one call."""
     synchronise(device)
     start = time.perf_counter()
     if way == NOTEBOOK:

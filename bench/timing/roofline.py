@@ -16,15 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from bench.ensemble.batches import prepare
 from bench.ensemble.gru import GRULayer
-from bench.ensemble.in_place import IN_PLACE
+from bench.ensemble.in_place import IN_PLACE, Pointwise
 from bench.ensemble.models import EnsembleModel, EveryToken, ensemble_model
 from bench.ensemble.optimizer import AdamW, factors_of_steps
 from bench.ensemble.parameters import Parameters
-from bench.ensemble.pointwise import Pointwise
 from hnrnn.metrics import LOSSES
 from hnrnn.stream import language_model_data
 from hnrnn.training import initial_model
@@ -55,7 +54,7 @@ class Peak:
 def work_of_ensemble(variant: Variant, epochs: int, device: str = "cpu") -> Work:
     """Return the work of one seed of an ensemble for ``epochs`` in float32 on ``device``.
 
-    Each operation, also each function of ``bench.ensemble.pointwise``, counts as reading its inputs
+    Each operation, also each function of ``bench.ensemble.in_place``, counts as reading its inputs
     and writing its results once, as if there were no caches.
     """
     parameters = Parameters([initial_model(variant, seed) for seed in (0, 1)], device)
@@ -128,18 +127,11 @@ def synchronise(device: str) -> None:
 
 
 def _operations_of(call: Callable[[], object]) -> int:
-    in_place = {torch.ops.aten.baddbmm_: _baddbmm_operations}  # torch counts only baddbmm
+    # torch counts baddbmm, but not the same in place.
+    in_place = {torch.ops.aten.baddbmm_: flop_registry[torch.ops.aten.baddbmm]}
     with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
         call()
     return int(counter.get_total_flops())
-
-
-def _baddbmm_operations(
-    added: Sequence[int], left: Sequence[int], right: Sequence[int], **_: object
-) -> int:
-    """Return the number of operations of a product of shapes (S, M, K) and (S, K, N)."""
-    del added
-    return 2 * left[0] * left[1] * left[2] * right[2]
 
 
 class _TrafficCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,7 +68,8 @@ class Session:
         step = self.step(phase)
         with self.implementation.settings():
             synchronise(self.device)
-            events = self._events()
+            make: Any = torch.cuda.Event
+            events = [make(enable_timing=True) for _ in range(2)] if self.device == "cuda" else []
             start = time.perf_counter()
             if events:
                 events[0].record()
@@ -100,7 +102,7 @@ class Session:
     def step(self, phase: str) -> Callable[[], None]:
         """Put the model in the mode of a phase, and return a function that does one step.
 
-        Call the function inside the implementation's settings; it does not wait for a GPU.
+        Call it inside the implementation's settings; it does not wait for a GPU.
         """
         self.model.train(phase != "validation")
         return {
@@ -128,12 +130,6 @@ class Session:
         scores = self.model(x)
         self.loss(scores, y)
         self.right, _ = correct(scores, y)
-
-    def _events(self) -> tuple[torch.cuda.Event, torch.cuda.Event] | None:
-        if self.device != "cuda":
-            return None
-        make = torch.cuda.Event
-        return make(enable_timing=True), make(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -25,8 +25,6 @@ from hnrnn.variants import VARIANTS, Variant
 WARM_UP_BLOCKS = 2
 
 Samples = list[tuple[Timed, Sample | None]]
-Watcher = Callable[[str], None]
-"""Called with a line of progress."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +56,13 @@ def measure(
     device: str,
     dtype: str = "float32",
     threads: int = 1,
-    watch: Watcher,
+    watch: Callable[[str], None],
 ) -> Measurement:
     """Time every configuration of the grid and return all samples.
 
-    ``backends`` may include ``notebook``, each variant's own. The reference backend is always
-    timed, a second time as its A/A control. A configuration that cannot run here is skipped with
-    the reason; one that the parity gate refuses has failed, and is not timed.
+    The reference backend is always timed, a second time as its A/A control. A configuration that
+    cannot run here is skipped with the reason; one that the parity gate refuses has failed.
+    ``watch`` is called with lines of progress.
     """
     started_at = datetime.now(UTC)
     samples: Samples = []
@@ -98,23 +96,14 @@ def _time_variant(
     effort: Effort,
     device: str,
     dtype: str,
-    watch: Watcher,
+    watch: Callable[[str], None],
 ) -> Samples:
     reference = reference_backend(variant)
     entries: list[_Entry] = []
     samples: Samples = []
     for name in dict.fromkeys([reference, *backends_of(variant, backends)]):
         watch(f"{variant.name} {name}: parity, first calls")
-        timed = Timed(
-            variant=variant.name,
-            backend=name,
-            aa_control=False,
-            dtype=dtype,
-            device=device,
-            status=OK,
-            error=None,
-            kernel=None,
-        )
+        timed = Timed(variant.name, name, aa_control=False, dtype=dtype, device=device)
         try:
             timed = _gate(variant, timed)
             if timed.status == OK:

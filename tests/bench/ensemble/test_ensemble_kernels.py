@@ -12,11 +12,10 @@ from torch import Tensor
 
 from bench.ensemble.batches import prepare
 from bench.ensemble.gru import GRULayer
-from bench.ensemble.in_place import IN_PLACE
+from bench.ensemble.in_place import IN_PLACE, Pointwise
 from bench.ensemble.models import ensemble_model
 from bench.ensemble.optimizer import AdamW, factors_of_steps
 from bench.ensemble.parameters import Parameters
-from bench.ensemble.pointwise import Pointwise
 from hnrnn.stream import language_model_data
 from hnrnn.training import initial_model
 from hnrnn.variants import VARIANTS
