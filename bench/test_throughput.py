@@ -1,9 +1,8 @@
 """The same timing by pytest-benchmark: ``pytest bench``, with ``--benchmark-json FILE`` to keep it.
 
-A test is one variant on one backend in one phase, so that ``-k "Model5 and train_step"`` picks
-some. One operation is one step: pytest-benchmark's ``ops`` are steps per second. It times the tests
-one after the other; to compare backends, use ``python -m bench throughput``, which interleaves
-them. The ensemble is left out: its step trains many seeds.
+A test is one variant on one backend in one phase, and an operation is one step. To compare
+backends, use ``python -m bench throughput``, which interleaves them. The ensemble is left out: its
+step trains many seeds.
 """
 
 from __future__ import annotations

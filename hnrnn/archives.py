@@ -60,9 +60,8 @@ class FilesError(ValueError):
 def read_files(path: Path, names: Sequence[str]) -> dict[str, bytes]:
     """Return the contents of the files ``names`` in a folder or an archive, by name.
 
-    The files may be in ``path`` itself or in one folder inside it; a second file with one of the
-    names is refused. Raises FilesError if a file is missing, unreadable, not regular, or larger
-    than ``LARGEST_FILE``.
+    The files may be in ``path`` itself or in one folder inside it. Raises FilesError if a file is
+    missing, there twice, unreadable, not regular, or larger than ``LARGEST_FILE``.
     """
     try:
         mode = path.stat().st_mode

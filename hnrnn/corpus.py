@@ -15,7 +15,7 @@ from pathlib import Path
 from hnrnn.archives import FilesError, read_files
 
 ONES = "one two three four five six seven eight nine".split()
-TEENS = ("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen").split()
+TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 TRAIN_NUMBERS = range(1, 8000)
@@ -79,8 +79,8 @@ def read(path: str | Path) -> Corpus:
     """Return a copy of fast.ai's ``human_numbers``, read from a folder, tar or zip archive.
 
     Each split is a file, ``train.txt`` or ``valid.txt``, with one number per line. White space
-    around a line, a byte order mark and blank lines at the end are ignored. Nothing is unpacked to
-    disk. Raises CorpusError if a file is missing or unreadable.
+    around a line, a byte order mark and blank lines at the end are ignored. Raises CorpusError if a
+    file is missing or unreadable.
     """
     try:
         contents = read_files(Path(path), FILE_NAMES)
@@ -128,7 +128,6 @@ def first_difference(given: Corpus, generated: Corpus) -> str | None:
 
 
 def _shown(words: str | None) -> str:
-    """Return the words as Python writes them, shortened to ``LONGEST_SHOWN`` characters."""
     if words is None:
         return "missing"
     return repr(words) if len(words) <= LONGEST_SHOWN else f"{words[:LONGEST_SHOWN]!r}..."

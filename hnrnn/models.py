@@ -273,9 +273,8 @@ def build_model(variant: str | Variant, **sizes: object) -> Model:
 
     ``sizes`` are ``vocab_size`` (40), ``hidden_size`` (64), ``batch_size`` (64), ``num_layers``
     (2 for ``Model5`` to ``Model7``, else 1), ``initialisation`` ("ones") and ``device`` ("cpu");
-    the defaults are the notebook's. Raises ValueError for an unknown variant, an unknown size, or a
-    size that the model
-    cannot have.
+    the defaults are the notebook's. Raises ValueError for an unknown variant or size, or a size
+    that the model cannot have.
     """
     name = find_variant(variant).name
     known = ("vocab_size", "hidden_size", "batch_size", "num_layers", "initialisation", "device")

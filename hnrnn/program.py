@@ -66,9 +66,8 @@ def begin(name: str) -> None:
             print(f"\n{name}: stopped", file=sys.stderr)
             sys.exit(INTERRUPTED)
         traceback.print_exception(kind, error, trace)
-        print(
-            f"{name}: internal error: {_in_short(error)}; its traceback is above", file=sys.stderr
-        )
+        short = " ".join("".join(traceback.format_exception_only(error)).split())
+        print(f"{name}: internal error: {short}; its traceback is above", file=sys.stderr)
         sys.exit(INTERNAL_ERROR)
 
     sys.excepthook = end
@@ -76,10 +75,7 @@ def begin(name: str) -> None:
 
 
 def accept_warnings() -> None:
-    """Ignore the warnings of fastai's import, which would fail under ``PYTHONWARNINGS=error``.
-
-    Warning filters belong to a process, so a worker process calls this too.
-    """
+    """Ignore the warnings of fastai's import in this process, also if warnings are errors."""
     warnings.filterwarnings("ignore", ".*torch.jit.script.*is deprecated", DeprecationWarning)
     warnings.filterwarnings("ignore", "The 'mode.chained_assignment' option is deprecated")
 
@@ -91,12 +87,8 @@ def show(text: str) -> int:
 
 
 def _prepared(stream: TextIO | None, number: int) -> TextIO:
-    """Return a stream to the same file descriptor that never fails.
-
-    If the descriptor was closed, it is opened on the null device. Otherwise the next file would get
-    its number, and the output would be written into that file.
-    """
-    if stream is None:
+    """Return a stream to the same file descriptor that never fails."""
+    if stream is None:  # the next file would get its number, and the output would go into that file
         nowhere = os.open(os.devnull, os.O_WRONLY)
         if nowhere != number:
             os.dup2(nowhere, number)
@@ -122,8 +114,3 @@ def _report_loss(name: str) -> None:
     loss = _loss()
     if loss:
         print(f"{name}: standard output cannot be written: {loss.strerror}", file=sys.stderr)
-
-
-def _in_short(error: BaseException) -> str:
-    """Return an exception's type and message in one line."""
-    return " ".join("".join(traceback.format_exception_only(error)).split())

@@ -1,8 +1,7 @@
 """The torch settings that a training's numbers depend on, pinned while it runs.
 
-Whatever the caller has set, a training computes deterministically and in full precision, records
-gradients, and creates tensors in float32 on the CPU by default. Only the number of CPU threads is
-left to the caller.
+A training computes deterministically and in full precision, records gradients, and creates tensors
+in float32 on the CPU by default. Only the number of CPU threads is left to the caller.
 """
 
 from __future__ import annotations

@@ -70,10 +70,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType({variant.name: variant for va
 
 
 def find_variant(variant: str | Variant) -> Variant:
-    """Return the variant with that name, or the variant itself.
-
-    Raises ValueError, listing the known names, for an unknown one.
-    """
+    """Return the variant with that name, or the variant itself; raise ValueError for no name."""
     if isinstance(variant, Variant):
         return variant
     if variant not in VARIANTS:

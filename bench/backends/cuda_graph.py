@@ -1,7 +1,4 @@
-"""A function over fixed tensors as a CUDA graph: first called, then captured, then replayed.
-
-A graph replays recorded kernels on the same memory, with one launch instead of hundreds.
-"""
+"""A function over fixed tensors as a CUDA graph: first called, then captured, then replayed."""
 
 from __future__ import annotations
 

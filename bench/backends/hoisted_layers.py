@@ -5,8 +5,7 @@ gradient of the hidden state: its factors are computed for all steps before, and
 the weights are one product after. Tensors are feature-major, (features, time, batch), so that no
 step has to copy anything.
 
-Source of the gradients: the equations of ``hnrnn.cells``, differentiated by hand. The tests compare
-them with automatic differentiation.
+Source of the gradients: the equations of ``hnrnn.cells``, differentiated by hand.
 """
 
 from __future__ import annotations

@@ -52,10 +52,7 @@ def layers_of(
 
 
 def canonical_parameters(recurrence: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters of a recurrence by canonical name.
-
-    Raises TypeError if a parameter has no canonical name.
-    """
+    """Return the parameters by canonical name; raise TypeError if one has none."""
     parameters = dict(recurrence.named_parameters())
     if not isinstance(recurrence, LoopRecurrence):
         unknown = [name for name in parameters if "_l" not in name]

@@ -11,7 +11,6 @@ from hnrnn.arguments import Parser, folder, output_folder
 
 
 def add_parser(commands: Commands[Parser]) -> None:
-    """Add the command to the parsers of ``python -m bench``."""
     compact = commands.add_parser(
         "compact",
         help="copy a results folder into one compressed file per table",
@@ -25,7 +24,6 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    """Carry out ``bench compact``."""
     from bench.store.store import Store  # loads pandas
 
     written = Store(options.results).compact(options.output)

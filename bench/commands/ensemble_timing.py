@@ -13,7 +13,6 @@ from hnrnn.arguments import Parser, output_file
 
 
 def add_parser(commands: Commands[Parser]) -> None:
-    """Add the command to the parsers of ``python -m bench``."""
     timing = commands.add_parser(
         "ensemble-timing",
         help="time an ensemble against training one seed after the other",
@@ -36,7 +35,6 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    """Carry out ``bench ensemble-timing``."""
     variants = parse_names(options.variants)
     find_configurations(variants, [NOTEBOOK])  # reports a wrong name before torch is loaded
     from bench.execution.environment import find_device

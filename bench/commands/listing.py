@@ -37,7 +37,6 @@ class Configuration:
 
 
 def add_parser(commands: Commands[Parser]) -> None:
-    """Add the command to the parsers of ``python -m bench``."""
     listing = commands.add_parser(
         "list",
         help="print every variant and backend, and what can run here",
@@ -51,7 +50,6 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    """Carry out ``bench list``."""
     from bench.execution.environment import device_name, find_device  # loads torch
 
     device = find_device(options.device)

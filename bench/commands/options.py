@@ -15,7 +15,6 @@ Commands = argparse._SubParsersAction  # noqa: SLF001  # argparse gives its type
 
 
 def add_variants(parser: Parser) -> None:
-    """Add ``--variants``."""
     parser.add_argument(
         "--variants", nargs="+", default=list(VARIANTS), metavar="NAME", help="default: all eight"
     )
@@ -57,7 +56,6 @@ def add_number(
 
 
 def add_device(parser: Parser) -> None:
-    """Add ``--device``."""
     parser.add_argument(
         "--device",
         choices=DEVICES,
@@ -67,7 +65,6 @@ def add_device(parser: Parser) -> None:
 
 
 def add_dtype(parser: Parser) -> None:
-    """Add ``--dtype``."""
     parser.add_argument(
         "--dtype", choices=CHOICES["dtype"], default="float32", help="default: float32"
     )

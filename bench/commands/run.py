@@ -46,7 +46,6 @@ PASSED_ON = (
 
 
 def add_parser(commands: Commands[Parser]) -> None:
-    """Add the command to the parsers of ``python -m bench``."""
     run = commands.add_parser(
         "run",
         help="train and store; runs that are stored already are skipped",
@@ -139,10 +138,7 @@ def _add_engine(run: Parser) -> None:
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    """Carry out ``bench run``.
-
-    Returns 1 if a run failed, if the night was stopped, or if every run was skipped.
-    """
+    """Return 1 if a run failed, if the night was stopped, or if every run was skipped."""
     profile = PROFILES[options.profile]
     if options.injected_fault is not None and options.profile == "nightly":
         raise UsageError(

@@ -25,7 +25,6 @@ from hnrnn.arguments import Parser, output_folder
 
 
 def add_parser(commands: Commands[Parser]) -> None:
-    """Add the command to the parsers of ``python -m bench``."""
     throughput = commands.add_parser(
         "throughput",
         help="time the backends side by side, and store every sample",
@@ -50,7 +49,7 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    """Carry out ``bench throughput``; return 1 if a backend failed, or failed its parity gate."""
+    """Return 1 if a backend failed, or failed its parity gate."""
     profile = PROFILES[options.profile]
     variants = parse_names(options.variants)
     named = list(BACKENDS) if options.backends is None else parse_names(options.backends)

@@ -59,7 +59,3 @@ class Limits:
         times = limit / max(seconds, 1e-3)
         grounds = f"no result after {limit:.0f} seconds, which is {times:.0f} times {basis}"
         return Limit(limit, grounds)
-
-    def of_start(self) -> Limit:
-        """Return how long a worker may take to become ready."""
-        return Limit(self.start_seconds, f"not ready after {self.start_seconds:.0f} seconds")

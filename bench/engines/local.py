@@ -27,7 +27,7 @@ STOP_SECONDS = 5.0
 
 
 def survey(device: str, injected_fault: str | None) -> Site:
-    """Return what this machine has; raise DeviceError if it does not have the device."""
+    """Return what this machine has; raise UsageError if it does not have the device."""
     from bench.execution.environment import find_device  # loads torch
 
     found = find_device(device)
@@ -62,18 +62,15 @@ class LocalWorker:
         others.close()  # so that the pipe ends when the process does
 
     def start(self, task: Task) -> None:
-        """Give it a task."""
         with suppress(OSError):  # it has died since; ``receive`` will report that
             self.connection.send(task)
 
     def stop(self) -> None:
-        """Kill it."""
         self.process.kill()
         self.process.join(STOP_SECONDS)
         self.connection.close()
 
     def receive(self) -> Message:
-        """Return its message, or how it ended."""
         try:
             message: Message = self.connection.recv()  # also what a dead process has sent
         except (EOFError, OSError):
@@ -94,13 +91,11 @@ class LocalPool:
         self.workers: list[LocalWorker] = []
 
     def start_worker(self) -> LocalWorker:
-        """Start one more process."""
         worker = LocalWorker(*self.arguments)
         self.workers.append(worker)
         return worker
 
     def receive(self, seconds: float) -> list[tuple[LocalWorker, Message]]:
-        """Return the messages that come within ``seconds``."""
         self.workers = [worker for worker in self.workers if not worker.connection.closed]
         sources: dict[Any, LocalWorker] = {worker.connection: worker for worker in self.workers}
         sources |= {worker.process.sentinel: worker for worker in self.workers}

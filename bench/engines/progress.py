@@ -56,7 +56,6 @@ class ProgressDisplay(Display):
     def begin(
         self, planned: Sequence[Run], missing: Sequence[Run], site: Site, folder: Path
     ) -> None:
-        """Show how much there is to do, and where; start the bar if there is anything."""
         self.planned_count, self.missing_count = len(planned), len(missing)
         for note in self.notes:
             self.say(note)
@@ -71,7 +70,6 @@ class ProgressDisplay(Display):
             self.task = self.bar.add_task("", total=self.total_cost, **self._texts([]))
 
     def show(self, running: Sequence[Run], finished: Sequence[Finished]) -> None:
-        """Show which runs are being trained, and how others have just ended."""
         # All costs first: runs that were trained together took their time together.
         self.done_cost += sum(expected_cost(each.run) for each in finished)
         for each in finished:
@@ -88,7 +86,6 @@ class ProgressDisplay(Display):
         self.bar.update(self.task, completed=self.done_cost, **self._texts(running))
 
     def say(self, line: str) -> None:
-        """Show a line."""
         self._print(one_line(line))
 
     def _print(self, line: str) -> None:

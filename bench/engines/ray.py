@@ -177,16 +177,13 @@ class RayWorker:
         self.stopped = False
 
     def start(self, task: Task) -> None:
-        """Give it a task."""
         self.answer = self.actor.carry_out.remote(task)
 
     def stop(self) -> None:
-        """Kill it."""
         self.answer, self.stopped = None, True
         ray.kill(self.actor)
 
     def receive(self) -> Message:
-        """Return its answer, or how it ended."""
         try:
             message: Message = ray.get(self.answer)
             self.answer = None
@@ -213,13 +210,11 @@ class RayPool:
         self.workers: list[RayWorker] = []
 
     def start_worker(self) -> RayWorker:
-        """Start one more actor."""
         worker = RayWorker(self.actors.remote(self.trainer), self.device, self.injected_fault)
         self.workers.append(worker)
         return worker
 
     def receive(self, seconds: float) -> list[tuple[RayWorker, Message]]:
-        """Return the answers that come within ``seconds``."""
         self.workers = [worker for worker in self.workers if not worker.stopped]
         asked = {worker.answer: worker for worker in self.workers if worker.answer}
         answers = list(asked)

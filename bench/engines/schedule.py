@@ -15,6 +15,7 @@ from typing import Protocol
 
 from bench.engines.clock import AwakeClock
 from bench.engines.ledger import Attempt, Ledger, differences
+from bench.engines.limits import Limit
 from bench.engines.tasks import Task, tasks_of
 from bench.engines.work import Display, Finished, Halted, Message, Ready, Trained
 from bench.signals import held
@@ -155,7 +156,6 @@ class Schedule:
             worker.start(place.attempt.task)
 
     def _take(self, messages: Sequence[tuple[Worker, Message]]) -> None:
-        """Act on the workers' messages."""
         done: list[tuple[Attempt, Sequence[Record]]] = []
         for worker, message in messages:
             place = self.places[worker]
@@ -210,7 +210,8 @@ class Schedule:
                 task = place.attempt.task
                 limit = limits.of(task[0], len(task))
             elif not place.ready and not self.pool.waits_for_room:
-                limit = limits.of_start()
+                seconds = limits.start_seconds
+                limit = Limit(seconds, f"not ready after {seconds:.0f} seconds")
             else:
                 continue
             if self.clock.seconds - place.since > limit.seconds:

@@ -77,7 +77,6 @@ class LastToken:
         look_up(self.table, batch, self.d_sums.flatten(1, 2))
 
     def train(self, batch: Batch) -> Tensor:
-        """See ``EnsembleModel``."""
         self._look_up(batch)
         self.state_steps[0].copy_(self.d_sum_steps[0]).relu_()
         for step, normalised_map in enumerate(self.maps[:-1]):
@@ -107,7 +106,6 @@ class LastToken:
             gradients["i_h.weight"].add_(by_row[:, self.layout.vocab_size :])
 
     def validate(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """See ``EnsembleModel``."""
         self._look_up(batch)
         state = self.state_steps[0].copy_(self.d_sum_steps[0]).relu_()
         for step, normalised_map in enumerate(self.maps[:-1]):
@@ -118,7 +116,6 @@ class LastToken:
         return losses_and_correct(self.scores, batch)
 
     def store(self, batches: int) -> None:
-        """See ``EnsembleModel``."""
         self.parameters.store(batches * self.normalisations)
 
 
@@ -146,7 +143,6 @@ class EveryToken:
         self.d_states = like.new_empty(len(like), tokens, model.hidden_size)
 
     def train(self, batch: Batch) -> Tensor:
-        """See ``EnsembleModel``."""
         states = self._states(batch)
         self.output_map.forward(states, self.scores)
         losses = losses_and_gradient(self.scores, batch, self.d_scores)
@@ -157,13 +153,11 @@ class EveryToken:
         return losses
 
     def validate(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """See ``EnsembleModel``."""
         self.output_map.apply(self._states(batch), self.scores)
         self._keep_state()
         return losses_and_correct(self.scores, batch)
 
     def store(self, batches: int) -> None:
-        """See ``EnsembleModel``."""
         self.parameters.store(batches * self.normalisations)
         if self.keeps_state:
             h = torch.stack([layer.state_steps[0] for layer in self.layers], dim=1).cpu()

@@ -1,7 +1,4 @@
-"""The weights of S seeds in one flat buffer, copied from models and back into them.
-
-Gradients have the same layout, so that the optimizer sees two matrices, (S, weights of a seed).
-"""
+"""The weights of S seeds in one flat buffer, copied from models and back into them."""
 
 from __future__ import annotations
 
@@ -62,10 +59,7 @@ class Parameters:
 
     @torch.no_grad()
     def store(self, normalisations: int) -> None:
-        """Copy the weights and running statistics back into the models.
-
-        ``normalisations`` is the number of calls of each BatchNorm in training.
-        """
+        """Copy all back into the models; BatchNorm has been called ``normalisations`` times."""
         weights = self._views(self.flat_weights.cpu())
         means, variances = self.running_mean.cpu(), self.running_variance.cpu()
         for seed, (layer, own) in enumerate(zip(self._layers, self._of_models, strict=True)):

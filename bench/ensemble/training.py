@@ -1,7 +1,6 @@
 """The training of many seeds of one variant as one batched computation.
 
-For each seed it does what ``hnrnn.training.fit`` does, in the same order. Only the rounding of sums
-differs.
+For each seed it does what ``hnrnn.training.fit`` does, and rounds sums differently.
 """
 
 from __future__ import annotations

@@ -11,18 +11,8 @@ from bench.backends import IMPLEMENTATIONS
 from bench.ensemble.batches import prepare
 from bench.ensemble.models import ensemble_model
 from bench.ensemble.parameters import Parameters
-from bench.execution.parity import (
-    BATCHES,
-    Parity,
-    Quantities,
-    float32_differences,
-    float64_differences,
-    model_and_batches,
-    model_quantities,
-    on_cpu,
-    parity_of,
-    reference_of,
-)
+from bench.execution import parity as gate
+from bench.execution.parity import Quantities
 from hnrnn.settings import pinned_settings
 from hnrnn.variants import Variant
 
@@ -30,25 +20,29 @@ SEEDS = (0, 1, 2)
 
 
 @pinned_settings()
-def check_ensemble(variant: Variant, device: str) -> Parity:
+def check_ensemble(variant: Variant, device: str) -> gate.Parity:
     """Compare the variant's ensemble with the reference backend, seed by seed, without TF32."""
     reference, rounded = (_alone(variant, dtype) for dtype in (torch.float64, torch.float32))
     found = partial(_together, variant, device)
-    return parity_of(
-        float64_differences(reference, found(torch.float64)),
-        float32_differences(reference, rounded, found(torch.float32)),
+    return gate.parity_of(
+        gate.float64_differences(reference, found(torch.float64)),
+        gate.float32_differences(reference, rounded, found(torch.float32)),
     )
 
 
 def _alone(variant: Variant, dtype: torch.dtype) -> Quantities:
-    reference = reference_of(variant)
-    return _by_seed([model_quantities(variant, reference, dtype, "cpu", seed) for seed in SEEDS])
+    reference = gate.reference_of(variant)
+    return _by_seed(
+        [gate.model_quantities(variant, reference, dtype, "cpu", seed) for seed in SEEDS]
+    )
 
 
 @torch.no_grad()
 def _together(variant: Variant, device: str, dtype: torch.dtype) -> Quantities:
     own = IMPLEMENTATIONS[variant.backend]
-    both = [model_and_batches(variant, own, dtype, "cpu", seed, BATCHES) for seed in SEEDS]
+    both = [
+        gate.model_and_batches(variant, own, dtype, "cpu", seed, gate.BATCHES) for seed in SEEDS
+    ]
     parameters = Parameters([model for model, _ in both], device)  # type: ignore[misc]
     ensemble = ensemble_model(parameters, variant)
     stream = [(x.to(device), y.to(device)) for x, y in both[0][1]]
@@ -59,11 +53,11 @@ def _together(variant: Variant, device: str, dtype: torch.dtype) -> Quantities:
             gradients = parameters.gradients.items()
             named = {f"gradient {step} of {name}": each[index] for name, each in gradients}
             named[f"scores {step}"] = _by_row(ensemble.scores[index], len(stream[0][0]))
-            its.update(on_cpu(named))
-    ensemble.store(BATCHES)
+            its.update(gate.on_cpu(named))
+    ensemble.store(gate.BATCHES)
     for its, model in zip(found, parameters.models, strict=True):
         buffers = {n: each for n, each in model.named_buffers() if each.is_floating_point()}
-        its.update(on_cpu(buffers))
+        its.update(gate.on_cpu(buffers))
     return _by_seed(found)
 
 

@@ -26,14 +26,10 @@ from hnrnn.settings import pinned_settings
 THREADS = 1
 
 
-class DeviceError(UsageError):
-    """The device that was asked for is not on this machine."""
-
-
 def find_device(name: str) -> str:
-    """Return ``cpu`` or ``cuda``; raise DeviceError for ``cuda`` if torch sees no GPU."""
+    """Return ``cpu`` or ``cuda``; raise UsageError for ``cuda`` if torch sees no GPU."""
     if name == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("--device cuda: torch sees no GPU here; use --device cpu or auto")
+        raise UsageError("--device cuda: torch sees no GPU here; use --device cpu or auto")
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return name

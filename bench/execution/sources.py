@@ -141,17 +141,13 @@ def _of_items(values: Iterable[object]) -> list[str]:
     for value in values:
         if isinstance(value, ast.Import | ast.ImportFrom):
             imports.append(_of_import(value))
-        elif not _stands_alone(value):
+        elif not isinstance(value, ast.Expr) or not _is_text(value.value):
             others.append(_of_value(value))
     return sorted(imports) + others
 
 
-def _stands_alone(value: object) -> bool:
-    return (
-        isinstance(value, ast.Expr)
-        and isinstance(value.value, ast.Constant)
-        and isinstance(value.value.value, str)
-    )
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _of_import(node: ast.Import | ast.ImportFrom) -> str:

@@ -43,12 +43,6 @@ KINDS = {
 class UnfitFileError(OSError):
     """A path is not a regular file, or the file is too large."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(errno.EINVAL, reason)
-
-    def __str__(self) -> str:
-        return str(self.strerror)
-
 
 def read_regular(path: Path, largest_bytes: int) -> bytes:
     """Return the content of a regular file of at most ``largest_bytes``; links are followed.

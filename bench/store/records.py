@@ -114,10 +114,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Timed:
-    """One phase of a training in one configuration, and its one-time costs.
-
-    A configuration that could not be timed has no phase, and ``error`` says why.
-    """
+    """One phase of a training in one configuration, and its costs; or why it was not timed."""
 
     variant: str
     backend: str
@@ -191,11 +188,8 @@ class Recipe:
 
 def recipe(variant: str) -> dict[str, Any]:
     """Return the recipe of a variant as columns."""
-    found = VARIANTS[variant]
-    columns = Recipe(
-        found.bptt, found.epochs, found.learning_rate, found.pct_start, found.loss, found.metric
-    )
-    return asdict(columns)
+    v = VARIANTS[variant]
+    return asdict(Recipe(v.bptt, v.epochs, v.learning_rate, v.pct_start, v.loss, v.metric))
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import datetime
 from typing import get_type_hints
 
 import pyarrow as pa
 
-from bench.store.records import (
-    SCHEMA_VERSION,
-    VERSION_KEY,
-    Environment,
-    Epoch,
-    Outcome,
-    Provenance,
-    Recipe,
-    Run,
-    Sample,
-    Timed,
-)
+from bench.store import records
 
 _ARROW_TYPES = {
     str: pa.string(),
@@ -31,38 +19,35 @@ _ARROW_TYPES = {
 
 
 def _fields(record_type: type, *, nullable: bool = False) -> list[pa.Field]:
-    hints = get_type_hints(record_type)
     result = []
-    for field in fields(record_type):
-        options = getattr(hints[field.name], "__args__", (hints[field.name],))
-        optional = nullable or type(None) in options
-        (kind,) = (option for option in options if option is not type(None))
-        result.append(pa.field(field.name, _ARROW_TYPES[kind], nullable=optional))
+    for name, hint in get_type_hints(record_type).items():
+        kind, *none = getattr(hint, "__args__", (hint,))  # a kind, or a kind or None
+        result.append(pa.field(name, _ARROW_TYPES[kind], nullable=nullable or bool(none)))
     return result
 
 
-_METADATA = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
+_METADATA = {records.VERSION_KEY: str(records.SCHEMA_VERSION).encode()}
 RUNS_SCHEMA = pa.schema(
     [
         pa.field("run_id", pa.string(), nullable=False),
-        *_fields(Run),
-        *_fields(Environment),
-        *_fields(Provenance),
-        *_fields(Outcome),
-        *_fields(Recipe),
+        *_fields(records.Run),
+        *_fields(records.Environment),
+        *_fields(records.Provenance),
+        *_fields(records.Outcome),
+        *_fields(records.Recipe),
         pa.field("epoch_rows", pa.int64(), nullable=False),
     ],
     metadata=_METADATA,
 )
-EPOCHS_SCHEMA = pa.schema(_fields(Epoch), metadata=_METADATA)
+EPOCHS_SCHEMA = pa.schema(_fields(records.Epoch), metadata=_METADATA)
 THROUGHPUT_SCHEMA = pa.schema(
     [
         pa.field("measurement_id", pa.string(), nullable=False),
         pa.field("started_at", _ARROW_TYPES[datetime], nullable=False),
-        *_fields(Timed),
-        *_fields(Sample, nullable=True),
-        *_fields(Environment),
-        *_fields(Provenance),
+        *_fields(records.Timed),
+        *_fields(records.Sample, nullable=True),
+        *_fields(records.Environment),
+        *_fields(records.Provenance),
     ],
     metadata=_METADATA,
 )

@@ -41,12 +41,10 @@ class Block:
 class Session:
     """A variant on a backend, ready to run steps of any phase."""
 
-    def __init__(
-        self, variant: Variant, backend: str, device: str, dtype: str = "float32", seed: int = 0
-    ) -> None:
+    def __init__(self, variant: Variant, backend: str, device: str, dtype: str = "float32") -> None:
         self.implementation = IMPLEMENTATIONS[backend]
         self.device, self.loss = device, LOSSES[variant.loss]
-        model = initial_model(variant, seed).to(device=device, dtype=DTYPES[dtype])
+        model = initial_model(variant, seed=0).to(device=device, dtype=DTYPES[dtype])
         self.tokens_per_step = model.batch_size * variant.bptt
         self.model = self.implementation.convert(variant, model)
         batches = language_model_data(variant.bptt, model.batch_size, device)

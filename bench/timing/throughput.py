@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import statistics
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -78,11 +79,11 @@ def measure(
 
 def summary(measurement: Measurement) -> str:
     """Return one line per variant and phase, with the median milliseconds per step."""
-    milliseconds: dict[str, dict[str, list[float]]] = {}
+    milliseconds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for timed, sample in measurement.samples:
         if sample is not None and not timed.aa_control:
-            backends = milliseconds.setdefault(f"{timed.variant} {timed.phase}", {})
-            backends.setdefault(timed.backend, []).append(1000 * sample.wall_seconds / sample.steps)
+            its_samples = milliseconds[f"{timed.variant} {timed.phase}"][timed.backend]
+            its_samples.append(1000 * sample.wall_seconds / sample.steps)
     return "\n".join(
         f"{phase}, ms per step: "
         + ", ".join(f"{name} {statistics.median(each):.2f}" for name, each in backends.items())

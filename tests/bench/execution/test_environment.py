@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import hnrnn
+from bench.errors import UsageError
 from bench.execution import environment
 from bench.execution.environment import (
-    DeviceError,
     device_works,
     find_device,
     read_environment,
@@ -68,7 +68,7 @@ def test_find_device() -> None:
     assert find_device("auto") == ("cuda" if there else "cpu")
     assert find_device("cpu") == "cpu"
     if not there:
-        with pytest.raises(DeviceError, match="use --device cpu or auto"):
+        with pytest.raises(UsageError, match="use --device cpu or auto"):
             find_device("cuda")
 
 
