@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from torch import nn
 
 from bench.backends.implementation import Implementation
-from bench.backends.recurrence import LoopRecurrence, layers_of
+from bench.backends.recurrence import LoopRecurrence
 from hnrnn.variants import Recurrence
 
 
@@ -14,6 +17,7 @@ class Cell(Implementation):
 
     name = "cell"
     kernel_name = "Python loop over ATen"
+    cells: Mapping[str, type[nn.Module]] = MappingProxyType({"tanh": nn.RNNCell, "gru": nn.GRUCell})
 
     def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:
-        return LoopRecurrence(layers_of({"tanh": nn.RNNCell, "gru": nn.GRUCell}[kind], sizes))
+        return LoopRecurrence(self.cells[kind], sizes)

@@ -8,7 +8,7 @@ so on), so that the weights and gradients of all backends can be compared one by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +24,16 @@ NAMES_IN_HAND_WRITTEN_CELL = ("i2h.weight", "h2h.weight", "i2h.bias", "h2h.bias"
 class LoopRecurrence(nn.Module):
     """A Python loop over the time steps, with one cell per layer, layer by layer."""
 
-    def __init__(self, cells: Sequence[nn.Module]) -> None:
-        """Take cells that map (batch, input) and (batch, hidden) to the next (batch, hidden)."""
+    def __init__(self, cell: Callable[[int, int], nn.Module], sizes: tuple[int, int, int]) -> None:
+        """Make cells, which map (batch, input) and (batch, hidden) to the next (batch, hidden).
+
+        ``cell`` takes the input size and the hidden size; ``sizes`` are those and the number of
+        layers.
+        """
         super().__init__()
-        self.cells = nn.ModuleList(cells)
+        input_size, hidden_size, num_layers = sizes
+        input_sizes = (input_size, *[hidden_size] * (num_layers - 1))
+        self.cells = nn.ModuleList(cell(size, hidden_size) for size in input_sizes)
 
     def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return all outputs and the final h, as described at the top of this module."""
@@ -41,14 +47,6 @@ class LoopRecurrence(nn.Module):
             x = torch.stack(outputs, dim=1)
             final.append(h_step)
         return x, torch.stack(final)
-
-
-def layers_of(
-    cell: Callable[[int, int], nn.Module], sizes: tuple[int, int, int]
-) -> list[nn.Module]:
-    """Return one cell per layer; ``sizes`` are the input size, hidden size and number of layers."""
-    input_size, hidden_size, num_layers = sizes
-    return [cell(hidden_size if layer else input_size, hidden_size) for layer in range(num_layers)]
 
 
 def canonical_parameters(recurrence: nn.Module) -> dict[str, nn.Parameter]:

@@ -24,15 +24,11 @@ def chunk_size(variant: Variant, dtype: str, device: torch.device) -> int:
     itemsize = {"float32": 4, "float64": 8}[dtype]
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return max(2, int(free * MEMORY_SHARE / seed_bytes(variant, itemsize)))
+        # An upper bound of a seed's memory: buffers, then weights and the indices of batches.
+        of_layers = 64 * variant.bptt * 64 * (12 * variant.num_layers + 10) * itemsize
+        return max(2, int(free * MEMORY_SHARE / (of_layers + 5 * 2**20)))
     kind = "last" if variant.target == "last" else variant.recurrence
     return CPU_SEEDS[kind] * 4 // itemsize
-
-
-def seed_bytes(variant: Variant, itemsize: int, bs: int = 64, hidden: int = 64) -> int:
-    """Return an upper bound of a seed's memory: buffers, weights and the indices of batches."""
-    of_layers = bs * variant.bptt * hidden * (12 * variant.num_layers + 10) * itemsize
-    return of_layers + 5 * 2**20
 
 
 def split(seeds: Sequence[int], size: int) -> list[Sequence[int]]:

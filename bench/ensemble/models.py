@@ -6,8 +6,6 @@ once, and all batches of a training have the same shape.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
@@ -20,26 +18,6 @@ from bench.ensemble.parameters import Parameters
 from bench.ensemble.projection import look_up, project, sum_by_token
 from hnrnn.models import FullyConnected, Model0, Model1
 from hnrnn.variants import Variant
-
-
-class EnsembleModel(Protocol):
-    """The interface of a model of S seeds."""
-
-    parameters: Parameters
-    layout: Layout
-    scores: Tensor
-    """Of the last training batch, (S, M, V); M is as in ``bench.ensemble.batches``."""
-    normalisations: int
-    """The number of BatchNorm calls per training batch."""
-
-    def train(self, batch: Batch) -> Tensor:
-        """Return the losses, (S,), and set the parameters' gradients."""
-
-    def validate(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the losses and the numbers of correct predictions, both (S,)."""
-
-    def store(self, batches: int) -> None:
-        """Copy the state after ``batches`` training batches back into the models."""
 
 
 class LastToken:
@@ -189,6 +167,16 @@ def _layers(parameters: Parameters, variant: Variant) -> list[Elman] | list[GRUL
         below = layers[-1] if layers else None
         layers.append(GRULayer(parameters, layer=layer, steps=steps, bs=bs, below=below))
     return layers
+
+
+EnsembleModel = LastToken | EveryToken
+"""A model of S seeds, with ``normalisations`` calls of BatchNorm per training batch.
+
+``train`` returns the losses of a batch, (S,), and sets the parameters' gradients; ``validate``
+returns the losses and the numbers of correct predictions, both (S,); ``store`` copies the state
+after a number of training batches back into the models. ``scores`` are those of the last training
+batch, (S, M, V), with M as in ``bench.ensemble.batches``.
+"""
 
 
 def ensemble_model(parameters: Parameters, variant: Variant) -> EnsembleModel:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.backends import IMPLEMENTATIONS
 from bench.backends.custom import Custom
-from bench.backends.recurrence import LoopRecurrence, layers_of
+from bench.backends.recurrence import LoopRecurrence
 from bench.execution import parity
 from bench.execution.parity import check
 from hnrnn.cells import GRUCell
@@ -79,7 +79,7 @@ def test_gate_stays_shut(step: Callable[..., Tensor], monkeypatch: pytest.Monkey
     class Wrong(Custom):
         def recurrence(self, kind: Recurrence, sizes: tuple[int, int, int]) -> nn.Module:
             assert kind == "gru"
-            return LoopRecurrence(layers_of(lambda i, h: WrongCell(i, h, step), sizes))
+            return LoopRecurrence(lambda i, h: WrongCell(i, h, step), sizes)
 
     monkeypatch.setattr(parity, "IMPLEMENTATIONS", {**IMPLEMENTATIONS, "wrong": Wrong()})
     found = check(VARIANTS["Model6"], "wrong", "cpu")
