@@ -25,7 +25,6 @@ DEVICE = find_device("auto")
 WARM_UP_STEPS = 4
 """One more than a CUDA graph takes before it is captured."""
 STEPS = 10
-"""Steps between two synchronisations."""
 ROUNDS = 20
 
 CONFIGURATIONS = [

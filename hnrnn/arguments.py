@@ -24,7 +24,6 @@ STORE_FOLDERS = ("runs", "epochs", "throughput", "unreadable")
 ROOM_CHARACTERS, ROOM_OF_TEMPORARY = 120, 20
 """The longest path inside an output folder, and the characters that a temporary name adds."""
 LONGEST_VALUE = 200
-"""The most characters of a value that a message quotes."""
 
 
 class Parser(argparse.ArgumentParser):

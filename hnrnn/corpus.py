@@ -87,14 +87,10 @@ def read(path: str | Path) -> Corpus:
     except FilesError as error:
         raise CorpusError(f"{error}: give the human_numbers folder or archive") from error
     try:
-        train, valid = (_joined_lines(contents[name].decode("utf-8-sig")) for name in FILE_NAMES)
+        texts = [contents[name].decode("utf-8-sig").rstrip() for name in FILE_NAMES]
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path} is not UTF-8 text: {error}") from error
-    return Corpus(train, valid)
-
-
-def _joined_lines(text: str) -> str:
-    return ", ".join(line.strip() for line in text.rstrip().splitlines())
+    return Corpus(*(", ".join(line.strip() for line in text.splitlines()) for text in texts))
 
 
 def load(path: str | Path | None = None) -> Corpus:

@@ -265,7 +265,6 @@ MODELS: Mapping[str, type[Model]] = MappingProxyType(
         for model in (Model0, Model1, Model2, Model3, Model4, Model5, Model6, Model7)
     }
 )
-"""The model classes by the names of their variants."""
 
 
 def build_model(variant: str | Variant, **sizes: object) -> Model:

@@ -24,7 +24,6 @@ INTERNAL_ERROR = 70
 UNWRITTEN = 74
 """The exit code if a command's only result cannot be written: EX_IOERR."""
 INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
 
 
 class Output(io.FileIO):

@@ -16,7 +16,9 @@ def one_line(text: object, longest: int = LONGEST) -> str:
     most.
     """
     words = " ".join(str(text).split())
-    shown = "".join(c if c.isprintable() else _escaped(c) for c in words[: longest + 1])
+    shown = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in words[: longest + 1]
+    )
     if len(shown) > longest:
         shown = f"{shown[: longest - 4]} ..."
     shown = shown.replace("##[", "#\\#[")
@@ -31,7 +33,3 @@ def counted(count: int, noun: str) -> str:
 def has_space(path: str) -> bool:
     """Return whether a path contains white space, which some compilers and launchers refuse."""
     return any(character.isspace() for character in path)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

@@ -29,4 +29,3 @@ IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(
         )
     }
 )
-"""Implementation by the name of its backend."""

@@ -20,7 +20,6 @@ from hnrnn.text import has_space
 from hnrnn.variants import Recurrence, Variant
 
 SWITCHES = ("TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE")
-"""Environment variables that switch ``torch.compile`` off."""
 INDUCTOR_SETTINGS: dict[str, object] = {
     "cpp.enable_floating_point_contract_flag": "off",
     "cpp.enable_unsafe_math_opt_flag": False,

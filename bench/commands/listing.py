@@ -26,7 +26,6 @@ class Configuration:
     reason: str | None
     """Why it cannot run here, and what it needs."""
     kernel: str | None
-    """What would execute the recurrence."""
 
     @property
     def mark(self) -> str:

@@ -20,25 +20,27 @@ def add_variants(parser: Parser) -> None:
     )
 
 
-def add_backends(parser: Parser, default: str) -> None:
-    """Add ``--backends``; ``default`` describes what is taken without it."""
-    parser.add_argument(
-        "--backends",
-        nargs="+",
-        metavar="NAME",
-        help="names as in `bench list`, or notebook for each variant's own backend; "
-        f"default: {default}",
-    )
+def add_grid(
+    parser: Parser, purpose: str, describe: Callable[[Profile], str], backends: str
+) -> None:
+    """Add ``--profile``, ``--variants`` and ``--backends``.
 
-
-def add_profile(parser: Parser, purpose: str, describe: Callable[[Profile], str]) -> None:
-    """Add ``--profile``; ``describe`` says what a profile means for this command."""
+    ``describe`` says what a profile means for this command, and ``backends`` which are the default.
+    """
     profiles = "; ".join(f"{name}: {describe(profile)}" for name, profile in PROFILES.items())
     parser.add_argument(
         "--profile",
         choices=PROFILES,
         default="quick",
         help=f"{purpose} ({profiles}); default: quick",
+    )
+    add_variants(parser)
+    parser.add_argument(
+        "--backends",
+        nargs="+",
+        metavar="NAME",
+        help="names as in `bench list`, or notebook for each variant's own backend; "
+        f"default: {backends}",
     )
 
 

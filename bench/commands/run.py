@@ -8,13 +8,11 @@ from pathlib import Path
 
 from bench.commands.options import (
     Commands,
-    add_backends,
     add_device,
     add_dtype,
+    add_grid,
     add_number,
-    add_profile,
     add_results,
-    add_variants,
     report,
 )
 from bench.engines import ENGINES, LOCAL
@@ -52,9 +50,8 @@ def add_parser(commands: Commands[Parser]) -> None:
         description="Train every named variant on every named backend with every seed, and store "
         "each run as parquet. Runs that are stored already are skipped.",
     )
-    add_profile(run, "how much to run", _described)
-    add_variants(run)
-    add_backends(run, "notebook, and nn, cell and custom for the recurrent variants")
+    backends = "notebook, and nn, cell and custom for the recurrent variants"
+    add_grid(run, "how much to run", _described, backends)
     run.add_argument(
         "--seeds",
         metavar="SEEDS",

@@ -7,13 +7,11 @@ import os
 
 from bench.commands.options import (
     Commands,
-    add_backends,
     add_device,
     add_dtype,
+    add_grid,
     add_number,
-    add_profile,
     add_results,
-    add_variants,
     report,
 )
 from bench.errors import UsageError
@@ -33,13 +31,12 @@ def add_parser(commands: Commands[Parser]) -> None:
         "sample as parquet. The reference backend (custom for Model0 to Model3, otherwise nn) is "
         "always timed, a second time as its own A/A control.",
     )
-    add_profile(
+    add_grid(
         throughput,
         "how long to time",
         lambda profile: f"{profile.rounds} rounds with blocks of {profile.block_seconds:g} s",
+        "all but ensemble",
     )
-    add_variants(throughput)
-    add_backends(throughput, "all but ensemble")
     add_device(throughput)
     add_dtype(throughput)
     add_number(throughput, "--rounds", 10_000, "rounds of timing")

@@ -65,7 +65,6 @@ class Ledger:
     limits: Limits = field(default_factory=Limits)
     ended: list[Finished] = field(default_factory=list)
     halt: str | None = None
-    """Why the night should end now."""
 
     def keep(self, record: Record, attempt: Attempt) -> Finished:
         """Store a record, or one that says why it could not be stored; return how the run ended."""
@@ -96,7 +95,6 @@ class Ledger:
         return self.keep(self._failed(run, attempt, error), attempt)
 
     def _store(self, record: Record) -> str | None:
-        """Store a record; return why it cannot be stored, or None."""
         try:
             self.store.write(record)
         except OSError as error:

@@ -30,7 +30,6 @@ class Limits:
     of_nothing: float = 1000.0
     """Before any run has ended: a multiple of ``plan.expected_cost``."""
     ceiling_seconds: float = 6 * 3600.0
-    """The largest limit before any run has ended."""
     start_seconds: float = 600.0
     """For a worker to become ready: it loads torch, perhaps from a slow disk."""
     _seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)

@@ -104,7 +104,6 @@ class LocalPool:
 
 
 def _end_of(exit_code: int | None) -> str:
-    """Return how a process ended, in words."""
     if exit_code is None:
         return "its worker closed its pipe and did not end"
     if exit_code >= 0:

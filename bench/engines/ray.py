@@ -98,7 +98,6 @@ def run_all(
 
 
 def _connect(address: str | None) -> None:
-    """Connect this process to the cluster, unless it is connected already."""
     if ray.is_initialized():
         return
     if address is None and has_space(sys.prefix):

@@ -60,7 +60,6 @@ class Place:
     """When it was started or got its task, on the schedule's clock."""
     ready: bool = False
     fit: bool = True
-    """Whether its environment is the plan's."""
     fresh: bool = True
     """Whether it has had no task yet."""
     attempt: Attempt | None = None
@@ -173,7 +172,6 @@ class Schedule:
             self._show([self.ledger.keep(record, attempt) for record in records])
 
     def _welcome(self, place: Place, environment: Environment) -> None:
-        """Accept a worker that is ready, if its environment is the plan's."""
         self.failed_starts = 0
         place.ready = True
         unlike = differences(environment, self.ledger.environment)
@@ -203,7 +201,6 @@ class Schedule:
             self._show([self.ledger.fail(run, attempt, reasons) for run in attempt.task])
 
     def _end_hung(self) -> None:
-        """End the workers whose task or start has taken too long."""
         limits = self.ledger.limits
         for worker, place in list(self.places.items()):
             if place.attempt:

@@ -32,7 +32,6 @@ class Site:
     """Where an engine trains."""
 
     device: str
-    """``cpu`` or ``cuda``."""
     environment: Environment
     """The environment of its workers, for runs that are trained one at a time."""
     jobs: int
@@ -105,7 +104,6 @@ class Lost:
 
 
 Message = Ready | Trained | Lost
-"""What a worker reports."""
 
 
 def describe(error: BaseException) -> str:

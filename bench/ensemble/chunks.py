@@ -16,7 +16,6 @@ from hnrnn.variants import Variant
 CPU_SEEDS = {"last": 32, "relu": 4, "tanh": 4, "gru": 8}
 """Seeds in float32, by recurrence, or ``last`` if only the last token of a row is predicted."""
 MEMORY_SHARE = 0.5
-"""The share of a GPU's free memory that is used."""
 
 
 def chunk_size(variant: Variant, dtype: str, device: torch.device) -> int:

@@ -16,7 +16,6 @@ from bench.ensemble.in_place import Pointwise
 from hnrnn.optimizer import BETAS, EPS
 
 BLOCK = 1024
-"""The number of values that one program handles."""
 FP_FUSION = True
 """Whether a product and a sum may be rounded together, as in torch's own GPU kernels."""
 

@@ -120,7 +120,6 @@ def machine_facts(device: str) -> dict[str, Any]:
 
 
 def _command_output(*command: str) -> str | None:
-    """Return what a command prints in the package's folder; None if it fails."""
     # Variables such as GIT_DIR, which a git hook has, would name another repository.
     foreign = [name for name in os.environ if re.match("GIT_(?!CONFIG_)", name)]
     try:

@@ -131,7 +131,6 @@ def _epochs(run: Run, identity: str, training: Training) -> tuple[Epoch, ...]:
 
 
 def _result(training: Training) -> dict[str, Any]:
-    """Return the fields of an ``Outcome`` that a finished training has."""
     history = training.history
     finite = np.isfinite(history[["train_loss", "valid_loss"]].to_numpy()).all()
     train_seconds = float(history["train_seconds"].sum())

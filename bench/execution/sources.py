@@ -33,14 +33,12 @@ LEARNER_MODULES: tuple[str, ...] = (
 )
 """The modules that train every run; the ensemble shares its models and settings with them."""
 FAULT_MODULES = ("bench.execution.fault_injection",)
-"""The modules that train a run with an injected fault."""
 ENSEMBLE_MODULES = (
     "bench.ensemble",
     *_modules("bench.ensemble", "batches chunks cross_entropy dispatch elman gru in_place kernels"),
     *_modules("bench.ensemble", "models normalisation optimizer parameters projection"),
     *_modules("bench.ensemble", "stepping training"),
 )
-"""The modules that train the runs of an ensemble."""
 TRAINING_MODULES = (*LEARNER_MODULES, *FAULT_MODULES, *ENSEMBLE_MODULES)
 
 LEFT_OUT: Mapping[str, str] = MappingProxyType(

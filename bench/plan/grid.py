@@ -76,7 +76,6 @@ _TABLE = (
 )
 
 BACKENDS: Mapping[str, Backend] = MappingProxyType({backend.name: backend for backend in _TABLE})
-"""Backend by name."""
 
 
 def reference_backend(variant: Variant) -> str:

@@ -50,9 +50,7 @@ RELATIVE_BACKEND_SECONDS = {
 """Rough times of a variant on each backend, relative to ``nn``."""
 
 MOST_SEEDS = 100_000
-"""The most seeds of one call."""
 MOST_JOBS = 1024
-"""The most runs or ensembles at a time."""
 SEEDS_HELP = "give a number of seeds (5), a range (0-4) or a list (1,3,9) of seeds from 0"
 CHOICES = {
     "dtype": ("float32", "float64"),

@@ -13,11 +13,9 @@ ADDED: dict[int, tuple[str, ...]] = {
     2: ("injected_fault", "gates"),
     4: ("instruction_set", "numeric_fingerprint"),
 }
-"""Columns by the schema version that introduced them; they are null for older files. ``gates``
-belongs to the history of nights."""
+"""Columns by the version that introduced them; ``gates`` belongs to the history of nights."""
 REMOVED = {5: ("engine",)}
-"""Columns by the schema version that removed them. ``engine`` was what trained a run; an
-``ensemble`` is now the run's backend."""
+"""Columns by the version that removed them; ``engine`` was what trained a run."""
 
 
 def is_known(name: str, schema: pa.Schema) -> bool:

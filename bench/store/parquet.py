@@ -20,9 +20,7 @@ from bench.store.records import VERSION_KEY
 LARGEST_FILE_BYTES = 256 * 2**20
 """The limit of a file; a thousand seeds of every configuration have about 20 MiB."""
 LARGEST_DECODED_BYTES = 2**30
-"""The limit of a file's rows in memory."""
 VALUE_BYTES = 8
-"""The size of a number, a time, or the bounds of a text."""
 EARLIEST, LATEST = (
     int(time.timestamp()) * 10**6
     for time in (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
@@ -117,7 +115,6 @@ def upgrade_folder(
 
 
 def _is_current(path: Path, schema: pa.Schema) -> bool:
-    """Return whether a file is in ``schema``; raise UnreadableError if it cannot be read."""
     try:
         content = pa.BufferReader(read_regular(path, LARGEST_FILE_BYTES))
         found = pq.ParquetFile(content).schema_arrow

@@ -14,7 +14,6 @@ SCHEMA_VERSION = 5
 VERSION_KEY = b"schema_version"
 """The key of a file's metadata for the version of its schema."""
 ENSEMBLE = "ensemble"
-"""The backend that trains many seeds of a variant together."""
 ID_VERSION = 2
 """The version of what an id is made from."""
 
@@ -130,7 +129,6 @@ class Timed:
     compile_seconds: float | None = None
     """With ``torch.compile``: the first call's time beyond that of a later one."""
     capture_seconds: float | None = None
-    """The time to capture a CUDA graph."""
     peak_memory_bytes: int | None = None
     """The most that a training step holds beyond weights, optimizer state and batch."""
     parity_float64: float | None = None

@@ -39,13 +39,10 @@ class Effort:
 
 @dataclass
 class _Entry:
-    """A session that is ready to be timed."""
-
     timed: Timed
     session: Session
     first_call_seconds: dict[str, float] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
-    """Steps per block, by phase."""
     peak_memory_bytes: int | None = None
 
 
