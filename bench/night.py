@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -54,8 +53,7 @@ def run(
 
     The workers import the main module: in a script, call this below ``if __name__ == "__main__":``.
     """
-    if jobs is not None:
-        jobs = whole_number("jobs", jobs, MOST_JOBS)
+    jobs = None if jobs is None else whole_number("jobs", jobs, MOST_JOBS)
     asked = make_plan(
         variants=variants,
         backends=backends,
@@ -67,18 +65,12 @@ def run(
         injected_fault=injected_fault,
     )
     settings = find_engine(engine, gpus_per_run=gpus_per_run, ray_address=ray_address)
-    try:
-        corpus.load(data)
-    except corpus.CorpusError as error:
-        raise UsageError(str(error)) from error
-    # Threads spin while they wait; with several threads they would spin for minutes.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    _check(data)
     module = load_engine(engine)  # from here on torch is loaded
     site: Site = module.survey(device, injected_fault, **settings)
     store = Store(results)
     store.prepare()
-    display = display or Display()
-    missing = _missing([replace(run, device=site.device) for run in asked], site, store, display)
+    missing = _missing(asked, site, store, display := display or Display())
     if missing:
         from bench.execution.environment import read_provenance
 
@@ -89,8 +81,17 @@ def run(
     return store
 
 
-def _missing(planned: list[Run], site: Site, store: Store, display: Display) -> list[Run]:
-    """Return the runs that are not finished, and show how many they are."""
+def _check(data: str | Path | None) -> None:
+    """Raise UsageError if a copy of the corpus is given and is another text."""
+    try:
+        corpus.load(data)
+    except corpus.CorpusError as error:
+        raise UsageError(str(error)) from error
+
+
+def _missing(asked: list[Run], site: Site, store: Store, display: Display) -> list[Run]:
+    """Return the runs, on the site's device, that are not finished; show how many they are."""
+    planned = [replace(run, device=site.device) for run in asked]
     ids = {run: run_id(run, environment_of(run, site.environment)) for run in planned}
     finished = store.finished(ids.values())
     missing = [run for run in planned if ids[run] not in finished]

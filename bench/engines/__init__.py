@@ -6,6 +6,7 @@ Each module has two functions. ``survey`` finds the device and the environment o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -44,4 +45,6 @@ def load_engine(name: str) -> Any:
         raise UsageError(
             f'--engine {RAY} needs {RAY}, which is not installed: pip install "{RAY_REQUIREMENT}"'
         )
+    # Threads spin while they wait; with several threads they would spin for minutes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     return import_module(f"bench.engines.{name}")

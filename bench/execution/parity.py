@@ -200,15 +200,13 @@ def recurrence_quantities(
     recurrence = implementation.recurrence(kind, shape)
     load_weights(recurrence, weights)
     results = recurrence(x, h)
-    parameters = canonical_parameters(recurrence)
-    named = {"x": x, "h": h, **parameters}
+    named = {"x": x, "h": h, **canonical_parameters(recurrence)}
     gradients = torch.autograd.grad(
         results, list(named.values()), toward, allow_unused=True, materialize_grads=True
     )
     found = dict(zip(("outputs", "final h"), results, strict=True))
-    found |= {
-        f"gradient of {name}": gradient for name, gradient in zip(named, gradients, strict=True)
-    }
+    for name, gradient in zip(named, gradients, strict=True):
+        found[f"gradient of {name}"] = gradient
     return on_cpu(found)
 
 
@@ -240,14 +238,10 @@ def model_quantities(
 
 
 def trained_weights(
-    variant: Variant,
-    implementation: Implementation,
-    dtype: torch.dtype,
-    device: str,
-    seed: int = 0,
+    variant: Variant, implementation: Implementation, dtype: torch.dtype, device: str
 ) -> Quantities:
     """Return the weights after a few training steps, by torch's AdamW or by the graphed step."""
-    model, batches = model_and_batches(variant, implementation, dtype, device, seed, STEPS)
+    model, batches = model_and_batches(variant, implementation, dtype, device, 0, STEPS)
     loss = LOSSES[variant.loss]
     optimizer = adamw(model.parameters(), lr=LEARNING_RATE)
     graphed = GraphedStep(model, loss)
