@@ -197,7 +197,7 @@ def test_failed_ensemble_is_a_record_per_run(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_ensemble_passes_the_gate_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """An ensemble that computes something else is not trained, and its records say what differs."""
-    monkeypatch.setattr("bench.ensemble.models.GRULayer.keep_state", lambda _: None)
+    monkeypatch.setattr("bench.ensemble.models.EveryToken._keep_state", lambda _: None)
     runner.check_parity.cache_clear()
     record, _ = execute_many([small_run("Model6", seed, backend=ENSEMBLE) for seed in (0, 1)])
     runner.check_parity.cache_clear()
