@@ -15,17 +15,14 @@ from hnrnn.departures import (
     ANOTHER_COMPUTATION,
     FAR,
     NO_REFERENCE,
-    NO_SEED,
-    OTHER_WEIGHTS,
     SAME_DIGITS,
     SAME_TO_ROUNDING,
     UNEXPLAINED,
     WIDER,
     departures,
-    distances,
     of_configurations,
-    reasons_without_reference,
 )
+from hnrnn.distances import NO_SEED, OTHER_WEIGHTS, distances, reasons_without_reference
 from hnrnn.published import MEASURES, reference_runs, reference_weights, rounding, rounding_by_seed
 from hnrnn.variants import VARIANTS
 
