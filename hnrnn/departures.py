@@ -194,14 +194,13 @@ def _nearness(
         count > 0 and chance(count, rate) <= LEVEL
         for count, rate in zip(cells["own_seeds"], cells["jump_rate"], strict=True)
     ]
-    nearness = _decisive(found, "of_limit", keys)
-    for other in (
+    by_rule = [
         by_own.where(np.array(usable, dtype=bool)),
+        _decisive(found, "of_limit", keys),
         _decisive(found, "of_lone", keys, odd_runs) / FAR,
         _decisive(found, "of_limit", keys, one) / HUGE,
-    ):
-        nearness = np.fmax(nearness, other)
-    return nearness
+    ]
+    return pd.concat(by_rule, axis="columns").max(axis="columns")
 
 
 def _decisive(

@@ -6,7 +6,8 @@ import pytest
 
 from bench.plan.faults import FAULTS
 from bench.verification.explanation import in_words
-from bench.verification.stages import Departure, Trace, explain, first_departure
+from bench.verification.recording import Trace
+from bench.verification.stages import Departure, explain, first_departure
 from hnrnn.published import stages
 from hnrnn.variants import VARIANTS
 
