@@ -7,8 +7,9 @@ fault does.
     found = departures(distances(epochs, reference_runs()), rounding(), rounding_by_seed())
     of_configurations(found, by=["variant", "backend"])
 
-Every function takes and returns data frames. A *cell* is one variant, epoch and column (one of
-``hnrnn.published.MEASURES``). What is known of healthy executions:
+``hnrnn.distances`` makes the distances. Every function takes and returns data frames. A *cell* is
+one variant, epoch and column (one of ``hnrnn.published.MEASURES``). What is known of healthy
+executions:
 
 - Most of them are about one *spread* from the reference, some 4e-7.
 - A few *jump*: a ReLU that rounding has flipped moves a loss by up to 1e-3. That happens to some
@@ -36,7 +37,6 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hnrnn.published import MEASURES
@@ -48,8 +48,6 @@ ANOTHER_COMPUTATION = "another computation"
 UNEXPLAINED = "unexplained"
 """Further than rounding has ever been seen, but on a device where it was never measured."""
 NO_REFERENCE = "no reference"
-OTHER_WEIGHTS = "other initial weights"
-NO_SEED = "no reference run of its seed"
 
 CELL = ["variant", "epoch", "column"]
 MARGIN = 3.0
@@ -60,63 +58,6 @@ ODD_ONE_IN = 20
 HUGE = 1000.0
 WIDER = 10.0
 """How many times wider the limits are on a device where rounding was never measured."""
-DIGITS = 7
-"""Significant digits of the published reference runs."""
-UNITS = {"train_loss": 0.5, "valid_loss": 2.0, "accuracy": 2.0}
-"""How many units of the last digit count as the same digits.
-
-fastai 1.0.61 averages a validation in float32; we do it in float64.
-"""
-
-
-def distances(
-    epochs: pd.DataFrame, reference: pd.DataFrame, *, digits: int | None = DIGITS
-) -> pd.DataFrame:
-    """Return how far each value of ``epochs`` is from the reference's, one row per value.
-
-    Both have one row per epoch, with the columns ``initialisation``, ``variant``, ``seed``,
-    ``epoch`` and those of ``MEASURES``; ``reference`` has a seed once. ``digits`` is how many
-    significant digits the reference has; None where it is complete.
-
-    The result keeps the other columns of ``epochs`` and has, in place of the measures, ``column``,
-    ``value``, ``reference``, ``distance`` (infinite for a value that is no number) and ``same``
-    (whether it equals the reference as far as its digits go). Epochs without a reference are left
-    out.
-    """
-    keys = ["initialisation", "variant", "seed", "epoch"]
-    measures = list(MEASURES)
-    both = epochs.merge(
-        reference[keys + measures], on=keys, suffixes=("", "_reference"), validate="many_to_one"
-    )
-    kept = both.columns.difference(
-        [*measures, *(f"{name}_reference" for name in measures)], sort=False
-    )
-    parts = []
-    for name in measures:
-        value = both[name].to_numpy(float)
-        expected = both[f"{name}_reference"].to_numpy(float)
-        distance = np.abs(value - expected)
-        distance[~np.isfinite(distance)] = np.inf
-        parts.append(
-            both[kept].assign(
-                column=name,
-                value=value,
-                reference=expected,
-                distance=distance,
-                same=distance <= UNITS[name] * _unit_of_last_digit(expected, digits),
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
-
-
-def _unit_of_last_digit(
-    values: npt.NDArray[np.float64], digits: int | None
-) -> npt.NDArray[np.float64]:
-    """Return one unit in the last place of numbers with so many decimal digits, (n,)."""
-    if digits is None:
-        return np.zeros(len(values))
-    exponents = np.floor(np.log10(np.maximum(np.abs(values), 1e-300)))
-    return 1.0001 * 10.0 ** (exponents - digits + 1)  # a little more, because binary is not decimal
 
 
 def departures(
@@ -124,6 +65,7 @@ def departures(
 ) -> pd.DataFrame:
     """Return the distances in units of the rounding spread, and the limits.
 
+    ``distances`` is what ``hnrnn.distances.distances`` returns.
     ``rounding`` is ``hnrnn.published.rounding()``: per cell the ``spread``, the ``furthest``
     healthy distance, and the ``jump_rate``, the share of healthy runs that are beyond the limit of
     their own seed. ``by_seed`` is ``hnrnn.published.rounding_by_seed()``: per cell and seed the
@@ -198,17 +140,8 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
     empty = [name for name in by if departures[name].isna().any()]
     if empty:
         raise ValueError(f"runs cannot be told apart by {', '.join(empty)}: it has empty values")
-    found = departures.assign(
-        column=pd.Categorical(departures["column"], MEASURES, ordered=True),
-        of_own=departures["distance"] / departures["own_limit"],
-        of_limit=departures["distance"] / departures["limit"],
-    )
-    found["beyond"] = found["of_own"].fillna(found["of_limit"]) > 1
-    found["beyond_limit"] = found["of_limit"] > 1
-    found["lone"] = found["lone"].astype(bool) if "lone" in found else True
-    found["of_lone"] = found["of_limit"].where(found["lone"])
-    groups = found.groupby(keys, observed=True)
-    cells = groups.agg(
+    found = _in_limits(departures)
+    cells = found.groupby(keys, observed=True).agg(
         seeds=("distance", "size"),
         own_seeds=("own_limit", "count"),
         same=("same", "all"),
@@ -222,20 +155,10 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
         furthest=("departure", "max"),
         furthest_times=("of_limit", "max"),
     )
-    of_own = _decisive(found, "of_own", keys)
-    usable = [
-        count > 0 and chance(count, rate) <= LEVEL
-        for count, rate in zip(cells["own_seeds"], cells["jump_rate"], strict=True)
-    ]
-    cells["nearness"] = _decisive(found, "of_limit", keys)
-    for other in (
-        of_own.where(np.array(usable, dtype=bool)),
-        _decisive(found, "of_lone", keys, odd_runs) / FAR,
-        _decisive(found, "of_limit", keys, one) / HUGE,
-    ):
-        cells["nearness"] = np.fmax(cells["nearness"], other)
+    by_own = _decisive(found, "of_own", keys)
+    cells["nearness"] = _nearness(found, cells, by_own, keys)
     many = cells["beyond_limit"] > cells["seeds"] / 2
-    cells["undecided"] = ((of_own > 1) | many) & (cells["nearness"] <= 1)
+    cells["undecided"] = ((by_own > 1) | many) & (cells["nearness"] <= 1)
     decided = cells["lone"] | (cells["seeds"] > 1)
     cells["verdict"] = np.select(
         [(cells["nearness"] > wider) & decided, cells["nearness"] > 1.0],
@@ -243,6 +166,41 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
         SAME_TO_ROUNDING,
     )
     return cells.drop(columns=["own_seeds", "jump_rate", "beyond_limit", "lone"]).reset_index()
+
+
+def _in_limits(departures: pd.DataFrame) -> pd.DataFrame:
+    """Return departures with the distances in units of their limits, and which are beyond."""
+    found = departures.assign(
+        column=pd.Categorical(departures["column"], MEASURES, ordered=True),
+        of_own=departures["distance"] / departures["own_limit"],
+        of_limit=departures["distance"] / departures["limit"],
+        lone=departures["lone"].astype(bool) if "lone" in departures else True,
+    )
+    return found.assign(
+        beyond=found["of_own"].fillna(found["of_limit"]) > 1,
+        beyond_limit=found["of_limit"] > 1,
+        of_lone=found["of_limit"].where(found["lone"]),
+    )
+
+
+def _nearness(
+    found: pd.DataFrame, cells: pd.DataFrame, by_own: pd.Series, keys: list[str]
+) -> pd.Series:
+    """Return for each cell the largest factor of the limits with which a rule just holds.
+
+    ``by_own`` is that of rule 1, which counts only where so many seeds cannot all have jumped.
+    """
+    usable = [
+        count > 0 and chance(count, rate) <= LEVEL
+        for count, rate in zip(cells["own_seeds"], cells["jump_rate"], strict=True)
+    ]
+    by_rule = [
+        by_own.where(np.array(usable, dtype=bool)),
+        _decisive(found, "of_limit", keys),
+        _decisive(found, "of_lone", keys, odd_runs) / FAR,
+        _decisive(found, "of_limit", keys, one) / HUGE,
+    ]
+    return pd.concat(by_rule, axis="columns").max(axis="columns")
 
 
 def _decisive(
@@ -297,20 +255,3 @@ def of_runs(
     ``by`` names the columns that tell runs apart.
     """
     return of_configurations(departures, by, wider=wider)
-
-
-def reasons_without_reference(runs: pd.DataFrame, weights: pd.DataFrame) -> pd.Series:
-    """Return for each run why it has no reference run; None where it has one.
-
-    ``runs`` has one row per run with ``initialisation``, ``variant``, ``seed``, ``dtype`` and
-    ``initial_weights_sha256``; ``weights`` is ``hnrnn.published.reference_weights()``, or the same
-    columns of other runs. The result has the index of ``runs``.
-    """
-    keys = ["initialisation", "variant", "seed"]
-    known = weights.set_index(keys)["initial_weights_sha256"]
-    expected = known.reindex(pd.MultiIndex.from_frame(runs[keys])).to_numpy()
-    reasons = np.full(len(runs), None, dtype=object)
-    reasons[runs["initial_weights_sha256"].to_numpy() != expected] = OTHER_WEIGHTS
-    reasons[pd.isna(expected)] = NO_SEED
-    reasons[(runs["dtype"] != "float32").to_numpy()] = "the reference runs are in float32"
-    return pd.Series(reasons, index=runs.index, name="reason", dtype=object)

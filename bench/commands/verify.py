@@ -69,13 +69,14 @@ def carry_out(options: argparse.Namespace) -> int:
     from bench.night import run
     from bench.verification.judging import (
         as_text,
+        check_seeds,
         closing_sentence,
         exit_code,
         judge,
         near,
-        seeds_without_reference,
     )
 
+    check_seeds(variants, seeds)
     device = find_device(options.device)
     backends = [
         name
@@ -92,8 +93,7 @@ def carry_out(options: argparse.Namespace) -> int:
         )
         with ProgressDisplay() as display:
             store = train(variants=variants, backends=backends, seeds=seeds, display=display)
-        contents = store.read()
-        table, lacking = judge(contents), seeds_without_reference(contents)
+        table = judge(store.read())
         undecided = table[near(table) & (len(seeds) < CONFIRMING_SEEDS)]
         for variant, group in undecided.groupby("variant"):
             more = sorted({*seeds, *range(CONFIRMING_SEEDS)})
@@ -108,5 +108,5 @@ def carry_out(options: argparse.Namespace) -> int:
 
         for line in explain_table(table, device, options.inject_fault):
             print(line)
-    print(f"\n{closing_sentence(table, options.epochs, lacking)}")
+    print(f"\n{closing_sentence(table, options.epochs)}")
     return exit_code(table)

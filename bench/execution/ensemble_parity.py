@@ -52,7 +52,7 @@ def _together(variant: Variant, device: str, dtype: torch.dtype) -> Quantities:
         for index, its in enumerate(found):
             gradients = parameters.gradients.items()
             named = {f"gradient {step} of {name}": each[index] for name, each in gradients}
-            named[f"scores {step}"] = _by_row(ensemble.scores[index], len(stream[0][0]))
+            named[f"scores {step}"] = by_row(ensemble.scores[index], len(stream[0][0]))
             its.update(gate.on_cpu(named))
     ensemble.store(gate.BATCHES)
     for its, model in zip(found, parameters.models, strict=True):
@@ -61,7 +61,7 @@ def _together(variant: Variant, device: str, dtype: torch.dtype) -> Quantities:
     return _by_seed(found)
 
 
-def _by_row(scores: Tensor, rows: int) -> Tensor:
+def by_row(scores: Tensor, rows: int) -> Tensor:
     """Return time-major scores, (steps * rows, V), as (rows, steps, V); of one step, (rows, V)."""
     by_step = scores.view(-1, rows, scores.shape[-1])
     return by_step[0] if len(by_step) == 1 else by_step.transpose(0, 1)

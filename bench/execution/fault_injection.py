@@ -10,16 +10,33 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from fastai.callback.core import Callback, CancelFitException, TrainEvalCallback
+from fastai.callback.core import Callback, TrainEvalCallback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from torch import Tensor, nn
 
+from bench.backends.recurrence import model_weights
+from bench.execution.fault_callbacks import (
+    BatchNormEval,
+    BatchNormMomentum,
+    BatchNormTrainsInValidation,
+    ClippedGradients,
+    FixedMomentum,
+    HalfPrecision,
+    LabelSmoothing,
+    LastBatchMissing,
+    LaterTargets,
+    PassReset,
+    ReversedRows,
+    Setting,
+    StateOfOtherLayer,
+    StateReset,
+    StopAfter,
+)
 from bench.plan.faults import FAULTS
 from hnrnn import corpus
 from hnrnn.metrics import LOSSES, EpochRecorder, history_table
 from hnrnn.models import Model
-from hnrnn.optimizer import BETAS
 from hnrnn.stream import Batch, numericalized
 from hnrnn.training import DTYPES, Training, fit, initial_model, weights_sha256
 from hnrnn.variants import Variant
@@ -47,93 +64,6 @@ def with_seed_0(variant: Variant, **options: Any) -> Training:
     return fit(variant, **(options | {"seed": 0}))
 
 
-class WeightDecay(Callback):  # type: ignore[misc]  # fastai has no types
-    """Set another weight decay."""
-
-    def __init__(self, value: float) -> None:
-        self.value = value
-
-    def before_fit(self) -> None:
-        """Set the weight decay once, because it has no schedule."""
-        self.opt.set_hyper("wd", self.value)
-
-
-class FixedMomentum(Callback):  # type: ignore[misc]
-    """Keep the momentum at its first value, against the schedule."""
-
-    order, run_valid = 61, False  # after the schedule, which sets both hyperparameters at 60
-
-    def before_batch(self) -> None:
-        """Set the schedule's first value."""
-        self.opt.set_hyper("mom", BETAS[0])
-
-
-class StateReset(Callback):  # type: ignore[misc]
-    """Set the kept hidden state to zero before every batch."""
-
-    def before_batch(self) -> None:
-        """Reset the state that the previous batch left."""
-        reset_state(self.model)
-
-
-class PassReset(Callback):  # type: ignore[misc]
-    """Set the kept hidden state to zero whenever fastai v2's ``ModelResetter`` would."""
-
-    def before_train(self) -> None:
-        """Reset the state that the previous pass left."""
-        reset_state(self.model)
-
-    before_validate = before_train
-
-
-def reset_state(model: nn.Module) -> None:
-    """Set the model's kept hidden state to zero, if it has one."""
-    h = getattr(model, "h", None)
-    if isinstance(h, Tensor):
-        model.h = torch.zeros_like(h)
-
-
-class LaterTargets(Callback):  # type: ignore[misc]
-    """Shift y by one more token."""
-
-    def before_batch(self) -> None:
-        """Drop the first target of each row, and append the first one of the next batch."""
-        (y,) = self.learn.yb
-        _, next_y = self.dl.batch(self.iter + 1)
-        self.learn.yb = (torch.cat([y[:, 1:], next_y[:, :1]], dim=1),)
-
-
-class BatchNormEval(Callback):  # type: ignore[misc]
-    """Keep BatchNorm in eval mode: it uses its running statistics and does not update them."""
-
-    def before_train(self) -> None:
-        """Set eval mode again after the ``Learner`` has set training mode."""
-        for module in self.model.modules():
-            if isinstance(module, nn.BatchNorm1d):
-                module.eval()
-
-
-class ReversedRows(Callback):  # type: ignore[misc]
-    """Reverse the rows of every batch, and with them those of a kept state, which starts at 0."""
-
-    def before_batch(self) -> None:
-        """Reverse the rows of x and y."""
-        self.learn.xb = tuple(x.flip(0) for x in self.learn.xb)
-        self.learn.yb = tuple(y.flip(0) for y in self.learn.yb)
-
-
-class StopAfter(Callback):  # type: ignore[misc]
-    """Stop the fit after ``epochs``, with the schedule of the full recipe."""
-
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
-
-    def after_epoch(self) -> None:
-        """Stop after the last epoch."""
-        if self.epoch + 1 == self.epochs:
-            raise CancelFitException
-
-
 class ReadyBatches(list[Batch]):
     """The batches of a pass, as a loader for fastai's ``DataLoaders``."""
 
@@ -151,6 +81,21 @@ def lm_batches(numbers: npt.NDArray[np.int64], bptt: int, bs: int) -> ReadyBatch
 
     loader = LMDataLoader([torch.from_numpy(numbers)], bs=bs, seq_len=bptt)
     return ReadyBatches((x.as_subclass(Tensor), y.as_subclass(Tensor)) for x, y in loader)
+
+
+def with_other_gate_order(
+    variant: Variant, *, convert: Callable[[Model], nn.Module], **options: Any
+) -> Training:
+    """Train a GRU whose weights are loaded in the order of gates z, r, n instead of r, z, n."""
+
+    def wrongly(model: Model) -> nn.Module:
+        with torch.no_grad():
+            for parameter in model_weights(model).values():
+                r, z, n = parameter.clone().chunk(3)
+                parameter.copy_(torch.cat([z, r, n]))
+        return convert(model)
+
+    return fit(variant, convert=wrongly, **options)
 
 
 def with_fastai_v2_defaults(
@@ -193,8 +138,8 @@ FAULTY_FITS: Mapping[str, Fit] = MappingProxyType(
     {
         "lr_times_3": with_recipe(lambda v: replace(v, learning_rate=v.learning_rate * 3)),
         "lr_over_3": with_recipe(lambda v: replace(v, learning_rate=v.learning_rate / 3)),
-        "weight_decay_0": with_callback(lambda: WeightDecay(0.0)),
-        "weight_decay_0.1": with_callback(lambda: WeightDecay(0.1)),
+        "weight_decay_0": with_callback(lambda: Setting("wd", 0.0)),
+        "weight_decay_0.1": with_callback(lambda: Setting("wd", 0.1)),
         "state_reset": with_callback(StateReset),
         "targets_off_by_one": with_callback(LaterTargets),
         "bptt_70": with_recipe(lambda v: replace(v, bptt=70)),
@@ -202,6 +147,18 @@ FAULTY_FITS: Mapping[str, Fit] = MappingProxyType(
         "same_seed": with_seed_0,
         "momentum_fixed": with_callback(FixedMomentum),
         "fastai_v2_defaults": with_fastai_v2_defaults,
+        "weight_decay_0.011": with_callback(lambda: Setting("wd", 0.011)),
+        "lr_times_1.01": with_recipe(lambda v: replace(v, learning_rate=v.learning_rate * 1.01)),
+        "adam_beta_0.999": with_callback(lambda: Setting("sqr_mom", 0.999)),
+        "adam_eps_1e-5": with_callback(lambda: Setting("eps", 1e-5)),
+        "gradient_clipping": with_callback(lambda: ClippedGradients(0.25)),
+        "batch_missing": with_callback(LastBatchMissing),
+        "label_smoothing": with_callback(lambda: LabelSmoothing(0.1)),
+        "gate_order": with_other_gate_order,
+        "state_of_other_layer": with_callback(StateOfOtherLayer),
+        "half_precision": with_callback(HalfPrecision),
+        "batchnorm_momentum": with_callback(lambda: BatchNormMomentum(0.01)),
+        "batchnorm_trains_in_validation": with_callback(BatchNormTrainsInValidation),
         "threads_2": fit,  # ``bench.execution.environment`` sets and records the threads
         "reordered_sum": with_callback(ReversedRows),
     }

@@ -32,7 +32,8 @@ LEARNER_MODULES: tuple[str, ...] = (
     *_modules("hnrnn", "cells metrics models optimizer settings stream training variants vocab"),
 )
 """The modules that train every run; the ensemble shares its models and settings with them."""
-FAULT_MODULES = ("bench.execution.fault_injection",)
+FAULT_MODULES = _modules("bench.execution", "fault_callbacks fault_injection")
+"""The modules that train a run with an injected fault."""
 ENSEMBLE_MODULES = (
     "bench.ensemble",
     *_modules("bench.ensemble", "batches chunks cross_entropy dispatch elman gru in_place kernels"),

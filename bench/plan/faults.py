@@ -5,15 +5,32 @@ This module does not import torch. ``bench.execution.fault_injection`` has the c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from bench.plan.grid import BACKENDS
 from hnrnn.variants import Variant
 
 STATELESS = ("Model0", "Model1", "Model2")
 """Variants that keep no hidden state between batches."""
+
+
+class Need(NamedTuple):
+    """What some faults need of a variant, and what is said of one that lacks it."""
+
+    holds: Callable[[Variant], bool]
+    otherwise: str
+
+
+NEEDS: Mapping[str, Need] = MappingProxyType(
+    {
+        "state": Need(lambda variant: variant.name not in STATELESS, "keeps no hidden state"),
+        "gates": Need(lambda variant: variant.recurrence == "gru", "has no gates"),
+        "layers": Need(lambda variant: variant.num_layers > 1, "has one recurrent layer"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -24,8 +41,8 @@ class Fault:
     description: str
     control: bool = False
     """Whether the mathematics stays the same, so that no verdict may change."""
-    needs_state: bool = False
-    """Whether it applies only to models that keep their hidden state."""
+    needs: str | None = None
+    """What a variant must have for it to change anything: one of ``NEEDS``."""
     replaces_bptt: int | None = None
     """The only bptt to which it applies; None if it applies to any."""
     threads: int | None = None
@@ -37,8 +54,8 @@ class Fault:
             return f"{backend} captures the training step that it would change"
         if BACKENDS[backend].joint:
             return f"{backend} has a training loop of its own"
-        if self.needs_state and variant.name in STATELESS:
-            return f"{variant.name} keeps no hidden state"
+        if self.needs and not NEEDS[self.needs].holds(variant):
+            return f"{variant.name} {NEEDS[self.needs].otherwise}"
         if self.replaces_bptt not in (None, variant.bptt):
             return f"{variant.name} has bptt {variant.bptt}, not {self.replaces_bptt}"
         return None
@@ -52,7 +69,7 @@ _TABLE = (
     Fault(
         "state_reset",
         "The hidden state is set to zero before every batch, in training and validation.",
-        needs_state=True,
+        needs="state",
     ),
     Fault("targets_off_by_one", "Every target is one token later than it should be."),
     Fault("bptt_70", "The rows of a batch have 70 tokens instead of 20.", replaces_bptt=20),
@@ -62,6 +79,26 @@ _TABLE = (
     Fault(
         "fastai_v2_defaults",
         "fastai v2's data loader, Adam, one-cycle schedule and resets of the hidden state.",
+    ),
+    # No limit was chosen with the following in view.
+    Fault("weight_decay_0.011", "The weight decay is 0.011 instead of 0.01."),
+    Fault("lr_times_1.01", "The learning rate is 1% higher at every step."),
+    Fault("adam_beta_0.999", "Adam's second beta is 0.999 instead of 0.99."),
+    Fault("adam_eps_1e-5", "Adam's eps is 1e-5 instead of 1e-8."),
+    Fault("gradient_clipping", "The gradient is shortened to a norm of at most 0.25."),
+    Fault("batch_missing", "Every training pass ends one batch early."),
+    Fault("label_smoothing", "A tenth of every training target goes to all tokens alike."),
+    Fault("gate_order", "A GRU's reset and update gates have each other's weights.", needs="gates"),
+    Fault(
+        "state_of_other_layer",
+        "Each layer starts a batch from the hidden state that the other one has left.",
+        needs="layers",
+    ),
+    Fault("half_precision", "The product with the output's weights is computed in bfloat16."),
+    Fault("batchnorm_momentum", "BatchNorm's running statistics have momentum 0.01, not 0.1."),
+    Fault(
+        "batchnorm_trains_in_validation",
+        "Validation batches are normalised by their own statistics.",
     ),
     Fault("threads_2", "Two CPU threads instead of one.", control=True, threads=2),
     Fault(

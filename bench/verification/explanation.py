@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.plan.grid import BACKENDS
-from bench.verification.stages import SEED, Departure, Values, explain
+from bench.verification.recording import SEED, Values
+from bench.verification.stages import Departure, explain
 from hnrnn.departures import ANOTHER_COMPUTATION, UNEXPLAINED
 from hnrnn.published import stages
 
@@ -18,12 +19,8 @@ def explain_table(table: pd.DataFrame, device: str, injected_fault: str | None) 
     departing = table[table["verdict"].isin([ANOTHER_COMPUTATION, UNEXPLAINED])]
     for variant, backend in departing[["variant", "backend"]].itertuples(index=False):
         name = f"{variant} on {backend}"
-        if BACKENDS[backend].joint:
-            yield f"{name}: its training loop is its own, so no stage can be named"
-            continue
         if BACKENDS[backend].graphed:
-            yield f"{name}: its step is captured as a whole, so no stage can be named"
-            continue
+            name += ", without its CUDA graph"
         found = explain(published, variant, backend, device=device, injected_fault=injected_fault)
         yield f"{name}: {in_words(found)}"
 

@@ -8,32 +8,29 @@ from typing import Any
 
 import pandas as pd
 
+from bench.errors import UsageError
 from bench.store.records import FAILED, SKIPPED
 from bench.store.store import Contents
 from bench.text import counted
+from bench.verification.measurement import REFERENCE_SEEDS
 from hnrnn.departures import (
     ANOTHER_COMPUTATION,
     FAR,
     NO_REFERENCE,
-    NO_SEED,
-    OTHER_WEIGHTS,
     SAME_DIGITS,
     SAME_TO_ROUNDING,
     UNEXPLAINED,
     WIDER,
     departures,
-    distances,
     of_configurations,
-    reasons_without_reference,
 )
+from hnrnn.distances import OTHER_WEIGHTS, distances, reasons_without_reference
 from hnrnn.published import MEASURES, reference_runs, reference_weights, rounding, rounding_by_seed
 from hnrnn.variants import VARIANTS
 
 CONFIGURATION = ["variant", "backend"]
 NOT_RUN = "not run"
 """The verdict of a configuration whose runs failed or were skipped."""
-MOST_NAMED = 10
-"""The most seeds that the closing sentence names."""
 
 
 def judge(contents: Contents) -> pd.DataFrame:
@@ -99,10 +96,16 @@ def _with_other_weights(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFra
     return table
 
 
-def seeds_without_reference(contents: Contents) -> list[int]:
-    """Return the seeds of a store that no reference run has, in order."""
-    reasons = reasons_without_reference(contents.runs, reference_weights())
-    return sorted(set(contents.runs.loc[reasons == NO_SEED, "seed"].tolist()))
+def check_seeds(variants: Sequence[str], seeds: Sequence[int]) -> None:
+    """Raise UsageError for a seed without a reference run of one of the variants."""
+    weights = reference_weights().query("initialisation == 'ones'")
+    for name in variants:
+        unknown = set(seeds).difference(weights.loc[weights["variant"] == name, "seed"])
+        if unknown:
+            raise UsageError(
+                f"--seeds: {name} has no reference run of seed {min(unknown)}: choose from 0 to "
+                f"{REFERENCE_SEEDS - 1}"
+            )
 
 
 def near(table: pd.DataFrame) -> pd.Series:
@@ -152,8 +155,8 @@ def _evidence(row: Mapping[Hashable, Any]) -> str:
     return text
 
 
-def closing_sentence(table: pd.DataFrame, epochs: int, lacking: Sequence[int] = ()) -> str:
-    """Say what was shown with so many epochs, and name the seeds that lack a reference run."""
+def closing_sentence(table: pd.DataFrame, epochs: int) -> str:
+    """Say what was shown with so many epochs."""
     counts = table["verdict"].value_counts()
     same = counts.get(SAME_DIGITS, 0) + counts.get(SAME_TO_ROUNDING, 0)
     text = f"{same} of {len(table)} configurations compute what fastai 1.0.61 computed"
@@ -177,13 +180,7 @@ def closing_sentence(table: pd.DataFrame, epochs: int, lacking: Sequence[int] = 
         )
         if verdict in counts
     ]
-    text += f"; {', '.join(parts)}." if parts else "."
-    if lacking:
-        more = f" and {len(lacking) - MOST_NAMED} more" if len(lacking) > MOST_NAMED else ""
-        names = ", ".join(map(str, lacking[:MOST_NAMED]))
-        noun = "seed" if len(lacking) == 1 else "seeds"
-        text += f" Not compared, for want of a reference run: {noun} {names}{more}."
-    return text
+    return text + (f"; {', '.join(parts)}." if parts else ".")
 
 
 def _verb(counts: pd.Series, verdict: str, one: str, several: str) -> str:

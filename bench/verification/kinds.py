@@ -89,7 +89,7 @@ _TABLE = (
     Kind("last_bit", "initial weights moved by one unit in the last place", draws=1),
     Kind("ensemble_last_bit", "the same, several times, in an ensemble", backend=ENSEMBLE, draws=3),
     Kind("nn_no_cudnn", "nn without cuDNN", backend="nn_no_cudnn", device="cuda"),
-    Kind("compiled", "torch.compile of the loop", backend="compiled", device="cuda"),
+    Kind("compiled", "torch.compile of the loop", backend="compiled"),
     Kind("graphed", "a CUDA graph over nn", backend="graphed", device="cuda"),
     Kind("graphed_loop", "a CUDA graph over the loop", backend="graphed_loop", device="cuda"),
     Kind("float64", "an ensemble in float64, for information", backend=ENSEMBLE, dtype="float64"),
@@ -99,12 +99,32 @@ KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _TABLE
 """Healthy kind by name."""
 
 
-def file_name(kind: str, device: str) -> str:
-    """Return the name of a kind as it was measured on a device."""
-    return kind if device == "cpu" else f"{kind}@{device}"
+TORCH = "2.13."
+"""The torch of the reference runs. The names of kinds that another one trained end in its version.
+"""
+
+
+def file_name(kind: str, device: str, torch_version: str) -> str:
+    """Return the name of a kind as it was measured, such as ``cell@cuda`` or ``cell@torch-2.11.0``.
+
+    A CPU and the torch of the reference runs are not named.
+    """
+    release = torch_version.partition("+")[0]
+    parts = [kind]
+    if device != "cpu":
+        parts.append(device)
+    if not release.startswith(TORCH):
+        parts.append(f"torch-{release}")
+    return "@".join(parts)
 
 
 def family_of(measured: str) -> str:
     """Return the family of a measured kind; of one that is not in the table, its own name."""
-    name, at, device = measured.partition("@")
-    return (KINDS[name].family if name in KINDS else name) + at + device
+    name, at, where = measured.partition("@")
+    return (KINDS[name].family if name in KINDS else name) + at + where
+
+
+def counts(measured: str) -> bool:
+    """Return whether limits follow from a measured kind: whether it computes in float32."""
+    kind = KINDS.get(measured.partition("@")[0])
+    return kind is None or kind.dtype == "float32"

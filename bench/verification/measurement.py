@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,10 @@ def measure(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
         tasks = {
-            pool.submit(train, kind, missing, epochs, device): file_name(kind.name, device)
+            pool.submit(train, kind, missing, epochs, device): name
             for kind in kinds
-            if (missing := _missing(folder, kind, variants, seeds, epochs, device))
+            for name in (file_name(kind.name, device, version("torch")),)
+            if (missing := _missing(path_of(folder, name), kind, variants, seeds, epochs, device))
         }
         for task in as_completed(tasks):
             add_rows(folder, tasks[task], task.result())
@@ -85,7 +87,7 @@ def add_rows(folder: Path, kind: str, rows: pd.DataFrame) -> None:
 
 
 def _missing(
-    folder: Path,
+    path: Path,
     kind: Kind,
     variants: Sequence[str],
     seeds: Sequence[int],
@@ -93,7 +95,6 @@ def _missing(
     device: str,
 ) -> dict[str, list[int]]:
     """Return by variant the seeds that the kind's file lacks."""
-    path = path_of(folder, file_name(kind.name, device))
     found: set[tuple[str, int]] = set()
     if path.exists():
         rows = pd.read_parquet(path)
@@ -127,7 +128,8 @@ def train(kind: Kind, seeds: Mapping[str, Sequence[int]], epochs: int, device: s
                     training.history.assign(variant=name, seed=seed, draw=draw)
                     for seed, training in zip(of_variant, trainings, strict=True)
                 ]
-    rows = distances_of(pd.concat(parts), reference).assign(kind=file_name(kind.name, device))
+    name = file_name(kind.name, device, environment["torch_version"])
+    rows = distances_of(pd.concat(parts), reference).assign(kind=name)
     return rows.assign(**{name: environment[name] for name in SOFTWARE})[
         [*KEYS, *MEASURES, *SOFTWARE]
     ]
@@ -154,8 +156,8 @@ def rows_of_store(contents: Contents) -> pd.DataFrame:
     weights = reference_weights().query("initialisation == 'ones'")
     epochs = epochs.merge(weights, on=["variant", "seed", "initial_weights_sha256"])
     rows = distances_of(epochs, reference_runs().query("initialisation == 'ones'"))
-    names = [file_name(*pair) for pair in zip(rows["backend"], rows["device"], strict=True)]
-    rows = rows.assign(kind=names)
+    named = rows[["backend", "device", "torch_version"]].itertuples(index=False)
+    rows = rows.assign(kind=[file_name(*names) for names in named])
     rows = rows[rows["seed"] < REFERENCE_SEEDS].assign(draw=0)
     return rows[[*KEYS, *MEASURES, *SOFTWARE]]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.store.files import write_whole
-from bench.verification.kinds import KINDS, family_of
+from bench.verification.kinds import counts, family_of
 from bench.verification.limits import rounding_table
 from bench.verification.measurement import predictions_of, read
 from bench.verification.rates import detection, false_alarms, summed
@@ -26,9 +26,7 @@ def summarise(healthy: Path, faulty: Path, output: Path) -> str:
     ``detection.csv`` how often each injected fault is found.
     """
     runs = read(healthy)
-    runs = runs[
-        ~runs["kind"].isin([kind.name for kind in KINDS.values() if kind.dtype != "float32"])
-    ]
+    runs = runs[runs["kind"].map(counts)]
     families = {name: family_of(name) for name in runs["kind"].unique()}
     predictions = predictions_of(sorted(runs["variant"].unique()))
     limits = rounding_table(runs, predictions, families)

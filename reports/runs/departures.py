@@ -17,6 +17,8 @@ from bench.plan.grid import BACKENDS
 from bench.store.records import FAILED, SKIPPED
 from bench.store.store import EPOCHS, RUNS, Contents
 from hnrnn import departures, published
+from hnrnn.distances import DIGITS, NO_SEED, OTHER_WEIGHTS, reasons_without_reference
+from hnrnn.distances import distances as distances_from
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
 
@@ -30,7 +32,6 @@ CONFIGURATION = ["variant", "backend", "initialisation", "device"]
 ALIKE = [*CONFIGURATION, "device_name", "torch_version", "source_sha256"]
 """The columns in which runs are alike that are judged together."""
 NO_HASH = "their initial weights are not recorded"
-NO_SEED = departures.NO_SEED
 NO_EPOCHS = "no epoch of theirs is recorded"
 
 
@@ -73,8 +74,8 @@ def hold(runs: pd.DataFrame, epochs: pd.DataFrame, references: Iterable[Referenc
     names = pd.Series("", index=runs.index, dtype=object)
     parts = []
     for reference in references:
-        found = departures.reasons_without_reference(left, reference.runs)
-        unknown = left["initial_weights_sha256"].isna() & (found == departures.OTHER_WEIGHTS)
+        found = reasons_without_reference(left, reference.runs)
+        unknown = left["initial_weights_sha256"].isna() & (found == OTHER_WEIGHTS)
         found[unknown] = NO_HASH
         part = distances(left[found.isna()], epochs, reference.epochs, reference.digits)
         parts.append(part.assign(reference_name=reference.name, lone=reference.name != OURS))
@@ -95,12 +96,12 @@ def distances(
 ) -> pd.DataFrame:
     """Return how far the epochs of ``runs`` are from those of their seeds in ``reference``.
 
-    The arguments are as in ``hold``; the result is what ``hnrnn.departures.distances`` returns.
+    The arguments are as in ``hold``; the result is what ``hnrnn.distances.distances`` returns.
     """
     own = epochs[["run_id", "epoch", *MEASURES]].merge(
         runs[[*ALIKE, "seed", "run_id"]], on="run_id"
     )
-    return departures.distances(own, reference, digits=digits)
+    return distances_from(own, reference, digits=digits)
 
 
 def in_spreads(distances: pd.DataFrame) -> pd.DataFrame:
@@ -122,9 +123,7 @@ def trained_runs(contents: Contents, fault: str | None = None) -> pd.DataFrame:
 
 def references(tonight: pd.DataFrame) -> Iterator[Reference]:
     """Yield fastai's runs, then our published ones without those that are tonight's own."""
-    yield Reference(
-        FASTAI, published.reference_weights(), published.reference_runs(), departures.DIGITS
-    )
+    yield Reference(FASTAI, published.reference_weights(), published.reference_runs(), DIGITS)
     for name in SETS:
         if (FOLDER / name / RUNS).is_dir():
             runs, epochs = published_set(FOLDER / name)

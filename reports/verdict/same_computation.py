@@ -12,6 +12,7 @@ import pandas as pd
 from bench.text import counted
 from hnrnn import departures
 from hnrnn.departures import ANOTHER_COMPUTATION, NO_REFERENCE, UNEXPLAINED
+from hnrnn.distances import OTHER_WEIGHTS
 from hnrnn.variants import VARIANTS
 from reports.runs.departures import (
     CONFIGURATION,
@@ -124,7 +125,7 @@ def verdict_of(held: Held) -> SameComputation:
     bits = cells.groupby("run_id")["same"].all()
     reasons = held.unheld["reason"].value_counts()
     pairs = zip(held.unheld["variant"], held.unheld["backend"], strict=True)
-    known = held.unheld["reason"].isin([departures.OTHER_WEIGHTS, NO_HASH, NO_EPOCHS])
+    known = held.unheld["reason"].isin([OTHER_WEIGHTS, NO_HASH, NO_EPOCHS])
     uncovered = {each.configuration for each in found} | {(str(v), str(b)) for v, b in pairs}
     return SameComputation(
         departures=tuple(used),
@@ -144,7 +145,7 @@ def _other_starts(held: Held) -> list[OtherStart]:
     float32 = held.unheld["dtype"] == "float32"
     unheld = held.unheld.loc[fastai & float32, [*columns, "reason"]]
     runs = pd.concat([held.cells.loc[held.cells["reference_name"] == FASTAI, columns], unheld])
-    other = runs["seed"].where(runs["reason"] == departures.OTHER_WEIGHTS)
+    other = runs["seed"].where(runs["reason"] == OTHER_WEIGHTS)
     counts = (
         runs.assign(other=other)
         .groupby(CONFIGURATION)

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from hnrnn import departures as d
-from hnrnn.published import MEASURES, reference_runs, reference_weights
+from hnrnn.distances import distances
+from hnrnn.published import MEASURES
 
 SPREAD, FURTHEST, JUMP_RATE = 1e-6, 1e-4, 0.005
 OWN_LIMIT, LIMIT = d.MARGIN * SPREAD, d.MARGIN * FURTHEST
@@ -46,7 +47,7 @@ def by_seed() -> pd.DataFrame:
 
 def departures(runs: pd.DataFrame, jump_rate: float = JUMP_RATE) -> pd.DataFrame:
     """Return the departures of made-up runs from the made-up reference."""
-    return d.departures(d.distances(runs, reference()), rounding(jump_rate), by_seed())
+    return d.departures(distances(runs, reference()), rounding(jump_rate), by_seed())
 
 
 def moved(by: dict[int, float], *, epoch: int = 1, column: str = "valid_loss") -> pd.DataFrame:
@@ -63,44 +64,6 @@ def verdict(runs: pd.DataFrame, *, wider: float = 1.0, jump_rate: float = JUMP_R
     (_, row), *others = found.iterrows()
     assert not others
     return row
-
-
-def test_distances() -> None:
-    """Each value has a row with its distance, and keeps the other columns."""
-    runs = moved({0: 1e-3, 3: 0.0})
-    found = d.distances(runs, reference())
-    assert len(found) == 2 * 3 * len(MEASURES)
-    assert set(found["backend"]) == {"nn"}
-    there = found.query("seed == 0 and epoch == 1 and column == 'valid_loss'").iloc[0]
-    assert there["distance"] == pytest.approx(1e-3)
-    assert not there["same"]
-    assert found.drop(there.name)["distance"].max() == 0.0
-
-
-def test_distances_of_what_is_no_number() -> None:
-    """A loss that is no number is infinitely far."""
-    found = d.distances(moved({0: np.nan}), reference())
-    assert np.isinf(found["distance"]).sum() == 1
-
-
-def test_epochs_without_reference_have_no_distance() -> None:
-    """Other seeds and initialisations are left out."""
-    runs = reference(12).assign(initialisation=["ones"] * 33 + ["uniform"] * 3)
-    assert set(d.distances(runs, reference(10))["seed"]) == set(range(10))
-    assert d.distances(runs.assign(initialisation="uniform"), reference()).empty
-
-
-@pytest.mark.parametrize(
-    ("value", "printed", "same"),
-    [(3.67845549, 3.678455, True), (3.6784556, 3.678455, False), (0.060202214, 0.06020221, True)],
-)
-def test_all_digits_of_the_reference(value: float, printed: float, same: bool) -> None:  # noqa: FBT001
-    """A value is the same if it is the reference's when it is written with seven digits."""
-    printed_runs = reference(1, 1).assign(train_loss=printed)
-    found = d.distances(printed_runs.assign(train_loss=value), printed_runs)
-    assert found.query("column == 'train_loss'")["same"].all() == same
-    exact = d.distances(printed_runs.assign(train_loss=value), printed_runs, digits=None)
-    assert not exact.query("column == 'train_loss'")["same"].any()
 
 
 def test_verdicts_of_one_seed() -> None:
@@ -227,7 +190,7 @@ def test_cells_without_a_limit() -> None:
     assert verdict(moved({0: 1.0}, column="accuracy"))["verdict"] == d.SAME_TO_ROUNDING
     runs = moved({0: 1.0}).query("epoch == 2")
     found = d.departures(
-        d.distances(runs, reference()), rounding().query("epoch < 2"), by_seed().head(0)
+        distances(runs, reference()), rounding().query("epoch < 2"), by_seed().head(0)
     )
     assert set(d.of_configurations(found, ["backend"])["verdict"]) == {d.NO_REFERENCE}
 
@@ -270,24 +233,3 @@ def test_configurations_are_judged_apart() -> None:
 def test_needed_seeds(seeds: int, most: int) -> None:
     """Four of five seeds, or as many."""
     assert d.needed(seeds) == most
-
-
-def test_reasons_without_reference() -> None:
-    """A run has a reference if its seed was run, in float32, from the same initial weights."""
-    weights = reference_weights()
-    runs = weights.query("variant == 'Model5'").head(4).assign(dtype="float32")
-    runs.loc[runs.index[1], "initial_weights_sha256"] = "others"
-    runs.loc[runs.index[2], "seed"] = 99_999
-    runs.loc[runs.index[3], "dtype"] = "float64"
-    assert d.reasons_without_reference(runs, weights).to_list() == [
-        None,
-        "other initial weights",
-        "no reference run of its seed",
-        "the reference runs are in float32",
-    ]
-
-
-def test_reference_runs_are_their_own() -> None:
-    """The published reference runs equal themselves in all digits."""
-    runs = reference_runs()
-    assert d.distances(runs, runs)["same"].all()

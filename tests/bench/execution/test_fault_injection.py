@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 from fastai.callback.core import Callback, TrainEvalCallback
 from fastai.callback.rnn import ModelResetter
 from fastai.data.core import DataLoaders
@@ -17,7 +18,8 @@ from fastai.text.data import LMDataLoader
 from torch import Tensor
 
 from bench.backends import IMPLEMENTATIONS
-from bench.execution.fault_injection import FAULTY_FITS, reset_state
+from bench.execution.fault_callbacks import LabelSmoothing, reset_state
+from bench.execution.fault_injection import FAULTY_FITS, faulty_fit
 from bench.execution.runner import execute
 from bench.execution.sources import source_sha256
 from bench.plan.faults import FAULTS
@@ -99,11 +101,19 @@ def model4(injected_fault: str | None) -> tuple[Training, list[Step]]:
     return train(injected_fault, VARIANTS["Model4"], epochs=2)
 
 
+@cache
+def model5(injected_fault: str | None) -> tuple[Training, list[Step]]:
+    """Return an epoch of Model5."""
+    return train(injected_fault, VARIANTS["Model5"])
+
+
 @pytest.mark.parametrize("injected_fault", [name for name in FAULTS if name not in CONTROLS])
 def test_a_fault_changes_the_curve(injected_fault: str) -> None:
     """No fault leaves the losses as they are."""
-    right, wrong = model4(None)[0].history, model4(injected_fault)[0].history
-    assert len(right) == len(wrong) == 2
+    applies = not FAULTS[injected_fault].why_inapplicable(VARIANTS["Model4"], "nn")
+    trained = model4 if applies else model5
+    right, wrong = trained(None)[0].history, trained(injected_fault)[0].history
+    assert len(right) == len(wrong)
     assert (right["valid_loss"] != wrong["valid_loss"]).all()
 
 
@@ -114,6 +124,8 @@ def test_a_fault_changes_the_curve(injected_fault: str) -> None:
         ("lr_over_3", 1 / 3, 0.01),
         ("weight_decay_0", 1, 0.0),
         ("weight_decay_0.1", 1, 0.1),
+        ("weight_decay_0.011", 1, 0.011),
+        ("lr_times_1.01", 1.01, 0.01),
     ],
 )
 def test_learning_rate_and_weight_decay(injected_fault: str, lr_factor: float, wd: float) -> None:
@@ -183,6 +195,87 @@ def test_momentum_fixed() -> None:
     assert {s.mom for s in wrong if s.train} == {0.95}
     assert min(s.mom for s in right) < 0.95
     assert [(s.lr, s.wd) for s in wrong] == [(s.lr, s.wd) for s in right]
+
+
+@pytest.mark.parametrize(
+    ("injected_fault", "name", "values"),
+    [("adam_beta_0.999", "betas", {(0.85, 0.999)}), ("adam_eps_1e-5", "eps", {1e-5})],
+)
+def test_settings_of_adam(
+    injected_fault: str, name: str, values: set[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are those with which every step is taken."""
+    found = []
+    step = torch.optim.AdamW.step
+
+    def spy(self: torch.optim.AdamW, *arguments: object) -> object:
+        found.append(self.param_groups[0][name])
+        return step(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    train(injected_fault, VARIANTS["Model1"])
+    if name == "betas":
+        found = [(0.85, second) for _, second in found]  # the first one has a schedule
+    assert set(found) == values
+
+
+class GradientNorm(Callback):  # type: ignore[misc]
+    """Note the norm of every gradient that the optimizer uses."""
+
+    order = 100
+
+    def __init__(self) -> None:
+        self.norms: list[float] = []
+
+    def before_step(self) -> None:
+        """Note it."""
+        gradients = [p.grad.flatten() for p in self.model.parameters() if p.grad is not None]
+        self.norms.append(float(torch.cat(gradients).norm()))
+
+
+def test_gradient_clipping() -> None:
+    """No gradient is longer than 0.25, and without the fault all are."""
+    right, wrong = GradientNorm(), GradientNorm()
+    train(None, VARIANTS["Model4"], callbacks=[right])
+    train("gradient_clipping", VARIANTS["Model4"], callbacks=[wrong])
+    assert min(right.norms) > 0.25
+    assert max(wrong.norms) == pytest.approx(0.25, rel=1e-4)
+
+
+def test_batch_missing() -> None:
+    """The last batch of each pass is not trained on; the schedule of the others stays."""
+    right, wrong = model4(None)[1], model4("batch_missing")[1]
+    batches, passes = sum(s.train for s in right) // 2, len(right) // 2
+    expected = [s for place, s in enumerate(right) if place % passes != batches - 1]
+    assert len(wrong) == len(expected) == len(right) - 2
+    assert all(torch.equal(s.x, left.x) for s, left in zip(wrong, expected, strict=True))
+    assert [s.lr for s in wrong if s.train] == [s.lr for s in expected if s.train]
+
+
+def test_label_smoothing() -> None:
+    """The loss is torch's own with smoothed labels."""
+    scores, y = torch.randn(2, 5, 7), torch.tensor([[0, 1, 2, 3, 4], [5, 6, 0, 0, 1]])
+    callback = LabelSmoothing(0.1)
+    callback.right = cross_entropy
+    expected = F.cross_entropy(scores.flatten(0, 1), y.flatten(), label_smoothing=0.1)
+    torch.testing.assert_close(callback.smoothed(scores, y), expected)
+
+
+def test_gate_order() -> None:
+    """The recorded initial weights are right; those that are trained have two gates exchanged."""
+    right, wrong = (model5(fault)[0] for fault in (None, "gate_order"))
+    assert wrong.initial_weights_sha256 == right.initial_weights_sha256
+    assert wrong.history["valid_loss"].item() != right.history["valid_loss"].item()
+    with pytest.raises(ValueError, match="Model4 has no gates"):
+        faulty_fit("gate_order", VARIANTS["Model4"], "nn")
+
+
+@pytest.mark.parametrize("name", ["batchnorm_momentum", "batchnorm_trains_in_validation"])
+def test_faults_of_validation(name: str) -> None:
+    """They change the validation only."""
+    right, wrong = model4(None)[0].history, model4(name)[0].history
+    assert right["train_loss"].equals(wrong["train_loss"])
+    assert ((right["valid_loss"] - wrong["valid_loss"]).abs() > 1e-3).all()
 
 
 def fastai_v2(variant: Variant, seed: int) -> pd.DataFrame:

@@ -17,7 +17,7 @@ def test_every_fault_is_injected() -> None:
         "threads_2",
         "reordered_sum",
     ]
-    assert len(FAULTS) == 13
+    assert len(FAULTS) == 25
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -37,6 +37,8 @@ def test_unavailable() -> None:
     assert refused == {
         *(("state_reset", name) for name in ("Model0", "Model1", "Model2")),
         *(("bptt_70", name) for name in ("Model0", "Model1")),
+        *(("gate_order", f"Model{number}") for number in range(5)),
+        *(("state_of_other_layer", name) for name in VARIANTS if name != "Model5"),
     }
     for backend in ("graphed", "ensemble"):
         assert all(fault.why_inapplicable(VARIANTS["Model5"], backend) for fault in FAULTS.values())

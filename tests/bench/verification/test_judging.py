@@ -14,7 +14,6 @@ from bench.verification.judging import (
     exit_code,
     judge,
     near,
-    seeds_without_reference,
 )
 from hnrnn.departures import (
     ANOTHER_COMPUTATION,
@@ -112,15 +111,10 @@ def test_other_weights_of_some_seeds() -> None:
 
 
 def test_closing_sentence_of_what_was_compared() -> None:
-    """It counts the seeds and epochs that were compared, and names the seeds that were not."""
+    """It counts the seeds and epochs that were compared."""
     mixed = contents(seeds=3, seed=[0, 1, 99_999])
-    assert seeds_without_reference(mixed) == [99_999]
-    text = closing_sentence(judge(mixed), 30, seeds_without_reference(mixed))
-    assert "(2 seeds, 20 epochs)" in text
-    assert text.endswith("Not compared, for want of a reference run: seed 99999.")
+    assert "(2 seeds, 20 epochs)" in closing_sentence(judge(mixed), 30)
     table = judge(contents())
-    many = closing_sentence(table, 2, range(500, 512))
-    assert many.endswith("seeds 500, 501, 502, 503, 504, 505, 506, 507, 508, 509 and 2 more.")
     skipped = judge(contents(status=SKIPPED, error="it needs a GPU")).assign(backend="graphed")
     assert "(1 seed, 2 epochs)" in closing_sentence(pd.concat([table, skipped]), 2)
     assert "seed" not in closing_sentence(skipped, 2)

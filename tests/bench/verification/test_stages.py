@@ -6,7 +6,8 @@ import pytest
 
 from bench.plan.faults import FAULTS
 from bench.verification.explanation import in_words
-from bench.verification.stages import Departure, Trace, explain, first_departure
+from bench.verification.recording import Trace
+from bench.verification.stages import Departure, explain, first_departure
 from hnrnn.published import stages
 from hnrnn.variants import VARIANTS
 
@@ -22,6 +23,18 @@ STAGE_OF_FAULT = {
     "same_seed": "initial weights",
     "momentum_fixed": "schedule",
     "fastai_v2_defaults": "data",
+    "weight_decay_0.011": "optimizer settings",
+    "lr_times_1.01": "schedule",
+    "adam_beta_0.999": "optimizer settings",
+    "adam_eps_1e-5": "optimizer settings",
+    "gradient_clipping": "backward",
+    "batch_missing": "data",
+    "label_smoothing": "loss",
+    "gate_order": "forward",
+    "state_of_other_layer": "hidden state carried over",
+    "half_precision": "forward",
+    "batchnorm_momentum": "running statistics of BatchNorm",
+    "batchnorm_trains_in_validation": "mode of the layers",
 }
 
 TRACE: Trace = {

@@ -27,6 +27,10 @@ def test_verify(capsys: pytest.CaptureFixture[str]) -> None:
         (["verify", "--variants", "Model9"], "unknown variant 'Model9'"),
         (["verify", "--backends", "none"], "unknown backend 'none'"),
         (["verify", "--seeds", "none"], "is not a seed or a range"),
+        (
+            ["verify", "--seeds", "58-60"],
+            "Model0 has no reference run of seed 60: choose from 0 to",
+        ),
         (["verify", "--inject-fault", "none"], "unknown injected fault 'none'"),
         (["rounding", "--output", "x", "--kinds", "none"], "unknown kind 'none'"),
         (["rounding", "--output", "x", "--kinds", "threads_4,same_bits"], "unknown kind"),
