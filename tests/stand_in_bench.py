@@ -29,7 +29,7 @@ from bench.store.schemas import EPOCHS_SCHEMA, RUNS_SCHEMA
 from bench.store.store import THROUGHPUT, Contents, Store
 from hnrnn.published import MEASURES, tables
 from hnrnn.variants import VARIANTS
-from tests.report_data import ENVIRONMENT, PROVENANCE, throughput_rows
+from tests.made_up import ENVIRONMENT, PROVENANCE, throughput_rows
 
 FAULT = Path("fault.json")
 NOTEBOOK, SEEDS = "notebook", 160

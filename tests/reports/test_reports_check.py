@@ -17,8 +17,8 @@ from bench.store.store import Store
 from hnrnn.variants import VARIANTS
 from reports.__main__ import main
 from tests.command_line import exit_code
-from tests.report_data import contents_of, made_up_record, stored, with_outcome
-from tests.reports.verdict.test_judgement import night
+from tests.made_up import contents_of, made_up_record, stored, with_outcome
+from tests.made_up import notebook_night as night
 
 
 def whole_night(seeds: int) -> list[Record]:

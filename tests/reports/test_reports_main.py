@@ -19,7 +19,7 @@ from hnrnn import published
 from hnrnn.variants import VARIANTS
 from reports.__main__ import main
 from tests.command_line import exit_code
-from tests.report_data import made_up_record, stored, with_outcome
+from tests.made_up import made_up_record, stored, with_outcome
 
 
 def render(folder: Path, records: Sequence[Record], output: Path | None = None) -> str:

@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 
 from hnrnn import published
 from reports.figures import models as figures
-from tests.report_data import made_up_record
+from tests.made_up import made_up_record
 
 
 def test_many_seeds_are_drawn_fainter() -> None:

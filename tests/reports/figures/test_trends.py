@@ -16,7 +16,7 @@ from bench.plan.grid import BACKENDS
 from reports.figures.models import save
 from reports.figures.trends import BACKEND_STYLES, FEW_POINTS, LABEL_ROWS, trend
 from reports.history.drift import find_drifts
-from tests.history_data import (
+from tests.made_up import (
     ACCURACY,
     ACCURACY_SD,
     FIRST,

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from reports.history.drift import FIRST_NIGHTS, Drift, DriftTest, find_drifts, lasting_seed_variance
 from reports.statistics.cusum import REFERENCE_VALUE, threshold
-from tests.history_data import (
+from tests.made_up import (
     ACCURACY,
     ACCURACY_SD,
     FIRST,

@@ -17,7 +17,7 @@ from reports.figures import models
 from reports.pages import backend_section
 from reports.runs.ratios import ratios
 from reports.runs.selection import select
-from tests.report_data import contents_of, made_up_record, throughput_rows
+from tests.made_up import contents_of, made_up_record, throughput_rows
 
 
 def section(records: list[Record], samples: pd.DataFrame) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from reports.pages.provenance import commands
-from tests.report_data import made_up_record
+from tests.made_up import made_up_record
 
 
 def runs(backend: str | None = None, epochs: int | None = None) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from reports.pages.gates_section import gates_line
 from reports.pages.verdict_section import confirmation_command
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import Judgement, judge
-from tests.reports.verdict.test_judgement import night
+from tests.made_up import notebook_night as night
 
 
 @pytest.fixture(scope="module")

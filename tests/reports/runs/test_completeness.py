@@ -12,7 +12,7 @@ from bench.store.records import ENSEMBLE, FAILED, SKIPPED, Record
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import find_notes, find_problems, notebook_configurations
 from reports.runs.night import Night
-from tests.report_data import (
+from tests.made_up import (
     ENVIRONMENT,
     PROVENANCE,
     contents_of,

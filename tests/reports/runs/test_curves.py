@@ -6,7 +6,7 @@ import numpy as np
 
 from hnrnn import published
 from reports.runs.curves import curves
-from tests.judged_data import made_up_epochs
+from tests.made_up import made_up_epochs
 
 
 def test_curves() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.runs.ratios import latest, median_ratio, ratios
-from tests.report_data import throughput_rows
+from tests.made_up import throughput_rows
 
 SECONDS = st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=12)
 

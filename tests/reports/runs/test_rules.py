@@ -25,8 +25,7 @@ from reports.runs.rules import KNOWN, NUMBERS, TIMES
 from reports.verdict.decision import EXIT_CODES, INCOMPLETE
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import judge
-from tests.report_data import START, throughput_rows
-from tests.reports.verdict.test_judgement import night as made_up_night
+from tests.made_up import START, notebook_night, throughput_rows
 
 NOW = START + timedelta(days=300)
 TRIALS = 40
@@ -38,7 +37,7 @@ SEEDS = 3
 @cache
 def sound() -> Contents:
     """Return a night of every variant and a measurement: all of it can be."""
-    contents = made_up_night(SEEDS, samples=throughput_rows({"nn": 1.0, "cell": 2.0}))
+    contents = notebook_night(SEEDS, samples=throughput_rows({"nn": 1.0, "cell": 2.0}))
     tables = {name: getattr(contents, name) for name in SCHEMAS}
     frames = {name: as_table(rows, SCHEMAS[name]).to_pandas() for name, rows in tables.items()}
     return Contents(**frames, unreadable={})

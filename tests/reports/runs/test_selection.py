@@ -10,7 +10,7 @@ import pytest
 
 from bench.store.records import DIVERGED, FAILED, Record
 from reports.runs.selection import Selection, select
-from tests.report_data import ENVIRONMENT, contents_of, made_up_record, stored, with_outcome
+from tests.made_up import ENVIRONMENT, contents_of, made_up_record, stored, with_outcome
 
 
 def selected(records: Sequence[Record]) -> Selection:

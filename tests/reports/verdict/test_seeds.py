@@ -11,7 +11,7 @@ import pytest
 from reports.__main__ import main
 from reports.commands.power import as_text
 from reports.verdict.seeds import plan_seeds
-from tests.report_data import made_up_record
+from tests.made_up import made_up_record
 from tests.reports.test_reports_check import whole_store
 
 

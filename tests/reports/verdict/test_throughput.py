@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from reports.verdict.throughput import changes, not_measured
-from tests.report_data import throughput_rows
+from tests.made_up import throughput_rows
 
 STEPS = {"nn": 2.0, "custom": 4.0, "compiled": 1.0}
 
