@@ -17,13 +17,8 @@ from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
 from hnrnn.variants import VARIANTS
 from reports.history.nights import SCHEMA
 from reports.runs.rules import KNOWN
-from tests.made_up import (
-    contents_of,
-    made_up_history,
-    made_up_record,
-    throughput_rows,
-    with_outcome,
-)
+from tests.history_data import made_up_history
+from tests.made_up import contents_of, made_up_record, throughput_rows, with_outcome
 
 RUN = "document.title='hostile'"
 VALUES = {

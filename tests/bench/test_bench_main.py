@@ -179,7 +179,7 @@ def test_ctrl_c_leaves_a_readable_store(tmp_path: Path) -> None:
     Ctrl-C goes to the workers too, as from a terminal.
     """
     results = tmp_path / "results"
-    arguments = [*MANY, "--jobs", "1", "--results", str(results)]
+    arguments = [*MANY, "--profile", "smoke", "--jobs", "1", "--results", str(results)]
     with subprocess.Popen(
         [sys.executable, "-c", WITH_SIGINT, *arguments],
         stderr=subprocess.PIPE,

@@ -28,8 +28,8 @@ from reports.figures.trends import trend
 from reports.pages import html, provenance
 from reports.pages.tables import escape, table
 from tests import hostile_data
+from tests.history_data import made_up_history
 from tests.hostile_data import VALUES
-from tests.made_up import made_up_history
 from tests.reports.pages.test_html import CHROMIUM, run_chromium
 
 LINKS = re.compile(r"#model\d")

@@ -18,7 +18,8 @@ from reports.history import nights as history
 from reports.runs.completeness import find_problems
 from reports.runs.night import Night
 from reports.runs.selection import select
-from tests.made_up import FIRST, START, made_up_history, made_up_record
+from tests.history_data import FIRST, made_up_history
+from tests.made_up import START, made_up_record
 from tests.victims import sample
 
 CLOCK = ["started_at", "ended_at"]

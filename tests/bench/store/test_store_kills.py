@@ -29,12 +29,6 @@ FLUSH_FOLDER = ["open", "fsync", "close"]
 QUARANTINED = [f"unreadable/{table}-{sample(0).run_id}.parquet" for table in (EPOCHS, RUNS)]
 
 
-@pytest.fixture(autouse=True)
-def _unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at what was killed without waiting for a disk; the victims do wait."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
 def victims(*arguments: object) -> str:
     """Run ``tests.victims`` and return what it prints."""
     command = [sys.executable, "-m", "tests.victims", *map(str, arguments)]

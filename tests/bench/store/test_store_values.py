@@ -22,7 +22,8 @@ from bench.store.records import DIVERGED, Record
 from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Store
 from reports.__main__ import main as reports
 from reports.history import nights as history
-from tests.made_up import made_up_history, made_up_record, throughput_rows, with_outcome
+from tests.history_data import made_up_history
+from tests.made_up import made_up_record, throughput_rows, with_outcome
 
 SPECIAL = [math.nan, math.inf, -math.inf, -0.0, 5e-324]
 FLOATS = {

@@ -14,7 +14,7 @@ import pytest
 from reports.figures import models as figures
 from reports.figures import trends
 from reports.figures.trends import trend
-from tests.made_up import made_up_history
+from tests.history_data import made_up_history
 
 DRAW = """
 import json, sys

@@ -21,7 +21,8 @@ from reports.history.nights import SCHEMA, append, changes, moments, read, summa
 from reports.runs.night import Night
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import Judgement, judge
-from tests.made_up import FIRST, START, made_up_history, throughput_rows
+from tests.history_data import FIRST, made_up_history
+from tests.made_up import START, throughput_rows
 from tests.made_up import notebook_night as night
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from reports.history.drift import DriftTest, find_drifts
 from reports.pages.history_section import NIGHTS_SHOWN, history_section
-from tests.made_up import FIRST, made_up_baseline, made_up_history
+from tests.history_data import FIRST, made_up_baseline, made_up_history
 
 NO_TEST = find_drifts(made_up_history(0))
 
