@@ -16,7 +16,13 @@ from bench.plan.grid import BACKENDS
 from reports.figures.models import save
 from reports.figures.trends import BACKEND_STYLES, FEW_POINTS, LABEL_ROWS, trend
 from reports.history.drift import find_drifts
-from tests.history_data import ACCURACY, ACCURACY_SD, FIRST, made_up_baseline, made_up_history
+from tests.history_data import (
+    ACCURACY,
+    ACCURACY_SD,
+    FIRST,
+    made_up_baseline,
+    made_up_history,
+)
 
 ALL = tuple(name for name in BACKENDS if name != "graphed")
 

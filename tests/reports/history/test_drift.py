@@ -11,7 +11,13 @@ from scipy.stats import norm
 
 from reports.history.drift import FIRST_NIGHTS, Drift, DriftTest, find_drifts, lasting_seed_variance
 from reports.statistics.cusum import REFERENCE_VALUE, threshold
-from tests.history_data import ACCURACY, ACCURACY_SD, FIRST, made_up_baseline, made_up_history
+from tests.history_data import (
+    ACCURACY,
+    ACCURACY_SD,
+    FIRST,
+    made_up_baseline,
+    made_up_history,
+)
 
 CHANGED = 20
 """The night from which on a injected drift moves the means."""
