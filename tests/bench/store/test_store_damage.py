@@ -190,6 +190,7 @@ def test_file_of_another_run(store: Store, table: str) -> None:
     assert list(contents.unreadable) == [f"{table}/{copy.name}"]
     assert list(contents.runs["run_id"]) == [RECORD.run_id]
     assert len(contents.epochs) == len(RECORD.epochs)
+    assert store.finished([RECORD.run_id, copy.stem]) == {RECORD.run_id}
 
 
 def test_folder_in_the_place_of_a_file(store: Store) -> None:
