@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
-from bench.store.records import OK
-from bench.store.schemas import EPOCHS_SCHEMA, RUNS_SCHEMA
 from bench.store.store import Contents
 from hnrnn.published import reference_runs, reference_weights
 from hnrnn.variants import VARIANTS
-from tests.report_data import made_up_record, throughput_rows
+from tests.made_up import night_of
 
 KEYS = ["initialisation", "variant", "seed"]
 ROUNDING = 1e-7
@@ -41,27 +38,8 @@ def computed_night(
     values[["train_loss", "valid_loss"]] += noise
     values["run_id"] = values["variant"] + "-" + values["seed"].astype(str) + initialisation
     values["backend"] = values["variant"].map({v.name: v.backend for v in VARIANTS.values()})
-    values = values.assign(train_seconds=0.25, valid_seconds=0.125)
-    rows = []
-    for own in values.drop_duplicates("run_id").to_dict(orient="records"):
-        count = min(epochs or 1000, VARIANTS[own["variant"]].epochs)
-        rows.append(
-            made_up_record(own["variant"], own["seed"]).run_row()
-            | {name: own[name] for name in ("run_id", "seed", "initialisation", "backend")}
-            | {
-                "status": OK,
-                "epochs": count,
-                "epoch_rows": count,
-                "initial_weights_sha256": own["initial_weights_sha256"],
-                "weights_sha256": f"{own['run_id']}{weights}",
-            }
-        )
-    return Contents(
-        pd.DataFrame(rows)[RUNS_SCHEMA.names],
-        values[EPOCHS_SCHEMA.names],
-        throughput_rows({"nn": 1.0}).iloc[:0],
-        {},
-    )
+    values["weights_sha256"] = values["run_id"] + weights
+    return night_of(values)
 
 
 def departing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -12,13 +13,12 @@ import pyarrow as pa
 
 from bench.store.parquet import write_file
 from bench.store.records import FAILED
-from bench.store.schemas import RUNS_SCHEMA
 from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
 from hnrnn.variants import VARIANTS
 from reports.history.nights import SCHEMA
 from reports.runs.rules import KNOWN
 from tests.history_data import made_up_history
-from tests.report_data import made_up_record, throughput_rows
+from tests.made_up import contents_of, made_up_record, throughput_rows, with_outcome
 
 RUN = "document.title='hostile'"
 VALUES = {
@@ -84,16 +84,10 @@ def with_values(rows: pd.DataFrame, columns: list[str], values: Iterator[str]) -
 
 def sound_contents(seeds: int = SEEDS) -> Contents:
     """Return a night of every variant, with a failed run and a measurement."""
-    store = [made_up_record(name, seed) for name in VARIANTS for seed in range(seeds)]
-    failed = made_up_record("Model0", seeds, status=FAILED, error="RuntimeError: hostile")
-    runs = pa.Table.from_pylist([r.run_row() for r in [*store, failed]], schema=RUNS_SCHEMA)
-    epochs = [row for record in store for row in record.epoch_rows()]
-    frame = pa.Table.from_pylist(epochs, schema=SCHEMAS[EPOCHS]).to_pandas()
-    rows = runs.to_pandas()
-    rows["weights_sha256"] = rows["run_id"]
-    rows.loc[rows["status"] == FAILED, "epoch_rows"] = 0
+    records = [made_up_record(name, seed) for name in VARIANTS for seed in range(seeds)]
+    failed = with_outcome(made_up_record("Model0", seeds), FAILED, "RuntimeError: hostile")
     throughput = throughput_rows({"nn": 1.0, "cell": 2.0, "compiled": 0.5})
-    return Contents(rows, frame, throughput, {})
+    return replace(contents_of([*records, failed]), throughput=throughput)
 
 
 def hostile_store(folder: Path, first: int) -> Store:

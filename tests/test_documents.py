@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from textwrap import indent
 
 import pytest
 
@@ -17,6 +16,11 @@ from tests.places import ROOT
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LONGEST_README = 900
 """Words."""
+IN_PROCESS = """
+from bench.engines import local
+from tests.in_process import InProcessPool
+local.LocalPool = InProcessPool
+"""
 
 
 def name(path: Path) -> str:
@@ -61,8 +65,7 @@ def test_python_runs(tmp_path: Path) -> None:
         for block in re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
     ]
     assert len(blocks) > 5
-    guarded = 'if __name__ == "__main__":\n' + indent("\n".join(blocks), "    ")
-    (tmp_path / "blocks.py").write_text(guarded, encoding="utf-8")  # workers import it
+    (tmp_path / "blocks.py").write_text("\n".join([IN_PROCESS, *blocks]), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "blocks.py"]  # in one process, which loads torch once
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)

@@ -35,6 +35,8 @@ ENVIRONMENT = Environment(
     tf32=False,
     data_sha256="d" * 64,
     source_sha256="s" * 64,
+    instruction_set="AVX2",
+    numeric_fingerprint="f" * 16,
 )
 OTHER_ENVIRONMENT = Environment(**(vars(ENVIRONMENT) | {"torch_version": "2.12.0"}))
 PROVENANCE = Provenance("0.1.0", "c" * 40, False, "3.11.7", "Linux", None)  # noqa: FBT003

@@ -19,14 +19,14 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from bench.errors import StoreError
-from bench.store.records import FAILED, SKIPPED, Measurement, Record, Timed, run_id
+from bench.store.records import FAILED, SKIPPED, Measurement, Record, Timed
 from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Store
-from tests.report_data import ENVIRONMENT, PROVENANCE, START, made_up_record, with_outcome
+from tests.made_up import ENVIRONMENT, PROVENANCE, START, made_up_record, with_outcome
 
 SYSTEM = ("posix", "_io", "io")
 """The modules through which Python touches a disk."""
@@ -41,24 +41,13 @@ HARMLESS = set(
 """What changes nothing on a disk."""
 
 
-@cache
 def sample(seed: int, *, writer: int = 0) -> Record:
     """Return a run's record; what depends on the clock is each writer's own."""
-    if seed:
-        record = sample(0)  # to make up each anew would take longer than to write it
-        run = replace(record.run, seed=seed)
-        identity = run_id(run, ENVIRONMENT)
-        moved = {"run_id": identity, "seed": seed}
-        epochs = tuple(
-            replace(epoch, **moved, valid_loss=epoch.valid_loss + seed, train_seconds=1.0 + writer)
-            for epoch in record.epochs
-        )
-        record = replace(record, run_id=identity, run=run, epochs=epochs)
-    else:
-        record = made_up_record("Model4", 0, epochs=4)
+    record = made_up_record("Model4", seed, epochs=4)
     started_at = START + timedelta(hours=writer)
     outcome = replace(record.outcome, started_at=started_at, total_seconds=3.0 + writer)
-    return replace(record, outcome=outcome)
+    epochs = tuple(replace(epoch, train_seconds=1.0 + writer) for epoch in record.epochs)
+    return replace(record, outcome=outcome, epochs=epochs)
 
 
 def measurement() -> Measurement:
@@ -279,6 +268,8 @@ def compact_all(store: Store, rounds: int, *, damaged: bool) -> None:
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
+    if command != "sweep":  # a kill loses nothing that was written, flushed or not
+        os.fsync = lambda _: None
     warm_up()
     if command == "sweep":
         sweep(arguments[0], Path(arguments[1]), Path(arguments[2]), int(arguments[3]))

@@ -1,4 +1,4 @@
-"""Nothing that is read can run: no unpickling, no evaluation, no shell, in no module."""
+"""No module unpickles, evaluates or runs what it reads."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
 
 
 def test_the_walk_finds_what_it_looks_for(tmp_path: Path) -> None:
-    """Each way to run data is found where it stands."""
+    """The search finds every known way to run data."""
     source = tmp_path / "module.py"
     lines = [
         "import pickle", "from joblib import load", "import a, marshal", "eval(x)", "exec(x)",

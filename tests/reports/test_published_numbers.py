@@ -1,4 +1,4 @@
-"""Every number in the published report is what its parquet gives, by other code."""
+"""Other code computes every number of the published report again from its records."""
 
 from __future__ import annotations
 

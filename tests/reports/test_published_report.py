@@ -1,4 +1,4 @@
-"""The report that is published for people to look at."""
+"""The published report matches its records."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_report_is_what_its_records_give(tmp_path: Path, name: str) -> None:
 
 
 def test_published_records() -> None:
-    """The published records are all possible, and none is the ensemble's."""
+    """All published records are possible, and none is the ensemble's."""
     contents = read(PUBLISHED)
     assert contents.unreadable == {}
     assert len(contents.runs) > 1000

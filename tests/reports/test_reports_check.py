@@ -17,8 +17,8 @@ from bench.store.store import Store
 from hnrnn.variants import VARIANTS
 from reports.__main__ import main
 from tests.command_line import exit_code
-from tests.report_data import contents_of, made_up_record, stored, with_outcome
-from tests.reports.verdict.test_judgement import night
+from tests.made_up import contents_of, made_up_record, stored, with_outcome
+from tests.made_up import notebook_night as night
 
 
 def whole_night(seeds: int) -> list[Record]:
@@ -32,7 +32,7 @@ def whole_store(folder: Path, seeds: int = 3) -> Store:
 
 
 def test_check_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A truncated file, a missing configuration and a failed run: exit code 3, each named."""
+    """A truncated file, a missing configuration and a failed run are named; the exit code is 3."""
     store = whole_store(tmp_path)
     for seed in range(3):
         for table in ("runs", "epochs"):
@@ -58,7 +58,7 @@ def test_check_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_check_against_a_frozen_baseline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A night is frozen, and one that repeats it agrees with it; what is written says so."""
+    """A night that repeats a frozen one agrees with it, and every file says so."""
     first = contents_of(whole_night(20))
     Store(tmp_path / "first").write_contents(first)
     night, frozen = str(tmp_path / "night"), str(tmp_path / "frozen")
@@ -95,7 +95,7 @@ def test_what_cannot_be_a_baseline(
 
 
 def test_confirmation_folder_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Runs in the results folder's confirmation are read without being asked for."""
+    """Runs in the results folder's ``confirmation`` are read by default."""
     whole_store(tmp_path / "night")
     (tmp_path / "night" / "confirmation").mkdir()
     assert main(["check", "--results", str(tmp_path / "night")]) == 2
@@ -103,7 +103,7 @@ def test_confirmation_folder_is_found(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_confirmation_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command that is asked for puts fresh seeds where they are looked for."""
+    """The suggested command stores fresh seeds where the next check looks for them."""
     Store(tmp_path / "night").write_contents(night(60, start=100, moved={"Model5": 0.3}))
     Store(tmp_path / "frozen").write_contents(night(60))
     check = ["check", "--results", str(tmp_path / "night"), "--baseline", str(tmp_path / "frozen")]
@@ -149,7 +149,7 @@ def test_bad_input_to_check(
 
 
 def test_unreadable_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A baseline with a broken file is no gate: it is wrong usage, by the file's name."""
+    """A baseline with a broken file is a usage error that names the file."""
     whole_store(tmp_path / "night")
     night, frozen = str(tmp_path / "night"), tmp_path / "frozen"
     assert main(["baseline", "freeze", "--results", night, "--output", str(frozen)]) == 0
@@ -161,7 +161,7 @@ def test_unreadable_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.usefixtures("blank_pictures")
 def test_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A check appends its night once, and render shows what is kept, with a picture a variant."""
+    """A check appends its night once, and render shows the history with one picture per variant."""
     whole_store(tmp_path / "night")
     night, past = str(tmp_path / "night"), str(tmp_path / "history")
     for _ in range(2):
@@ -177,7 +177,7 @@ def test_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_history_of_an_empty_night(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A night without a run cannot be appended: one line, and nothing is made."""
+    """A night without runs is refused in one line, and no file is written."""
     Store(tmp_path / "night").prepare()
     past = tmp_path / "history"
     command = ["check", "--results", str(tmp_path / "night"), "--history", str(past)]

@@ -19,7 +19,7 @@ from hnrnn import published
 from hnrnn.variants import VARIANTS
 from reports.__main__ import main
 from tests.command_line import exit_code
-from tests.report_data import made_up_record, stored, with_outcome
+from tests.made_up import made_up_record, stored, with_outcome
 
 
 def render(folder: Path, records: Sequence[Record], output: Path | None = None) -> str:
@@ -60,7 +60,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory, records: list[Record]) -> Pa
 
 @pytest.mark.usefixtures("blank_pictures")
 def test_first_screen(tmp_path: Path, records: list[Record]) -> None:
-    """The opening counts runs and values; the summary has the final rows; provenance is there."""
+    """The first screen has the counts, the final rows and the provenance."""
     report = render(tmp_path, records)
     verdict, _, _, opening, gates = report.split("\n\n")[1:6]
     assert verdict.startswith("**Inconclusive.** Too few seeds to reject any of the tables")
@@ -86,7 +86,7 @@ def test_first_screen(tmp_path: Path, records: list[Record]) -> None:
 
 
 def test_pictures(drawn: Path) -> None:
-    """Every picture that the report shows is there, light and not empty."""
+    """Every picture of the report exists, has a light background and is not empty."""
     report = (drawn / "report.md").read_text(encoding="utf-8")
     names = re.findall(r"!\[.*?\]\((.*?)\)", report)
     assert sorted(names) == sorted(["overview.png", *(f"{name}.png" for name in VARIANTS)])
@@ -101,7 +101,7 @@ def test_pictures(drawn: Path) -> None:
 def test_an_ensemble_says_whose_seconds_they_are(
     tmp_path: Path, records: list[Record], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And which runs are left out, on the page, in the summary and by check."""
+    """The page, the summary and check say whose seconds are shown and which runs are left out."""
     left_out = "Left out: 1 run with other settings: dtype float64."
     double = made_up_record("Model0", 0, dtype="float64")
     said = "seconds of an epoch are one seed's share"
@@ -128,7 +128,7 @@ def test_same_data_same_bytes(drawn: Path, tmp_path: Path, records: list[Record]
 
 @pytest.mark.usefixtures("blank_pictures")
 def test_both_starts(tmp_path: Path, records: list[Record]) -> None:
-    """Runs whose BatchNorm weights were drawn have a picture of their own, and no other place."""
+    """Runs with drawn BatchNorm weights appear in a picture of their own and nowhere else."""
     drawn = [
         replace(
             record,
@@ -149,7 +149,7 @@ def test_both_starts(tmp_path: Path, records: list[Record]) -> None:
 
 @pytest.mark.usefixtures("blank_pictures")
 def test_no_runs(tmp_path: Path) -> None:
-    """An empty store gives the notebook's tables and a word on how to make runs."""
+    """An empty store gives the notebook's tables and says how to make runs."""
     report = render(tmp_path, [])
     assert "There are no finished runs to show: `python -m bench run` makes some." in report
     assert tables_of(report)["Model5"][9][1:3] == ["0.017021", "-"]
@@ -158,7 +158,7 @@ def test_no_runs(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("blank_pictures")
 def test_one_seed_one_variant_one_epoch(tmp_path: Path) -> None:
-    """A smoke run gives what there is, and says what is not."""
+    """A smoke run is rendered, and the page says what is missing."""
     report = render(tmp_path, [made_up_record("Model5", 0, epochs=1)])
     assert "The tables rest on 1 run of 1 of the notebook's 8 models, 1 seed each." in report
     assert "There are no runs of Model0, Model1," in report
@@ -187,7 +187,7 @@ def test_failed_and_diverged(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("blank_pictures")
 def test_no_link_leads_nowhere(tmp_path: Path) -> None:
-    """A job's page shows the summary alone: it links to no section of the report."""
+    """The summary links to no section of the report, because a job's page shows it alone."""
     render(tmp_path, [])
     assert "](#model0)" in (tmp_path / "report" / "report.md").read_text("utf-8")
     summary = (tmp_path / "report" / "summary.md").read_text("utf-8")
@@ -197,7 +197,7 @@ def test_no_link_leads_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("blank_pictures")
 def test_every_output_is_replaced_whole(tmp_path: Path) -> None:
-    """Nothing is written in place: what was there is whole until it is replaced, a FIFO too."""
+    """Every output, even a FIFO, is replaced as a whole and never written in place."""
     render(tmp_path, [])
     assert main(["check", "--results", str(tmp_path)]) == 3
     report, before = tmp_path / "report", tmp_path / "before"

@@ -1,13 +1,10 @@
-"""What a results folder says is data: shown, and never read as markup or as a command."""
+"""Text from a results folder is shown as data, never read as markup or as a command."""
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape as xml_escape
@@ -15,8 +12,6 @@ from xml.sax.saxutils import escape as xml_escape
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from PIL import Image
 
 from bench.__main__ import main as bench
@@ -28,100 +23,15 @@ from reports.figures.trends import trend
 from reports.pages import html, provenance
 from reports.pages.tables import escape, table
 from tests import hostile_data
+from tests.escaping import (
+    check_html,
+    check_markdown,
+    check_terminal,
+    tokens_of,
+)
 from tests.history_data import made_up_history
 from tests.hostile_data import VALUES
 from tests.reports.pages.test_html import CHROMIUM, run_chromium
-
-LINKS = re.compile(r"#model\d")
-PICTURES = re.compile(r"[\w-]+\.png")
-MENTIONS = re.compile(r"@\w|#\d|https?://|www\.\w", re.IGNORECASE)
-
-
-def tokens_of(markdown: str) -> Iterator[Token]:
-    """Return every token, HTML being read as GitHub does."""
-    for token in MarkdownIt("commonmark", {"html": True}).enable("table").parse(markdown):
-        yield token
-        yield from token.children or []
-
-
-def check_markdown(markdown: str) -> None:
-    """Fail on HTML, links, pictures or mentions that are not the report's, and broken tables."""
-    for token in tokens_of(markdown):
-        assert token.type not in ("html_block", "html_inline"), token.content
-        if token.type == "link_open":
-            assert LINKS.fullmatch(str(token.attrs["href"])), token.attrs
-        if token.type == "image":
-            assert PICTURES.fullmatch(str(token.attrs["src"])), token.attrs
-            assert "hostile" not in str(token.attrs["src"])
-        if token.type == "text":
-            assert not MENTIONS.search(token.content), token.content
-        if token.type in ("code_block", "code_inline", "s_open"):
-            assert "hostile" not in token.content
-        if token.type == "fence":
-            commands = token.content.splitlines()
-            assert 1 <= len(commands) <= len(VARIANTS)
-            assert all(shlex.split(c)[:4] == ["python", "-m", "bench", "run"] for c in commands)
-    headings = [line for line in markdown.splitlines() if line.startswith("#")]
-    assert len([h for h in headings if h.startswith("# ")]) <= 1
-    check_tables(markdown)
-
-
-def check_tables(markdown: str) -> None:
-    """Fail where a row of a table has not as many cells as its header."""
-    width = 0
-    for line in markdown.splitlines():
-        if not line.startswith("|"):
-            width = 0
-            continue
-        cells = line.count("|") - 1  # no cell has a bar of its own, escaped or not
-        width = width or cells
-        assert cells == width, line
-
-
-@dataclass
-class Page(HTMLParser):
-    """Reads a page, and keeps its scripts and attributes."""
-
-    scripts: list[str] = field(default_factory=list)
-    attributes: list[tuple[str, str, str]] = field(default_factory=list)
-    tags: set[str] = field(default_factory=set)
-    inside: bool = False
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep a tag and its attributes."""
-        self.tags.add(tag)
-        self.inside = tag == "script"
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-
-    def handle_data(self, data: str) -> None:
-        """Keep a script's text."""
-        if self.inside:
-            self.scripts.append(data)
-        self.inside = False
-
-
-def check_html(text: str) -> None:
-    """Fail on a script or an address that is none of the page's own, and on event attributes."""
-    page = Page()
-    page.feed(text)
-    assert page.scripts == [html.SCRIPT]
-    assert not page.tags & {"svg", "a href", "iframe", "object", "form", "base"}
-    for tag, name, value in page.attributes:
-        assert not name.startswith("on"), (tag, name)
-        if name in ("href", "src"):
-            assert re.match(r"#model\d$|data:image/png;base64,", value), (tag, value)
-
-
-def check_terminal(text: str) -> None:
-    """Fail on what a terminal or GitHub's runner would obey."""
-    for line in text.splitlines():
-        assert line.isprintable(), line
-        assert not line.lstrip().startswith("::"), line
-        assert "##[" not in line
-
 
 fragments = st.sampled_from([value for name, value in VALUES.items() if name != "long"])
 texts = st.lists(fragments | st.text(max_size=8), max_size=5).map("".join)
@@ -131,7 +41,7 @@ texts = st.lists(fragments | st.text(max_size=8), max_size=5).map("".join)
 @settings(max_examples=50)
 @given(text=texts)
 def test_escaped_text_is_text(text: str) -> None:
-    """In a table, a list, a heading or a sentence, escaped text says what it was, and no more."""
+    """Escaped text is shown literally in a table, a list, a heading or a sentence."""
     shown = escape(text)
     pages = (
         table(["a", "b"], [[text, "c"]]),
@@ -147,7 +57,7 @@ def test_escaped_text_is_text(text: str) -> None:
 
 @given(text=texts)
 def test_one_line_is_no_command(text: str) -> None:
-    """No terminal, no runner of GitHub's and no reader of XML obeys what is shown in one line."""
+    """A line of text is no command to a terminal, GitHub's runner or an XML reader."""
     shown = one_line(text)
     check_terminal(shown)
     assert len(shown.splitlines()) <= 1
@@ -204,7 +114,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_data_are_shown_as_data(
     first: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a hostile value in every text column and file name, every output is what it would be."""
+    """Hostile values in every text column and file name leave every output well formed."""
     monkeypatch.chdir(tmp_path)
     night = show(tmp_path, first, capsys)
     assert night.codes == {
@@ -227,7 +137,7 @@ def test_data_are_shown_as_data(
 
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_labels_are_drawn_as_they_are(tmp_path: Path) -> None:
-    """A device's name is a label of the trend figure: a dollar in it is no formula."""
+    """A dollar in a device's name does not start a formula in the trend figure."""
     nights = made_up_history(2 * len(VALUES))
     for number, value in enumerate(VALUES.values()):
         nights.loc[nights.index[2 * number], "device_name"] = value
@@ -270,7 +180,7 @@ RUNS = hostile_data.sound_contents().runs
 @settings(max_examples=50)
 @given(value=texts)
 def test_pasting_the_command_does_no_harm(value: str) -> None:
-    """What is to be pasted to repeat a night passes each value as one word."""
+    """The command that repeats a night passes each value as one word."""
     hostile = RUNS.assign(device=value, dtype=value, initialisation=value)
     lines = provenance.commands(hostile).split("\n")
     assert len(lines) <= len(VARIANTS)
@@ -296,7 +206,7 @@ BAD_FINDINGS = {
 
 @pytest.mark.parametrize("text", BAD_FINDINGS.values(), ids=[*BAD_FINDINGS])
 def test_bad_findings(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file of findings that are none is one clear line and exit code 2."""
+    """A file of invalid findings is refused in one line, with exit code 2."""
     path = tmp_path / "findings.toml"
     path.write_text(f"[[finding]]\n{text}\n", encoding="utf-8")
     assert main(["check", "--findings", str(path)]) == 2

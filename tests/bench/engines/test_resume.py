@@ -14,7 +14,7 @@ import pytest
 from bench.store.store import EPOCHS, RUNS, Contents, Store
 from reports.__main__ import main as reports
 from reports.figures import models as figures
-from tests.report_data import START
+from tests.made_up import START
 
 pytestmark = [
     pytest.mark.slow,

@@ -44,7 +44,9 @@ def assert_same(found: Training, expected: Training, tolerance: float = ROUNDING
         torch.testing.assert_close(found_buffer, buffer, rtol=0, atol=tolerance, msg=name)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name", ["Model0", *(pytest.param(name, marks=pytest.mark.slow) for name in [*VARIANTS][1:])]
+)
 def test_a_seed_among_others_is_the_seed_alone(name: str) -> None:
     """In float64, short trainings of every variant end as ``fit``'s: curves, weights and state."""
     epochs = 1 if name in SLOWEST else 2

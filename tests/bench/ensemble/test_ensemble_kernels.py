@@ -118,6 +118,7 @@ def test_adamw(kernels: Pointwise) -> None:
         assert_close(found, expected)
 
 
+@pytest.mark.slow
 def test_training_steps(kernels: Pointwise, monkeypatch: pytest.MonkeyPatch) -> None:
     """In float64, two training steps of a two-layer GRU move all weights as the plain steps do."""
     variant, ends = VARIANTS["Model5"], []

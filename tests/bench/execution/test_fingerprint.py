@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -17,10 +16,14 @@ from bench.execution.runner import execute
 from tests.conftest import small_run
 
 PROGRAM = """
-import json
+import json, sys
+from bench.verification.kinds import KINDS
+from bench.verification.measurement import train
+
+rows = train(KINDS[sys.argv[1]], {"Model1": [0]}, 1, "cpu")
 from tests.bench.execution.test_fingerprint import of_a_run
 
-print(json.dumps(of_a_run()))
+print(json.dumps([*rows["instruction_set"], *of_a_run()]))
 """
 
 
@@ -35,22 +38,18 @@ def of_a_run() -> list[str | None]:
 def test_same_bits_same_fingerprint() -> None:
     """The fingerprint differs where the weights of a training do, and nowhere else.
 
-    What is in the environment takes effect when torch is loaded, so each is a process of its own.
+    A kind's environment variables take effect where its training loads torch, so each kind is a
+    process of its own.
     """
-    settings = (
-        {"ATEN_CPU_CAPABILITY": "default"},
-        {"MKL_CBWR": "COMPATIBLE"},
-    )
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, env=os.environ | setting
-        )
-        for setting in settings
+        subprocess.Popen([sys.executable, "-c", PROGRAM, kind], stdout=subprocess.PIPE)
+        for kind in ("aten_default", "mkl_compatible")
     ]
     plain = of_a_run()
-    default, compatible = (json.loads(process.communicate()[0]) for process in processes)
+    printed = [json.loads(process.communicate()[0]) for process in processes]
+    (measured, *default), (_, *compatible) = printed
     found = [plain, default, compatible]
-    assert default[0] == "DEFAULT"
+    assert measured == default[0] == "DEFAULT"
     weights_of: dict[str, set[str]] = {}
     for _, print_of_it, weights in found:
         weights_of.setdefault(print_of_it, set()).add(weights)

@@ -17,7 +17,7 @@ from bench.store.parquet import UnreadableError, read_file, write_file
 from bench.store.store import EPOCHS, RUNS, RUNS_SCHEMA, SCHEMAS, Store
 from reports.history import nights as history
 from tests.history_data import made_up_history
-from tests.report_data import made_up_record
+from tests.made_up import made_up_record
 
 RECORD = made_up_record("Model4", 0)
 LIMIT = 2**22

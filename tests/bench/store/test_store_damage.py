@@ -14,7 +14,7 @@ from bench.store.files import SEAL, is_changed, seal
 from bench.store.parquet import UnreadableError, read_file
 from bench.store.records import SKIPPED
 from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, UNREADABLE, Store
-from tests.report_data import made_up_record
+from tests.made_up import made_up_record
 from tests.victims import measurement
 
 RECORD = made_up_record("Model4", 0)
@@ -190,6 +190,7 @@ def test_file_of_another_run(store: Store, table: str) -> None:
     assert list(contents.unreadable) == [f"{table}/{copy.name}"]
     assert list(contents.runs["run_id"]) == [RECORD.run_id]
     assert len(contents.epochs) == len(RECORD.epochs)
+    assert store.finished([RECORD.run_id, copy.stem]) == {RECORD.run_id}
 
 
 def test_folder_in_the_place_of_a_file(store: Store) -> None:

@@ -29,12 +29,6 @@ FLUSH_FOLDER = ["open", "fsync", "close"]
 QUARANTINED = [f"unreadable/{table}-{sample(0).run_id}.parquet" for table in (EPOCHS, RUNS)]
 
 
-@pytest.fixture(autouse=True)
-def _unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at what was killed without waiting for a disk; the victims do wait."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
 def victims(*arguments: object) -> str:
     """Run ``tests.victims`` and return what it prints."""
     command = [sys.executable, "-m", "tests.victims", *map(str, arguments)]
@@ -123,7 +117,7 @@ def test_killed_writing(action: str, seed: int, every: int, tmp_path: Path) -> N
 
 def test_killed_resuming(tmp_path: Path) -> None:
     """Killed at any step of quarantining a damaged run and doing it again, nothing is lost."""
-    _, folders = sweep("resume", tmp_path, damaged=True)
+    _, folders = sweep("resume", tmp_path, every=2, damaged=True)
     before, done = Store(tmp_path / "template").read(), Store(folders[-1]).read()
     assert list(before.unreadable) == [f"{EPOCHS}/{sample(0).run_id}.parquet"]
     assert list(done.unreadable) == QUARANTINED

@@ -17,7 +17,7 @@ from bench.store import store as store_module
 from bench.store.migration import ADDED, REMOVED, RENAMED
 from bench.store.records import ENSEMBLE, SCHEMA_VERSION, VERSION_KEY, Record
 from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
-from tests.bench.store.test_store import write_as_version
+from tests.bench.store.test_store_versions import write_as_version
 from tests.places import ROOT
 from tests.victims import measurement, sample
 

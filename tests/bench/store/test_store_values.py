@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +22,7 @@ from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Store
 from reports.__main__ import main as reports
 from reports.history import nights as history
 from tests.history_data import made_up_history
-from tests.report_data import made_up_record, throughput_rows, with_outcome
+from tests.made_up import contents_of, made_up_record, throughput_rows, with_outcome
 
 SPECIAL = [math.nan, math.inf, -math.inf, -0.0, 5e-324]
 FLOATS = {
@@ -134,12 +133,3 @@ def test_a_diverged_run_is_kept(command: str, night: list[Record], tmp_path: Pat
     assert np.isfinite(contents.epochs["valid_loss"]).sum() == len(contents.epochs) - len(lost)
     plain = pd.read_parquet(tmp_path / "copy" / EPOCHS)
     assert np.isnan(plain["train_loss"]).sum() == len(lost)
-
-
-def contents_of(records: list[Record]) -> Any:
-    """Return records as a store's contents, as pandas has them."""
-    from bench.store.store import Contents
-
-    runs = pd.DataFrame([record.run_row() for record in records])
-    epochs = pd.DataFrame([row for record in records for row in record.epoch_rows()])
-    return Contents(runs, epochs, throughput_rows({"nn": 1.0}), {})

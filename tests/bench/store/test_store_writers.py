@@ -11,7 +11,7 @@ import pytest
 
 from bench.store.records import FAILED
 from bench.store.store import EPOCHS, RUNS, Store
-from tests.report_data import with_outcome
+from tests.made_up import with_outcome
 from tests.victims import OTHERS, SHARED, sample
 
 ROUNDS = 10

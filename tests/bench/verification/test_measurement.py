@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from bench.store.store import Store
 from bench.verification import measurement
@@ -71,7 +70,9 @@ def test_nothing_is_trained_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     class Pool:
         """A pool that trains nothing."""
 
-        def __init__(self, *_: object, **__: object) -> None: ...
+        def __init__(self, _: int, *, mp_context: BaseContext, max_tasks_per_child: int) -> None:
+            """A kind's environment variables need a process that has not loaded torch."""
+            assert (mp_context.get_start_method(), max_tasks_per_child) == ("spawn", 1)
 
         def __enter__(self) -> Self:
             return self
@@ -159,21 +160,3 @@ def test_a_fault_that_takes_another_seed(monkeypatch: pytest.MonkeyPatch) -> Non
     found = train(kind, {"Model1": [0, 1]}, 1, "cpu")
     assert list(found["seed"]) == [0, 1]
     assert list(found["valid_loss"] > 1e-3) == [False, True]
-
-
-@pytest.mark.slow
-def test_environment_variables_of_a_kind(tmp_path: Path) -> None:
-    """They hold in the process that trains, and nowhere else."""
-    kind = replace(KINDS["aten_default"], name="oldest")
-    measure(
-        [kind],
-        tmp_path,
-        variants=["Model1"],
-        seeds=[0],
-        epochs=1,
-        device="cpu",
-        jobs=1,
-        say=lambda _: None,
-    )
-    assert list(read(tmp_path)["instruction_set"]) == ["DEFAULT"]
-    assert torch.backends.cpu.get_cpu_capability() != "DEFAULT"

@@ -10,6 +10,7 @@ from tests.command_line import exit_code
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_verify(capsys: pytest.CaptureFixture[str]) -> None:
     """What is right passes; a fault fails, and is traced to its stage."""
     call = ["verify", "--variants", "Model4", "--backends", "notebook,ensemble", "--device", "cpu"]

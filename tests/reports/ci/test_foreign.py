@@ -19,7 +19,7 @@ def test_what_is_read(tmp_path: Path) -> None:
 
 
 def test_what_is_no_regular_file(tmp_path: Path) -> None:
-    """A FIFO, a device, a folder, a link and a file that is too large are refused at once."""
+    """A FIFO, a device, a folder, a link and an oversized file are refused at once."""
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("file")

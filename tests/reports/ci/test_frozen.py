@@ -49,7 +49,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 def test_what_is_not_whole_is_refused(
     name: str, damage: Callable[[Path], object], tmp_path: Path
 ) -> None:
-    """A baseline whose manifest or one of whose tables is missing, damaged or unlike is none."""
+    """A baseline is refused if its manifest or a table is missing, damaged or does not match."""
     freeze(tmp_path, "old")
     assert set(frozen.examine(tmp_path).files) == set(frozen.TABLES)
     damage(tmp_path / name)
@@ -62,7 +62,7 @@ def test_what_is_not_whole_is_refused(
     [{"frozen": "yesterday"}, {"frozen": 1}, {"workflow_run": "1"}, {"files": []}, {"more": 1}],
 )
 def test_a_manifest_of_something_else(change: dict[str, object], tmp_path: Path) -> None:
-    """What is no manifest is refused."""
+    """A file that is not a manifest is refused."""
     freeze(tmp_path, "old")
     content = json.loads((tmp_path / MANIFEST).read_text())
     (tmp_path / MANIFEST).write_text(json.dumps(content | change))
@@ -71,7 +71,7 @@ def test_a_manifest_of_something_else(change: dict[str, object], tmp_path: Path)
 
 
 def test_a_file_too_many(tmp_path: Path) -> None:
-    """A table's file that the manifest does not name would be read too: refused."""
+    """A table file that the manifest does not name is refused, because it would be read too."""
     freeze(tmp_path, "old")
     (tmp_path / "runs" / "more.parquet").write_bytes(parquet("more"))
     with pytest.raises(NotWholeError, match=r"more\.parquet"):
@@ -79,7 +79,7 @@ def test_a_file_too_many(tmp_path: Path) -> None:
 
 
 def test_what_is_frozen_is_complete(tmp_path: Path) -> None:
-    """Runs and epochs are needed; a measurement where the night has one."""
+    """A baseline needs runs and epochs, and a measurement if the night has one."""
     write_tables(tmp_path, "new", throughput=False)
     with pytest.raises(NotWholeError, match="throughput"):
         frozen.complete(tmp_path, throughput=True)
@@ -98,6 +98,6 @@ def test_what_is_frozen_is_complete(tmp_path: Path) -> None:
      (("2026-02-01", 0), ("2026-01-01", 8), True)],
 )  # fmt: skip
 def test_which_is_newer(ours: tuple[str, int], theirs: tuple[str, int], *, newer: bool) -> None:
-    """The later run of the workflow is newer, however late an earlier one is run again."""
+    """The later workflow run is newer, even if an earlier one is run again after it."""
     a, b = (Manifest(f"{day}T00:00:00Z", run, {}) for day, run in (ours, theirs))
     assert a.is_newer(b) is newer

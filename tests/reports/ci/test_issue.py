@@ -1,4 +1,4 @@
-"""What is told of a night: an issue for whatever failed, in which nothing of the night is live."""
+"""An issue is opened for a night that failed, and nothing that the night wrote is live in it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 
 from reports.ci import __main__ as night
 from reports.ci import issue
+from tests.escaping import MENTIONS, tokens_of
 from tests.hostile_data import VALUES
-from tests.reports.test_security import MENTIONS, tokens_of
 
 Calls = list[tuple[list[str], str | None]]
 
@@ -69,7 +69,7 @@ def body(calls: Calls) -> str:
 def test_which_verdicts_are_told(
     verdict: object, title: str | None, tmp_path: Path, calls: Calls
 ) -> None:
-    """An issue is opened for what is wrong and for no verdict at all, and says which."""
+    """An issue is opened for a bad verdict and for a missing one, and says which it is."""
     write(tmp_path, verdict)
     assert tell(tmp_path) == 0
     assert titles(calls) == ([] if title is None else [title])
@@ -99,7 +99,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 def test_damaged_files_are_told(
     name: str, damage: Callable[[Path], object], tmp_path: Path, calls: Calls
 ) -> None:
-    """A file that is missing, damaged or not regular is as bad as a bad verdict; none hangs."""
+    """A missing, damaged or irregular file counts as a bad verdict, and none makes it hang."""
     write(tmp_path, "agrees")
     (tmp_path / "summary.md").write_text("**Agrees.**")
     damage(tmp_path / name)
@@ -114,7 +114,7 @@ def test_damaged_files_are_told(
 
 @pytest.mark.parametrize("step", ["--trained", "--timed"])
 def test_a_failed_step_is_told(step: str, tmp_path: Path, calls: Calls) -> None:
-    """A night of which a step failed, or was never reached, does not agree."""
+    """A night does not agree if one of its steps failed or was never reached."""
     write(tmp_path, "agrees")
     assert tell(tmp_path, f"{step}=success") == 0
     assert calls == []
@@ -125,7 +125,7 @@ def test_a_failed_step_is_told(step: str, tmp_path: Path, calls: Calls) -> None:
 
 
 def test_a_problem_is_told(tmp_path: Path, calls: Calls) -> None:
-    """What failed beside the verdict opens an issue that names it."""
+    """A failure besides the verdict opens an issue that names it."""
     write(tmp_path, "inconclusive", ["training fresh seeds failed: exit code 2"])
     assert tell(tmp_path) == 0
     assert titles(calls) == ["incomplete"]
@@ -133,7 +133,7 @@ def test_a_problem_is_told(tmp_path: Path, calls: Calls) -> None:
 
 
 def test_files_of_two_nights_are_told(tmp_path: Path, calls: Calls) -> None:
-    """A verdict that is not the one with which ``judge`` ended does not agree."""
+    """A verdict file does not count unless ``judge`` ended with the same verdict."""
     write(tmp_path, "inconclusive")
     (tmp_path / "verdict.json").write_text('{"verdict": "agrees"}')
     assert tell(tmp_path) == 0
@@ -143,7 +143,7 @@ def test_files_of_two_nights_are_told(tmp_path: Path, calls: Calls) -> None:
 def test_an_open_issue_is_commented(
     tmp_path: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where an issue is open there is no second one; where that cannot be known there is."""
+    """An open issue gets a comment; a new one is opened if gh cannot say whether one is open."""
     write(tmp_path, "regressed")
     monkeypatch.setattr(issue, "output", lambda _: '[{"number": 12}, {"number": 3}]')
     assert tell(tmp_path) == 0
@@ -154,7 +154,7 @@ def test_an_open_issue_is_commented(
 
 
 def test_nothing_is_written(tmp_path: Path, calls: Calls) -> None:
-    """An issue is opened on a full disk and without the report's folder: gh reads its input."""
+    """An issue is opened even on a full disk or without the report's folder."""
     assert tell(tmp_path / "missing") == 0
     assert titles(calls) == ["no verdict"]
     assert list(tmp_path.iterdir()) == []
@@ -164,7 +164,7 @@ def test_nothing_is_written(tmp_path: Path, calls: Calls) -> None:
 def test_gh_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where no issue can be opened the exit code is 1, and one line says why."""
+    """If no issue can be opened, the exit code is 1 and one line says why."""
     monkeypatch.setenv("PATH", str(tmp_path))
     assert tell(tmp_path) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
@@ -180,7 +180,7 @@ def test_gh_that_fails(
 
 @pytest.mark.parametrize("value", [*VALUES.values(), "-1,2", "--report", "-h", "```\n@injected"])
 def test_what_repeats_a_night_is_quoted(value: str, tmp_path: Path, calls: Calls) -> None:
-    """Whatever was typed for seeds opens an issue, and is one word of the command in it."""
+    """Whatever was typed for seeds is quoted as one word in the issue's command."""
     assert tell(tmp_path, f"--seeds={value}") == 0
     (block,) = [token for token in tokens_of(body(calls)) if token.type == "fence"]
     commands = issue.repeat("nightly", value, "cuda", "", "HEAD")
@@ -227,7 +227,7 @@ def test_a_foreign_summary_is_text(text: str, tmp_path: Path, calls: Calls) -> N
 
 
 def test_our_own_summary_is_kept(tmp_path: Path, calls: Calls) -> None:
-    """What a summary is made of is still a heading, bold and a table, its data as they were."""
+    """Our own summary keeps its heading, bold text and table, with the data unchanged."""
     write(tmp_path, "regressed")
     table = "| model &#64;&#8288;x | a&#124;b |\n| :-- | --: |\n| Model1 | 0.5 |"
     (tmp_path / "summary.md").write_text(f"# Title\n\n**Regressed.** By `x`.\n\n{table}\n")

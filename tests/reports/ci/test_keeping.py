@@ -1,4 +1,4 @@
-"""What of a night is put into the branch that carries the nights, and what is not."""
+"""Which files of a night are pushed to the branch for the nights."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from bench.store.files import seal
 from reports.ci import __main__ as night
 from reports.ci import keeping
+from tests.escaping import check_terminal
 from tests.frozen_data import freeze, parquet, text_of, write_tables
-from tests.reports.test_security import check_terminal
 
 HISTORY = f"history/20260102T030400Z-{'a' * 20}.parquet"
 LATER = f"history/20260103T030400Z-{'b' * 20}.parquet"
@@ -34,7 +34,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(folder: Path, *names: str, text: str) -> None:
-    """Write files of so little that nothing reads them."""
+    """Write files that are too small to be read."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(parquet(text))
@@ -67,7 +67,7 @@ def names(folder: Path) -> set[str]:
 
 @pytest.mark.usefixtures("kept")
 def test_keep(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """New nights and a newer baseline are pushed, nothing else; no old night is replaced."""
+    """Only new nights and a newer baseline are pushed; no old night is replaced."""
     there = tmp_path / "night"
     write(there, HISTORY, LATER, text="new")
     write(there, ".git/config", "history/x.parquet", "baseline/more.txt", text="new")
@@ -94,14 +94,14 @@ def test_keep(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
 def test_which_baseline_is_taken(
     day: str, options: list[str], *, taken: bool, tmp_path: Path
 ) -> None:
-    """A kept baseline is replaced by a newer one of a night that was to freeze, by no other."""
+    """A kept baseline is replaced only by a newer one from a night that was told to freeze."""
     freeze(tmp_path / "night" / "baseline", "new", f"{day}T00:00:00Z")
     assert keep(tmp_path, *options) == 0
     assert text_of(pushed(tmp_path) / "baseline") == ("new" if taken else "old")
 
 
 def test_the_first_baseline(tmp_path: Path, kept: Path) -> None:
-    """Where none is kept it is taken without being asked for, if whole; a damaged one is said."""
+    """The first whole baseline is kept without being asked for; a damaged one is reported."""
     subprocess.run([*GIT, "-C", kept, "rm", "-r", "--quiet", "baseline"], check=True)
     push(kept)
     write_tables(tmp_path / "night" / "baseline", "new")
@@ -140,7 +140,7 @@ def test_a_damaged_baseline_replaces_none(
 
 @pytest.mark.usefixtures("kept")
 def test_damaged_history(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A night's file that is cut, changed or a link is not kept, and named; the others are."""
+    """A night's file that is cut, changed or a link is named and left out; the rest are kept."""
     write(tmp_path / "night", LATER, OTHER, text="new")
     changed = seal(b"PAR1" + bytes(4) + b"PAR1").replace(b"PAR1", b"PAR2", 1)
     (tmp_path / "night" / LATER).write_bytes(changed)

@@ -102,7 +102,7 @@ def titles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_judge(tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kept baseline is the gate; with --freeze the notebook is, and the night replaces it."""
+    """The kept baseline is the gate; with --freeze the notebook is, and the night replaces it."""
     kept = tmp_path / "nights"
     assert judge(tmp_path) == 0
     assert commands.names == ["check", "render", "baseline"]
@@ -124,7 +124,7 @@ def test_judge(tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPat
 
 
 def test_confirmation(tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is suspected is trained on the named device and checked again; the last check counts."""
+    """A suspicion is trained again on the named device; the last check counts."""
     freeze(tmp_path / "nights" / "baseline", "old")
     commands.suspected, commands.codes["check"] = True, 1
     assert judge(tmp_path, "--device", "cuda") == 1
@@ -190,7 +190,7 @@ def test_what_an_earlier_call_left_does_not_count(
 
 
 def test_few_seeds_become_no_baseline(tmp_path: Path, commands: Commands) -> None:
-    """A night that agrees by the published seeds alone is not frozen, and no problem."""
+    """A night that agrees by the published seeds alone is not frozen; this is not a problem."""
     commands.by_published = True
     assert judge(tmp_path) == 0
     assert commands.names == ["check", "render"]
@@ -200,7 +200,7 @@ def test_few_seeds_become_no_baseline(tmp_path: Path, commands: Commands) -> Non
 def test_a_freeze_that_is_not_whole(
     missing: str, tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was frozen without a table that the night has replaces nothing, and fails the night."""
+    """A frozen set that lacks a table of the night replaces nothing and fails the night."""
     freeze(tmp_path / "nights" / "baseline", "old")
 
     def tables(folder: Path) -> None:
@@ -257,7 +257,7 @@ def test_a_kill_at_any_moment(
 def test_a_kept_baseline_that_lost_a_table(
     table: str, tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A gate whose records are gone from the kept baseline is not passed in silence."""
+    """A gate does not pass silently if its records are gone from the kept baseline."""
     freeze(tmp_path / "nights" / "baseline", "old")
     (tmp_path / "nights" / "baseline" / table).unlink()
     assert judge(tmp_path) == 3
@@ -269,7 +269,7 @@ def test_a_kept_baseline_that_lost_a_table(
 def test_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where nothing can be written ``judge`` ends with one line and 70, and an issue is opened."""
+    """On a full disk ``judge`` prints one line, exits with 70 and opens an issue."""
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -288,7 +288,7 @@ def test_a_full_disk(
 def test_what_is_measured_is_rendered(
     command: str, code: int, *, rendered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What ``bench`` stored is rendered, from the folder that it was given, with its exit code."""
+    """The results of ``bench`` are rendered, and its exit code is returned."""
     calls: list[list[str]] = []
 
     def called(name: str, code: int) -> Callable[[list[str]], int]:
@@ -308,7 +308,7 @@ def test_what_is_measured_is_rendered(
 
 @pytest.mark.parametrize("command", ["judge --results", "judge --kept", "keep --night"])
 def test_no_name_is_no_folder(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """An empty name, as of a variable that is not set, is refused in one line."""
+    """An empty name, such as that of an unset variable, is refused in one line."""
     with pytest.raises(SystemExit) as stop:
         night.main([*command.split(), ""])
     assert stop.value.code == 2
@@ -316,7 +316,7 @@ def test_no_name_is_no_folder(command: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_users_own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders that are named like the packages are not run instead of them."""
+    """Folders with the names of our packages are not run in their place."""
     for name in ("hnrnn", "bench", "reports"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit(9)")
@@ -328,6 +328,6 @@ def test_a_users_own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_bare_python_is_enough() -> None:
-    """Where the writing token is, nothing is installed."""
+    """The job that holds the write token installs nothing."""
     code = "import reports.ci.__main__; reports.ci.__main__.make_parser()"
     subprocess.run([sys.executable, "-S", "-c", code], check=True)

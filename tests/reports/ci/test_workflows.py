@@ -1,4 +1,4 @@
-"""The workflows: their own commands are carried out, night by night, and what they may do."""
+"""What the workflows' own commands do, night by night, and what they are allowed to do."""
 
 from __future__ import annotations
 
@@ -102,14 +102,14 @@ def check_repeatable(body: str, printed: str, github: GitHub) -> None:
 
 @pytest.mark.slow
 def test_smoke_night(github: GitHub) -> None:
-    """With the smoke profile, really trained: too little to judge, so the night fails.
+    """A smoke night is really trained; it is too little to judge, so the night fails.
 
-    It is not kept, being no scheduled one, and no issue is opened.
+    It is not kept because it was not scheduled, and no issue is opened.
     """
     inputs = {"profile": "smoke", "seeds": "1", "device": "cpu", "keep": False, "freeze": False}
     night = github.run(NIGHTLY, "night", inputs)
     assert night.failed == ["Judge"], night.printed
-    assert "8 runs stored in results" in night.printed
+    assert "2 runs stored in results" in night.printed
     runs = pd.read_parquet(github.folder / "artifacts" / "night" / "results" / "runs")
     assert set(runs["status"]) == {"ok"}
     assert not runs["dirty"].any(), "the history's folder is no change to the code"
@@ -128,7 +128,7 @@ def runs_of(workflow: dict[str, Any]) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_workflow_may_do(name: str) -> None:
-    """No token may do more than a job needs, no action moves, no text becomes part of a script."""
+    """Tokens have the fewest rights, actions are pinned, and no text becomes part of a script."""
     workflow = load(name)
     assert workflow["permissions"] == {}
     assert workflow["concurrency"]["group"]
@@ -156,7 +156,7 @@ def test_what_a_workflow_may_do(name: str) -> None:
 
 
 def test_the_gpu_machine_runs_no_strangers_code() -> None:
-    """On the project's own machine nothing starts but by the clock, or by hand."""
+    """On the project's own machine only a schedule or a person can start a job."""
     for name in NAMES:
         workflow = load(name)
         own = [j for j in workflow["jobs"].values() if "self-hosted" in str(j["runs-on"])]
@@ -166,7 +166,7 @@ def test_the_gpu_machine_runs_no_strangers_code() -> None:
 
 
 def test_ci_calls_what_is_there() -> None:
-    """The commands of the CI exist: the script, which can be run, and every environment of tox."""
+    """The CI script is executable, and every tox environment that the workflows call exists."""
     environments = configparser.ConfigParser(interpolation=None)
     environments.read(ROOT / "tox.ini")
     scripts = [script for name in NAMES for script in runs_of(load(name))]

@@ -18,7 +18,7 @@ from tests.computed_nights import computed_night
 
 
 def test_a_panel_per_model(tmp_path: Path) -> None:
-    """Each shows tonight's runs, the limit and every fault that is published, in decades."""
+    """Each panel shows tonight's runs, the limit and every published fault on a log scale."""
     rows = [
         {"kind": kind, "variant": "Model4", "seed": seed, "epoch": epoch, "train_loss": 1e-3,
          "valid_loss": 10.0**-seed, "accuracy": 0.0}
@@ -43,7 +43,7 @@ def test_a_panel_per_model(tmp_path: Path) -> None:
 
 
 def test_nothing_is_published(tmp_path: Path) -> None:
-    """Without faults' distances the figure has none."""
+    """Without published distances of faults the figure shows no faults."""
     cells = held_runs(Night.of(computed_night(1))).cells
     figure = departures(cells, rounding(), fault_distances(tmp_path))
     assert len(figure.legends[0].get_texts()) == 3

@@ -65,7 +65,7 @@ def draw(path: Path) -> None:
 
 @pytest.mark.slow
 def test_nothing_around_changes_a_picture(tmp_path: Path) -> None:
-    """A notebook's backend, a user's style and a folder without permission: the same bytes.
+    """A notebook's backend, a user's style or a read-only folder do not change a byte.
 
     The settings of the process are then the user's, as if nothing had been drawn.
     """
@@ -99,7 +99,7 @@ def test_nothing_around_changes_a_picture(tmp_path: Path) -> None:
 
 
 def test_settings_of_the_process_stay(tmp_path: Path) -> None:
-    """What a user has set in a notebook is neither drawn nor lost, a backend of their own too."""
+    """A user's settings and backend in a notebook are neither used nor lost."""
     draw(tmp_path / "before.png")
     with mpl.rc_context({"lines.linewidth": 9, "savefig.dpi": 20, "axes.facecolor": "red"}):
         chosen = mpl.rcParams.copy()

@@ -1,4 +1,4 @@
-"""What the pictures look like, as far as numbers say it."""
+"""How the pictures look, as far as numbers can tell."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from matplotlib.collections import LineCollection
 
 from hnrnn import published
 from reports.figures import models as figures
-from tests.report_data import made_up_record
+from tests.made_up import made_up_record
 
 
 def test_many_seeds_are_drawn_fainter() -> None:
-    """A thousand curves and dots leave what is behind and among them to be seen."""
+    """A thousand curves and dots are faint enough to see what lies behind them."""
     first = made_up_record("Model1", 0)
     epochs, table = pd.DataFrame(first.epoch_rows()), published.tables()
     none = published.third_party_runs().iloc[:0]

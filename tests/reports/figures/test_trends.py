@@ -62,7 +62,7 @@ def test_every_backend_has_its_look() -> None:
 
 @pytest.mark.parametrize("nights", [0, 1, 2, 60, 400])
 def test_draws_and_repeats(tmp_path: Path, nights: int) -> None:
-    """Any number of nights gives a picture, and twice the very same bytes."""
+    """Any number of nights gives a picture, with the same bytes each time."""
     history = made_up_history(nights, backends=("nn", "cell"), drift=0.5, drift_from=20)
     baseline = made_up_baseline(100)
     drifts = find_drifts(history, baseline).drifts
@@ -75,20 +75,20 @@ def test_draws_and_repeats(tmp_path: Path, nights: int) -> None:
 
 @pytest.mark.parametrize("nights", [0, 5])
 def test_nothing_measured(nights: int) -> None:
-    """A panel without a value says so, and another variant's nights are not drawn."""
+    """A panel without values says so; nights of other variants are not drawn."""
     figure = trend("Model4", made_up_history(nights))
     assert [axes.texts[0].get_text() for axes in figure.axes] == ["no results"]
     assert legend(figure) == []
 
 
 def test_without_throughput() -> None:
-    """Nights on which nothing was timed have no empty panel for it, and keep their dates."""
+    """Without throughput there is no empty panel, and the dates stay."""
     (axes,) = trend("Model5", made_up_history(3).assign(throughput_ratio=np.nan)).axes
     assert next(label.get_text() for label in axes.get_xticklabels()) == "2026-01-02"
 
 
 def test_values(tmp_path: Path) -> None:
-    """The points are the means and ratios, the bars one standard error and the interval."""
+    """Points are means and ratios; bars are one standard error and the interval."""
     history = made_up_history(3)
     figure = trend("Model5", history)
     x, y = markers(figure, "nn")
@@ -106,7 +106,7 @@ def test_values(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("nights", [1, 3, FEW_POINTS // len(ALL), 40, 400])
 def test_equal_backends_stay_visible(nights: int) -> None:
-    """Backends with the very same accuracies have markers at other places, and other widths."""
+    """Backends with equal accuracies have markers at different places and of different widths."""
     figure = trend("Model5", made_up_history(nights, backends=ALL))
     places = [set(markers(figure, backend)[0]) for backend in ALL]
     assert all(places)
@@ -123,7 +123,7 @@ def test_equal_backends_stay_visible(nights: int) -> None:
 
 
 def test_gaps() -> None:
-    """A backend that misses nights is drawn on those that it has, at their places."""
+    """A backend that missed nights is drawn at the dates of the nights it has."""
     history = made_up_history(4, backends=("nn", "cell"))
     gone = (history["backend"] == "cell") & (history["night"] < FIRST + pd.Timedelta(days=2))
     history.loc[gone, "accuracy_mean"] = np.nan
@@ -132,7 +132,7 @@ def test_gaps() -> None:
 
 
 def test_changed_torch_is_marked() -> None:
-    """A change of torch has its line between the nights, in both panels, and its label."""
+    """A change of torch is a labelled line between the nights, in both panels."""
     history = with_change(made_up_history(6), 4, torch_version="2.14.0")
     figure = trend("Model5", history)
     for axes in figure.axes:
@@ -144,7 +144,7 @@ def test_changed_torch_is_marked() -> None:
 
 
 def test_changed_code_is_a_tick() -> None:
-    """Training code that changes often gets ticks, and no label."""
+    """Frequent changes of the training code get ticks without labels."""
     history = with_change(made_up_history(6), 2, source_sha256="x" * 64)
     history = with_change(history, 3, source_sha256="y" * 64)
     figure = trend("Model5", history)
@@ -175,7 +175,7 @@ def test_labels_do_not_overlap(nights: int) -> None:
 
 
 def test_data_is_no_mathematics(tmp_path: Path) -> None:
-    """A device's name is written as it is, whatever stands in it."""
+    """A device's name is drawn literally, whatever it contains."""
     history = with_change(made_up_history(2), 1, device_name=r"$\nothing^{$")
     save(trend("Model5", history), tmp_path / "trend.png")
     history = with_change(made_up_history(2), 1, device_name="long " * 60)
@@ -183,7 +183,7 @@ def test_data_is_no_mathematics(tmp_path: Path) -> None:
 
 
 def test_drift_is_marked() -> None:
-    """Every flagged night has its mark below all values, in a row of its backend."""
+    """Every flagged night has a mark below all values, in its backend's own row."""
     history = made_up_history(30, backends=("nn", "cell"), drift=1.0, drift_from=10)
     drifts = find_drifts(history, made_up_baseline(100, ("nn", "cell"))).drifts
     assert len(drifts) == 4
@@ -204,7 +204,7 @@ def test_drift_is_marked() -> None:
 
 
 def test_band_of_the_baseline() -> None:
-    """The band is 1.96 standard errors of the difference of a night's and the baseline's mean."""
+    """The band is 1.96 standard errors of the difference between night and baseline."""
     figure = trend("Model5", made_up_history(5), (), made_up_baseline(100))
     (band,) = figure.axes[0].patches
     half = 1.96 * ACCURACY_SD * (1 / 25 + 1 / 100) ** 0.5
@@ -216,7 +216,7 @@ def test_band_of_the_baseline() -> None:
 
 
 def test_a_band_of_the_ensemble() -> None:
-    """Where the nights are of an ensemble alone, the baseline's band is its."""
+    """If all nights are the ensemble's, so is the baseline's band."""
     nights, baseline = made_up_history(2, backends=("ensemble",)), ("nn", "ensemble")
     figure = trend("Model5", nights, (), made_up_baseline(25, backends=baseline))
     assert "baseline, 95% (ensemble)" in legend(figure)

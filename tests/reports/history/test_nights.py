@@ -22,8 +22,8 @@ from reports.runs.night import Night
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import Judgement, judge
 from tests.history_data import FIRST, made_up_history
-from tests.report_data import START, throughput_rows
-from tests.reports.verdict.test_judgement import night
+from tests.made_up import START, throughput_rows
+from tests.made_up import notebook_night as night
 
 
 @pytest.fixture(scope="module")

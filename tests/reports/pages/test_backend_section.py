@@ -17,7 +17,7 @@ from reports.figures import models
 from reports.pages import backend_section
 from reports.runs.ratios import ratios
 from reports.runs.selection import select
-from tests.report_data import contents_of, made_up_record, throughput_rows
+from tests.made_up import contents_of, made_up_record, throughput_rows
 
 
 def section(records: list[Record], samples: pd.DataFrame) -> str:
@@ -47,7 +47,7 @@ def test_nothing_measured() -> None:
 
 
 def test_table() -> None:
-    """Each configuration has a line of what was measured; what was skipped is named with why."""
+    """Each configuration has a line with its measurement, or the reason why it was skipped."""
     samples = throughput_rows({"nn": 2.0, "custom": 4.0, "compiled": 1.0})
     text = section([], samples)
     lines = [line for line in text.splitlines() if line.startswith("| Model4")]
@@ -61,7 +61,7 @@ def test_table() -> None:
 
 
 def test_gpu() -> None:
-    """Each device has its own part; where a GPU was measured, TF32's effect is said."""
+    """Each device has its own part; that of a GPU states TF32's effect."""
     here = throughput_rows({"nn": 2.0})
     gpu = throughput_rows({"nn": 0.2}, device="cuda", device_name="a <GPU>", measurement_id="g")
     gpu["parity_tf32"] = 3e-4
@@ -75,7 +75,7 @@ def test_gpu() -> None:
 
 @pytest.mark.parametrize(("moved", "words"), [(0.0, "none has"), (-0.1, "Model5 on custom")])
 def test_attribution(moved: float, words: str) -> None:
-    """The answer follows the numbers: a backend that is worse is named, equal ones are not."""
+    """A backend is named if and only if it is worse."""
     records = [
         on_backend(made_up_record(model, seed), backend, moved if backend == "custom" else 0.0)
         for model in ("Model5", "Model6", "Model7")
@@ -90,7 +90,7 @@ def test_attribution(moved: float, words: str) -> None:
 
 
 def test_figure(tmp_path: Path) -> None:
-    """A picture with a panel a variant; render writes it where there is a measurement."""
+    """If there is a measurement, render draws a picture with one panel per variant."""
     both = [
         throughput_rows({"nn": 2.0, "custom": 3.0}, variant=name) for name in ("Model4", "Model6")
     ]
@@ -104,7 +104,7 @@ def test_figure(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("blank_pictures")
 def test_rendered(tmp_path: Path) -> None:
-    """A results folder that holds a measurement and no runs is rendered, picture and all."""
+    """A results folder with a measurement but no runs is rendered, with its picture."""
     samples = throughput_rows({"nn": 1.0, "custom": 2.0})
     Store(tmp_path).write_contents(replace(contents_of([]), throughput=samples))
     assert main(["render", "--results", str(tmp_path)]) == 0

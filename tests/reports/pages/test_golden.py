@@ -20,8 +20,8 @@ from reports.verdict import judgement
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding
 from tests.computed_nights import computed_night, departing
-from tests.report_data import throughput_rows
-from tests.reports.verdict.test_judgement import night
+from tests.made_up import notebook_night as night
+from tests.made_up import throughput_rows
 
 GOLDEN = Path(__file__).parent / "golden"
 WORSE = {"Model5": 0.3}

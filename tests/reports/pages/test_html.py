@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_self_contained(folder: Path) -> None:
-    """The picture is inside, nothing is fetched, and links within the page have their target."""
+    """The page contains its picture, fetches nothing, and its internal links have targets."""
     html = (folder / "report.html").read_text(encoding="utf-8")
     assert 'src="data:image/png;base64,' in html
     assert not re.findall(r'(?:src|href)="(?!data:|#)', html)
@@ -76,7 +76,7 @@ def run_chromium(folder: Path, *arguments: str) -> str:
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
 @pytest.mark.parametrize(("clicks", "names"), [(0, ["b", "a"]), (1, ["a", "b"]), (2, ["b", "a"])])
 def test_tables_are_sorted(clicks: int, names: list[str], folder: Path) -> None:
-    """A click on a column's head sorts by its numbers, a second one the other way round."""
+    """A click on a column's header sorts by its numbers; a second click reverses the order."""
     html = (folder / "report.html").read_text(encoding="utf-8")
     script = 'document.querySelectorAll("th button")[1].click();' * clicks
     if clicks:  # the page's policy would keep this script of ours from running
@@ -94,7 +94,7 @@ def test_tables_are_sorted(clicks: int, names: list[str], folder: Path) -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
 @pytest.mark.parametrize("width", [390, 1280])
 def test_screenshot(width: int, folder: Path) -> None:
-    """The page is light, shows its picture, and is as wide as the window."""
+    """The page has a light background, shows its picture, and fits the window."""
     target = folder / "page.png"
     run_chromium(folder, f"--window-size={width},900", f"--screenshot={target}")
     with Image.open(target) as picture:

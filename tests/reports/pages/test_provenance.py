@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from reports.pages.provenance import commands
-from tests.report_data import made_up_record
+from tests.made_up import made_up_record
 
 
 def runs(backend: str | None = None, epochs: int | None = None) -> pd.DataFrame:
@@ -25,7 +25,7 @@ def runs(backend: str | None = None, epochs: int | None = None) -> pd.DataFrame:
     ],
 )
 def test_a_line_for_the_same_seeds(night: pd.DataFrame, profile: str, backend: str) -> None:
-    """Each line trains its variants for as many epochs, on the backend that they were shown on."""
+    """Each line trains its variants with the same epochs and on the same backend as before."""
     options = "--device cpu --dtype float32 --initialisation ones"
     run = f"python -m bench run{profile}"
     assert commands(night).split("\n") == [

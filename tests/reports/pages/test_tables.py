@@ -6,8 +6,8 @@ import pytest
 
 from bench.text import one_line
 from reports.pages.tables import Markup, escape, table
+from tests.escaping import check_markdown, tokens_of
 from tests.hostile_data import VALUES
-from tests.reports.test_security import check_markdown, tokens_of
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,12 @@ from tests.reports.test_security import check_markdown, tokens_of
      "RuntimeError: at 12:30 it failed, 3/4 done; see above. Why?"],
 )  # fmt: skip
 def test_plain_text_stays(text: str) -> None:
-    """What a report is made of is written as it is."""
+    """Ordinary text of a report is not changed."""
     assert escape(text) == text
 
 
 def test_only_markup_is_read() -> None:
-    """A cell is text, unless it says that it is markup."""
+    """A cell is plain text unless it is marked as markup."""
     link = "[Model1](#model1)"
     rows = table(["what", "value"], [[link, Markup(link)]], text=("what",)).splitlines()
     assert rows[0] == "| what | value |"
@@ -32,7 +32,7 @@ def test_only_markup_is_read() -> None:
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=[*VALUES])
 def test_a_value_in_every_place_of_markdown(value: str) -> None:
-    """In a cell, a list, a heading, a sentence or alone, a value is text that says what it was."""
+    """A value is shown literally in a cell, a list, a heading, a sentence or on its own."""
     text = escape(value)
     for page in (
         table(["a", "b"], [[value, "c"]]),

@@ -1,4 +1,4 @@
-"""What a verdict says of its gates, and the command that confirms a suspicion."""
+"""What the verdict section says about gates, and the command that confirms a suspicion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reports.pages.gates_section import gates_line
 from reports.pages.verdict_section import confirmation_command
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import Judgement, judge
-from tests.reports.verdict.test_judgement import night
+from tests.made_up import notebook_night as night
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def suspected() -> Judgement:
 
 
 def test_confirmation_command(suspected: Judgement) -> None:
-    """It trains fresh seeds as the night was trained, and quotes the folder."""
+    """The command trains fresh seeds with the night's own settings, and quotes the folder."""
     assert "--variants Model5 --backends nn --seeds 160-219" in confirmation_command(suspected)
     elsewhere = replace(suspected, confirmation_folder="night of/fresh")
     assert confirmation_command(elsewhere).endswith("--results 'night of/fresh'")
@@ -37,7 +37,7 @@ def test_confirmation_command(suspected: Judgement) -> None:
 
 
 def test_gates_in_words(suspected: Judgement) -> None:
-    """Every gate is named, by what it came to; what did not run says why."""
+    """Every gate is listed with its state, and a gate that did not run says why."""
     line = gates_line(suspected)
     assert line.startswith(
         "**Gates.** Passed: complete data. Not run: same computation (480 runs: "

@@ -28,7 +28,7 @@ def grid(means: dict[str, float], spread: float = 0.01, seeds: int = 30) -> pd.D
 
 
 def test_all_depth() -> None:
-    """Where one layer less costs 5 points on every backend, depth is 5 points and backend none."""
+    """If one layer less costs 5 points on every backend, depth explains 5 and the backend none."""
     found = attribute(grid({"Model5": 0.80, "Model6": 0.75, "Model7": 0.75}), published.tables())
     assert found is not None
     assert found.seeds == 30
@@ -48,7 +48,7 @@ def test_all_depth() -> None:
 
 
 def test_all_backend() -> None:
-    """A backend that costs 3 points is found in its own column, not in depth."""
+    """A backend that costs 3 points is found in the column of backends, not in depth."""
     runs = grid({"Model5": 0.8, "Model6": 0.8, "Model7": 0.8})
     runs.loc[runs["backend"] == "custom", "accuracy"] -= 0.03
     found = attribute(runs, published.tables())
@@ -64,7 +64,7 @@ def test_all_backend() -> None:
 
 
 def test_share_as_far() -> None:
-    """Seed variance far beyond our spread is shared by no pair; within a wide one by many."""
+    """No pair of seeds differs by as much as a gap far beyond our spread; many do within it."""
     means = {"Model5": 0.8, "Model6": 0.9, "Model7": 0.8}
     for spread, least, most in ((0.001, 0.0, 0.0), (1.0, 0.8, 1.0)):
         found = attribute(grid(means, spread), published.tables())
@@ -73,7 +73,7 @@ def test_share_as_far() -> None:
 
 
 def test_too_little() -> None:
-    """One seed of a configuration, or a configuration too few, and nothing is said."""
+    """With one seed per configuration, or a configuration missing, nothing is attributed."""
     runs = grid({"Model5": 0.8, "Model6": 0.8, "Model7": 0.8}, seeds=2)
     assert attribute(runs, published.tables()) is not None
     assert attribute(runs[runs["seed"] == 0], published.tables()) is None

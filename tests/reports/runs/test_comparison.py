@@ -24,13 +24,13 @@ from reports.runs.comparison import Comparison, compare, expected_share_outside,
     ],
 )
 def test_rank(value: float, sample: list[float], expected: float) -> None:
-    """Ranks run from 1 to N + 1; ties share their ranks; a diverged run is larger than any."""
+    """Ranks run from 1 to N + 1, ties share ranks, and a diverged run is the largest."""
     assert rank(value, np.array(sample)) == expected
 
 
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=30), st.integers(-6, 6))
 def test_rank_properties(sample: list[int], value: int) -> None:
-    """A rank lies in 1 to N + 1, does not depend on order, and mirrors with the sign."""
+    """A rank lies in 1 to N + 1, ignores the order, and is mirrored when signs change."""
     array = np.array(sample, dtype=float)
     result = rank(value, array)
     assert 1 <= result <= len(sample) + 1
@@ -57,7 +57,7 @@ def frames(losses: list[float]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def test_compare() -> None:
-    """Median, quantiles and rank are those that one works out by hand."""
+    """Median, quantiles and rank are those computed by hand."""
     train, valid, accuracy = compare(*frames([1.0, 2.0, 3.0, 4.0, 5.0]))
     assert (train.measure, valid.measure, accuracy.measure) == (
         "train_loss", "valid_loss", "accuracy",
@@ -69,7 +69,7 @@ def test_compare() -> None:
 
 
 def test_compare_without_seeds() -> None:
-    """A published row without runs is kept, and says that there are none."""
+    """A published row without runs is kept, with zero seeds."""
     epochs, published = frames([])
     train = compare(epochs, published)[0]
     assert train.seeds == 0
@@ -78,7 +78,7 @@ def test_compare_without_seeds() -> None:
 
 
 def test_compare_with_a_diverged_run() -> None:
-    """NaN counts as larger than any in the rank, and is left out of the quantiles."""
+    """NaN ranks above all values and is left out of the quantiles."""
     train = compare(*frames([1.0, 3.0, float("nan")]))[0]
     assert (train.seeds, train.median, train.rank) == (3, 2.0, 2.0)
 
@@ -95,7 +95,7 @@ def test_expected_share_outside() -> None:
 
 
 def test_expected_share_outside_by_simulation() -> None:
-    """So large a share of further seeds really is outside, for a smooth distribution."""
+    """For a smooth distribution, that share of further seeds really lies outside."""
     generator = np.random.default_rng(0)
     draws = generator.standard_normal((4000, 21))
     low, high = np.quantile(draws[:, 1:], [0.025, 0.975], axis=1)

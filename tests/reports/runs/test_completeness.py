@@ -12,7 +12,7 @@ from bench.store.records import ENSEMBLE, FAILED, SKIPPED, Record
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import find_notes, find_problems, notebook_configurations
 from reports.runs.night import Night
-from tests.report_data import (
+from tests.made_up import (
     ENVIRONMENT,
     PROVENANCE,
     contents_of,
@@ -43,7 +43,7 @@ def test_nothing_wrong() -> None:
 
 
 def test_missing_configuration_and_runs() -> None:
-    """A configuration without runs is named, and the seeds that a configuration lacks."""
+    """A configuration without runs is named, and so are seeds that one configuration lacks."""
     night = [r for r in whole_night(6) if r.run.variant != "Model6"]
     night = [r for r in night if not (r.run.variant == "Model4" and r.run.seed in (1, 2, 5))]
     assert found(night) == [
@@ -60,7 +60,7 @@ def test_expected_configurations() -> None:
 
 
 def test_a_short_run_is_no_run() -> None:
-    """A configuration with runs of one epoch only is missing, and so are such seeds."""
+    """Runs that were cut short do not count: their configuration or seeds are missing."""
     night = [record for record in whole_night() if record.run.variant != "Model6"]
     night += [made_up_record("Model6", seed, epochs=1) for seed in range(3)]
     night = [r for r in night if (r.run.variant, r.run.seed) != ("Model4", 2)]
@@ -72,13 +72,13 @@ def test_a_short_run_is_no_run() -> None:
 
 
 def test_short_runs_beside_whole_ones_are_no_problem() -> None:
-    """What was tried for an epoch first, and then trained whole, is there."""
+    """A run that was tried for one epoch first and then trained in full is complete."""
     tried = [made_up_record(name, seed, epochs=1) for name in VARIANTS for seed in range(2)]
     assert found(tried + whole_night()) == []
 
 
 def test_a_smoke_night_is_said_in_one_line() -> None:
-    """Where no run is whole, that is the one problem."""
+    """If no run is complete, that is the only problem reported."""
     tried = [made_up_record(name, seed, epochs=1) for name in VARIANTS for seed in range(2)]
     assert found(tried) == ["short runs: no run went through the full recipe: 16 runs of 1 epoch"]
 
@@ -102,7 +102,7 @@ def test_a_skipped_configuration_is_missing_where_it_is_expected() -> None:
 
 
 def test_more_seeds_of_one_variant_are_no_problem() -> None:
-    """The grid's seeds are those that half of the configurations have."""
+    """Seeds that fewer than half of the configurations have are not missed in the others."""
     more = [made_up_record("Model2", seed) for seed in range(3, 9)]
     assert found(whole_night() + more) == []
 
@@ -128,14 +128,14 @@ def test_the_ensemble_covers_a_variant() -> None:
 
 
 def test_a_variant_that_the_ensemble_lacks() -> None:
-    """In a night of the ensemble alone it is missed there."""
+    """In a night of the ensemble alone, a variant that it lacks is missing."""
     assert found(on_ensemble(3, [*VARIANTS][:-1])) == [
         "missing configuration: Model7 ensemble has no runs"
     ]
 
 
 def test_many_seeds_of_the_ensemble() -> None:
-    """Beside them, few seeds on the other backends lack nothing; each is counted by itself."""
+    """Few seeds on other backends are complete beside them: each backend is counted by itself."""
     assert found(whole_night(2) + on_ensemble(9)) == []
     cut = [r for r in on_ensemble(9) if (r.run.variant, r.run.seed) != ("Model4", 8)]
     few = [r for r in whole_night(2) if (r.run.variant, r.run.seed) != ("Model0", 1)]
@@ -146,7 +146,7 @@ def test_many_seeds_of_the_ensemble() -> None:
 
 
 def test_failed() -> None:
-    """A failed run is named with its error, and is not missing as well."""
+    """A failed run is named with its error, and is not reported as missing too."""
     night = whole_night()
     night[0] = with_outcome(night[0], FAILED, "RuntimeError: injected")
     assert found(night) == ["failed run: Model0 custom seed 0: RuntimeError: injected"]
@@ -192,13 +192,13 @@ def test_mixed_commits_are_a_note() -> None:
 
 
 def test_other_kinds_are_not_mixed() -> None:
-    """Runs in float64 beside those in float32 are there on purpose."""
+    """Runs in float64 beside runs in float32 are not a mixture."""
     doubles = [made_up_record(name, seed, dtype="float64") for name in VARIANTS for seed in (0, 1)]
     assert found(whole_night() + doubles) == []
 
 
 def test_the_ensemble_is_trained_by_other_modules() -> None:
-    """Its source is another, which is no mixture; two sources among its runs are."""
+    """The ensemble's own source hash is not a mixture, but two hashes among its runs are."""
     night = whole_night() + on_ensemble(3)
     assert found(night) == []
     third = replace(ENVIRONMENT, source_sha256="a" * 64)
@@ -210,7 +210,7 @@ def test_the_ensemble_is_trained_by_other_modules() -> None:
 
 
 def test_repeated_weights() -> None:
-    """Seeds that ended with the very same weights are one seed under several names."""
+    """Seeds that end with equal weights are reported as one seed under several names."""
     night = whole_night(4)
     hashes = ["a", "b", "a", "a"]
     for seed, sha in enumerate(hashes):

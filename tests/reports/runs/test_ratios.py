@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.runs.ratios import latest, median_ratio, ratios
-from tests.report_data import throughput_rows
+from tests.made_up import throughput_rows
 
 SECONDS = st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=12)
 
@@ -32,20 +32,20 @@ def test_a_single_round_has_no_interval() -> None:
 
 @given(SECONDS)
 def test_same_times(seconds: list[float]) -> None:
-    """A backend beside itself is at 1, whatever the times."""
+    """The ratio of a backend to itself is 1, whatever the times."""
     times = np.array(seconds)
     assert median_ratio(times / times) == (1, 1, 1)
 
 
 @given(SECONDS, st.floats(0.1, 10))
 def test_slow_rounds_cancel(seconds: list[float], factor: float) -> None:
-    """A round that is slow for both moves nothing: the ratio is of times in one round."""
+    """A round that is slow for both changes nothing, because ratios are taken within a round."""
     times = np.array(seconds)
     assert median_ratio(times / (times / factor)) == pytest.approx([factor] * 3)
 
 
 def test_interval_covers() -> None:
-    """Of 200 measurements without a difference, about 95% have an interval with 1 in it."""
+    """Without a difference, about 95% of 200 intervals contain 1."""
     generator = np.random.default_rng(5)
     covered = 0
     for _ in range(200):
@@ -56,7 +56,7 @@ def test_interval_covers() -> None:
 
 
 def test_ratios() -> None:
-    """Each configuration and phase has its own ratio; the aa_control too; the skipped none."""
+    """Each configuration and phase has a ratio, as has the A/A control; skipped ones have none."""
     rows = throughput_rows({"nn": 2.0, "custom": 4.0, "compiled": 1.0})
     found = {(r.backend, r.aa_control, r.phase): r for r in ratios(rows)}
     assert found["custom", False, "train_step"].ratio == pytest.approx(0.5)
@@ -69,7 +69,7 @@ def test_ratios() -> None:
 
 
 def test_without_the_reference() -> None:
-    """A measurement that lost its reference has times and no ratios."""
+    """A measurement without its reference has times but no ratios."""
     rows = throughput_rows({"nn": 2.0, "custom": 4.0})
     found = ratios(rows[rows["backend"] != "nn"])
     assert {r.backend for r in found} == {"custom"}

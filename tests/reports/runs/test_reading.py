@@ -1,4 +1,4 @@
-"""Reading a store: rows of what is not known are set apart."""
+"""Reading a store sets apart the rows with unknown names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.hostile_data import VALUES
      if column in hostile_data.PLACES[table]],
 )  # fmt: skip
 def test_unknown_rows_are_set_apart(table: str, column: str, tmp_path: Path) -> None:
-    """A row of a variant, backend, status or phase that is none is named, and in no table."""
+    """A row with an unknown variant, backend, status or phase is named and left out."""
     sound = hostile_data.sound_contents()
     getattr(sound, table).loc[[0, 1], column] = "Model9"
     Store(tmp_path).write_contents(sound)
@@ -40,7 +40,7 @@ def test_unknown_rows_are_set_apart(table: str, column: str, tmp_path: Path) -> 
 
 
 def test_a_night_of_hostile_text_can_agree(tmp_path: Path) -> None:
-    """Text that stands where any text may is no problem by itself: only what is missing is."""
+    """Hostile text in a free-text column is not a problem by itself."""
     sound = hostile_data.sound_contents()
     runs = sound.runs[sound.runs["status"] == OK].assign(platform=VALUES["script"])
     Store(tmp_path).write_contents(Contents(runs, sound.epochs, sound.throughput, {}))

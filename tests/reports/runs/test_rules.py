@@ -1,4 +1,4 @@
-"""What cannot be is set apart, named, and in no verdict."""
+"""Impossible values are set apart, named, and never part of a verdict."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ from reports.runs.rules import KNOWN, NUMBERS, TIMES
 from reports.verdict.decision import EXIT_CODES, INCOMPLETE
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import judge
-from tests.report_data import START, throughput_rows
-from tests.reports.verdict.test_judgement import night as made_up_night
+from tests.made_up import START, notebook_night, throughput_rows
 
 NOW = START + timedelta(days=300)
 TRIALS = 40
@@ -37,8 +36,8 @@ SEEDS = 3
 
 @cache
 def sound() -> Contents:
-    """Return a night of every variant and a measurement: all of it can be."""
-    contents = made_up_night(SEEDS, samples=throughput_rows({"nn": 1.0, "cell": 2.0}))
+    """Return a night of every variant and a measurement, with possible values only."""
+    contents = notebook_night(SEEDS, samples=throughput_rows({"nn": 1.0, "cell": 2.0}))
     tables = {name: getattr(contents, name) for name in SCHEMAS}
     frames = {name: as_table(rows, SCHEMAS[name]).to_pandas() for name, rows in tables.items()}
     return Contents(**frames, unreadable={})
@@ -54,7 +53,7 @@ def changed(table: str, row: int, column: str, value: Any) -> Contents:
 
 
 def test_what_is_sound_stays() -> None:
-    """Of a sound night nothing is set apart, nor of one with a run that diverged."""
+    """Nothing is set apart from a sound night, nor from one with a diverged run."""
     kept = set_apart(sound(), NOW)
     assert kept.unreadable == {}
     for table in SCHEMAS:
@@ -111,7 +110,7 @@ CASES: dict[str, tuple[str, str, Any]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_cannot_be(case: str) -> None:
-    """What cannot be is named, and its run or row is in no table."""
+    """An impossible value is named, and its run or row is left out."""
     table, column, value = CASES[case]
     contents = set_apart(changed(table, 0, column, value), NOW)
     assert all(name.startswith((f"{table} with ", "runs with ")) for name in contents.unreadable)
@@ -125,7 +124,7 @@ def test_cannot_be(case: str) -> None:
 
 
 def test_a_last_epoch_that_is_absent() -> None:
-    """A run that went to its end has every epoch, whatever its row says of how many there are."""
+    """A finished run must have every epoch, whatever count its row gives."""
     runs = sound().runs.copy()
     runs.loc[0, "epoch_rows"] = 5
     epochs = sound().epochs.drop(index=5)
@@ -134,7 +133,7 @@ def test_a_last_epoch_that_is_absent() -> None:
 
 
 def test_epochs_of_one_number() -> None:
-    """Epochs that all have one number are none."""
+    """Epochs that all have the same number are set apart."""
     epochs = sound().epochs.assign(epoch=0)
     contents = set_apart(replace(sound(), epochs=epochs), NOW)
     assert len(contents.runs) == len(contents.epochs) == 0
@@ -142,7 +141,7 @@ def test_epochs_of_one_number() -> None:
 
 
 def test_a_run_that_is_there_twice() -> None:
-    """Two rows of one id are none: which of them would it be?"""
+    """Two rows with the same id are both set apart."""
     runs = pd.concat([sound().runs, sound().runs[:1]], ignore_index=True)
     contents = set_apart(replace(sound(), runs=runs), NOW)
     assert (
@@ -153,7 +152,7 @@ def test_a_run_that_is_there_twice() -> None:
 
 
 def impossible(kind: pa.DataType, generator: np.random.Generator) -> Any:
-    """Return a value of a type that no column of it with a rule may have."""
+    """Return a value of the type that every rule forbids."""
     if pa.types.is_string(kind):
         return generator.choice(["Model9", "", "nothing"])
     if pa.types.is_timestamp(kind):
@@ -178,7 +177,7 @@ def corruptions() -> Iterator[tuple[str, int, str, Any]]:
 
 
 def test_no_verdict_rests_on_what_cannot_be() -> None:
-    """Whatever single value is changed to what cannot be: incomplete, and no warning of numpy's."""
+    """Any single impossible value makes the night incomplete, without a warning from numpy."""
     before = replace(sound(), runs=sound().runs.assign(started_at=START - timedelta(days=9)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -207,7 +206,7 @@ def any_value(old: Any, kind: pa.DataType, generator: np.random.Generator) -> An
 
 
 def test_any_change_is_judged() -> None:
-    """Whatever single value is changed to whatever else: there is a verdict, and no warning."""
+    """Any change of a single value still gives a verdict, without a warning."""
     before = replace(sound(), runs=sound().runs.assign(started_at=START - timedelta(days=9)))
     generator = np.random.default_rng(1)
     with warnings.catch_warnings():
@@ -225,7 +224,7 @@ def test_any_change_is_judged() -> None:
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Callable[..., list[str]]:
-    """Write a night and a baseline; return what ``check`` is told of them."""
+    """Write a night and a baseline; return the arguments of ``check``."""
 
     def write(baseline: Contents | None = None) -> list[str]:
         Store(tmp_path / "night").write_contents(sound())
@@ -241,7 +240,7 @@ def stores(tmp_path: Path) -> Callable[..., list[str]]:
 def test_a_night_is_not_its_own_baseline(
     stores: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The night's folder, a link to it, and a frozen copy of it are no baseline for it."""
+    """The night's own folder, a link to it or a frozen copy of it cannot be its baseline."""
     same = stores()
     (tmp_path / "link").symlink_to("night")
     frozen = Store(tmp_path / "night").compact(tmp_path / "frozen")
@@ -255,7 +254,7 @@ def test_a_night_is_not_its_own_baseline(
 def test_a_baseline_that_diverged(
     stores: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A baseline in which every run of a model diverged is none: nothing is worse than that."""
+    """A baseline in which every run of a model diverged is refused: nothing could be worse."""
     runs, epochs = sound().runs.copy(), sound().epochs.copy()
     runs.loc[runs["variant"] == "Model5", "status"] = DIVERGED
     epochs.loc[epochs["variant"] == "Model5", "valid_loss"] = math.nan
@@ -268,7 +267,7 @@ def test_a_baseline_that_diverged(
 
 
 def test_the_readers_clock(tmp_path: Path) -> None:
-    """A store is read by the clock: a measurement of tomorrow is kept, a later one is set apart."""
+    """A measurement from tomorrow is kept; one from further in the future is set apart."""
     for days, kept in ((0.9, True), (1.1, False)):
         start = pd.Timestamp(datetime.now(UTC) + timedelta(days=days))
         throughput = sound().throughput.assign(started_at=start)

@@ -1,4 +1,4 @@
-"""Which runs the tables are made of."""
+"""Which runs the tables show."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from bench.store.records import DIVERGED, FAILED, Record
 from reports.runs.selection import Selection, select
-from tests.report_data import ENVIRONMENT, contents_of, made_up_record, stored, with_outcome
+from tests.made_up import ENVIRONMENT, contents_of, made_up_record, stored, with_outcome
 
 
 def selected(records: Sequence[Record]) -> Selection:
@@ -19,7 +19,7 @@ def selected(records: Sequence[Record]) -> Selection:
 
 
 def test_all_alike() -> None:
-    """Runs that are alike are all shown, with nothing to note."""
+    """Runs of one kind are all shown, without a note."""
     selection = selected([made_up_record("Model0", seed) for seed in range(3)])
     assert list(selection.runs["seed"]) == [0, 1, 2]
     assert len(selection.epochs) == 18
@@ -49,7 +49,7 @@ def test_many_failures_are_counted() -> None:
 
 
 def test_one_configuration() -> None:
-    """The larger configuration in float32 is shown, and what the others differ in is said."""
+    """The larger group in float32 is shown, and the note says how the others differ."""
     newer = replace(ENVIRONMENT, torch_version="2.14.0")
     records = [made_up_record("Model0", seed) for seed in range(2)]
     records += [made_up_record("Model0", seed, environment=newer) for seed in range(3)]
@@ -65,7 +65,7 @@ def test_one_configuration() -> None:
 
 @pytest.mark.parametrize(("seeds", "backend"), [(2, "custom"), (3, "custom"), (4, "ensemble")])
 def test_the_backend_of_the_most_seeds(seeds: int, backend: str) -> None:
-    """A variant's runs are of one backend, at a tie of the notebook's own; the grid has both.
+    """A variant shows the backend with the most seeds, the notebook's own at a tie.
 
     The ensemble is trained by other modules: its runs are alike among themselves. Short runs do not
     count.
@@ -90,7 +90,7 @@ def test_the_backend_of_the_most_seeds(seeds: int, backend: str) -> None:
 
 
 def test_every_variant_has_its_own_backend() -> None:
-    """More seeds of one variant on another backend decide nothing for the others."""
+    """The backend is chosen for each variant by itself."""
     records = [made_up_record(name, seed) for name in ("Model0", "Model5") for seed in range(2)]
     records += [made_up_record("Model5", seed, backend="cell") for seed in range(3)]
     selection = selected(records)
@@ -98,7 +98,7 @@ def test_every_variant_has_its_own_backend() -> None:
 
 
 def test_faulty_runs_are_left_out() -> None:
-    """Runs with something injected are counted, not shown, even where they are more or failed."""
+    """Runs with an injected fault are counted but not shown, even if they are the majority."""
     records = [made_up_record("Model0", 0)]
     records += [made_up_record("Model0", seed, injected_fault="same_seed") for seed in range(3)]
     failed = made_up_record("Model0", 9, injected_fault="lr_times_3")
@@ -113,7 +113,7 @@ def test_faulty_runs_are_left_out() -> None:
 
 
 def test_a_store_of_one_injected_fault_is_shown() -> None:
-    """Where all runs have the same faulty, they are shown, and it is said."""
+    """If all runs have the same injected fault, they are shown with a note."""
     records = [made_up_record("Model0", seed, injected_fault="same_seed") for seed in range(3)]
     selection = selected(records)
     assert list(selection.runs["seed"]) == [0, 1, 2]
@@ -125,7 +125,7 @@ def test_a_store_of_one_injected_fault_is_shown() -> None:
 
 
 def test_longer_run_of_a_seed() -> None:
-    """Where a seed was run for one epoch and for all, it counts once, with all."""
+    """A seed that was run for one epoch and in full counts once, in full."""
     records = [made_up_record("Model0", 0, epochs=1), made_up_record("Model0", 0)]
     selection = selected(records)
     assert list(selection.runs["epochs"]) == [6]

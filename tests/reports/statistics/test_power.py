@@ -43,7 +43,7 @@ def test_seeds_for_drop_by_hand() -> None:
 
 
 def test_columns_share_the_corrected_level() -> None:
-    """Each column's share leaves the family at the level that is allowed for it."""
+    """Each column gets a share of the level, so that the family keeps its level."""
     drop = smallest_visible_drop(UNIT, night=100, baseline=25, level=0.01, power=0.5, columns=8)
     critical = drop / math.sqrt(1 / 100 + 1 / 25)
     allowed = corrected_level(0.01, night=100, baseline=25, columns=8)
@@ -52,7 +52,7 @@ def test_columns_share_the_corrected_level() -> None:
 
 
 def test_what_is_just_visible_is_seen() -> None:
-    """All that is asked for is asked for in both directions."""
+    """The drop that 30 seeds just show needs 30 seeds, whatever the options."""
     for changes in ({}, {"power": 0.6}, {"confidence": 0.7}, {"columns": 3}):
         options = {"level": LEVEL, "baseline": 40} | changes
         drop = smallest_visible_drop(UNIT, night=30, **options)
@@ -80,7 +80,7 @@ def test_too_few_to_permute() -> None:
 
 
 def test_diverged_runs_are_left_out() -> None:
-    """NaN and infinity have no part in the spread, and two finite values must remain."""
+    """NaN and infinity do not count in the spread, and two finite values must remain."""
     drop = smallest_visible_drop(UNIT, night=9, baseline=9, level=LEVEL)
     with_diverged = [*UNIT, float("nan"), float("inf")]
     assert smallest_visible_drop(with_diverged, night=9, baseline=9, level=LEVEL) == drop
@@ -109,7 +109,7 @@ def test_the_two_are_inverse(drop: float, baseline: int | None, columns: int, se
 @settings(deadline=None)
 @given(st.integers(10, 200), st.integers(10, 200), st.sampled_from([1, 4]))
 def test_monotone(night: int, baseline: int, columns: int) -> None:
-    """More seeds see less; more power, more columns or fewer false alarms ask for more."""
+    """More seeds show smaller drops; power, columns and fewer false alarms cost seeds."""
 
     def visible(night: int, baseline: int, columns: int, level: float, power: float) -> float:
         return smallest_visible_drop(
@@ -139,7 +139,7 @@ def test_power_by_simulation() -> None:
 
 
 def test_power_of_the_permutation_test() -> None:
-    """The rank test over a grid, of which one column fell, does as well as planned."""
+    """The rank test over a grid finds a fall in one column as often as planned."""
     values, drop, baseline, columns = accuracies(100), 0.01, 80, 4
     night = seeds_for_drop(values, drop, level=LEVEL, baseline=baseline, columns=columns)
     assert night is not None
@@ -154,7 +154,7 @@ def test_power_of_the_permutation_test() -> None:
 
 
 def test_errors() -> None:
-    """A rise, a spread of nothing and a power of chance are refused."""
+    """A rise, a zero spread and a power no better than chance are refused."""
     with pytest.raises(ValueError, match="drop must be positive"):
         seeds_for_drop(UNIT, 0, level=LEVEL)
     with pytest.raises(ValueError, match="two finite values"):

@@ -27,7 +27,7 @@ def test_by_hand() -> None:
 
 
 def test_never_above_the_level() -> None:
-    """Where half the baselines may be unlucky, or the night is huge, the level stays."""
+    """The level is not raised where half the baselines may be unlucky or the night is huge."""
     assert corrected_level(0.05, night=10, baseline=30, columns=1, confidence=0.5) == 0.05
     assert corrected_level(0.01, night=3000, baseline=30, columns=1) == 0.01
     assert corrected_level(0.01, night=3000, baseline=30, columns=8) == 0.01
@@ -69,7 +69,7 @@ def test_monotone(night: int, baseline: int, level: float, confidence: float) ->
 
 @pytest.mark.parametrize(("night", "baseline"), [(20, 40), (40, 40), (150, 40)])
 def test_columns_can_only_lower_it(night: int, baseline: int) -> None:
-    """The level for many columns is that for one, or lower where independent ones need it."""
+    """The level for many columns is never above the level for one."""
     levels = [
         corrected_level(0.01, night=night, baseline=baseline, columns=k) for k in (1, 2, 8, 32)
     ]
@@ -79,14 +79,14 @@ def test_columns_can_only_lower_it(night: int, baseline: int) -> None:
 
 @pytest.mark.parametrize("ratio", [0.1, 1, 4])
 def test_one_independent_column_has_a_formula(ratio: float) -> None:
-    """What is computed on a grid for any number of columns is, for one, what the formula gives."""
+    """For one column the grid computation equals the closed formula."""
     on_grid = tolerance._critical_value_of_independent(0.05, ratio, 0.95, 1)
     assert on_grid == pytest.approx(tolerance._critical_value(0.05, ratio, 0.95), rel=3e-7)
 
 
 @pytest.mark.parametrize(("level", "night"), [(0.01, 40), (0.01, 150), (1 / 365, 150)])
 def test_independent_columns_by_drawing_baselines(level: float, night: int) -> None:
-    """Where they matter most, the alarm rate's 95% quantile over drawn baselines is the level."""
+    """The alarm rate's 95% quantile over drawn baselines is the level."""
     corrected = corrected_level(level, night=night, baseline=40, columns=8)
     critical, ratio = norm.isf(1 - (1 - corrected) ** (1 / 8)), night / 40
     seed_variance = np.random.default_rng(0).standard_normal((50_000, 8))
@@ -114,7 +114,7 @@ def alarm_rates(nominal: float, night: int, baseline: int, columns: int, rho: fl
 @pytest.mark.parametrize(("night", "baseline"), [(20, 40), (100, 40)])
 @pytest.mark.parametrize(("columns", "rho"), [(1, 0), (8, 1), (8, 0), (8, 0.5)])
 def test_guarantee(night: int, baseline: int, columns: int, rho: float) -> None:
-    """At the corrected level 95% of baselines alarm in 5% of nights at most; at 5% they don't."""
+    """At the corrected level, 95% of baselines alarm in at most 5% of nights; at 5% they do not."""
     level = corrected_level(0.05, night=night, baseline=baseline, columns=columns)
     kept = np.mean(alarm_rates(level, night, baseline, columns, rho) <= 0.05)
     assert kept == pytest.approx(0.95, abs=0.03)
@@ -123,7 +123,7 @@ def test_guarantee(night: int, baseline: int, columns: int, rho: float) -> None:
 
 
 def test_errors() -> None:
-    """What is no number of seeds or columns, no level and no confidence is refused."""
+    """Invalid numbers of seeds or columns, levels and confidences are refused."""
     for sizes in ((0, 5, 1), (5, 0, 1), (5, 5, 0)):
         with pytest.raises(ValueError, match="at least 1"):
             corrected_level(0.05, night=sizes[0], baseline=sizes[1], columns=sizes[2])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hnrnn.variants import VARIANTS
 from reports.verdict.baseline import (
     EQUAL,
     INCONCLUSIVE,
@@ -13,7 +14,37 @@ from reports.verdict.baseline import (
     SUSPECTED,
     hold_against_baseline,
 )
-from tests.judged_data import made_up_grid
+
+
+def made_up_grid(
+    seeds: int, *, start: int = 0, moved: dict[tuple[str, str], float] | None = None
+) -> pd.DataFrame:
+    """Return final values of every variant on its own backend, one row per run.
+
+    The draws are those of the seed; ``moved`` lowers a configuration's accuracy and raises its
+    loss.
+    """
+    rows = []
+    for seed in range(start, start + seeds):
+        generator = np.random.default_rng(seed)
+        for variant in VARIANTS.values():
+            configuration = (variant.name, variant.backend)
+            by = (moved or {}).get(configuration, 0.0)
+            accuracy, loss = generator.standard_normal(2) * [0.03, 0.2] + [0.7 - by, 1.5 + by]
+            rows.append(
+                {
+                    "run_id": f"{variant.name}-{seed}",
+                    "variant": variant.name,
+                    "backend": variant.backend,
+                    "seed": seed,
+                    "device": "cpu",
+                    "weights_sha256": f"{configuration}{seed}{by}",
+                    "accuracy": accuracy,
+                    "valid_loss": loss,
+                }
+            )
+    return pd.DataFrame(rows)
+
 
 BASELINE = made_up_grid(60)
 WORSE = {("Model5", "nn"): 0.06}

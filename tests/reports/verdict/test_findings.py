@@ -18,7 +18,7 @@ from reports.verdict.findings import (
 )
 from reports.verdict.judgement import published_facts
 from reports.verdict.notebook import hold_against_notebook
-from tests.judged_data import made_up_epochs
+from tests.made_up import made_up_epochs
 
 FAR = hold_against_notebook(made_up_epochs(170, moved={"Model2": 1.0}), published.tables())
 MODEL2 = FAR.agreements[2]

@@ -17,7 +17,7 @@ from reports.verdict.evidence import Evidence
 from reports.verdict.gates import LastNight
 from reports.verdict.judgement import Judgement, judge
 from tests.history_data import FIRST, made_up_history
-from tests.report_data import throughput_rows
+from tests.made_up import throughput_rows
 from tests.reports.verdict.test_judgement import confirmed_by, night, together
 
 TIMED = throughput_rows({"nn": 2.0, "custom": 3.0})

@@ -9,47 +9,15 @@ import pandas as pd
 import pytest
 
 from bench.store.records import ENSEMBLE, FAILED
-from bench.store.schemas import EPOCHS_SCHEMA, RUNS_SCHEMA
 from bench.store.store import Contents
-from hnrnn.variants import VARIANTS
 from reports.pages.verdict_section import confirmation_words
 from reports.runs.completeness import notebook_configurations
 from reports.runs.night import Night
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding
 from reports.verdict.judgement import Judgement, judge, published_facts
-from tests.judged_data import made_up_epochs
-from tests.report_data import made_up_record, throughput_rows
-
-TEMPLATES = {name: made_up_record(name, 0) for name in VARIANTS}
-
-
-def night(
-    seeds: int = 160,
-    *,
-    start: int = 0,
-    moved: dict[str, float] | None = None,
-    hashes: str = "",
-    samples: pd.DataFrame | None = None,
-) -> Contents:
-    """Return a whole night of every variant on its own backend, as the store reads it."""
-    epochs = made_up_epochs(seeds, moved=moved, start=start)
-    epochs["run_id"] = epochs["variant"] + epochs["seed"].astype(str)
-    epochs["backend"] = epochs["variant"].map({v.name: v.backend for v in VARIANTS.values()})
-    epochs = epochs.assign(train_seconds=0.25, valid_seconds=0.125)
-    # What is moved has to stay what a run can have.
-    epochs[["train_loss", "valid_loss"]] = epochs[["train_loss", "valid_loss"]].abs()
-    epochs["accuracy"] = epochs["accuracy"].clip(0, 1)
-    rows = []
-    for variant in VARIANTS:
-        row = TEMPLATES[variant].run_row()
-        rows += [
-            row | {"run_id": f"{variant}{seed}", "seed": seed, "weights_sha256": f"{seed}{hashes}"}
-            for seed in range(start, start + seeds)
-        ]
-    runs = pd.DataFrame(rows)[RUNS_SCHEMA.names]
-    none = throughput_rows({"nn": 1.0}).iloc[:0]
-    return Contents(runs, epochs[EPOCHS_SCHEMA.names], none if samples is None else samples, {})
+from tests.made_up import notebook_night as night
+from tests.made_up import throughput_rows
 
 
 def judged(evidence: Evidence) -> Judgement:

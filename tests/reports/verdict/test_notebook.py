@@ -14,7 +14,7 @@ from reports.verdict.notebook import (
     hold_against_notebook,
     holm_of_columns,
 )
-from tests.judged_data import made_up_epochs
+from tests.made_up import made_up_epochs
 
 TABLES = published.tables()
 

@@ -11,7 +11,7 @@ import pytest
 from reports.__main__ import main
 from reports.commands.power import as_text
 from reports.verdict.seeds import plan_seeds
-from tests.report_data import made_up_record
+from tests.made_up import made_up_record
 from tests.reports.test_reports_check import whole_store
 
 
@@ -23,7 +23,7 @@ def grid(deviation: float, seeds: int = 50) -> pd.DataFrame:
 
 
 def test_plan() -> None:
-    """A wider spread and a smaller drop need more seeds, as the configuration of either."""
+    """A wider spread or a smaller drop needs more seeds."""
     (narrow,) = plan_seeds(grid(0.01), 0.01, 0.9)
     (wide,) = plan_seeds(grid(0.02), 0.01, 0.9)
     (small,) = plan_seeds(grid(0.01), 0.005, 0.9)
@@ -36,14 +36,14 @@ def test_plan() -> None:
 
 
 def test_what_the_seeds_at_hand_see() -> None:
-    """As many seeds as are at hand see just the drop that they are said to see."""
+    """The drop that the seeds at hand are said to see needs exactly that many seeds."""
     (plan,) = plan_seeds(grid(0.03), 0.01, 0.9)
     (again,) = plan_seeds(grid(0.03), plan.visible_drop * 1.0001, 0.9)
     assert again.needed == 50
 
 
 def test_no_number_suffices() -> None:
-    """Against a baseline of two seeds nothing small can be seen, however long the night."""
+    """Against a baseline of two seeds no number of seeds shows a small drop."""
     (plan,) = plan_seeds(grid(0.03, seeds=3), 0.001, 0.9)
     assert plan.needed_with_baseline is None
     assert "no number" in as_text([plan], 0.001, 0.9)
@@ -57,7 +57,7 @@ def test_single_and_diverged_runs() -> None:
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line a configuration; bad input is one line that says what would be right."""
+    """There is one line per configuration; bad input is one line that says what would be right."""
     whole_store(tmp_path)
     assert main(["power", "--results", str(tmp_path), "--drop", "2"]) == 0
     output = capsys.readouterr().out

@@ -8,7 +8,7 @@ import pytest
 
 from hnrnn import published
 from reports.verdict.third_party import explained, third_party_runs
-from tests.judged_data import made_up_epochs
+from tests.made_up import made_up_epochs
 
 TABLES = published.tables()
 

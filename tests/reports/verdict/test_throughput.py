@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from reports.verdict.throughput import changes, not_measured
-from tests.report_data import throughput_rows
+from tests.made_up import throughput_rows
 
 STEPS = {"nn": 2.0, "custom": 4.0, "compiled": 1.0}
 
@@ -20,7 +20,7 @@ def noisy(milliseconds: dict[str, float], seed: int, rounds: int = 20) -> pd.Dat
 
 
 def test_the_same_speed() -> None:
-    """Nothing is slower or faster where nothing changed; the reference itself is no change."""
+    """Without a change nothing is slower or faster, and the reference is not judged."""
     found = changes(noisy(STEPS, 1), noisy(STEPS, 2))
     assert {(c.backend, c.phase) for c in found} == {
         (backend, phase)
@@ -33,7 +33,7 @@ def test_the_same_speed() -> None:
 
 @pytest.mark.parametrize(("factor", "slower", "faster"), [(1.25, True, False), (0.75, False, True)])
 def test_a_change(factor: float, slower: bool, faster: bool) -> None:  # noqa: FBT001  # parameters
-    """A backend that takes a quarter more or less is found, and it alone."""
+    """Only the backend that takes a quarter more or less time is found."""
     found = changes(noisy({**STEPS, "custom": 4.0 * factor}, 1), noisy(STEPS, 2))
     for c in found:
         assert (c.slower, c.faster) == ((slower, faster) if c.backend == "custom" else (False,) * 2)
@@ -44,7 +44,7 @@ def test_a_change(factor: float, slower: bool, faster: bool) -> None:  # noqa: F
 
 
 def test_small_changes_are_not_judged() -> None:
-    """Five percent slower, however surely, is below the least effect that is judged."""
+    """Five percent slower is below the smallest effect that is judged, however certain."""
     found = changes(noisy({**STEPS, "custom": 4.2}, 1, 200), noisy(STEPS, 2, 200))
     custom = next(c for c in found if c.backend == "custom")
     assert custom.high < 1
@@ -52,13 +52,13 @@ def test_small_changes_are_not_judged() -> None:
 
 
 def test_a_slow_machine_is_no_change() -> None:
-    """Everything twice as slow leaves every ratio where it was."""
+    """If everything is twice as slow, no ratio changes."""
     slow = {backend: 2 * step for backend, step in STEPS.items()}
     assert not any(c.slower for c in changes(noisy(slow, 1), noisy(STEPS, 2)))
 
 
 def test_one_round_decides_nothing() -> None:
-    """A single sample has no interval, so that nothing is slower by it."""
+    """A single round has no interval, so it decides nothing."""
     slow = throughput_rows({"nn": 2.0, "custom": 9.0}, rounds=1)
     found = changes(slow, noisy(STEPS, 2))
     assert found
@@ -66,7 +66,7 @@ def test_one_round_decides_nothing() -> None:
 
 
 def test_other_devices_are_not_compared() -> None:
-    """A ratio is held against that of the same kind of device."""
+    """A ratio is only compared with ratios from the same kind of device."""
     gpu = throughput_rows(STEPS, device="cuda", device_name="a GPU")
     assert changes(gpu, noisy(STEPS, 1)) == []
     assert changes(gpu.iloc[:0], noisy(STEPS, 1)) == []
@@ -75,7 +75,7 @@ def test_other_devices_are_not_compared() -> None:
 
 
 def test_not_measured() -> None:
-    """What the baseline has and the night has not is named."""
+    """What the baseline measured and the night did not is named."""
     fewer = {"nn": 2.0, "custom": 4.0}
     assert not_measured(noisy(fewer, 1), noisy(STEPS, 2)) == {
         ("Model4", "compiled"): ["train_step", "forward", "validation"]
