@@ -110,7 +110,13 @@ def make_parser() -> Parser:
         ("--timed", "success", "how the timing step ended; default: success"),
     ):
         telling.add_argument(option, required=default is None, default=default, help=what)
-    telling.set_defaults(carry_out=issue.tell)
+    telling.set_defaults(
+        carry_out=lambda o: issue.tell(
+            o.report,
+            {"training": o.trained, "timing": o.timed},
+            issue.repeat(o.profile, o.seeds, o.device, o.backends),
+        )
+    )
     return parser
 
 

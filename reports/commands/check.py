@@ -10,8 +10,8 @@ from bench.text import one_line
 from hnrnn.arguments import Parser
 from reports.commands.errors import UsageError
 from reports.commands.evidence import OPTIONS, add_evidence, read_evidence
-from reports.commands.options import Commands, add_results
-from reports.commands.output import add_output, default_output, write_files
+from reports.commands.options import Commands, add_output, add_results
+from reports.commands.output import write_files
 from reports.history import nights
 from reports.pages import machine, verdict_section
 from reports.runs.night import Night
@@ -39,7 +39,7 @@ def carry_out(options: argparse.Namespace) -> int:
     evidence = read_evidence(**{name: getattr(options, name) for name in OPTIONS})
     night, judgement = evidence.night, judge(evidence)
     _show(judgement)  # before anything is written, because the disk may be full
-    output = options.output or default_output(options.results)
+    output = options.output or options.results / "report"
     files = {
         "verdict.json": machine.as_json(judgement),
         "verdict.xml": machine.as_junit(judgement),

@@ -8,10 +8,9 @@ from pathlib import Path
 from bench.text import one_line
 from hnrnn import published
 from hnrnn.arguments import Parser
-from reports.commands.errors import OutputError, UnwrittenError
 from reports.commands.evidence import OPTIONS, add_evidence, read_evidence
-from reports.commands.options import Commands, add_results
-from reports.commands.output import add_output, default_output, write_files
+from reports.commands.options import Commands, add_output, add_results
+from reports.commands.output import write_files, writing_into
 from reports.history.past import Past, read_past
 from reports.runs.comparison import compare
 from reports.runs.ratios import latest, ratios
@@ -39,7 +38,7 @@ def carry_out(options: argparse.Namespace) -> int:
     past = None
     if options.history is not None:
         past = read_past(options.history, evidence.baseline)
-    paths = render(evidence, options.output or default_output(options.results), past)
+    paths = render(evidence, options.output or options.results / "report", past)
     print(f"{one_line(paths[0])}, report.html, summary.md and {len(paths) - 3} pictures written")
     return 0
 
@@ -47,12 +46,10 @@ def carry_out(options: argparse.Namespace) -> int:
 def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[Path]:
     """Write ``report.md``, ``report.html``, ``summary.md`` and the pictures; return their paths.
 
-    Raises OutputError where ``output`` is a file, UnwrittenError where it cannot be written to.
+    Raises UnwrittenError where ``output`` cannot be written to.
     """
     from reports.pages import html, pictures, report  # loads matplotlib
 
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"output folder {output} is a file: name a folder")
     night, tables = evidence.night, published.tables()
     material = report.Material(
         night=night,
@@ -65,12 +62,12 @@ def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[P
         past=past,
     )
     text = report.report(material)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
+    with writing_into(output):
         paths = pictures.draw(material, output)
-    except OSError as error:
-        raise UnwrittenError(output, error) from error
-    pages = {"report.md": text, "report.html": html.page(text, output)}
-    pages["summary.md"] = report.summary(material)
+    pages = {
+        "report.md": text,
+        "report.html": html.page(text, output),
+        "summary.md": report.summary(material),
+    }
     write_files(output, pages)
     return [*(output / name for name in pages), *paths]

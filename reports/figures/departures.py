@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-# First: it imports matplotlib.
-from reports.figures.drawing import draw_each, legend_below, own_settings
-
-# isort: split
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -16,6 +12,7 @@ from matplotlib.patches import Patch
 
 from hnrnn.departures import MARGIN
 from hnrnn.variants import VARIANTS
+from reports.figures.drawing import draw_each, legend_below, own_settings
 from reports.figures.models import INK, LEAST_INK, MOST_INK, OURS
 
 LOSSES = ["train_loss", "valid_loss"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hnrnn.published import rounding
 from hnrnn.variants import VARIANTS
@@ -15,10 +16,8 @@ from reports.pages.departures_section import PICTURE
 from reports.pages.report import Material
 from reports.runs.departures import fault_distances
 
-# isort: split
-from matplotlib.figure import (
-    Figure,  # last: reports.figures.models sees to how matplotlib is imported
-)
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def draw(material: Material, folder: Path) -> list[Path]:
