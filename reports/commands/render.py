@@ -48,10 +48,10 @@ def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[P
 
     Raises UnwrittenError where ``output`` cannot be written to.
     """
-    from reports.pages import html, pictures, report  # loads matplotlib
+    from reports.pages import html, material, pictures, report  # loads matplotlib
 
     night, tables = evidence.night, published.tables()
-    material = report.Material(
+    shown = material.Material(
         night=night,
         comparisons=compare(night.selection.epochs, tables),
         tables=tables,
@@ -61,13 +61,13 @@ def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[P
         ratios=ratios(latest(night.selection.throughput)),
         past=past,
     )
-    text = report.report(material)
+    text = report.report(shown)
     with writing_into(output):
-        paths = pictures.draw(material, output)
+        paths = pictures.draw(shown, output)
     pages = {
         "report.md": text,
         "report.html": html.page(text, output),
-        "summary.md": report.summary(material),
+        "summary.md": report.summary(shown),
     }
     write_files(output, pages)
     return [*(output / name for name in pages), *paths]

@@ -13,7 +13,7 @@ from reports.figures import models
 from reports.figures.departures import departures
 from reports.figures.trends import trend
 from reports.pages.departures_section import PICTURE
-from reports.pages.report import Material
+from reports.pages.material import Material
 from reports.runs.departures import fault_distances
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def draw(material: Material, folder: Path) -> list[Path]:
     """Save every picture of a report as PNG in ``folder``; return the paths."""
-    epochs, uniform = material.night.selection.epochs, material.night.uniform_epochs
+    epochs, uniform = material.selection.epochs, material.night.uniform_epochs
     tables, third_party = material.tables, material.third_party
     drawings: dict[str, Callable[[], Figure]] = {
         "overview": partial(models.overview, epochs, tables, third_party)
