@@ -32,12 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return int(options.carry_out(options))
-    except (StoreError, FindingsError, UsageError) as error:
+    except (StoreError, FindingsError, UsageError, UnwrittenError) as error:
         print(f"{parser.prog} {options.command}: {one_line(error)}", file=sys.stderr)
-        return 2
-    except UnwrittenError as error:
-        print(f"{parser.prog} {options.command}: {one_line(error)}", file=sys.stderr)
-        return UNWRITTEN
+        return UNWRITTEN if isinstance(error, UnwrittenError) else 2
 
 
 def make_parser() -> Parser:

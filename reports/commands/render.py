@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.text import one_line
 from hnrnn import published
@@ -11,10 +10,9 @@ from hnrnn.arguments import Parser
 from reports.commands.evidence import OPTIONS, add_evidence, read_evidence
 from reports.commands.options import Commands, add_output, add_results
 from reports.commands.output import write_files, writing_into
-from reports.history.past import Past, read_past
+from reports.history.past import read_past
 from reports.runs.comparison import compare
 from reports.runs.ratios import latest, ratios
-from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import judge
 from reports.verdict.same_computation import held_runs
 
@@ -34,23 +32,11 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports render``."""
-    evidence = read_evidence(**{name: getattr(options, name) for name in OPTIONS})
-    past = None
-    if options.history is not None:
-        past = read_past(options.history, evidence.baseline)
-    paths = render(evidence, options.output or options.results / "report", past)
-    print(f"{one_line(paths[0])}, report.html, summary.md and {len(paths) - 3} pictures written")
-    return 0
-
-
-def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[Path]:
-    """Write ``report.md``, ``report.html``, ``summary.md`` and the pictures; return their paths.
-
-    Raises UnwrittenError where ``output`` cannot be written to.
-    """
     from reports.pages import html, material, pictures, report  # loads matplotlib
 
-    night, tables = evidence.night, published.tables()
+    evidence = read_evidence(**{name: getattr(options, name) for name in OPTIONS})
+    output = options.output or options.results / "report"
+    history, night, tables = options.history, evidence.night, published.tables()
     shown = material.Material(
         night=night,
         comparisons=compare(night.selection.epochs, tables),
@@ -59,15 +45,13 @@ def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[P
         judgement=judge(evidence),
         cells=held_runs(night).cells,
         ratios=ratios(latest(night.selection.throughput)),
-        past=past,
+        past=None if history is None else read_past(history, evidence.baseline),
     )
-    text = report.report(shown)
+    pages = {"report.md": report.report(shown), "summary.md": report.summary(shown)}
     with writing_into(output):
         paths = pictures.draw(shown, output)
-    pages = {
-        "report.md": text,
-        "report.html": html.page(text, output),
-        "summary.md": report.summary(shown),
-    }
+    pages["report.html"] = html.page(pages["report.md"], output)
     write_files(output, pages)
-    return [*(output / name for name in pages), *paths]
+    first = one_line(output / "report.md")
+    print(f"{first}, report.html, summary.md and {len(paths)} pictures written")
+    return 0

@@ -18,6 +18,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+INK = 30
+"""The opacity of all curves together: more curves are fainter, so that what lies behind and among
+them stays visible."""
+MOST_INK, LEAST_INK = 0.5, 0.03
+"""The bounds of a curve's opacity."""
+
 
 @contextmanager
 def own_settings() -> Iterator[None]:
@@ -35,6 +41,19 @@ def legend_below(figure: Figure, *handles: Artist, columns: int = 3) -> None:
     figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=11
     )
+
+
+def label_epochs(axes: Axes, title: str, epochs: int) -> None:
+    """Set the title, the grid and the axis of epochs of a panel."""
+    axes.set_title(title, fontsize=12)
+    axes.set_xlim(-0.3, epochs - 0.7)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.25)
+
+
+def opacity(curves: int) -> float:
+    """Return the opacity of each of many curves."""
+    return float(np.clip(INK / curves, LEAST_INK, MOST_INK))
 
 
 def draw_each(axes: Axes, table: pd.DataFrame, **style: Any) -> None:

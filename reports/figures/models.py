@@ -20,7 +20,7 @@ from bench.store.files import write_whole
 from bench.text import counted
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
-from reports.figures.drawing import draw_each, legend_below, own_settings
+from reports.figures.drawing import draw_each, label_epochs, legend_below, opacity, own_settings
 from reports.runs.curves import curves as run_curves
 from reports.runs.ratios import Ratio
 from reports.statistics.envelope import global_envelope
@@ -39,11 +39,6 @@ PHASE_MARKS = {
     "validation": (0.24, "^", False),
 }
 """The vertical offset, the marker, and whether it is filled."""
-INK = 30
-"""The opacity of all seeds' curves together: more curves are fainter, so that what lies behind and
-among them stays visible."""
-MOST_INK, LEAST_INK = 0.5, 0.03
-"""The bounds of a curve's opacity."""
 CROWD = 200
 """If a variant has more dots than this, all are smaller and fainter."""
 EDGE = [Stroke(linewidth=4.5, foreground="white"), Normal()]
@@ -75,11 +70,8 @@ def curves(
             axes.plot(theirs, color=THIRD_PARTY, lw=0.9, ls=(0, (3, 1.5)), alpha=0.8, zorder=3)
         _draw_curves(axes, ours, measure)
         axes.plot(notebook.index, notebook[measure], "o-", color=NOTEBOOK, lw=2, ms=4.5, zorder=5)
-        axes.set_title(TITLES[measure], fontsize=12)
         axes.set_xlabel("epoch")
-        axes.set_xlim(-0.3, VARIANTS[variant].epochs - 0.7)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.25)
+        label_epochs(axes, TITLES[measure], VARIANTS[variant].epochs)
     handles = [
         Line2D([], [], color=NOTEBOOK, marker="o", lw=2, ms=4.5, label="notebook"),
         Line2D([], [], color=OURS, lw=2, label="our median"),
@@ -114,8 +106,7 @@ def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
     if table.empty:
         axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="grey")
         return
-    alpha = min(MOST_INK, max(LEAST_INK, INK / table.shape[1]))
-    draw_each(axes, table, color=OURS, lw=0.6, alpha=alpha, zorder=1)
+    draw_each(axes, table, color=OURS, lw=0.6, alpha=opacity(table.shape[1]), zorder=1)
     marker = "o" if len(table) == 1 else "none"
     median = table.median(axis=1)
     axes.plot(median, marker=marker, color=OURS, lw=2, zorder=4, path_effects=EDGE)

@@ -41,7 +41,10 @@ def certificate_part(heading: str, certificate: Certificate, findings: Sequence[
             ("table: p", lambda a: number(a.p.table)),
             ("Holm", lambda a: number(a.holm.table)),
             ("seeds as extreme", lambda a: str(a.as_extreme) if a.seeds else NO_VALUE),
-            ("their share, 95%", _share),
+            (
+                "their share, 95%",
+                lambda a: f"{a.share_low:.4f} to {a.share_high:.4f}" if a.seeds else NO_VALUE,
+            ),
             ("accuracy: p", lambda a: number(a.p.accuracy)),
             ("Holm", lambda a: number(a.holm.accuracy)),
             ("final accuracy: p", lambda a: number(a.p.final_accuracy)),
@@ -65,12 +68,6 @@ def certificate_part(heading: str, certificate: Certificate, findings: Sequence[
             "per model to reject a table at all: with fewer the verdict is inconclusive."
         )
     return f"{heading}\n\n{text}\n\n{lines}"
-
-
-def _share(agreement: Agreement) -> str:
-    if not agreement.seeds:
-        return NO_VALUE
-    return f"{agreement.share_low:.4f} to {agreement.share_high:.4f}"
 
 
 def findings_part(findings: Sequence[Finding]) -> str:
