@@ -14,7 +14,7 @@ from bench.text import one_line
 from hnrnn.arguments import Parser
 from hnrnn.program import UNWRITTEN
 from reports.commands import calibrate, check, freeze, power, render
-from reports.commands.errors import OutputError, UnwrittenError, UsageError
+from reports.commands.errors import UnwrittenError, UsageError
 from reports.verdict.findings import FindingsError
 
 COMMANDS = (render, check, power, calibrate, freeze)
@@ -32,12 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return int(options.carry_out(options))
-    except (StoreError, OutputError, FindingsError, UsageError) as error:
+    except (StoreError, FindingsError, UsageError, UnwrittenError) as error:
         print(f"{parser.prog} {options.command}: {one_line(error)}", file=sys.stderr)
-        return 2
-    except UnwrittenError as error:
-        print(f"{parser.prog} {options.command}: {one_line(error)}", file=sys.stderr)
-        return UNWRITTEN
+        return UNWRITTEN if isinstance(error, UnwrittenError) else 2
 
 
 def make_parser() -> Parser:

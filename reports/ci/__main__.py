@@ -30,7 +30,7 @@ from reports.ci import foreign, frozen, issue, keeping
 from reports.ci.issue import NIGHT, SUMMARY, VERDICT
 from reports.ci.processes import python, run
 
-AGREES, USAGE, INCOMPLETE, INCONCLUSIVE, SOFTWARE, INTERRUPTED = 0, 2, 3, 4, 70, 130
+AGREES, USAGE, INCOMPLETE, INCONCLUSIVE, SOFTWARE = 0, 2, 3, 4, 70
 JUDGED = (AGREES, 1, INCOMPLETE, INCONCLUSIVE)
 """The exit codes of ``reports check`` that are a verdict."""
 BENCH = ("run", "throughput")
@@ -51,9 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(words)
     try:
         return int(options.carry_out(options))
-    except KeyboardInterrupt:
-        print(f"\n{parser.prog}: stopped", file=sys.stderr)
-        return INTERRUPTED
     except subprocess.CalledProcessError as error:
         failed = f"`{shlex.join(error.cmd)}` failed with exit code {error.returncode}"
     except OSError as error:
@@ -110,7 +107,13 @@ def make_parser() -> Parser:
         ("--timed", "success", "how the timing step ended; default: success"),
     ):
         telling.add_argument(option, required=default is None, default=default, help=what)
-    telling.set_defaults(carry_out=issue.tell)
+    telling.set_defaults(
+        carry_out=lambda o: issue.tell(
+            o.report,
+            {"training": o.trained, "timing": o.timed},
+            issue.repeat(o.profile, o.seeds, o.device, o.backends),
+        )
+    )
     return parser
 
 

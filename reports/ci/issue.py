@@ -6,7 +6,6 @@ file counts as a failure.
 
 from __future__ import annotations
 
-import argparse
 import html
 import json
 import os
@@ -15,6 +14,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from bench.text import one_line
 from reports.ci import foreign
@@ -39,13 +39,17 @@ WORD_JOINER = "\u2060"
 SPECIAL = re.compile(r"[^\w .,;:()+\-=%/'\"!?@#]|_")
 
 
-def tell(options: argparse.Namespace) -> int:
-    """Open an issue for a night that failed, or comment on the one that is open."""
-    verdict, problems = _tonight(options)
+def tell(report: Path, steps: Mapping[str, str], commands: Sequence[str]) -> int:
+    """Open an issue for a night that failed, or comment on the one that is open.
+
+    ``report`` is the folder of the report, ``steps`` how each step of the workflow ended, and
+    ``commands`` repeat the night.
+    """
+    verdict, problems = _tonight(report, steps)
     if verdict in SILENT:
         print(f"{verdict}: no issue", file=sys.stderr)
         return 0
-    body = _body(verdict, problems, options)
+    body = _body(verdict, problems, report, commands)
     text = ("--body-file", "-")  # standard input, since the disk may be full
     number = _open_issue()
     if number is not None:
@@ -57,8 +61,9 @@ def tell(options: argparse.Namespace) -> int:
     return 0
 
 
-def repeat(profile: str, seeds: str, device: str, backends: str, commit: str) -> list[str]:
-    """Return the commands that repeat a night in a clone."""
+def repeat(profile: str, seeds: str, device: str, backends: str) -> list[str]:
+    """Return the commands that repeat a night of the workflow's commit in a clone."""
+    commit = os.environ.get("GITHUB_SHA", "HEAD")
     same = ["--profile", profile, "--device", device]
     named = [f"--backends={backends}"] if backends else []
     named += [f"--seeds={seeds}"] if seeds else []
@@ -91,15 +96,15 @@ def _as_text(markdown: str) -> str:
     return SPECIAL.sub(lambda m: f"&#{ord(m[0])};", text)
 
 
-def _tonight(options: argparse.Namespace) -> tuple[str, list[str]]:
+def _tonight(report: Path, steps: Mapping[str, str]) -> tuple[str, list[str]]:
     """Return the night's verdict, which is not silent if anything went wrong, and the problems."""
-    judged, night = (foreign.read_json(options.report / name) for name in (VERDICT, NIGHT))
+    judged, night = (foreign.read_json(report / name) for name in (VERDICT, NIGHT))
     verdict = judged.get("verdict")
     if verdict not in KNOWN:
         verdict = NO_VERDICT
     problems = [
         f"the {step} step ended with {outcome!r}"
-        for step, outcome in (("training", options.trained), ("timing", options.timed))
+        for step, outcome in steps.items()
         if outcome != "success"
     ]
     named = night.get("problems")
@@ -123,14 +128,12 @@ def _open_issue() -> int | None:
     return max(numbers, default=None)
 
 
-def _body(verdict: str, problems: Sequence[str], options: argparse.Namespace) -> str:
-    commit = os.environ.get("GITHUB_SHA", "HEAD")
-    commands = repeat(options.profile, options.seeds, options.device, options.backends, commit)
+def _body(verdict: str, problems: Sequence[str], report: Path, commands: Sequence[str]) -> str:
     parts = [f"The verdict of tonight: **{verdict}**.", _where(os.environ)]
     parts += ["\n".join(f"- {neutral(one_line(each))}" for each in problems[:MOST_PROBLEMS])]
     parts += ["To repeat the night:", _fenced("\n".join(commands))]
     try:
-        summary = foreign.read(options.report / SUMMARY).decode("utf-8", errors="replace")
+        summary = foreign.read(report / SUMMARY).decode("utf-8", errors="replace")
     except OSError as error:
         parts.append(f"There is no summary: {neutral(one_line(error))}")
     else:

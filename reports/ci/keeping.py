@@ -34,8 +34,10 @@ def keep(night: Path, kept: Path, *, freeze: bool) -> int:
     git = ("git", "-C", str(kept))
     branch = output([*git, "symbolic-ref", "--short", "HEAD"])
     for tries, wait in enumerate(WAITS, 1):
-        if tries > 1:
-            _undo(git, branch, wait)
+        if tries > 1:  # undo the night's commit, and pull what was pushed meanwhile
+            time.sleep(wait)
+            run([*git, "reset", "--quiet", "--hard", "HEAD^"], check=True)
+            run([*git, *AUTHOR, "pull", "--quiet", "--rebase", "origin", branch], check=True)
         faults = [*_add_history(night, kept), *_add_baseline(night, kept, freeze=freeze)]
         for fault in faults:
             print(f"not kept: {one_line(fault)}", file=sys.stderr)
@@ -48,13 +50,6 @@ def keep(night: Path, kept: Path, *, freeze: bool) -> int:
         if run(push, check=tries == len(WAITS)) == 0:
             break
     return 1 if faults else 0
-
-
-def _undo(git: tuple[str, ...], branch: str, wait: int) -> None:
-    """Undo the night's commit, and pull what was pushed meanwhile."""
-    time.sleep(wait)
-    run([*git, "reset", "--quiet", "--hard", "HEAD^"], check=True)
-    run([*git, *AUTHOR, "pull", "--quiet", "--rebase", "origin", branch], check=True)
 
 
 def _add_history(night: Path, kept: Path) -> list[str]:

@@ -21,7 +21,11 @@ def run(words: Sequence[str], *, check: bool = False, text: str | None = None) -
     is not 0, OSError if there is no such program.
     """
     print(f"+ {shlex.join(words)}", file=sys.stderr, flush=True)
-    environment = _with_packages(os.environ) if words[0] == sys.executable else None
+    environment = dict(os.environ)
+    installed = str(ROOT) in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+    if words[0] == sys.executable and not installed:  # it shall find the same packages
+        paths = [str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
     done = subprocess.run(words, check=check, input=text, encoding="utf-8", env=environment)
     return done.returncode if done.returncode >= 0 else 128 - done.returncode
 
@@ -34,11 +38,3 @@ def output(words: Sequence[str]) -> str:
 def python(words: Sequence[str]) -> list[str]:
     """Return ``python -m ...`` for this Python, without modules from the current folder."""
     return [sys.executable, "-P", *words[1:]]
-
-
-def _with_packages(environment: os._Environ[str]) -> dict[str, str]:
-    """Return an environment in which Python finds the same packages as this process."""
-    if str(ROOT) in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
-        return dict(environment)
-    paths = [str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
-    return environment | {"PYTHONPATH": os.pathsep.join(paths)}

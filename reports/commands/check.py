@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from bench.text import one_line
 from hnrnn.arguments import Parser
 from reports.commands.errors import UsageError
 from reports.commands.evidence import OPTIONS, add_evidence, read_evidence
-from reports.commands.options import Commands, add_results
-from reports.commands.output import add_output, default_output, write_files
+from reports.commands.options import Commands, add_output, add_results
+from reports.commands.output import write_files
 from reports.history import nights
 from reports.pages import machine, verdict_section
-from reports.runs.night import Night
 from reports.verdict.judgement import Judgement, judge
 
 
@@ -37,9 +35,9 @@ def add_parser(commands: Commands[Parser]) -> None:
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports check``, and return the exit code of the verdict."""
     evidence = read_evidence(**{name: getattr(options, name) for name in OPTIONS})
-    night, judgement = evidence.night, judge(evidence)
+    judgement = judge(evidence)
     _show(judgement)  # before anything is written, because the disk may be full
-    output = options.output or default_output(options.results)
+    output = options.output or options.results / "report"
     files = {
         "verdict.json": machine.as_json(judgement),
         "verdict.xml": machine.as_junit(judgement),
@@ -48,7 +46,11 @@ def carry_out(options: argparse.Namespace) -> int:
     write_files(output, files)
     print(f"{one_line(output / 'verdict.md')} written", file=sys.stderr)
     if options.history is not None:
-        _remember(options.history, night, judgement)
+        try:
+            path = nights.append(options.history, nights.summarise(evidence.night, judgement))
+        except ValueError as error:
+            raise UsageError(f"nothing to append to history {options.history}: {error}") from error
+        print(f"{one_line(path)} appended", file=sys.stderr)
     return judgement.exit_code
 
 
@@ -61,11 +63,3 @@ def _show(judgement: Judgement) -> None:
         print(one_line(note), file=sys.stderr)
     if judgement.confirmation_seeds:
         print(f"to confirm or clear it:\n  {verdict_section.confirmation_command(judgement)}")
-
-
-def _remember(folder: Path, night: Night, judgement: Judgement) -> None:
-    try:
-        path = nights.append(folder, nights.summarise(night, judgement))
-    except ValueError as error:
-        raise UsageError(f"nothing to append to history {folder}: {error}") from error
-    print(f"{one_line(path)} appended", file=sys.stderr)

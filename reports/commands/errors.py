@@ -10,12 +10,8 @@ class UsageError(Exception):
     """An argument cannot be used; the message says what to do."""
 
 
-class OutputError(Exception):
-    """The output folder cannot be used; the message says what to do."""
-
-
 class UnwrittenError(Exception):
-    """A result cannot be written, because the disk is full or read-only."""
+    """A result cannot be written, because the disk is full or the place is no folder of ours."""
 
     def __init__(self, folder: Path, error: OSError) -> None:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -1,40 +1,27 @@
-"""The output folder of a command, and how files are written into it."""
+"""How a command writes its files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.store.files import write_whole
-from hnrnn.arguments import Parser, output_folder
-from reports.commands.errors import OutputError, UnwrittenError
+from reports.commands.errors import UnwrittenError
 
 
-def add_output(parser: Parser) -> None:
-    """Add the option that names where to write."""
-    parser.add_argument(
-        "--output",
-        type=output_folder,
-        metavar="DIR",
-        help="where to write; default: report in the results folder",
-    )
-
-
-def default_output(results: Path) -> Path:
-    """Return the folder to write into where none is named."""
-    return results / "report"
+@contextmanager
+def writing_into(output: Path) -> Iterator[None]:
+    """Make the folder; raise UnwrittenError if it, or what the block writes, cannot be written."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UnwrittenError(output, error) from error
 
 
 def write_files(output: Path, files: Mapping[str, str]) -> None:
-    """Write each text whole under its name in ``output``, which is made.
-
-    Raises OutputError where ``output`` is a file, UnwrittenError where it cannot be written to.
-    """
-    try:
-        if output.exists() and not output.is_dir():
-            raise OutputError(f"output folder {output} is a file: name a folder")
-        output.mkdir(parents=True, exist_ok=True)
+    """Write each text whole under its name into ``output``; raise UnwrittenError."""
+    with writing_into(output):
         for name, text in files.items():
             write_whole(output / name, text.encode())
-    except OSError as error:
-        raise UnwrittenError(output, error) from error

@@ -12,6 +12,7 @@ from reports.commands.options import Commands, add_results
 from reports.pages.tables import NO_VALUE, table_of
 from reports.runs.night import Night
 from reports.runs.reading import read
+from reports.statistics.power import POWER
 from reports.verdict.baseline import LEVEL
 from reports.verdict.seeds import SeedPlan, plan_seeds
 
@@ -25,20 +26,14 @@ def add_parser(commands: Commands[Parser]) -> None:
         "false alarm a year, from the spread of the seeds at hand.",
     )
     add_results(power)
-    power.add_argument(
-        "--drop",
-        type=Number(0.01, 99),
-        default=1.0,
-        metavar="POINTS",
-        help="percentage points, %(type)s; default: 1",
-    )
-    power.add_argument(
-        "--power",
-        type=Number(0.25, 0.999),
-        default=0.9,
-        metavar="P",
-        help="probability of seeing it, %(type)s; default: 0.9",
-    )
+    for option, kind, default, metavar, what in (
+        ("--drop", Number(0.01, 99), 1.0, "POINTS", "percentage points"),
+        ("--power", Number(0.25, 0.999), POWER, "P", "probability of seeing it"),
+    ):
+        power.add_argument(
+            option, type=kind, default=default, metavar=metavar,
+            help=f"{what}, %(type)s; default: {default:g}",
+        )  # fmt: skip
     power.set_defaults(carry_out=carry_out)
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.text import one_line
 from hnrnn import published
 from hnrnn.arguments import Parser
-from reports.commands.errors import OutputError, UnwrittenError
 from reports.commands.evidence import OPTIONS, add_evidence, read_evidence
-from reports.commands.options import Commands, add_results
-from reports.commands.output import add_output, default_output, write_files
-from reports.history.past import Past, read_past
+from reports.commands.options import Commands, add_output, add_results
+from reports.commands.output import write_files, writing_into
+from reports.history.past import read_past
 from reports.runs.comparison import compare
 from reports.runs.ratios import latest, ratios
-from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import judge
 from reports.verdict.same_computation import held_runs
 
@@ -35,26 +32,12 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports render``."""
+    from reports.pages import html, material, pictures, report  # loads matplotlib
+
     evidence = read_evidence(**{name: getattr(options, name) for name in OPTIONS})
-    past = None
-    if options.history is not None:
-        past = read_past(options.history, evidence.baseline)
-    paths = render(evidence, options.output or default_output(options.results), past)
-    print(f"{one_line(paths[0])}, report.html, summary.md and {len(paths) - 3} pictures written")
-    return 0
-
-
-def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[Path]:
-    """Write ``report.md``, ``report.html``, ``summary.md`` and the pictures; return their paths.
-
-    Raises OutputError where ``output`` is a file, UnwrittenError where it cannot be written to.
-    """
-    from reports.pages import html, pictures, report  # loads matplotlib
-
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"output folder {output} is a file: name a folder")
-    night, tables = evidence.night, published.tables()
-    material = report.Material(
+    output = options.output or options.results / "report"
+    history, night, tables = options.history, evidence.night, published.tables()
+    shown = material.Material(
         night=night,
         comparisons=compare(night.selection.epochs, tables),
         tables=tables,
@@ -62,15 +45,13 @@ def render(evidence: Evidence, output: Path, past: Past | None = None) -> list[P
         judgement=judge(evidence),
         cells=held_runs(night).cells,
         ratios=ratios(latest(night.selection.throughput)),
-        past=past,
+        past=None if history is None else read_past(history, evidence.baseline),
     )
-    text = report.report(material)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        paths = pictures.draw(material, output)
-    except OSError as error:
-        raise UnwrittenError(output, error) from error
-    pages = {"report.md": text, "report.html": html.page(text, output)}
-    pages["summary.md"] = report.summary(material)
+    pages = {"report.md": report.report(shown), "summary.md": report.summary(shown)}
+    with writing_into(output):
+        paths = pictures.draw(shown, output)
+    pages["report.html"] = html.page(pages["report.md"], output)
     write_files(output, pages)
-    return [*(output / name for name in pages), *paths]
+    first = one_line(output / "report.md")
+    print(f"{first}, report.html, summary.md and {len(paths)} pictures written")
+    return 0

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-# First: it imports matplotlib.
-from reports.figures.drawing import draw_each, legend_below, own_settings
-
-# isort: split
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -16,7 +12,8 @@ from matplotlib.patches import Patch
 
 from hnrnn.departures import MARGIN
 from hnrnn.variants import VARIANTS
-from reports.figures.models import INK, LEAST_INK, MOST_INK, OURS
+from reports.figures.drawing import draw_each, label_epochs, legend_below, opacity, own_settings
+from reports.figures.models import OURS
 
 LOSSES = ["train_loss", "valid_loss"]
 LEAST = 1e-8
@@ -46,10 +43,7 @@ def departures(cells: pd.DataFrame, rounding: pd.DataFrame, faults: pd.DataFrame
             axes.plot(middle.clip(lower=LEAST), ".-", color=colours[str(fault)], lw=1.2, zorder=4)
         _draw_runs(axes, cells[cells["variant"] == name])
         axes.set_yscale("log")
-        axes.set_xlim(-0.3, variant.epochs - 0.7)
-        axes.set_title(name, fontsize=12)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.25)
+        label_epochs(axes, name, variant.epochs)
     for axes in panels[1]:
         axes.set_xlabel("epoch")
     for axes in panels[:, 0]:
@@ -85,7 +79,7 @@ def _draw_runs(axes: Axes, cells: pd.DataFrame) -> None:
     by_run = losses.pivot_table(index="epoch", columns="run_id", values="distance", aggfunc="max")
     if by_run.empty:
         return
-    strength = float(np.clip(INK / by_run.shape[1], LEAST_INK, MOST_INK))
+    strength = opacity(by_run.shape[1])
     values = by_run.replace(np.inf, np.nan).clip(lower=LEAST)
     if len(values) == 1:  # one point makes no curve
         axes.plot(values, color=OURS, marker=".", ls="", alpha=strength, zorder=2)

@@ -1,4 +1,4 @@
-"""Matplotlib with the project's settings: import this module before matplotlib.
+"""Matplotlib with the project's settings, and what several figures draw.
 
 Figures depend on the data alone, not on ``MPLBACKEND`` or a ``matplotlibrc``. The settings of a
 process that imports ``reports``, such as a notebook, stay unchanged.
@@ -6,42 +6,23 @@ process that imports ``reports``, such as a notebook, stay unchanged.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-
-def _import_matplotlib() -> None:
-    """Import matplotlib, even if ``MPLBACKEND`` names a backend that is not installed.
-
-    A notebook passes the name of its own backend to every process that it starts, and matplotlib
-    cannot be imported without that backend, which is not needed here. If it is installed, pyplot
-    will still use it.
-    """
-    if "matplotlib" in sys.modules:
-        return
-    backend = os.environ.pop("MPLBACKEND", None)
-    try:
-        import matplotlib as mpl
-    finally:
-        if backend is not None:
-            os.environ["MPLBACKEND"] = backend
-    if backend:
-        with suppress(ValueError):
-            mpl.rcParams["backend"] = backend
-
-
-_import_matplotlib()
+INK = 30
+"""The opacity of all curves together: more curves are fainter, so that what lies behind and among
+them stays visible."""
+MOST_INK, LEAST_INK = 0.5, 0.03
+"""The bounds of a curve's opacity."""
 
 
 @contextmanager
@@ -50,8 +31,6 @@ def own_settings() -> Iterator[None]:
 
     Settings are read when an artist is made and again when it is drawn, so that both belong inside.
     """
-    import matplotlib as mpl
-
     with mpl.rc_context():
         mpl.rcdefaults()
         yield
@@ -64,13 +43,24 @@ def legend_below(figure: Figure, *handles: Artist, columns: int = 3) -> None:
     )
 
 
+def label_epochs(axes: Axes, title: str, epochs: int) -> None:
+    """Set the title, the grid and the axis of epochs of a panel."""
+    axes.set_title(title, fontsize=12)
+    axes.set_xlim(-0.3, epochs - 0.7)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.25)
+
+
+def opacity(curves: int) -> float:
+    """Return the opacity of each of many curves."""
+    return float(np.clip(INK / curves, LEAST_INK, MOST_INK))
+
+
 def draw_each(axes: Axes, table: pd.DataFrame, **style: Any) -> None:
     """Draw one curve per column of a table, over its index.
 
     They are one artist, because a layout measures every artist: a thousand take seconds.
     """
-    from matplotlib.collections import LineCollection
-
     curves = np.stack(np.broadcast_arrays(table.index, table.to_numpy().T), axis=-1)
     axes.add_collection(LineCollection(list(curves), capstyle="projecting", **style))
     axes.autoscale_view()

@@ -6,10 +6,6 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
-# First, because it imports matplotlib.
-from reports.figures.drawing import draw_each, legend_below, own_settings
-
-# isort: split
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -24,6 +20,7 @@ from bench.store.files import write_whole
 from bench.text import counted
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
+from reports.figures.drawing import draw_each, label_epochs, legend_below, opacity, own_settings
 from reports.runs.curves import curves as run_curves
 from reports.runs.ratios import Ratio
 from reports.statistics.envelope import global_envelope
@@ -42,11 +39,6 @@ PHASE_MARKS = {
     "validation": (0.24, "^", False),
 }
 """The vertical offset, the marker, and whether it is filled."""
-INK = 30
-"""The opacity of all seeds' curves together: more curves are fainter, so that what lies behind and
-among them stays visible."""
-MOST_INK, LEAST_INK = 0.5, 0.03
-"""The bounds of a curve's opacity."""
 CROWD = 200
 """If a variant has more dots than this, all are smaller and fainter."""
 EDGE = [Stroke(linewidth=4.5, foreground="white"), Normal()]
@@ -60,8 +52,7 @@ def curves(
     """Draw one variant: our seeds' curves and the notebook's by epoch, one panel per measure.
 
     The shaded band is the 95% global envelope of all three panels together. The notebook's curve
-    leaves it if the whole-table test rejects at 5%, before Holm's correction. ``third_party`` holds
-    other people's published runs.
+    leaves it if the whole-table test rejects at 5%, before Holm's correction.
     """
     ours = epochs[epochs["variant"] == variant]
     notebook = published[published["model"] == variant].set_index("epoch")
@@ -79,11 +70,8 @@ def curves(
             axes.plot(theirs, color=THIRD_PARTY, lw=0.9, ls=(0, (3, 1.5)), alpha=0.8, zorder=3)
         _draw_curves(axes, ours, measure)
         axes.plot(notebook.index, notebook[measure], "o-", color=NOTEBOOK, lw=2, ms=4.5, zorder=5)
-        axes.set_title(TITLES[measure], fontsize=12)
         axes.set_xlabel("epoch")
-        axes.set_xlim(-0.3, VARIANTS[variant].epochs - 0.7)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.25)
+        label_epochs(axes, TITLES[measure], VARIANTS[variant].epochs)
     handles = [
         Line2D([], [], color=NOTEBOOK, marker="o", lw=2, ms=4.5, label="notebook"),
         Line2D([], [], color=OURS, lw=2, label="our median"),
@@ -92,7 +80,7 @@ def curves(
     if bounds:
         handles.append(Patch(color=OURS, alpha=0.2, lw=0, label="95% global envelope"))  # type: ignore[arg-type]
     if len(others):
-        label = f"{len(others)} runs that others published"
+        label = f"{len(others)} third-party runs"
         handles.append(Line2D([], [], color=THIRD_PARTY, lw=0.9, ls=(0, (3, 1.5)), label=label))
     legend_below(figure, *handles, columns=5)
     return figure
@@ -107,12 +95,10 @@ def _envelope(
         return {}
     notebook = run_curves(published, variant, key="model")
     bounds = global_envelope(table.to_numpy(), observed=notebook.to_numpy()[0])
-    low, high = (np.where(np.isfinite(bound), bound, np.nan) for bound in bounds)
-    epochs = VARIANTS[variant].epochs
-    return {
-        measure: (low[place * epochs :][:epochs], high[place * epochs :][:epochs])
-        for place, measure in enumerate(MEASURES)
-    }
+    low, high = (
+        np.where(np.isfinite(bound), bound, np.nan).reshape(len(MEASURES), -1) for bound in bounds
+    )
+    return dict(zip(MEASURES, zip(low, high, strict=True), strict=True))
 
 
 def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
@@ -120,8 +106,7 @@ def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
     if table.empty:
         axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="grey")
         return
-    alpha = min(MOST_INK, max(LEAST_INK, INK / table.shape[1]))
-    draw_each(axes, table, color=OURS, lw=0.6, alpha=alpha, zorder=1)
+    draw_each(axes, table, color=OURS, lw=0.6, alpha=opacity(table.shape[1]), zorder=1)
     marker = "o" if len(table) == 1 else "none"
     median = table.median(axis=1)
     axes.plot(median, marker=marker, color=OURS, lw=2, zorder=4, path_effects=EDGE)
@@ -129,7 +114,7 @@ def _draw_curves(axes: Axes, ours: pd.DataFrame, measure: str) -> None:
 
 @own_settings()
 def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.DataFrame) -> Figure:
-    """Draw every variant's final accuracies: one dot per seed, the notebook's, other people's."""
+    """Draw every variant's final accuracies: one dot per seed, the notebook's, third parties'."""
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     axes = figure.subplots()
     names = list(VARIANTS)
@@ -160,7 +145,9 @@ def overview(epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.Data
         Line2D([], [], color=NOTEBOOK, marker="D", ms=8, lw=0, label="notebook"),
         Line2D([], [], color=OURS, marker="o", ms=4, lw=0, label="our seeds"),
         Line2D([], [], color=OURS, lw=2.5, label="our median"),
-        Line2D([], [], color=THIRD_PARTY, marker="|", ms=9, mew=1.4, lw=0, label="others' runs"),
+        Line2D(
+            [], [], color=THIRD_PARTY, marker="|", ms=9, mew=1.4, lw=0, label="third-party runs"
+        ),
         columns=4,
     )
     return figure
@@ -171,7 +158,7 @@ def eras(ones: pd.DataFrame, uniform: pd.DataFrame, third_party: pd.DataFrame) -
     """Draw final accuracy against training loss by BatchNorm initialisation, per variant.
 
     ``ones`` and ``uniform`` are epochs of our seeds whose BatchNorm weights start at 1 or are drawn
-    from U(0, 1); ``third_party`` are other people's runs, with either.
+    from U(0, 1); third-party runs have either.
     """
     figure = Figure(figsize=(13, 6.6), layout="constrained")
     for name, axes in zip(VARIANTS, figure.subplots(2, 4).flat, strict=True):
@@ -192,7 +179,7 @@ def eras(ones: pd.DataFrame, uniform: pd.DataFrame, third_party: pd.DataFrame) -
         figure,
         Line2D([], [], color=OURS, marker="o", ms=5, lw=0, label="ours, BatchNorm starts at 1"),
         Line2D([], [], color=UNIFORM, marker="s", ms=5, lw=0, label="ours, drawn from U(0, 1)"),
-        Line2D([], [], color="black", marker="x", ms=6, lw=0, label="runs others published"),
+        Line2D([], [], color="black", marker="x", ms=6, lw=0, label="third-party runs"),
     )
     return figure
 
@@ -212,11 +199,11 @@ def backends(found: Sequence[Ratio]) -> Figure:
         axes.set_visible(False)
     for name, axes in zip(names, panels, strict=False):
         ratios = [ratio for ratio in found if ratio.variant == name]
-        labels = list(dict.fromkeys(_backend_label(ratio) for ratio in ratios))
+        labels = list(dict.fromkeys(ratio.label for ratio in ratios))
         axes.axvline(1, color="#888888", lw=1, zorder=1)
         for ratio in ratios:
             offset, marker, filled = PHASE_MARKS[ratio.phase]
-            y = labels.index(_backend_label(ratio)) + offset
+            y = labels.index(ratio.label) + offset
             color = OURS if ratio.phase == "train_step" else "#555555"
             axes.plot([ratio.low, ratio.high], [y, y], color=color, lw=1.6, zorder=2)
             face = color if filled else "white"
@@ -225,7 +212,7 @@ def backends(found: Sequence[Ratio]) -> Figure:
         axes.set_ylim(len(labels) - 0.4, -0.6)
         axes.set_title(f"{name} ({VARIANTS[name].recurrence})", fontsize=11.5)
         axes.grid(axis="x", alpha=0.25)
-    figure.suptitle("Tokens a second, as a ratio to the reference backend", fontsize=13)
+    figure.suptitle("Tokens per second, as a ratio to the reference backend", fontsize=13)
     legend_below(
         figure,
         Line2D([], [], color=OURS, marker="o", ms=6.5, lw=1.6, label="training step, 95%"),
@@ -242,10 +229,6 @@ def _final(epochs: pd.DataFrame, variant: str) -> pd.DataFrame:
     """Return the last epoch of a variant's runs."""
     own = epochs["variant" if "variant" in epochs else "model"] == variant
     return epochs[own & (epochs["epoch"] == VARIANTS[variant].epochs - 1)]
-
-
-def _backend_label(ratio: Ratio) -> str:
-    return f"{ratio.backend} again" if ratio.aa_control else ratio.backend
 
 
 @own_settings()

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-# First, because it imports matplotlib.
-from reports.figures.drawing import legend_below, own_settings
-
-# isort: split
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,8 +13,9 @@ from matplotlib.patches import Patch
 
 from bench.plan.grid import reference_backend
 from hnrnn.variants import VARIANTS
+from reports.figures.drawing import legend_below, own_settings
 from reports.history.drift import Drift
-from reports.history.nights import HASHES, PROVENANCE, Change, changes
+from reports.history.nights import HASHES, PROVENANCE, RATIO, Change, changes
 
 # Okabe and Ito's colours; their yellow, which is faint on white, is replaced by a grey.
 BACKEND_STYLES = {
@@ -66,7 +63,11 @@ def trend(
     own = history[history["variant"] == variant].sort_values("night")
     own = own.assign(place=own["night"].map(place), se=own["accuracy_sd"] / np.sqrt(own["seeds"]))
     own = own.assign(low=own["accuracy_mean"] - own["se"], high=own["accuracy_mean"] + own["se"])
-    figure, above, below = _panels(timed=bool(own["throughput_ratio"].notna().any()))
+    panels = 1 + bool(own["throughput_ratio"].notna().any())
+    figure = Figure(figsize=(12, 7 if panels == 2 else 4.6), layout="constrained")
+    above, *below = figure.subplots(
+        panels, squeeze=False, sharex=True, height_ratios=[3, 2][:panels]
+    ).flat
     figure.suptitle(f"{variant}: {VARIANTS[variant].description}, night by night", fontsize=14)
     backends = [name for name in BACKEND_STYLES if name in set(own["backend"])]
     few = len(nights) * len(backends) <= FEW_POINTS
@@ -77,43 +78,32 @@ def trend(
         # Lines that coincide stay visible, one within the other.
         width = 1.6 if few else 1.2 + 0.9 * (len(backends) - 1 - number)
         _draw_line(above, rows, ("accuracy_mean", "low", "high"), rank, width, few=few)
-        if below is not None:
-            ratio = ("throughput_ratio", "throughput_ratio_low", "throughput_ratio_high")
-            _draw_line(below, rows, ratio, rank, width=1.6, few=few)
+        for axes in below:
+            _draw_line(axes, rows, RATIO, rank, width=1.6, few=few)
         color, marker = BACKEND_STYLES[backend]
         handles.append(Line2D([], [], color=color, marker=marker, lw=1.8, ms=6.5, label=backend))
     handles += _draw_band(above, variant, own, baseline)
     handles += _mark_drifts(above, [d for d in drifts if d.variant == variant], place)
-    panels = [above] if below is None else [above, below]
-    handles += _mark_changes(panels, history, place)
+    handles += _mark_changes([above, *below], history, place)
     above.set_ylabel("final accuracy,\nmean ± standard error", fontsize=11)
     if own["accuracy_mean"].isna().all():
         above.text(0.5, 0.5, "no results", transform=above.transAxes, ha="center", color="grey")
-    if below is not None:
+    for axes in below:
         reference = reference_backend(VARIANTS[variant])
-        below.axhline(1, color="#888888", lw=1, zorder=1)
-        below.set_ylabel(f"throughput of a training\nstep, ratio to {reference}", fontsize=11)
-    for axes in panels:
+        axes.axhline(1, color="#888888", lw=1, zorder=1)
+        axes.set_ylabel(f"throughput of a training\nstep, ratio to {reference}", fontsize=11)
+    for axes in figure.axes:
         axes.grid(alpha=0.25)
-    _label_nights(panels[-1], nights)
+    _label_nights(figure.axes[-1], nights)
     if handles:
         legend_below(figure, *handles, columns=6)
     return figure
 
 
-def _panels(*, timed: bool) -> tuple[Figure, Axes, Axes | None]:
-    """Return a figure with a panel for accuracies and, if ``timed``, another below it."""
-    figure = Figure(figsize=(12, 7 if timed else 4.6), layout="constrained")
-    if not timed:
-        return figure, figure.subplots(), None
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    return figure, above, below
-
-
 def _draw_line(
     axes: Axes,
     rows: pd.DataFrame,
-    columns: tuple[str, str, str],
+    columns: Sequence[str],
     rank: tuple[int, int],
     width: float,
     *,

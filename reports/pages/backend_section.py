@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from bench.store.records import OK
 from bench.text import counted
 from hnrnn.variants import VARIANTS
-from reports.pages.tables import NO_VALUE, escape, number, table
+from reports.pages.tables import NO_VALUE, escape, number, table, table_of
 from reports.runs.attribution import Attribution, Estimate, attribute
 from reports.runs.ratios import Ratio, latest, ratios
 from reports.runs.selection import Selection
 
-HEADING = "## Backends"
-MIB = 1024**2
 KEYS = ["variant", "backend", "aa_control"]
-OTHER_PHASES = ("forward", "validation")
+GUIDE = (
+    "A backend is a way to execute a model's recurrence: same mathematics, same weights. Each "
+    "is timed after it has passed a parity gate, in rounds: within a round every backend is "
+    "timed for a moment, in shuffled order. The ratios are tokens per second over those of the "
+    "reference: the median over the rounds, with its 95% bootstrap interval. *step* is a full "
+    "training step (forward, loss, backward, optimizer). *apart* is the largest difference "
+    "from the reference in outputs, state and gradients, as a share of the largest value. "
+    "The *A/A control* is the reference timed a second time: its ratio should be 1."
+)
 
 
 def section(selection: Selection, published: pd.DataFrame) -> str:
     """Return the section; its picture is ``backends.png``, where there is a measurement."""
-    parts = [HEADING, _guide()]
+    parts = ["## Backends", GUIDE]
     samples = latest(selection.throughput)
     for device_name, rows in samples.groupby("device_name", sort=True):
         parts += _device(str(device_name), rows)
@@ -35,20 +44,8 @@ def section(selection: Selection, published: pd.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
-def _guide() -> str:
-    return (
-        "A backend is a way to execute a model's recurrence: same mathematics, same weights. Each "
-        "is timed after it has passed a parity gate, in rounds: within a round every backend is "
-        "timed for a moment, in shuffled order. The ratios are tokens per second over those of the "
-        "reference: the median over the rounds, with its 95% bootstrap interval. *step* is a full "
-        "training step (forward, loss, backward, optimizer). *apart* is the largest difference "
-        "from the reference in outputs, state and gradients, as a share of the largest value. "
-        "*again* is the reference a second time under another name: its ratio ought to be 1."
-    )
-
-
 def _device(name: str, rows: pd.DataFrame) -> list[str]:
-    """Return the parts on one device: the tables of its variants, and what could not be timed."""
+    """Return the parts on one device: the table of its variants, and what could not be timed."""
     found = ratios(rows)
     first = rows.iloc[0]
     conditions = (
@@ -56,45 +53,9 @@ def _device(name: str, rows: pd.DataFrame) -> list[str]:
         f"{escape(first['dtype'])}, {max((r.rounds for r in found), default=0)} rounds."
     )
     parts = [f"### On {escape(name)}", conditions]
-    if found:
-        parts.append("![Throughput of the backends as ratios](backends.png)")
     timed = rows[rows["status"] == OK]
-    costs = {
-        key: group.iloc[0] for key, group in timed[timed["phase"] == "train_step"].groupby(KEYS)
-    }
-    validation = timed[timed["phase"] == "validation"].groupby(KEYS)["compile_seconds"].first()
-    lines = []
-    for variant in VARIANTS:
-        of_variant = [ratio for ratio in found if ratio.variant == variant]
-        configurations = dict.fromkeys((ratio.backend, ratio.aa_control) for ratio in of_variant)
-        for backend, aa_control in configurations:
-            by_phase = {
-                r.phase: r for r in of_variant if (r.backend, r.aa_control) == (backend, aa_control)
-            }
-            cost = costs[variant, backend, aa_control]
-            compiled = cost["compile_seconds"] + validation.get((variant, backend, aa_control), 0.0)
-            once = compiled if pd.notna(compiled) else cost["capture_seconds"]
-            step = by_phase["train_step"]
-            lines.append(
-                [
-                    variant,
-                    f"{backend} again" if aa_control else backend,
-                    *(_ratio(by_phase.get(phase)) for phase in ("train_step", *OTHER_PHASES)),
-                    f"{step.milliseconds_per_step:.2f}",
-                    f"{step.tokens_per_second:,.0f}",
-                    number(once, digits=1),
-                    number(cost["peak_memory_bytes"] / MIB, digits=1),
-                    _apart(cost["parity_float64"]),
-                    _apart(cost["parity_float32"]),
-                    str(cost["kernel"]),
-                ]
-            )
-    header = [
-        "model", "backend", "step", "forward", "validation", "ms per step", "tokens per second",
-        "compile or capture, s", "peak MiB", "apart, float64", "apart, float32", "kernel",
-    ]  # fmt: skip
-    if lines:
-        parts.append(table(header, lines, text=("model", "backend", "kernel")))
+    if found:
+        parts += ["![Throughput of the backends as ratios](backends.png)", _timings(found, timed)]
     parts += _not_timed(rows[rows["status"] != OK])
     tf32 = timed["parity_tf32"].dropna()
     if len(tf32):
@@ -103,6 +64,43 @@ def _device(name: str, rows: pd.DataFrame) -> list[str]:
             f"{tf32.max():.1e} apart instead of {timed['parity_float32'].max():.1e}."
         )
     return parts
+
+
+def _timings(found: Sequence[Ratio], timed: pd.DataFrame) -> str:
+    """Return the table of one device, with one row per variant and backend."""
+    ratio_of = {(r.variant, r.label, r.phase): r for r in found}
+    row_of = {key: group.iloc[0] for key, group in timed.groupby([*KEYS, "phase"])}
+
+    def cost(step: Ratio, phase: str = "train_step") -> Mapping[str, Any]:
+        return row_of.get((step.variant, step.backend, step.aa_control, phase), {})
+
+    def seconds_once(step: Ratio) -> float:
+        compiled = cost(step)["compile_seconds"]
+        compiled += cost(step, "validation").get("compile_seconds", 0.0)
+        return compiled if pd.notna(compiled) else cost(step)["capture_seconds"]
+
+    def phase_of(name: str) -> Callable[[Ratio], str]:
+        return lambda step: _ratio(ratio_of.get((step.variant, step.label, name)))
+
+    steps = [r for name in VARIANTS for r in found if (r.variant, r.phase) == (name, "train_step")]
+    return table_of(
+        steps,
+        [
+            ("model", lambda r: r.variant),
+            ("backend", lambda r: r.label),
+            ("step", _ratio),
+            ("forward", phase_of("forward")),
+            ("validation", phase_of("validation")),
+            ("ms per step", lambda r: f"{r.milliseconds_per_step:.2f}"),
+            ("tokens per second", lambda r: f"{r.tokens_per_second:,.0f}"),
+            ("compile or capture, s", lambda r: number(seconds_once(r), digits=1)),
+            ("peak MiB", lambda r: number(cost(r)["peak_memory_bytes"] / 2**20, digits=1)),
+            ("apart, float64", lambda r: _apart(cost(r)["parity_float64"])),
+            ("apart, float32", lambda r: _apart(cost(r)["parity_float32"])),
+            ("kernel", lambda r: str(cost(r)["kernel"])),
+        ],
+        text=("model", "backend", "kernel"),
+    )
 
 
 def _not_timed(rows: pd.DataFrame) -> list[str]:
@@ -133,31 +131,11 @@ def _attribution(found: Attribution | None) -> str:
             f"{heading}\n\nTo tell them apart takes two seeds or more of `Model5`, `Model6` and "
             "`Model7` on each of `nn`, `cell` and `custom`."
         )
-    lines = [
-        [
-            f"{pair.first} - {pair.second}",
-            _points(pair.notebook),
-            _points(pair.depth),
-            _points(pair.backend),
-            _points(pair.seed_variance),
-            f"{100 * pair.seed_deviation:.2f}",
-            f"{pair.share_as_far:.2f}",
-        ]
-        for pair in found.pairs
-    ]
-    header = [
-        "final accuracy, points", "notebook", "depth", "backend", "left to seed variance",
-        "its standard deviation", "share of our pairs as far apart",
-    ]  # fmt: skip
     effects = [
         [f"depth, on {backend}", *_estimate(estimate), NO_VALUE]
         for backend, estimate in found.depth.items()
     ] + [
-        [
-            f"{model}: {backend} - nn",
-            *_estimate(estimate),
-            f"{found.identical[model, backend]:.2f}",
-        ]
+        [f"{model}: {backend} - nn", *_estimate(estimate), f"{found.identical[model, backend]:.2f}"]
         for (model, backend), estimate in found.backend.items()
     ]
     guide = (
@@ -174,18 +152,25 @@ def _attribution(found: Attribution | None) -> str:
         "the same initial weights; *same* is the share of seeds that end at exactly the same "
         "accuracy on both."
     )
+    parts_of_pairs = table_of(
+        found.pairs,
+        [
+            ("final accuracy, points", lambda pair: f"{pair.first} - {pair.second}"),
+            ("notebook", lambda pair: _points(pair.notebook)),
+            ("depth", lambda pair: _points(pair.depth)),
+            ("backend", lambda pair: _points(pair.backend)),
+            ("left to seed variance", lambda pair: _points(pair.seed_variance)),
+            ("its standard deviation", lambda pair: f"{100 * pair.seed_deviation:.2f}"),
+            ("share of our pairs as far apart", lambda pair: f"{pair.share_as_far:.2f}"),
+        ],
+        text=("final accuracy, points",),
+    )
     effect_table = table(
         ["effect, points", "mean", "95%", "seeds", "same"], effects, text=("effect, points",)
     )
-    parts = [
-        heading,
-        guide,
-        table(header, lines, text=header[:1]),
-        _answer(found),
-        guide_to_effects,
-        effect_table,
-    ]
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        [heading, guide, parts_of_pairs, _answer(found), guide_to_effects, effect_table]
+    )
 
 
 def _answer(found: Attribution) -> str:

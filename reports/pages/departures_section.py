@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.text import counted
-from hnrnn.departures import ANOTHER_COMPUTATION, FAR, MARGIN, ODD_ONE_IN, SHARE, UNEXPLAINED, WIDER
+from hnrnn.departures import (
+    ANOTHER_COMPUTATION,
+    FAR,
+    HUGE,
+    MARGIN,
+    ODD_ONE_IN,
+    SHARE,
+    UNEXPLAINED,
+    WIDER,
+)
 from reports.pages.tables import NO_VALUE, escape, number, table_of
-from reports.runs.departures import FASTAI
+from reports.runs.departures import FASTAI, OURS
 from reports.verdict.departure import Departure, amount
 from reports.verdict.pairs import Pairs, in_words
 from reports.verdict.same_computation import (
@@ -18,11 +27,25 @@ from reports.verdict.same_computation import (
 )
 
 PICTURE = "departures.png"
+GUIDE = (
+    f"A seed fixes the initial weights. Every run is held against {FASTAI}'s own run of its "
+    "seed, from equal initial weights. *departure* is the distance of the median seed in units "
+    "of the rounding spread: how far healthy executions of one seed usually are apart. The "
+    f"limit is {MARGIN:g} times the furthest that any was; a seed whose healthy executions "
+    "were measured often has a limit of its own. A configuration departs where "
+    f"{SHARE:.0%} of its seeds are beyond the limit, where more than one in {ODD_ONE_IN} is "
+    f"{FAR:g} times beyond it, or where a single one is {HUGE:g} times beyond it or is no number. "
+    f"A seed that {FASTAI} has no run of is held against {OURS}. Rounding may have moved these "
+    f"too: there the rule of one in {ODD_ONE_IN} does not count, and one seed alone is at most "
+    "unexplained. On a device where rounding was never measured, what is beyond the limit, and "
+    f"less than {WIDER:g} times, is unexplained. Each row shows the first epoch and column that "
+    "depart or, where none does, the nearest to its limit."
+)
 
 
 def same_computation_part(same: SameComputation, *, pictured: bool = False) -> str:
     """Return how far each configuration is from the reference runs of its seeds."""
-    parts = ["### The same computation?", _guide()]
+    parts = ["### The same computation?", GUIDE]
     if same.departures:
         parts += [f"{_capital(summary(same))}." if same.passed else "", _table(same.departures)]
     if same.without_reference:
@@ -47,21 +70,6 @@ def pairs_part(pairs: Pairs) -> list[str]:
     for reason, count in pairs.not_compared.items():
         parts.append(f"Not compared: {counted(count, 'run')}, {escape(reason)}.")
     return parts
-
-
-def _guide() -> str:
-    return (
-        f"A seed fixes the initial weights. Every run is held against {FASTAI}'s own run of its "
-        "seed, from equal initial weights. *departure* is the distance of the median seed in units "
-        "of the rounding spread: how far healthy executions of one seed usually are apart. The "
-        f"limit is {MARGIN:g} times the furthest that any was; a seed whose healthy executions "
-        "were measured often has a limit of its own. A configuration departs where "
-        f"{SHARE:.0%} of its seeds are beyond the limit, or more than one in "
-        f"{ODD_ONE_IN} is {FAR:g} times beyond it. On a "
-        "device where rounding was never measured, what is beyond the limit, and less than "
-        f"{WIDER:g} times, is unexplained. Each row shows the first epoch and column that depart "
-        "or, where none does, the nearest to its limit."
-    )
 
 
 def _table(departures: Sequence[Departure]) -> str:

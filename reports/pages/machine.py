@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -33,14 +33,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {_key(key): _plain(item) for key, item in value.items()}
+        return {
+            " ".join(key) if isinstance(key, tuple) else key: _plain(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
-
-
-def _key(key: Any) -> str:
-    return " ".join(key) if isinstance(key, tuple) else str(key)
 
 
 def as_junit(judgement: Judgement) -> str:
@@ -50,45 +49,40 @@ def as_junit(judgement: Judgement) -> str:
     failed to train or is only suspected is an error. A gate that did not run is skipped. The time
     of a configuration's case is the time of its runs.
     """
-    cases, errors = _failures(judgement), _errors(judgement)
+    seconds, total = judgement.run_seconds, sum(judgement.run_seconds.values())
+    failed = "failure" if judgement.exit_code == 1 else "error"
+    tags = {FAILED: failed, UNEXPLAINED: "error", NOT_RUN: "skipped"}
+    outcomes: dict[Configuration, dict[str, list[str]]] = {
+        configuration: {} for configuration in judgement.configurations
+    }
+    for tag, found in (("failure", _failures(judgement)), ("error", _errors(judgement))):
+        for configuration, text in found:
+            outcomes.setdefault(configuration, {}).setdefault(tag, []).append(text)
     suite = ET.Element("testsuite", name="hnrnn")
-    for configuration in sorted({*judgement.configurations, *cases, *errors}):
-        case = _add_case(
-            suite, " ".join(configuration), judgement.run_seconds.get(configuration, 0.0)
-        )
-        _add_outcome(case, "failure", cases.get(configuration, []))
-        _add_outcome(case, "error", errors.get(configuration, []))
+    for configuration, texts in sorted(outcomes.items()):
+        _add_case(suite, " ".join(configuration), seconds.get(configuration, 0.0), texts)
     for gate in judgement.gates:
-        case = _add_case(suite, gate.name)
-        if gate.state == FAILED:
-            _add_outcome(case, "failure" if judgement.exit_code == 1 else "error", [gate.reason])
-        elif gate.state == UNEXPLAINED:
-            _add_outcome(case, "error", [gate.reason])
-        elif gate.state == NOT_RUN:
-            _add_outcome(case, "skipped", [gate.reason])
-    night = _add_case(suite, "night", sum(judgement.run_seconds.values()))
-    if judgement.exit_code == 1:
-        _add_outcome(night, "failure", judgement.reasons)
-    elif judgement.exit_code:
-        _add_outcome(night, "error", judgement.reasons)
+        texts = {tags[gate.state]: [gate.reason]} if gate.state in tags else {}
+        _add_case(suite, gate.name, 0.0, texts)
+    reasons = {failed: judgement.reasons} if judgement.exit_code else {}
+    _add_case(suite, "night", total, reasons)
     for attribute, tag in (
         ("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped"),
     ):  # fmt: skip
         suite.set(attribute, str(len(list(suite.iter(tag)))))
-    suite.set("time", _seconds(sum(judgement.run_seconds.values())))
+    suite.set("time", _seconds(total))
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _add_case(suite: ET.Element, name: str, seconds: float = 0.0) -> ET.Element:
+def _add_case(
+    suite: ET.Element, name: str, seconds: float, outcomes: Mapping[str, Sequence[str]]
+) -> None:
     # Data may hold characters that XML cannot.
-    return ET.SubElement(
+    case = ET.SubElement(
         suite, "testcase", classname="hnrnn", name=one_line(name), time=_seconds(seconds)
     )
-
-
-def _add_outcome(case: ET.Element, tag: str, texts: Sequence[str]) -> None:
-    if texts:
+    for tag, texts in outcomes.items():
         ET.SubElement(case, tag, message=one_line("; ".join(texts)))
 
 
@@ -97,37 +91,27 @@ def _seconds(value: float) -> str:
     return f"{value if math.isfinite(value) else 0.0:.3f}"
 
 
-def _failures(judgement: Judgement) -> dict[Configuration, list[str]]:
-    found: dict[Configuration, list[str]] = {}
+def _failures(judgement: Judgement) -> Iterator[tuple[Configuration, str]]:
     comparison = judgement.comparison
     if comparison and comparison.confirmation:
         for d in comparison.confirmation.worse:
-            found.setdefault(d.configuration, []).append(
-                f"{d.measure} is worse (p {d.worse_p:.4f})"
-            )
-    pairs = judgement.pairs.others if judgement.pairs else []
-    for reference, others in ((FASTAI, judgement.same.others), ("the baseline", pairs)):
-        for departure in others:
-            found.setdefault(departure.configuration, []).append(
-                departure.sentence(f"{reference}'s")
-            )
+            yield d.configuration, f"{d.measure} is worse (p {d.worse_p:.4f})"
+    for departure in judgement.same.others:
+        yield departure.configuration, departure.sentence(f"{FASTAI}'s")
+    for departure in judgement.pairs.others if judgement.pairs else ():
+        yield departure.configuration, departure.sentence("the baseline's")
     for change in judgement.changes:
         if change.slower:
-            configuration = (change.variant, change.backend)
-            found.setdefault(configuration, []).append(
-                f"{change.phase} is slower ({change.change:.2f})"
-            )
-    return found
+            text = f"{change.phase} is slower ({change.change:.2f})"
+            yield (change.variant, change.backend), text
 
 
-def _errors(judgement: Judgement) -> dict[Configuration, list[str]]:
-    found: dict[Configuration, list[str]] = {}
+def _errors(judgement: Judgement) -> Iterator[tuple[Configuration, str]]:
     for problem in judgement.problems:
         if problem.configuration:
-            found.setdefault(problem.configuration, []).append(str(problem))
+            yield problem.configuration, str(problem)
     comparison = judgement.comparison
     if comparison and comparison.verdict == baseline.SUSPECTED:
         for d in comparison.first.worse:
             text = f"{d.measure} is suspected to be worse (p {d.worse_p:.4f})"
-            found.setdefault(d.configuration, []).append(text)
-    return found
+            yield d.configuration, text

@@ -17,20 +17,18 @@ def verdict_of(agreement: Agreement, findings: Sequence[Finding]) -> str:
 
 
 def joint_sentence(certificate: Certificate, findings: Sequence[Finding]) -> str:
-    """Say what all tables give together, and without those that differ and are accepted."""
+    """Say what all tables give together, and without those that differ."""
     tested = [a for a in certificate.agreements if a.seeds]
     if not tested:
         return ""
-    together = f"Together, the {len(tested)} tables give p {certificate.joint_p:.4f} (Fisher)"
-    accepted = [a.variant for a in tested if is_accepted(findings, a)]
-    if not accepted:
-        return f"{together}."
-    rest = joint_p_value([a.p.table for a in tested if a.variant not in accepted])
-    names = ", ".join(accepted)
-    return (
-        f"{names} differs: this is an accepted finding and does not fail the night."
-        f" {together}, and p {rest:.4f} without {names}."
-    )
+    names = ", ".join(a.variant for a in tested if a.verdict == DIFFERS)
+    accepted = ", ".join(a.variant for a in tested if is_accepted(findings, a))
+    text = f"{accepted} differs: an accepted finding, which fails no night. " if accepted else ""
+    text += f"Fisher's joint p-value of {len(tested)} tables is {certificate.joint_p:.4f}"
+    if names:
+        rest = joint_p_value([a.p.table for a in tested if a.verdict != DIFFERS])
+        text += f", and {rest:.4f} without {names}"
+    return f"{text}."
 
 
 def certificate_part(heading: str, certificate: Certificate, findings: Sequence[Finding]) -> str:
@@ -43,7 +41,10 @@ def certificate_part(heading: str, certificate: Certificate, findings: Sequence[
             ("table: p", lambda a: number(a.p.table)),
             ("Holm", lambda a: number(a.holm.table)),
             ("seeds as extreme", lambda a: str(a.as_extreme) if a.seeds else NO_VALUE),
-            ("their share, 95%", _share),
+            (
+                "their share, 95%",
+                lambda a: f"{a.share_low:.4f} to {a.share_high:.4f}" if a.seeds else NO_VALUE,
+            ),
             ("accuracy: p", lambda a: number(a.p.accuracy)),
             ("Holm", lambda a: number(a.holm.accuracy)),
             ("final accuracy: p", lambda a: number(a.p.final_accuracy)),
@@ -54,11 +55,10 @@ def certificate_part(heading: str, certificate: Certificate, findings: Sequence[
         text=("model", "verdict", "on backend"),
     )
     differing = [a.variant for a in certificate.agreements if a.verdict == DIFFERS]
-    rarest = min(
-        (a for a in certificate.agreements if a.seeds), key=lambda a: a.p.table, default=None
-    )
+    tested = [a for a in certificate.agreements if a.seeds]
     text = "There are no runs of full recipes."
-    if rarest is not None:
+    if tested:
+        rarest = min(tested, key=lambda a: a.p.table)
         text = (
             f"Tables that differ at the {certificate.level:.0%} level: "
             f"{', '.join(differing) or 'none'}. The rarest is that of {rarest.variant}: "
@@ -68,12 +68,6 @@ def certificate_part(heading: str, certificate: Certificate, findings: Sequence[
             "per model to reject a table at all: with fewer the verdict is inconclusive."
         )
     return f"{heading}\n\n{text}\n\n{lines}"
-
-
-def _share(agreement: Agreement) -> str:
-    if not agreement.seeds:
-        return NO_VALUE
-    return f"{agreement.share_low:.4f} to {agreement.share_high:.4f}"
 
 
 def findings_part(findings: Sequence[Finding]) -> str:
@@ -91,27 +85,26 @@ def findings_part(findings: Sequence[Finding]) -> str:
 
 def third_party_part(rows: Sequence[Explained]) -> str:
     """Return which start of the BatchNorm weights explains other people's runs."""
+    counts = {
+        "published runs": "runs",
+        "explained by ones": "by_ones",
+        "by uniform": "by_uniform",
+        "by both": "by_both",
+        "by neither": "by_neither",
+    }
     cells = [
         [
             row.variant,
-            str(row.runs),
-            str(row.by_ones),
-            str(row.by_uniform),
-            str(row.by_both),
-            str(row.by_neither),
+            *(str(getattr(row, name)) for name in counts.values()),
             f"{row.notebook_rank:g} of {row.runs + 1}",
             number(row.notebook_accuracy_p),
             number(row.notebook_table_p),
         ]
         for row in rows
     ]
-    sums = [sum(getattr(row, name) for row in rows) for name in
-            ("runs", "by_ones", "by_uniform", "by_both", "by_neither")]  # fmt: skip
-    cells.append(["all", *map(str, sums), NO_VALUE, NO_VALUE, NO_VALUE])
-    header = [
-        "model", "published runs", "explained by ones", "by uniform", "by both", "by neither",
-        "notebook's rank among them", "its accuracy's p", "its table's p",
-    ]  # fmt: skip
+    sums = [str(sum(getattr(row, name) for row in rows)) for name in counts.values()]
+    cells.append(["all", *sums, NO_VALUE, NO_VALUE, NO_VALUE])
+    header = ["model", *counts, "notebook's rank among them", "its accuracy's p", "its table's p"]
     text = (
         "Other people published runs of the same models, mostly without their version of PyTorch. "
         "A start of the BatchNorm weights, at 1 (`ones`) or drawn from U(0, 1) (`uniform`), "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hnrnn.published import rounding
 from hnrnn.variants import VARIANTS
@@ -12,18 +13,16 @@ from reports.figures import models
 from reports.figures.departures import departures
 from reports.figures.trends import trend
 from reports.pages.departures_section import PICTURE
-from reports.pages.report import Material
+from reports.pages.material import Material
 from reports.runs.departures import fault_distances
 
-# isort: split
-from matplotlib.figure import (
-    Figure,  # last: reports.figures.models sees to how matplotlib is imported
-)
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def draw(material: Material, folder: Path) -> list[Path]:
     """Save every picture of a report as PNG in ``folder``; return the paths."""
-    epochs, uniform = material.night.selection.epochs, material.night.uniform_epochs
+    epochs, uniform = material.selection.epochs, material.night.uniform_epochs
     tables, third_party = material.tables, material.third_party
     drawings: dict[str, Callable[[], Figure]] = {
         "overview": partial(models.overview, epochs, tables, third_party)

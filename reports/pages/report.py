@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import pandas as pd
 
 from bench.plan.grid import BACKENDS
 from bench.text import counted
@@ -18,10 +15,9 @@ from hnrnn.departures import (
     UNEXPLAINED,
 )
 from hnrnn.variants import VARIANTS
-from reports.history.past import Past
 from reports.pages import backend_section, provenance, variant_section, verdict_section
-from reports.pages.gates_section import gates_line
 from reports.pages.history_section import history_section
+from reports.pages.material import Material
 from reports.pages.notebook_section import joint_sentence, verdict_of
 from reports.pages.tables import (
     NO_VALUE,
@@ -34,52 +30,26 @@ from reports.pages.tables import (
     table_of,
 )
 from reports.runs.comparison import Comparison, expected_share_outside
-from reports.runs.night import Night
 from reports.runs.ratios import Ratio
 from reports.runs.selection import JOINT, Selection
 from reports.verdict.judgement import Judgement
 
 TITLE = "# The human-numbers notebook, reproduced"
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a report is made of."""
-
-    night: Night
-    comparisons: Sequence[Comparison]
-    tables: pd.DataFrame
-    """The notebook's tables."""
-    third_party: pd.DataFrame
-    """Third-party runs."""
-    judgement: Judgement
-    cells: pd.DataFrame
-    """The distances of tonight's runs from their reference runs."""
-    ratios: Sequence[Ratio]
-    """Of the latest measurement of each variant."""
-    past: Past | None = None
-    """Earlier nights, where a history folder is given."""
+AGREES = (
+    "A table *agrees* where our seeds do not reject the notebook's one run. More than that one run "
+    "cannot show: several faults would agree too."
+)
 
 
 def report(material: Material) -> str:
     """Return the whole report; its pictures are PNGs beside it."""
-    selection, judgement = material.night.selection, material.judgement
-    agreements = {a.variant: a for a in judgement.deciding.agreements}
+    selection = material.selection
     parts = [TITLE, *_first_screen(material), _reading_guide(selection)]
-    parts += [_notes(notes)] if (notes := selection.left_out + selection.notes) else []
+    if notes := selection.left_out + selection.notes:
+        lines = "\n".join(f"- {escape(note)}" for note in notes)
+        parts.append(f"**Not in the tables**\n\n{lines}")
     parts.append("![Final accuracy of the eight models](overview.png)")
-    parts += [
-        variant_section.section(
-            variant,
-            selection,
-            material.comparisons,
-            material.tables,
-            material.third_party,
-            agreements[variant.name],
-            by_published=judgement.by_published,
-        )
-        for variant in VARIANTS.values()
-    ]
+    parts += [variant_section.section(variant, material) for variant in VARIANTS.values()]
     parts.append(backend_section.section(selection, material.tables))
     if len(material.night.uniform_epochs):
         parts.append(_eras(material))
@@ -88,15 +58,15 @@ def report(material: Material) -> str:
         parts.append(history_section(past.nights, past.unreadable, past.test, past.pictures))
     parts += [
         "## What the verdict rests on",
-        *verdict_section.evidence(judgement, pictured=len(material.cells) > 0),
+        *verdict_section.evidence(material.judgement, pictured=len(material.cells) > 0),
+        provenance.section(selection.runs),
     ]
-    parts.append(provenance.section(selection.runs))
     return "\n\n".join(parts) + "\n"
 
 
 def summary(material: Material) -> str:
     """Return one screen for a job's summary: the verdict, the eight models, the backends."""
-    left_out = [escape(note) for note in material.night.selection.left_out]
+    left_out = [escape(note) for note in material.selection.left_out]
     parts = [TITLE, *_first_screen(material), *left_out]
     # A job's page has no sections that a link could lead to.
     return re.sub(r"\[(Model\d)\]\(#\w+\)", r"\1", "\n\n".join(parts)) + "\n"
@@ -107,12 +77,12 @@ def _first_screen(material: Material) -> list[str]:
     parts = [
         verdict_section.opening(judgement),
         _summary_table(material.comparisons, judgement),
-        joint_sentence(judgement.deciding, judgement.findings),
-        _opening(material.night.selection, material.comparisons),
-        gates_line(judgement),
+        f"{AGREES} {joint_sentence(judgement.deciding, judgement.findings)}".rstrip(),
+        _opening(material.selection, material.comparisons),
+        verdict_section.gates_line(judgement),
     ]
     parts += [_throughput(material.ratios)] if material.ratios else []
-    changes = verdict_section.changes_since(material.judgement)
+    changes = verdict_section.changes_since(judgement)
     return [*parts, changes] if changes else parts
 
 
@@ -131,23 +101,20 @@ def _eras(material: Material) -> str:
 def _throughput(found: Sequence[Ratio]) -> str:
     """Return the ratios of the training step: one row per variant, one column per backend."""
     step = {
-        (r.variant, r.backend): r for r in found if r.phase == "train_step" and not r.aa_control
+        (r.variant, r.backend): f"{r.ratio:.2f}"
+        for r in found
+        if r.phase == "train_step" and not r.aa_control
     }
-    backends = [name for name in BACKENDS if any(backend == name for _, backend in step)]
+    variants, backends = (dict.fromkeys(names) for names in zip(*step, strict=True))
+    columns = [name for name in BACKENDS if name in backends]
     rows = [
-        [
-            variant,
-            *(
-                f"{step[variant, name].ratio:.2f}" if (variant, name) in step else NO_VALUE
-                for name in backends
-            ),
-        ]
+        [variant, *(step.get((variant, backend), NO_VALUE) for backend in columns)]
         for variant in VARIANTS
-        if any(name == variant for name, _ in step)
+        if variant in variants
     ]
     return (
         "Tokens per second of a training step, as ratios to `nn` (first four: `custom`):\n\n"
-        + table(["model", *backends], rows, text=("model",))
+        + table(["model", *columns], rows, text=("model",))
     )
 
 
@@ -162,23 +129,17 @@ def _opening(selection: Selection, comparisons: Sequence[Comparison]) -> str:
     fewest, most = counts.min(), counts.max()
     seeds = f"{fewest} to {most} seeds" if fewest < most else counted(most, "seed")
     out = sum(comparison.outside for comparison in held)
-    sentences = [
-        (
-            f"The tables rest on {counted(len(selection.runs), 'run')} of {len(counts)} of the "
-            f"notebook's {len(VARIANTS)} models, {seeds} each. {_backends(selection)}"
-        ),
-        (
-            f"Of the {len(held)} published values that have a counterpart here, {out} "
-            f"({out / len(held):.0%}) lie outside the central 95% of our seeds. If the notebook's "
-            f"run were one more seed, about {expected_share_outside(held):.0%} would; but the "
-            "values of one run depend on each other: a run that is unusual in one row is unusual "
-            "in the next."
-        ),
-    ]
-    missing = [name for name in VARIANTS if name not in counts.index]
-    if missing:
-        sentences.append(f"There are no runs of {', '.join(missing)}.")
-    return " ".join(sentences)
+    text = (
+        f"The tables rest on {counted(len(selection.runs), 'run')} of {len(counts)} of the "
+        f"notebook's {len(VARIANTS)} models, {seeds} each. {_backends(selection)} "
+        f"Of the {len(held)} published values that have a counterpart here, {out} "
+        f"({out / len(held):.0%}) lie outside the central 95% of our seeds. If the notebook's "
+        f"run were one more seed, about {expected_share_outside(held):.0%} would; but the "
+        "values of one run depend on each other: a run that is unusual in one row is unusual "
+        "in the next."
+    )
+    missing = ", ".join(name for name in VARIANTS if name not in counts.index)
+    return f"{text} There are no runs of {missing}." if missing else text
 
 
 def _backends(selection: Selection) -> str:
@@ -192,12 +153,10 @@ def _backends(selection: Selection) -> str:
     named = "; ".join(
         f"{escape(backend)} ({', '.join(names)})" for backend, names in others.items()
     )
-    rest = (
-        ""
-        if sum(map(len, others.values())) == len(selection.backends)
-        else (" The other models' seeds were trained on the notebook's own backend.")
-    )
-    return f"A model's seeds are those of the backend that has the most: {named}.{rest}"
+    text = f"A model's seeds are those of the backend that has the most: {named}."
+    if sum(map(len, others.values())) < len(selection.backends):
+        text += " The other models' seeds were trained on the notebook's own backend."
+    return text
 
 
 def _summary_table(comparisons: Sequence[Comparison], judgement: Judgement) -> str:
@@ -252,7 +211,3 @@ def _reading_guide(selection: Selection) -> str:
         "of the notebook's value among our N seeds, from 1 (below all of ours) to N + 1 (above all "
         f"of ours).{shared}"
     )
-
-
-def _notes(notes: Sequence[str]) -> str:
-    return "**Not in the tables**\n\n" + "\n".join(f"- {escape(note)}" for note in notes)

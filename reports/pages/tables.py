@@ -73,11 +73,7 @@ def _entities(match: re.Match[str]) -> str:
     if found == "://" or len(found) == len("www."):
         return f"{found[:-2]}{WORD_JOINER}{found[-2:]}"
     joiner = WORD_JOINER if found in "@#" else ""
-    return "".join(_entity(character) for character in found) + joiner
-
-
-def _entity(character: str) -> str:
-    return character if character.isdigit() else NAMED.get(character, f"&#{ord(character)};")
+    return "".join(c if c.isdigit() else NAMED.get(c, f"&#{ord(c)};") for c in found) + joiner
 
 
 def interval(comparison: Comparison) -> str:

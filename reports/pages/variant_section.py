@@ -3,57 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.text import counted
 from hnrnn.published import MEASURES
-from hnrnn.variants import VARIANTS, Variant
+from hnrnn.variants import Variant
+from reports.pages.material import Material
+from reports.pages.notebook_section import verdict_of
 from reports.pages.tables import interval, number, rank, table
 from reports.runs.comparison import Comparison
-from reports.runs.selection import Selection
-from reports.verdict.notebook import Agreement
 
 
-def section(
-    variant: Variant,
-    selection: Selection,
-    comparisons: Sequence[Comparison],
-    published: pd.DataFrame,
-    third_party: pd.DataFrame,
-    agreement: Agreement,
-    *,
-    by_published: bool,
-) -> str:
-    """Return the section; its picture is ``<variant>.png``.
-
-    ``published`` is the notebook's table, ``third_party`` other people's runs. ``agreement`` is of
-    the published seeds (``by_published``) or of tonight's.
-    """
+def section(variant: Variant, material: Material) -> str:
+    """Return the section; its picture is ``<variant>.png``."""
     recipe = (
         f"Backend `{variant.backend}`: {variant.description}. Its recipe: bptt {variant.bptt}, "
         f"{variant.epochs} epochs, learning rate {variant.learning_rate:g}, "
         f"pct_start {variant.pct_start:g}; the token after "
         f"{'every token' if variant.target == 'every' else 'the last one'} is predicted."
     )
-    seconds = _seconds_by_epoch(selection.epochs[selection.epochs["variant"] == variant.name])
-    times = published[published["model"] == variant.name].set_index("epoch")["seconds"]
+    tables = material.tables
+    times = tables[tables["model"] == variant.name].set_index("epoch")["seconds"]
+    epochs = material.selection.epochs
+    own = epochs[epochs["variant"] == variant.name]
+    seconds = (own["train_seconds"] + own["valid_seconds"]).groupby(own["epoch"]).median()
     return "\n\n".join(
         [
             f"## {variant.name}",
             recipe,
-            words(
-                variant,
-                comparisons,
-                third_party,
-                _rarity(agreement, selection, by_published=by_published),
-                times,
-                seconds,
-            ),
+            _words(variant, material, times, seconds),
             f"![{variant.name}: curves by epoch]({variant.name}.png)",
-            *_tables(variant, comparisons, times, seconds),
+            *_tables(variant, material.comparisons, times, seconds),
         ]
     )
 
@@ -62,7 +44,7 @@ def _tables(
     variant: Variant,
     comparisons: Sequence[Comparison],
     times: pd.Series,
-    seconds: dict[Any, float],
+    seconds: pd.Series,
 ) -> list[str]:
     """Return the notebook's table with our medians, and its place among our seeds.
 
@@ -88,59 +70,50 @@ def _tables(
     ]
 
 
-def words(
-    variant: Variant,
-    comparisons: Sequence[Comparison],
-    third_party: pd.DataFrame,
-    rarity: Sequence[str],
-    times: pd.Series,
-    seconds: dict[Any, float],
-) -> str:
-    """Return what the numbers say.
-
-    ``rarity`` are sentences on the whole table; ``times`` are the notebook's seconds by epoch,
-    ``seconds`` ours.
-    """
+def _words(variant: Variant, material: Material, times: pd.Series, seconds: pd.Series) -> str:
+    """Return what the numbers say; ``times`` are the notebook's seconds by epoch."""
     last = variant.epochs - 1
-    final = next(
-        c
-        for c in comparisons
-        if (c.variant, c.epoch, c.measure) == (variant.name, last, "accuracy")
-    )
+    own = [c for c in material.comparisons if c.variant == variant.name]
+    final = next(c for c in own if (c.epoch, c.measure) == (last, "accuracy"))
     if not final.seeds:
-        short = any(c.seeds for c in comparisons if c.variant == variant.name)
+        short = any(c.seeds for c in own)
         return f"No run{' of this model reached its last epoch' if short else 's of this model'}."
     place = (
         f"The notebook's final accuracy, {final.notebook:.4f}, is {_place(final)}, whose median is "
         f"{number(final.median)}."
     )
-    sentences = [place, *rarity]
-    theirs = third_party[(third_party["model"] == variant.name) & (third_party["epoch"] == last)][
-        "accuracy"
-    ]
+    sentences = [place, *_rarity(variant, material)]
+    rows = material.third_party
+    theirs = rows[(rows["model"] == variant.name) & (rows["epoch"] == last)]["accuracy"]
     if len(theirs):
         sentences.append(
-            f"Of {counted(len(theirs), 'run')} that other people published, "
+            f"Of {counted(len(theirs), 'third-party run')}, "
             f"{int((theirs > final.notebook).sum())} ended higher and "
             f"{int((theirs < final.notebook).sum())} lower."
         )
-    if seconds:
-        sentences.append(_time(float(np.median(times)), float(np.median([*seconds.values()]))))
+    notebook, ours = float(times.median()), float(seconds.median())
+    sentences.append(
+        f"The notebook's machine took {notebook / ours:.1f} times as long for an epoch as this one."
+        if notebook  # it prints whole seconds
+        else f"The notebook prints 0 seconds for most epochs; here one takes {ours:.2f}."
+    )
     return " ".join(sentences)
 
 
-def _rarity(agreement: Agreement, selection: Selection, *, by_published: bool) -> list[str]:
+def _rarity(variant: Variant, material: Material) -> list[str]:
     """Say on which backend the seeds were trained, and how rare the notebook's table is."""
     sentences = []
-    backend = selection.backends.get(agreement.variant)
-    if backend not in (None, VARIANTS[agreement.variant].backend):
+    backend = material.selection.backends[variant.name]
+    if backend != variant.backend:
         sentences.append(f"They were trained on the backend `{backend}`.")
-    if agreement.seeds:
-        whose = "the published" if by_published else "our"
+    judgement = material.judgement
+    (a,) = (a for a in judgement.deciding.agreements if a.variant == variant.name)
+    if a.seeds:
+        whose = "the published" if judgement.by_published else "our"
         sentences.append(
-            f"Of {whose} {agreement.seeds} seeds, {agreement.as_extreme} have a whole table that "
-            f"is at least as extreme (p {agreement.p.table:.4f}, {agreement.holm.table:.4f} after "
-            f"Holm): {agreement.verdict}."
+            f"Of {whose} {a.seeds} seeds, {a.as_extreme} have a whole table that is at least as "
+            f"extreme (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm): "
+            f"{verdict_of(a, judgement.findings)}."
         )
     return sentences
 
@@ -152,18 +125,3 @@ def _place(final: Comparison) -> str:
     if final.rank == final.seeds + 1:
         return f"above all of our {seeds}"
     return f"at rank {final.rank:g} of {final.seeds + 1} among our {seeds}"
-
-
-def _time(notebook: float, ours: float) -> str:
-    """Say how long an epoch takes there and here, in seconds; the notebook prints whole ones."""
-    if notebook == 0:
-        return f"The notebook prints 0 seconds for most epochs; here one takes {ours:.2f}."
-    return (
-        f"The notebook's machine took {notebook / ours:.1f} times as long for an epoch as this one."
-    )
-
-
-def _seconds_by_epoch(epochs: pd.DataFrame) -> dict[Any, float]:
-    """Return the median over runs of an epoch's seconds, training and validation together."""
-    seconds = epochs["train_seconds"] + epochs["valid_seconds"]
-    return dict(seconds.groupby(epochs["epoch"]).median().items())

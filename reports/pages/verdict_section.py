@@ -8,19 +8,22 @@ from collections.abc import Sequence
 
 from bench.text import counted
 from reports.pages.departures_section import pairs_part, same_computation_part
-from reports.pages.gates_section import gates_table
 from reports.pages.notebook_section import certificate_part, findings_part, third_party_part
 from reports.pages.tables import escape, number, table, table_of
+from reports.statistics.power import POWER
 from reports.verdict import confirmation, throughput
 from reports.verdict.baseline import Comparison
+from reports.verdict.findings import is_accepted
+from reports.verdict.gates import NOT_RUN
 from reports.verdict.judgement import Judgement
+from reports.verdict.notebook import AGREES
 from reports.verdict.pairs import Pairs
 from reports.verdict.rates import Calibration, false_alarms, rates_by_fault
 from reports.verdict.stage import Difference
 
 SHOWN_AT_MOST = 20
 SENTENCES = {
-    "agrees": "**Agrees.**",
+    AGREES: "**Agrees.**",
     "regressed": "**Regressed.**",
     "differs": "**Differs.**",
     "incomplete": "**Cannot be judged: the data are incomplete or corrupt.**",
@@ -42,6 +45,34 @@ def opening(judgement: Judgement) -> str:
             f"check again.\n\n```\n{confirmation_command(judgement)}\n```"
         )
     return text
+
+
+def gates_table(judgement: Judgement) -> str:
+    """Return the table of all gates with their results and reasons."""
+    lines = table_of(
+        judgement.gates,
+        [
+            ("gate", lambda gate: gate.name),
+            ("result", lambda gate: gate.state),
+            ("reason", lambda gate: gate.reason),
+        ],
+        text=("gate", "result", "reason"),
+    )
+    return f"### Gates\n\nA gate that did not run has shown nothing.\n\n{lines}"
+
+
+def gates_line(judgement: Judgement) -> str:
+    """Say which gates passed, failed or did not run; gates with the same reason share it."""
+    by_state: dict[str, dict[str, list[str]]] = {}
+    for gate in judgement.gates:
+        why = f" ({escape(gate.reason)})" if gate.state == NOT_RUN else ""
+        by_state.setdefault(gate.state, {}).setdefault(why, []).append(gate.name)
+    sentences = [
+        f"{state[0].upper()}{state[1:]}: "
+        + "; ".join(f"{', '.join(names)}{why}" for why, names in reasons.items())
+        for state, reasons in by_state.items()
+    ]
+    return f"**Gates.** {'. '.join(sentences)}."
 
 
 def changes_since(judgement: Judgement) -> str:
@@ -106,12 +137,17 @@ def confirmation_words(judgement: Judgement) -> list[str]:
 
 def _sentence(judgement: Judgement) -> str:
     reasons = [escape(reason) for reason in judgement.reasons]
+    heading = SENTENCES[judgement.verdict]
+    if judgement.verdict == AGREES and any(
+        is_accepted(judgement.findings, each) for each in judgement.deciding.agreements
+    ):
+        heading = "**Passes, with an accepted difference.**"
     if len(reasons) == 1:
-        return f"{SENTENCES[judgement.verdict]} {reasons[0][0].upper()}{reasons[0][1:]}."
+        return f"{heading} {reasons[0][0].upper()}{reasons[0][1:]}."
     lines = [f"- {reason}" for reason in reasons[:SHOWN_AT_MOST]]
     if len(reasons) > SHOWN_AT_MOST:
         lines.append(f"- and {len(reasons) - SHOWN_AT_MOST} more")
-    return f"{SENTENCES[judgement.verdict]}\n\n" + "\n".join(lines)
+    return f"{heading}\n\n" + "\n".join(lines)
 
 
 def _comparison(comparison: Comparison, pairs: Pairs) -> str:
@@ -155,8 +191,8 @@ def _visible(differences: Sequence[Difference]) -> str:
         return ""
     least, most = min(drops, key=lambda d: d.visible), max(drops, key=lambda d: d.visible)
     return (
-        "With probability 0.9 it would have suspected a mean final accuracy that is lower by "
-        f"{100 * least.visible:.1f} points ({_configuration(least)}, the fewest) to "
+        f"With probability {POWER:g} it would have suspected a mean final accuracy that is lower "
+        f"by {100 * least.visible:.1f} points ({_configuration(least)}, the fewest) to "
         f"{100 * most.visible:.1f} points ({_configuration(most)}, the most)."
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -32,9 +32,6 @@ class Estimate:
     low: float
     high: float
     seeds: int
-
-
-NO_DIFFERENCE = Estimate(0.0, 0.0, 0.0, seeds=0)
 
 
 @dataclass(frozen=True)
@@ -79,27 +76,22 @@ def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | Non
     ``published`` is the notebook's table.
     """
     wide = final.pivot_table(index="seed", columns=["variant", "backend"], values="accuracy")
-    pairs = pd.MultiIndex.from_product([MODELS, BACKENDS])
+    grid = pd.MultiIndex.from_product([MODELS, BACKENDS])
     runs: dict[Any, pd.Series] = {
-        pair: values.dropna() for pair, values in wide.reindex(columns=pairs).items()
+        key: values.dropna() for key, values in wide.reindex(columns=grid).items()
     }
     measured = [name for name in BACKENDS if all(len(runs[model, name]) > 1 for model in MODELS)]
     if not set(NOTEBOOK_BACKENDS) <= set(measured):
         return None
-    one_layer = {
-        backend: np.concatenate([runs[model, backend].to_numpy() for model in MODELS[1:]])
-        for backend in measured
-    }
-    depth = {
-        backend: _difference(runs["Model5", backend].to_numpy(), one_layer[backend])
-        for backend in measured
-    }
+    depth = {}
+    for backend in measured:
+        two_layers, *one_layer = (runs[model, backend].to_numpy() for model in MODELS)
+        depth[backend] = _difference(two_layers, np.concatenate(one_layer))
     backends, identical = {}, {}
-    for model in MODELS:
-        for backend in measured[1:]:
-            differences = (runs[model, backend] - runs[model, "nn"]).dropna().to_numpy()
-            backends[model, backend] = _mean(differences)
-            identical[model, backend] = float((differences == 0).mean())
+    for model, backend in product(MODELS, measured[1:]):
+        differences = (runs[model, backend] - runs[model, "nn"]).dropna().to_numpy()
+        backends[model, backend] = _mean(differences)
+        identical[model, backend] = float((differences == 0).mean())
     return Attribution(
         depth=depth,
         backend=backends,
@@ -108,7 +100,7 @@ def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | Non
             _pair((first, second), runs, depth["nn"].mean, backends, published)
             for first, second in combinations(MODELS, 2)
         ),
-        seeds=min(len(runs[model, backend]) for model in MODELS for backend in NOTEBOOK_BACKENDS),
+        seeds=min(len(runs[key]) for key in product(MODELS, NOTEBOOK_BACKENDS)),
     )
 
 
@@ -121,14 +113,15 @@ def _pair(
 ) -> Pair:
     """Return the parts of a pair's difference; the second model has no more layers."""
     first, second = models
-    backend_of = {model: VARIANTS[model].backend for model in models}
-    notebook = _final(published, first) - _final(published, second)
+    last = published.sort_values("epoch").groupby("model")["accuracy"].last()
+    notebook = float(last[first] - last[second])
     if VARIANTS[first].num_layers == VARIANTS[second].num_layers:
         depth = 0.0
+    own = [(model, VARIANTS[model].backend) for model in models]
     # Each model's own difference between nn and the notebook's backend, seed by seed.
-    steps = [backends.get((model, backend_of[model]), NO_DIFFERENCE).mean for model in models]
+    steps = [backends[key].mean if key in backends else 0.0 for key in own]
     backend = steps[0] - steps[1]
-    ours = [runs[model, backend_of[model]].to_numpy() for model in models]
+    ours = [runs[key].to_numpy() for key in own]
     seed_variance = notebook - depth - backend
     differences = np.subtract.outer(*ours) - (ours[0].mean() - ours[1].mean())
     return Pair(
@@ -141,11 +134,6 @@ def _pair(
         seed_deviation=float(np.hypot(*(accuracy.std(ddof=1) for accuracy in ours))),
         share_as_far=float((np.abs(differences) >= abs(seed_variance)).mean()),
     )
-
-
-def _final(published: pd.DataFrame, model: str) -> float:
-    rows = published[published["model"] == model]
-    return float(rows.sort_values("epoch")["accuracy"].iloc[-1])
 
 
 def _difference(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> Estimate:

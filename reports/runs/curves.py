@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -33,10 +32,5 @@ def curves(
     return pd.DataFrame(
         by_run.reshape(-1, count * len(measures)).round(DECIMALS),
         index=pd.Index(rows[key].iloc[::count], name=key),
-        columns=_columns(tuple(measures), count),
+        columns=pd.MultiIndex.from_product([measures, range(count)], names=["measure", "epoch"]),
     )
-
-
-@cache
-def _columns(measures: Sequence[str], count: int) -> pd.MultiIndex:
-    return pd.MultiIndex.from_product([measures, range(count)], names=["measure", "epoch"])

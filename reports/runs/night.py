@@ -58,5 +58,5 @@ def configurations_of(runs: pd.DataFrame) -> set[Configuration]:
 
 def is_in(runs: pd.DataFrame, configurations: Collection[Configuration]) -> pd.Series:
     """Say of each run whether its configuration is one of ``configurations``."""
-    pairs = zip(runs["variant"], runs["backend"], strict=True)
-    return pd.Series([pair in configurations for pair in pairs], runs.index, dtype=bool)
+    found = pd.MultiIndex.from_frame(runs[CONFIGURATION]).isin([*configurations])
+    return pd.Series(found, runs.index)

@@ -44,6 +44,11 @@ class Ratio:
     low: float
     high: float
 
+    @property
+    def label(self) -> str:
+        """The backend in words; its A/A control is marked."""
+        return f"{self.backend} (A/A control)" if self.aa_control else self.backend
+
 
 def latest(samples: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the latest measurement of every variant, device and dtype.

@@ -25,8 +25,8 @@ from reports.runs.completeness import freezing_problems
 from reports.runs.night import Night
 from reports.runs.rules import (
     NULLABLE,
+    THROUGHPUT_RULES,
     Breach,
-    measurement_breaches,
     number_breaches,
     run_breaches,
     text_breaches,
@@ -64,17 +64,13 @@ def set_apart(contents: Contents, now: datetime) -> Contents:
     epochs = kept[EPOCHS][kept[EPOCHS]["run_id"].isin(runs["run_id"])]
     runs = runs[_sound(RUNS, run_breaches(runs, epochs), runs, named)]
     throughput = kept[THROUGHPUT]
-    sound = _sound(THROUGHPUT, measurement_breaches(throughput), throughput, named)
-    if len(named) > NAMED_AT_MOST:
-        more = len(named) - NAMED_AT_MOST
+    by_rule = (Breach(what, rule(throughput)) for what, rule in THROUGHPUT_RULES.items())
+    sound = _sound(THROUGHPUT, by_rule, throughput, named)
+    if (more := len(named) - NAMED_AT_MOST) > 0:
         named = dict(islice(named.items(), NAMED_AT_MOST))
         named["more rows"] = f"{more} more kinds of impossible rows"
-    return Contents(
-        runs=runs.reset_index(drop=True),
-        epochs=epochs[epochs["run_id"].isin(runs["run_id"])].reset_index(drop=True),
-        throughput=throughput[sound].reset_index(drop=True),
-        unreadable={**contents.unreadable, **named},
-    )
+    timed = throughput[sound].reset_index(drop=True)
+    return with_runs(Contents(runs, epochs, timed, contents.unreadable | named), runs)
 
 
 def _sound(
@@ -83,12 +79,12 @@ def _sound(
     """Return which rows of a table break no rule; name the others in ``named``, by the first id."""
     sound = np.ones(len(rows), dtype=bool)
     for breach in breaches:
-        if breach.rows.any():
-            reason = breach.reason or "impossible"
-            identity = rows.iloc[:, 0][breach.rows].iloc[0]  # run_id or measurement_id
-            count = counted(int(breach.rows.sum()), "row")
-            named[f"{table} with {breach.what}"] = f"{reason} ({count}, first in {identity})"
-            sound &= ~breach.rows
+        broken = np.asarray(breach.rows, dtype=bool)
+        if broken.any():
+            identity = rows.iloc[:, 0][broken].iloc[0]  # run_id or measurement_id
+            count = counted(int(broken.sum()), "row")
+            named[f"{table} with {breach.what}"] = f"{breach.reason} ({count}, first in {identity})"
+            sound &= ~broken
     return sound
 
 

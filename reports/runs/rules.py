@@ -94,8 +94,8 @@ class Breach:
     """Rows that break a rule: ``what`` they have, and the ``reason`` why it is impossible."""
 
     what: str
-    reason: str
-    rows: Rows
+    rows: Rows | pd.Series
+    reason: str = "impossible"
 
 
 def text_breaches(rows: pd.DataFrame) -> Iterator[Breach]:
@@ -105,7 +105,7 @@ def text_breaches(rows: pd.DataFrame) -> Iterator[Breach]:
             foreign = (rows[column].notna() & ~rows[column].isin([*values])).to_numpy()
             for value in rows.loc[foreign, column].unique():
                 same = foreign & (rows[column] == value).to_numpy()
-                yield Breach(f"{column} {value}", "unknown value", same)
+                yield Breach(f"{column} {value}", same, "unknown value")
 
 
 def number_breaches(
@@ -120,13 +120,13 @@ def number_breaches(
                 possible |= np.isnan(values) | np.isposinf(values)
             elif column in nullable:
                 possible |= np.isnan(values)
-            yield Breach(f"{column} {bounds}", _example(rows[column], ~possible), ~possible)
+            yield _breach(f"{column} {bounds}", rows[column], ~possible)
     latest = now + CLOCKS_APART
     for column in TIMES:
         if column in rows:
             early, late = (rows[column] < EARLIEST).to_numpy(), (rows[column] > latest).to_numpy()
-            yield Breach(f"{column} before 2020", _example(rows[column], early), early)
-            yield Breach(f"{column} after this machine's clock", _example(rows[column], late), late)
+            yield _breach(f"{column} before 2020", rows[column], early)
+            yield _breach(f"{column} after this machine's clock", rows[column], late)
 
 
 def run_breaches(runs: pd.DataFrame, epochs: pd.DataFrame) -> Iterator[Breach]:
@@ -135,32 +135,20 @@ def run_breaches(runs: pd.DataFrame, epochs: pd.DataFrame) -> Iterator[Breach]:
     Every epoch must belong to a run.
     """
     for what, rule in RUN_RULES.items():
-        yield _breach(what, rule(runs))
+        yield Breach(what, rule(runs))
     first = np.flatnonzero(~runs["run_id"].duplicated())
     owner = first[pd.Index(runs["run_id"].iloc[first]).get_indexer(epochs["run_id"])]
     owned, epochs = runs.iloc[owner].reset_index(drop=True), epochs.reset_index(drop=True)
     for what, epoch_rule in EPOCH_RULES.items():
         broken = np.zeros(len(runs), dtype=bool)
         broken[owner[epoch_rule(epochs, owned)]] = True
-        yield _breach(what, broken)
+        yield Breach(what, broken)
     trained = runs["status"].isin([OK, DIVERGED]).to_numpy()
     counts = np.bincount(owner, minlength=len(runs))
-    yield _breach(
-        "another number of epochs than were trained", trained & (counts != runs["epochs"])
-    )
+    yield Breach("another number of epochs than were trained", trained & (counts != runs["epochs"]))
     infinite_epochs = np.bincount(owner, weights=_is_infinite(epochs), minlength=len(runs))
     diverged = runs["status"] == DIVERGED
-    yield _breach("status diverged, but only finite losses", diverged & (infinite_epochs == 0))
-
-
-def measurement_breaches(rows: pd.DataFrame) -> Iterator[Breach]:
-    """Yield the rows of measurements that break a rule."""
-    for what, rule in THROUGHPUT_RULES.items():
-        yield _breach(what, rule(rows))
-
-
-def _breach(what: str, rows: pd.Series | Rows) -> Breach:
-    return Breach(what, "", np.asarray(rows, dtype=bool))
+    yield Breach("status diverged, but only finite losses", diverged & (infinite_epochs == 0))
 
 
 def _is_infinite(epochs: pd.DataFrame) -> Rows:
@@ -242,8 +230,8 @@ THROUGHPUT_RULES: Mapping[str, Rule] = {
 }
 
 
-def _example(values: pd.Series, chosen: Rows) -> str:
-    return f"such as {values[chosen].iloc[0]}" if chosen.any() else ""
+def _breach(what: str, values: pd.Series, rows: Rows) -> Breach:
+    return Breach(what, rows, f"such as {values[rows].iloc[0]}" if rows.any() else "")
 
 
 NULLABLE: Mapping[str, Collection[str]] = {

@@ -18,6 +18,7 @@ KIND = ["dtype", "initialisation"]
 SETTINGS = [*KIND, "device_name", "torch_version", "fastai_version"]
 """Columns in which all runs of a table must be alike, besides ``source_sha256``."""
 JOINT = [name for name, backend in BACKENDS.items() if backend.joint]
+OWN_BACKENDS = {name: variant.backend for name, variant in VARIANTS.items()}
 NAMED_AT_MOST = 10
 
 
@@ -70,7 +71,7 @@ def select(contents: Contents, initialisation: str = "ones", dtype: str = "float
     ]
     if len(failed) > NAMED_AT_MOST:
         notes.append(f"{len(failed) - NAMED_AT_MOST} more runs failed.")
-    trained = runs[_is_trained(runs)]
+    trained = runs[~runs["status"].isin([FAILED, SKIPPED])]
     chosen, sources = _choose(trained, {"dtype": dtype, "initialisation": initialisation})
     expected_sources = is_joint(trained).map(sources)
     alike = _has(trained, chosen) & (trained["source_sha256"] == expected_sources)
@@ -109,13 +110,9 @@ def with_runs(contents: Contents, runs: pd.DataFrame) -> Contents:
     return replace(contents, runs=runs.reset_index(drop=True), epochs=epochs.reset_index(drop=True))
 
 
-def _is_trained(runs: pd.DataFrame) -> pd.Series:
-    return ~runs["status"].isin([FAILED, SKIPPED])
-
-
 def is_whole(runs: pd.DataFrame) -> pd.Series:
     """Say of each run whether it completed its variant's recipe with a result."""
-    return _is_trained(runs) & (runs["epochs"] == runs["recipe_epochs"])
+    return ~runs["status"].isin([FAILED, SKIPPED]) & (runs["epochs"] == runs["recipe_epochs"])
 
 
 def is_joint(runs: pd.DataFrame) -> pd.Series:
@@ -162,24 +159,23 @@ def _of_most_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     runs = runs.sort_values(["variant", "seed", "epochs", "run_id"])
     runs = runs.drop_duplicates(["variant", "backend", "seed"], keep="last")
     counts = is_whole(runs).groupby([runs["variant"], runs["backend"]]).agg(["sum", "size"])
-
-    def preference(row: tuple[tuple[str, str], int, int]) -> tuple[int, int, bool, int]:
-        (variant, backend), whole, seeds = row
-        own = backend == VARIANTS[variant].backend
-        return whole, seeds, own, -list(BACKENDS).index(backend)
-
-    best = dict(pair for pair, *_ in sorted(counts.itertuples(), key=preference))
+    counts = counts.reset_index()
+    counts["own"] = counts["backend"] == counts["variant"].map(OWN_BACKENDS)
+    counts["place"] = counts["backend"].map([*reversed(BACKENDS)].index)
+    best = counts.sort_values(["sum", "size", "own", "place"]).groupby("variant")["backend"].last()
     return runs[runs["backend"] == runs["variant"].map(best)].reset_index(drop=True)
 
 
 def _with_final_values(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """Return the whole runs with ``accuracy`` and ``valid_loss`` after the last epoch."""
-    complete = runs[is_whole(runs)]
     last = epochs.sort_values("epoch").drop_duplicates("run_id", keep="last")
-    joined = complete.merge(last[["run_id", "accuracy", "valid_loss"]], on="run_id")
+    joined = runs[is_whole(runs)].merge(last[["run_id", "accuracy", "valid_loss"]], on="run_id")
     key = ["variant", "backend", "seed"]
-    ordered = joined.sort_values([*key, "run_id"])
-    return ordered.drop_duplicates(key, keep="last").reset_index(drop=True)
+    return (
+        joined.sort_values([*key, "run_id"])
+        .drop_duplicates(key, keep="last")
+        .reset_index(drop=True)
+    )
 
 
 def _without_faults(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

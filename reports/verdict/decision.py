@@ -182,12 +182,15 @@ def _agreement(found: Findings) -> list[str]:
 
 
 def _tables(certificate: Certificate) -> str:
-    """Say how many of the notebook's tables are like our seeds', and which are not."""
+    """Say how many of the notebook's tables our seeds do not reject, and which they do."""
     known = [
-        f"{a.variant} (p {a.p.table:.4f}, {a.holm.table:.4f} after Holm)"
+        f"{a.variant}'s differs ({a.as_extreme} of {a.seeds} seeds are as extreme, p "
+        f"{a.p.table:.4f}, {a.holm.table:.4f} after Holm), which is an accepted finding"
         for a in certificate.agreements
         if a.verdict == DIFFERS
     ]
-    alike = f"{len(VARIANTS) - len(known)} of the notebook's {len(VARIANTS)} tables are like ours"
-    but = f"; {', '.join(known)} differs, which is an accepted finding" if known else ""
-    return f"{alike}{but}"
+    alike = (
+        f"in {len(VARIANTS) - len(known)} of {len(VARIANTS)} tables the notebook's run cannot be "
+        "told apart from our seeds"
+    )
+    return "; ".join([alike, *known])

@@ -199,7 +199,8 @@ def summary(same: SameComputation) -> str:
     if ours:
         count = "all" if ours == same.runs else f"{ours:,}"
         whose += f" ({count} of them as {OURS}, where it has none)"
-    how = "equal" if same.same_digits == same.runs else "are the same to rounding as"
+    digits = "equal, but for the last of seven digits,"
+    how = digits if same.same_digits == same.runs else "are the same to rounding as"
     odd = f", but for {counted(len(same.odd), 'odd run')}" if same.odd else ""
     return (
         f"{same.runs:,} {'run' if same.runs == 1 else 'runs'} of "

@@ -60,7 +60,7 @@ def _costs(of_variant: pd.DataFrame, mine: pd.DataFrame, reference: str) -> list
     parity = [f"{timed[name].iloc[0]:.0e}" for name in ("parity_float64", "parity_float32")]
     return [
         timed["variant"].iloc[0],
-        timed["backend"].iloc[0] + (" again" if timed["aa_control"].iloc[0] else ""),
+        timed["backend"].iloc[0] + (" (A/A control)" if timed["aa_control"].iloc[0] else ""),
         *(_ratio(of_variant, mine, reference, phase)
           for phase in ("train_step", "forward", "validation")),
         f"{1000 * timed['step'].median():.2f}",

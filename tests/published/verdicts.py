@@ -62,7 +62,7 @@ def _claim_certificates(page: Page, records: Records) -> None:
         f"Tables that differ at the 5% level: {', '.join(refuted)}. The rarest is that of {model}: "
         f"{round(p[0] * (seeds + 1)) - 1} of our {seeds} seeds are as extreme (p {p[0]:.4f}, "
         f"{holm[0]:.4f} after Holm). ",
-        f"Together, the 8 tables give p {joint:.4f} (Fisher), and p {without:.4f} without "
+        f"Fisher's joint p-value of 8 tables is {joint:.4f}, and {without:.4f} without "
         f"{', '.join(refuted)}.",
         f"It takes {needed} seeds per model",
     )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from matplotlib.figure import Figure
 
 from reports.figures import models
 from reports.pages import pictures
 from reports.verdict import stage
-
-# isort: split
-from matplotlib.figure import Figure  # last: reports.figures.models sees to how it is imported
 
 
 def blank(*_: object) -> Figure:

@@ -183,7 +183,7 @@ def test_what_repeats_a_night_is_quoted(value: str, tmp_path: Path, calls: Calls
     """Whatever was typed for seeds is quoted as one word in the issue's command."""
     assert tell(tmp_path, f"--seeds={value}") == 0
     (block,) = [token for token in tokens_of(body(calls)) if token.type == "fence"]
-    commands = issue.repeat("nightly", value, "cuda", "", "HEAD")
+    commands = issue.repeat("nightly", value, "cuda", "")
     if len(value) < issue.LONGEST_BODY:
         shown = "\n".join(commands).replace("\r", "\n").replace("\x00", "\ufffd")
         assert block.content == f"{shown}\n"

@@ -51,7 +51,12 @@ def test_table() -> None:
     samples = throughput_rows({"nn": 2.0, "custom": 4.0, "compiled": 1.0})
     text = section([], samples)
     lines = [line for line in text.splitlines() if line.startswith("| Model4")]
-    assert [line.split(" | ")[1] for line in lines] == ["nn", "nn again", "custom", "compiled"]
+    assert [line.split(" | ")[1] for line in lines] == [
+        "nn",
+        "nn (A/A control)",
+        "custom",
+        "compiled",
+    ]
     cells = lines[3].strip("| ").split(" | ")
     assert cells[2:5] == ["2.00 (2.00 to 2.00)"] * 3
     assert cells[5:7] == ["3.00", "426,667"]

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.pages.gates_section import gates_line
-from reports.pages.verdict_section import confirmation_command
+from reports.pages.verdict_section import confirmation_command, gates_line
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import Judgement, judge
 from tests.made_up import notebook_night as night
