@@ -10,6 +10,7 @@ import pandas as pd
 from bench.store.store import Contents
 from hnrnn import published
 from hnrnn.arguments import Parser, folder, output_folder
+from reports.commands.errors import UsageError
 from reports.commands.options import Commands
 from reports.commands.output import write_files
 from reports.runs.reading import read
@@ -51,10 +52,15 @@ def carry_out(options: argparse.Namespace) -> int:
 
 
 def _epochs(folders: Iterable[Contents], start: str) -> pd.DataFrame:
-    """Return the epochs of all seeds with this start, each from the first folder that has it."""
+    """Return the epochs of all seeds with this start, each from the first folder that has it.
+
+    Raises UsageError where none has any.
+    """
     parts = []
     for contents in folders:
         selection = select(contents, initialisation=start)
         if (selection.runs["initialisation"] == start).all():
             parts.append(selection.epochs)
+    if not parts:
+        raise UsageError(f"no results folder has runs of `bench run --initialisation {start}`")
     return pd.concat(parts).drop_duplicates(["variant", "seed", "epoch"])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.store.store import Store
 from hnrnn import published
 from reports.__main__ import main
 from reports.verdict.third_party import (
@@ -22,6 +23,7 @@ from reports.verdict.third_party import (
     read_published,
 )
 from tests.judged_data import made_up_epochs
+from tests.reports.verdict.test_judgement import night as made_up_night
 
 TABLES = published.tables()
 PUBLISHED = FOLDER.parent
@@ -134,6 +136,17 @@ def test_published_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         assert (tmp_path / name).read_text(encoding="utf-8") == (FOLDER / name).read_text(
             encoding="utf-8"
         )
+
+
+def test_a_start_that_was_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without seeds of a start there is nothing to write; the message names the option."""
+    Store(tmp_path / "ones").write_contents(made_up_night(2))
+    folders = ["--results", str(tmp_path / "ones"), "--output", str(tmp_path / "found")]
+    assert main(["third-party", *folders]) == 2
+    assert "no results folder has runs of `bench run --initialisation uniform`" in (
+        capsys.readouterr().err
+    )
+    assert not (tmp_path / "found").exists()
 
 
 def test_the_date_agrees() -> None:
