@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import hnrnn
-from reports.verdict import findings, judgement, rates
+from reports.verdict import findings, judgement, rates, third_party
 from tests.places import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -38,6 +38,7 @@ def test_what_reports_read_is_packaged() -> None:
         for path in (ROOT / package.replace(".", "/")).glob(pattern)
     }
     measured = {rates.FOLDER / rates.NULLS, rates.FOLDER / rates.FAULTS}
+    measured |= {third_party.FOLDER / third_party.RUNS, third_party.FOLDER / third_party.OWN_SEEDS}
     published = set(judgement.PUBLISHED_RUNS.glob("*/*.parquet"))
     assert len(published) == 3
     assert packaged >= {findings.ACCEPTED_FILE, *measured, *published}

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
+
+import numpy as np
 
 from reports.pages.tables import NO_VALUE, escape, number, table, table_of
 from reports.statistics.ranks import clopper_pearson, joint_p_value
 from reports.verdict.findings import Finding, is_accepted
 from reports.verdict.notebook import DIFFERS, Agreement, Certificate
-from reports.verdict.third_party import Explained
+from reports.verdict.third_party import Outcomes, ThirdParty
+
+OUTCOMES = ("ones only", "uniform only", "undecided", "neither")
 
 
 def verdict_of(agreement: Agreement, findings: Sequence[Finding]) -> str:
@@ -45,6 +50,8 @@ def certificate_part(heading: str, certificate: Certificate, findings: Sequence[
                 "their share, 95%",
                 lambda a: f"{a.share_low:.4f} to {a.share_high:.4f}" if a.seeds else NO_VALUE,
             ),
+            ("by area, not deciding: p", lambda a: number(a.p.table_by_area)),
+            ("Holm", lambda a: number(a.holm.table_by_area)),
             ("accuracy: p", lambda a: number(a.p.accuracy)),
             ("Holm", lambda a: number(a.holm.accuracy)),
             ("final accuracy: p", lambda a: number(a.p.final_accuracy)),
@@ -83,32 +90,59 @@ def findings_part(findings: Sequence[Finding]) -> str:
     return "### Accepted findings\n\n" + "\n".join(lines)
 
 
-def third_party_part(rows: Sequence[Explained]) -> str:
-    """Return which start of the BatchNorm weights explains other people's runs."""
-    counts = {
-        "published runs": "runs",
-        "explained by ones": "by_ones",
-        "by uniform": "by_uniform",
-        "by both": "by_both",
-        "by neither": "by_neither",
-    }
-    cells = [
+def third_party_part(third_party: ThirdParty) -> str:
+    """Return which start of the BatchNorm weights explains other people's runs, and how surely."""
+    rows = third_party.by_variant
+    total = Outcomes(*np.sum([astuple(row.published) for row in rows], axis=0).tolist())
+    by_variant = [
         [
             row.variant,
-            *(str(getattr(row, name)) for name in counts.values()),
-            f"{row.notebook_rank:g} of {row.runs + 1}",
+            *_counts(row.published),
+            f"{row.notebook_rank:g} of {row.published.runs + 1}",
             number(row.notebook_accuracy_p),
             number(row.notebook_table_p),
         ]
         for row in rows
     ]
-    sums = [str(sum(getattr(row, name) for row in rows)) for name in counts.values()]
-    cells.append(["all", *sums, NO_VALUE, NO_VALUE, NO_VALUE])
-    header = ["model", *counts, "notebook's rank among them", "its accuracy's p", "its table's p"]
+    by_variant.append(["all", *_counts(total), NO_VALUE, NO_VALUE, NO_VALUE])
+    places = ["notebook's rank among them", "its accuracy's p", "its table's p"]
+    by_era = [[era, *_counts(found)] for era, found in third_party.by_era.items()]
+    own = [
+        [row.variant, start, str(found.runs), *_shares(found)]
+        for row in rows
+        for start, found in (("ones", row.ones_seeds), ("uniform", row.uniform_seeds))
+    ]
     text = (
         "Other people published runs of the same models, mostly without their version of PyTorch. "
-        "A start of the BatchNorm weights, at 1 (`ones`) or drawn from U(0, 1) (`uniform`), "
-        "explains a run where the whole-table test does not reject it at 5% among our published "
-        "seeds with that start."
+        "A run is compatible with a start of the BatchNorm weights, at 1 (`ones`) or drawn from "
+        "U(0, 1) (`uniform`), where the whole-table test does not reject it at 5% among our seeds "
+        "with that start. A run that is compatible with both is undecided."
     )
-    return "\n\n".join(["### Third-party runs", text, table(header, cells, text=("model",))])
+    dates = (
+        "By the date of the commit that published them. Before PyTorch 1.2 every run started "
+        "uniformly; later ones may have been made with any version."
+    )
+    errors = (
+        "How often this is right: our own seeds, each held against all others as if it were "
+        "another's run. At 5%, one in 20 is rejected by its own start. Where many seeds of one "
+        "start are compatible with the other, a single run of that model decides little."
+    )
+    return "\n\n".join(
+        [
+            "### Third-party runs",
+            text,
+            table(["model", "runs", *OUTCOMES, *places], by_variant, text=("model",)),
+            dates,
+            table(["committed", "runs", *OUTCOMES], by_era, text=("committed",)),
+            errors,
+            table(["model", "start", "our seeds", *OUTCOMES], own, text=("model", "start")),
+        ]
+    )
+
+
+def _counts(found: Outcomes) -> list[str]:
+    return [str(found.runs), *map(str, astuple(found))]
+
+
+def _shares(found: Outcomes) -> list[str]:
+    return [f"{count / found.runs:.0%}" if found.runs else NO_VALUE for count in astuple(found)]

@@ -8,6 +8,8 @@ They import NumPy and SciPy only. The CUSUM charts are in ``reports.statistics.c
 from __future__ import annotations
 
 from reports.statistics.envelope import (
+    area_measures,
+    area_p_value,
     envelope_p_value,
     extreme_rank_lengths,
     global_envelope,
@@ -21,6 +23,7 @@ from reports.statistics.ranks import (
     holm,
     joint_p_value,
     rank_p_value,
+    same_rate_p_value,
     seeds_needed,
     smallest_rank_p_value,
 )
@@ -28,6 +31,8 @@ from reports.statistics.tolerance import corrected_level
 
 __all__ = [
     "MaxT",
+    "area_measures",
+    "area_p_value",
     "clopper_pearson",
     "corrected_level",
     "envelope_p_value",
@@ -39,6 +44,7 @@ __all__ = [
     "oriented",
     "p_values_of_each",
     "rank_p_value",
+    "same_rate_p_value",
     "seeds_for_drop",
     "seeds_needed",
     "smallest_p_value",

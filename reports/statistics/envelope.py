@@ -1,7 +1,9 @@
-"""The global envelope test by extreme rank length: one exact p-value for a whole table of curves.
+"""The global envelope test: one exact p-value for a whole table of curves.
 
-Myllymäki, Mrkvička, Grabarnik, Seijo and Hahn (2017), "Global envelope tests for spatial
-processes", *Journal of the Royal Statistical Society B* 79:381-404.
+Curves are ordered by extreme rank length (Myllymäki, Mrkvička, Grabarnik, Seijo and Hahn 2017,
+"Global envelope tests for spatial processes", *Journal of the Royal Statistical Society B*
+79:381-404), or by the area measure (Mrkvička, Myllymäki, Jílek and Hahn 2020, "A one-way ANOVA test
+for functional data with graphical interpretation", *Kybernetika* 56:432-458).
 
 A curve is a row of d values, such as all epochs of all measures of one run. The values may have
 different units, since only their pointwise ranks matter. NaN, from a diverged run, counts as larger
@@ -16,6 +18,8 @@ import numpy.typing as npt
 from reports.statistics.ranks import check_level, midranks, nan_as_largest
 
 Array = npt.NDArray[np.float64]
+HUGE = np.finfo(np.float64).max / 4
+"""Stands for infinity where differences are taken."""
 
 
 def extreme_rank_lengths(curves: npt.ArrayLike) -> Array:
@@ -51,6 +55,33 @@ def p_values_of_each(observed: npt.ArrayLike, sample: npt.ArrayLike) -> Array:
     observed, sample = _table(observed), _table(sample)
     among_sample = midranks(sample)
     return np.array([_p_value(curve, sample, among_sample) for curve in observed])
+
+
+def area_measures(curves: npt.ArrayLike) -> Array:
+    """Return the area measure of each of n curves, shape (n,): less is more extreme.
+
+    ``curves`` has shape (n, d). At each point a curve has a continuous rank c from the nearer end,
+    which says how far it is between its neighbours too. With R, the smallest c of the curve rounded
+    up, the measure is R minus the mean over all points of max(R - c, 0). Unlike extreme rank
+    lengths it depends on distances: a new unit leaves it as it is, a logarithm does not.
+
+    Raises ValueError unless ``curves`` is two-dimensional with at least one point.
+    """
+    curves = _table(curves)
+    from_below = _continuous_ranks(curves)
+    ranks = np.minimum(from_below, len(curves) - from_below)
+    extreme = np.ceil(ranks.min(axis=1, keepdims=True))
+    measures: Array = extreme[:, 0] - np.maximum(extreme - ranks, 0).mean(axis=1)
+    return measures
+
+
+def area_p_value(observed: npt.ArrayLike, sample: npt.ArrayLike) -> float:
+    """Return the exact p-value of one curve, shape (d,), within a sample, by the area measure.
+
+    ``sample`` has shape (N, d). The value is a multiple of 1 / (N + 1) in (0, 1].
+    """
+    measures = area_measures(np.vstack([observed, sample]))
+    return float(np.mean(measures <= measures[0]))
 
 
 def smallest_p_value(seeds: int) -> float:
@@ -94,6 +125,31 @@ def _table(curves: npt.ArrayLike) -> Array:
 def _from_nearer_end(from_below: Array, curves: int) -> Array:
     """Return each curve's ranks from the nearer end, in ascending order."""
     return np.sort(np.minimum(from_below, curves + 1 - from_below), axis=-1)
+
+
+def _continuous_ranks(curves: Array) -> Array:
+    """Return each column's continuous ranks, from 0 to n, in the same shape (n, d).
+
+    In ascending order the value y_j has the rank j - 1 + (y_j - y_(j-1)) / (y_(j+1) - y_(j-1)); the
+    smallest has exp(-(y_2 - y_1) / (y_n - y_2)), and the largest correspondingly. Tied values have
+    their midrank less a half.
+    """
+    ranks, n = midranks(curves) - 0.5, len(curves)
+    if n < 3:
+        return ranks
+    order = curves.argsort(axis=0)
+    y = np.take_along_axis(np.clip(curves, -HUGE, HUGE), order, axis=0)
+    gaps = np.diff(y, axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # only between tied values, see below
+        first = np.exp(-gaps[:1] / (y[-1] - y[1]))
+        inner = np.arange(1, n - 1)[:, np.newaxis] + gaps[:-1] / (y[2:] - y[:-2])
+        last = n - np.exp(-gaps[-1:] / (y[-2] - y[0]))
+    same = np.pad(gaps == 0, [(1, 1), (0, 0)])
+    tied = same[1:] | same[:-1]
+    own = np.take_along_axis(ranks, order, axis=0)
+    continuous = np.where(tied, own, np.vstack([first, inner, last]))
+    np.put_along_axis(ranks, order, continuous, axis=0)
+    return ranks
 
 
 def _p_value(curve: Array, sample: Array, among_sample: Array) -> float:

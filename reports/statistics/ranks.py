@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, chdtrc
+from scipy.special import betaincinv, betaln, chdtrc
 
 
 def nan_as_largest(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -111,3 +111,22 @@ def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[f
     low = betaincinv(successes, failures + 1, beyond) if successes else 0.0
     high = betaincinv(successes + 1, failures, 1 - beyond) if failures else 1.0
     return float(low), float(high)
+
+
+def same_rate_p_value(successes: int, trials: int, others: int, other_trials: int) -> float:
+    """Return the exact two-sided p-value of "both samples have the same rate of successes".
+
+    ``others`` counts the successes in ``other_trials``. The uncertainty of both rates counts. Given
+    the sum of the successes, p is the probability of all splits that are at most as probable as
+    this one. (Fisher's exact test; 1934, *Statistical Methods for Research Workers*, 5th edition.)
+    """
+    if trials > other_trials:
+        successes, trials, others, other_trials = others, other_trials, successes, trials
+    total = successes + others
+    splits = np.arange(max(0, total - other_trials), min(total, trials) + 1)
+    logarithms = -betaln(splits + 1, trials - splits + 1)
+    logarithms -= betaln(total - splits + 1, other_trials - total + splits + 1)
+    probabilities = np.exp(logarithms - logarithms.max())
+    # Equal probabilities may differ by rounding.
+    own = probabilities[successes - splits[0]] * (1 + 1e-7)
+    return float(probabilities[probabilities <= own].sum() / probabilities.sum())

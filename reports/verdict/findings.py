@@ -1,7 +1,9 @@
 """Accepted findings: variants whose table is known to differ from the notebook's.
 
-A finding says how far a table differs and why that is accepted. A night fails only if a table
-differs without a finding, or is no longer as its finding says.
+A finding is a measured rate: of so many seeds, so many have a table as extreme as the notebook's.
+A night contradicts it with too many such seeds, or with too few. It replaces the test of that one
+table and nothing else: the variant's runs are still held against their reference runs and against
+the baseline.
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ from pathlib import Path
 from bench.store.files import read_regular
 from bench.text import one_line
 from hnrnn.variants import LARGEST_SEED, VARIANTS
-from reports.statistics.ranks import clopper_pearson
-from reports.verdict.notebook import DIFFERS, Agreement, Certificate
+from reports.statistics.ranks import same_rate_p_value
+from reports.verdict.notebook import DIFFERS, LEVEL, Agreement, Certificate
 
 ACCEPTED_FILE = Path(__file__).parents[1] / "findings.toml"
 LARGEST_FILE_BYTES = 4 * 2**20
 MOST_SEEDS = LARGEST_SEED + 1
 NAMED_AT_MOST = 5
+FINDING_LEVEL = LEVEL / len(VARIANTS)
+"""At which a night contradicts a finding: its share of the level of all tables' tests."""
 LONGEST_REASON = 200_000
 """Characters."""
 
@@ -85,17 +89,22 @@ def read_findings(path: Path = ACCEPTED_FILE) -> list[Finding]:
     return findings
 
 
-def changed(findings: Sequence[Finding], agreement: Agreement) -> bool:
-    """Return whether a variant is no longer as its finding says, or differs without a finding.
+def contradiction_p_value(finding: Finding, agreement: Agreement) -> float:
+    """Return the two-sided p-value of the finding's rate being that of these seeds too.
 
-    A finding no longer holds if the 99% intervals for the probability of a run as extreme as the
-    notebook's, from the finding's seeds and from these, do not overlap.
+    The test is exact and counts the uncertainty of both rates. It needs seeds that the finding was
+    not measured on. Without seeds it is 1.
     """
+    return same_rate_p_value(
+        agreement.as_extreme, agreement.seeds, finding.as_extreme, finding.seeds
+    )
+
+
+def changed(findings: Sequence[Finding], agreement: Agreement) -> bool:
+    """Return whether a variant contradicts its finding, or differs without a finding."""
     for finding in findings:
         if finding.variant == agreement.variant:
-            low, high = clopper_pearson(finding.as_extreme, finding.seeds, 0.99)
-            low_now, high_now = clopper_pearson(agreement.as_extreme, agreement.seeds, 0.99)
-            return high < low_now or high_now < low
+            return contradiction_p_value(finding, agreement) <= FINDING_LEVEL
     return agreement.verdict == DIFFERS
 
 

@@ -25,7 +25,7 @@ from reports.verdict.notebook import INCONCLUSIVE, Certificate, hold_against_not
 from reports.verdict.pairs import Pairs, outdated
 from reports.verdict.rates import Calibration, published_calibration
 from reports.verdict.same_computation import SameComputation, compare, odd_in_words
-from reports.verdict.third_party import Explained, explained, third_party_runs
+from reports.verdict.third_party import ThirdParty, explain, read_published
 
 PUBLISHED_RUNS = Path(__file__).parents[1] / "published" / "cpu"
 """The published seeds that the notebook is certified by."""
@@ -55,7 +55,8 @@ class Judgement:
     """Whether ``certificate`` decides on the notebook, because tonight's runs compute the same and
     are too few to reject anything on their own."""
     findings: tuple[Finding, ...]
-    third_party: tuple[Explained, ...]
+    third_party: ThirdParty | None
+    """Which start explains other people's runs; None where that is not installed."""
     calibration: Calibration | None
     """How often this judgement errs, as measured; None where that is not installed."""
     pairs: Pairs | None
@@ -89,7 +90,7 @@ def judge(evidence: Evidence) -> Judgement:
     night, before, last = evidence.night, evidence.baseline, evidence.last
     same = compare(night)
     notebook = hold_against_notebook(night.selection.epochs, published.tables())
-    certificate, third_party_rows = published_facts()
+    certificate, third_party = published_facts()
     few = notebook.verdict == INCONCLUSIVE
     holds = few and same.passed and same.shows(night.selection.backends)
     expected: set[Configuration] = set(last.configurations) if last else set()
@@ -131,7 +132,7 @@ def judge(evidence: Evidence) -> Judgement:
         certificate=certificate,
         by_published=found.published is not None,
         findings=evidence.findings,
-        third_party=tuple(third_party_rows),
+        third_party=third_party,
         calibration=published_calibration(),
         pairs=held.pairs,
         comparison=held.comparison,
@@ -204,14 +205,14 @@ def _run_seconds(runs: pd.DataFrame) -> dict[Configuration, float]:
 
 
 @cache
-def published_facts(folder: Path = PUBLISHED_RUNS) -> tuple[Certificate | None, list[Explained]]:
-    """Return the certificate by the published seeds, and what they say of other people's runs.
+def published_facts(folder: Path = PUBLISHED_RUNS) -> tuple[Certificate | None, ThirdParty | None]:
+    """Return the certificate by the published seeds, and what is known of other people's runs.
 
-    None and nothing where the published runs are not there, as in an installed wheel.
+    None where the published results are not there, as in an installed wheel without them.
     """
+    tables, found = published.tables(), read_published()
+    third_party = explain(*found, published.third_party_runs(), tables) if found else None
     if not folder.is_dir():
-        return None, []
-    night, tables = Night.of(read(folder)), published.tables()
-    ones, third_party = night.selection.epochs, published.third_party_runs()
-    runs = third_party_runs(third_party, ones, night.uniform_epochs)
-    return hold_against_notebook(ones, tables), explained(runs, third_party, tables)
+        return None, third_party
+    ones = Night.of(read(folder)).selection.epochs
+    return hold_against_notebook(ones, tables), third_party

@@ -96,6 +96,21 @@ class Records:
         alike = (epochs["variant"] == model) & (epochs["backend"] == OWN[model])
         return epochs[alike & (epochs["initialisation"] == start)]
 
+    def of_all_sets(self, model: str, start: str) -> pd.DataFrame:
+        """Return a model's epochs of the published sets, each seed from the first that has it."""
+        parts = [
+            self.own(model, start),
+            self._ensemble.query("variant == @model and start == @start"),
+        ]
+        return pd.concat(parts).drop_duplicates(["seed", "epoch"])
+
+    @cached_property
+    def _ensemble(self) -> pd.DataFrame:
+        folder = PUBLISHED / "ensemble"
+        starts = pd.read_parquet(folder / "runs")[["run_id", "initialisation"]]
+        epochs = pd.read_parquet(folder / "epochs").merge(starts, on="run_id")
+        return epochs.rename(columns={"initialisation": "start"}).round(dict.fromkeys(MEASURES, 6))
+
     def table(self, model: str) -> pd.DataFrame:
         """Return the notebook's table of a model by epoch."""
         return self.notebook[self.notebook["model"] == model].set_index("epoch")

@@ -12,6 +12,8 @@ from scipy import stats
 from tests.published.page import MODELS, OWN, PUBLISHED, ROOT, Page, Records
 from tests.published.ranks import as_curves, certificate, envelope_p, rank, rank_p
 
+STARTS = ("ones", "uniform")
+
 
 def check(page: Page, records: Records) -> None:
     """Claim everything in the section."""
@@ -83,25 +85,39 @@ def _claim_findings(page: Page) -> None:
 
 
 def _claim_third_party(page: Page, records: Records) -> None:
-    """Claim how many of other people's runs each start explains, and the notebook's place."""
-    rows, sums = [], np.zeros(5, dtype=int)
+    """Claim which start explains other people's runs, by model and by date, and our own seeds."""
+    rows, eras = [], np.zeros((2, 4), dtype=int)
     for model in MODELS:
-        theirs = as_curves(records.third_party[records.third_party["model"] == model], "run")
-        samples = [as_curves(records.own(model, start), "seed") for start in ("ones", "uniform")]
-        explained = np.array(
+        published = records.third_party[records.third_party["model"] == model]
+        theirs = as_curves(published, "run")
+        samples = [as_curves(records.of_all_sets(model, start), "seed") for start in STARTS]
+        ones, uniform = np.array(
             [[envelope_p(run, sample) > 0.05 for sample in samples] for run in theirs]
-        )
-        ones, uniform = explained.T
-        counts = [len(theirs), ones.sum(), uniform.sum(), (ones & uniform).sum(),
-                  (~ones & ~uniform).sum()]  # fmt: skip
-        sums += counts
+        ).T
+        found = np.array([ones & ~uniform, uniform & ~ones, ones & uniform, ~ones & ~uniform])
+        # PyTorch 1.2 is of 8 August 2019.
+        late = published.groupby("run")["committed"].first().to_numpy() >= "2019-08-08"
+        eras += [found[:, ~late].sum(axis=1), found[:, late].sum(axis=1)]
         mine = as_curves(records.table(model).reset_index(), "model")[0]
         finals = theirs[:, -1]
         p_values = rank_p(mine[-1], finals), envelope_p(mine, theirs)
-        rows.append(
-            [model, *map(str, counts), rank(mine[-1], finals), *(f"{p:.4f}" for p in p_values)]
-        )
-    page.claim_table("### Third-party runs", [*rows, ["all", *map(str, sums), "-", "-", "-"]])
+        counts = map(str, [len(theirs), *found.sum(axis=1)])
+        rows.append([model, *counts, rank(mine[-1], finals), *(f"{p:.4f}" for p in p_values)])
+    total = eras.sum(axis=0)
+    rows.append(["all", *map(str, [total.sum(), *total]), "-", "-", "-"])
+    page.claim_table("### Third-party runs", rows)
+    dates = ["before PyTorch 1.2 (2019-08-08)", "since then"]
+    page.claim_table(
+        "### Third-party runs",
+        [[d, *map(str, [e.sum(), *e])] for d, e in zip(dates, eras, strict=True)],
+        place=1,
+    )
+    own = pd.read_csv(PUBLISHED / "third_party" / "own_seeds.csv").itertuples(index=False)
+    page.claim_table(
+        "### Third-party runs",
+        [[m, s, f"{sum(n)}", *(f"{count / sum(n):.0%}" for count in n)] for m, s, *n in own],
+        place=2,
+    )
 
 
 def _rate(count: int, total: int) -> str:

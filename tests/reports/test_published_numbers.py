@@ -18,6 +18,8 @@ FIXED = (
     "The seeds above start at 1;",
     "BatchNorm weights, at 1 (`ones`)",
     "does not reject it at 5% among",
+    "Before PyTorch 1.2 every run",
+    "At 5%, one in 20 is rejected",
     "held against fastai 1.0.61's own run of its seed",
     "The limit is 3 times the furthest that any was",
     "where 80% of its seeds are beyond the limit, where more than one in 20 is 10 times beyond it,",

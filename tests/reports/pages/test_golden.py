@@ -73,7 +73,7 @@ def test_files_are_golden(
     certificate, _ = judgement.published_facts()
     # Published tables stand in the published reports, which have a test of their own.
     shown = certificate if outcome == "agrees" else None
-    monkeypatch.setattr(judgement, "published_facts", lambda: (shown, []))
+    monkeypatch.setattr(judgement, "published_facts", lambda: (shown, None))
     monkeypatch.setattr(judgement, "published_calibration", lambda: None)
     judged = judgement.judge(NIGHTS[outcome]())
     numbers = json.loads(as_json(judged), parse_float=lambda text: float(f"{float(text):.6g}"))

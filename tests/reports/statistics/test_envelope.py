@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.statistics.envelope import (
+    area_measures,
+    area_p_value,
     envelope_p_value,
     extreme_rank_lengths,
     global_envelope,
@@ -91,6 +94,79 @@ def test_extreme_rank_lengths_properties(curves: Array, seed: int) -> None:
         extreme_rank_lengths(np.exp(curves) * [1, 10, 100, 1000][: len(points)]) == lengths
     ).all()
     assert (extreme_rank_lengths(-np.nan_to_num(curves, nan=99)) == lengths).all()
+
+
+def area_by_definition(curves: Array) -> list[float]:
+    """Return the area measures, one value at a time."""
+    values = np.where(np.isnan(curves), np.inf, curves).tolist()
+    n = len(values)
+
+    def continuous_rank(x: float, column: list[float]) -> float:
+        y = sorted(column)
+        place, ties = y.index(x), y.count(x)
+        if ties > 1 or n < 3:
+            return place + ties / 2
+        if place == 0:
+            return math.exp(-(y[1] - y[0]) / (y[-1] - y[1])) if y[-1] > y[1] else 0
+        if place == n - 1:
+            gap = y[-1] - y[-2]
+            return n - (math.exp(-gap / (y[-2] - y[0])) if y[-2] > y[0] else 0)
+        return place + (y[place] - y[place - 1]) / (y[place + 1] - y[place - 1])
+
+    columns = list(zip(*values, strict=True))
+    measures = []
+    for curve in values:
+        below = [continuous_rank(x, list(c)) for x, c in zip(curve, columns, strict=True)]
+        ranks = [min(rank, n - rank) for rank in below]
+        extreme = math.ceil(min(ranks))
+        area = sum(extreme - rank for rank in ranks if rank <= extreme)
+        measures.append(extreme - area / len(curve))
+    return measures
+
+
+@given(tables())
+def test_area_measures_by_definition(curves: Array) -> None:
+    """They are what the definition gives for one value after the other, ties and NaN included."""
+    assert area_measures(curves) == pytest.approx(area_by_definition(curves))
+
+
+def test_area_measures_by_hand() -> None:
+    """At one point, the middle of three lies a third of the way up; the ends by their gaps."""
+    # Continuous ranks from below: exp(-1 / 2), 1 + 1 / 3, 3 - exp(-2 / 1).
+    ends = [math.exp(-1 / 2), math.exp(-2)]
+    assert area_measures([[0], [1], [3]]) == pytest.approx([ends[0], 4 / 3, ends[1]])
+    # At a second point all are tied at 1.5, so that only half of the first point's area counts.
+    halved = [1 - (1 - ends[0]) / 2, 2 - (2 / 3 + 1 / 2) / 2, 1 - (1 - ends[1]) / 2]
+    assert area_measures([[0, 5], [1, 5], [3, 5]]) == pytest.approx(halved)
+
+
+@given(tables(tied=False), st.integers(0, 10**6))
+def test_area_measures_properties(curves: Array, seed: int) -> None:
+    """They go with their curves, and know neither order, unit nor sign of points."""
+    generator = np.random.default_rng(seed)
+    measures = area_measures(curves)
+    rows = generator.permutation(len(curves))
+    points = generator.permutation(curves.shape[1])
+    assert area_measures(curves[rows]) == pytest.approx(measures[rows])
+    assert area_measures(curves[:, points]) == pytest.approx(measures)
+    assert area_measures(-curves * [1, 8, 64, 512][: len(points)]) == pytest.approx(measures)
+
+
+def test_area_p_values_keep_their_level() -> None:
+    """Of exchangeable curves each has one of the p-values 1 / n to 1; few curves say nothing."""
+    curves = np.random.default_rng(0).standard_normal((40, 12)).cumsum(axis=1)
+    ps = [area_p_value(curves[i], np.delete(curves, i, axis=0)) for i in range(len(curves))]
+    assert sorted(ps) == pytest.approx(np.arange(1, 41) / 40)
+    assert area_p_value([1, 2], np.empty((0, 2))) == area_p_value([1, 2], [[9, 9]]) == 1
+    assert area_p_value(np.full(12, NAN), curves) == smallest_p_value(40)
+
+
+def test_area_counts_distances() -> None:
+    """Of two curves with the same ranks the one that is further out has the smaller p-value."""
+    sample = np.random.default_rng(1).standard_normal((99, 8))
+    near, far = (sample.max(axis=0) + further for further in (1e-3, 1e3))
+    assert envelope_p_value(near, sample) == envelope_p_value(far, sample)
+    assert area_measures(np.vstack([near, sample]))[0] > area_measures(np.vstack([far, sample]))[0]
 
 
 def test_lengths_of_untied_curves_are_all_different() -> None:

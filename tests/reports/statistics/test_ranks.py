@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from reports.statistics.envelope import smallest_p_value
 from reports.statistics.ranks import (
@@ -14,6 +15,7 @@ from reports.statistics.ranks import (
     joint_p_value,
     nan_as_largest,
     rank_p_value,
+    same_rate_p_value,
     seeds_needed,
     smallest_rank_p_value,
 )
@@ -165,3 +167,19 @@ def test_clopper_pearson() -> None:
     low, high = clopper_pearson(3, 10)
     wider = clopper_pearson(3, 10, level=0.99)
     assert wider[0] < low < 0.3 < high < wider[1]
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.floats(0, 1), st.floats(0, 1))
+def test_same_rate_p_value(trials: int, other_trials: int, share: float, other: float) -> None:
+    """It is SciPy's for Fisher's exact test, and knows no order of the two samples."""
+    successes, others = round(share * trials), round(other * other_trials)
+    p = same_rate_p_value(successes, trials, others, other_trials)
+    table = [[successes, trials - successes], [others, other_trials - others]]
+    assert p == pytest.approx(stats.fisher_exact(table).pvalue)
+    assert same_rate_p_value(others, other_trials, successes, trials) == pytest.approx(p)
+
+
+def test_same_rate_p_value_of_very_many() -> None:
+    """Four thousand million trials take no longer than the fewer: p is that of a known rate."""
+    p = same_rate_p_value(3, 10, 2**31, 2**32)
+    assert p == pytest.approx(stats.binomtest(3, 10, 0.5).pvalue, rel=1e-4)

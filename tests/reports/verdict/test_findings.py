@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from scipy.stats import fisher_exact
 
+from bench.store.store import Contents
 from hnrnn import published
+from reports.verdict.evidence import Evidence
 from reports.verdict.findings import (
     LARGEST_FILE_BYTES,
     Finding,
     FindingsError,
     changed,
+    contradiction_p_value,
     read_findings,
     unexpected,
 )
-from reports.verdict.judgement import published_facts
+from reports.verdict.judgement import judge, published_facts
 from reports.verdict.notebook import hold_against_notebook
+from tests.computed_nights import computed_night
 from tests.made_up import made_up_epochs
+from tests.made_up import notebook_night as made_up_night
 
 FAR = hold_against_notebook(made_up_epochs(170, moved={"Model2": 1.0}), published.tables())
 MODEL2 = FAR.agreements[2]
@@ -38,6 +46,35 @@ def test_a_change_is_unexpected_both_ways() -> None:
     assert usual.as_extreme > 20
     assert changed([Finding("Model2", 1, 1000, "rare")], usual)
     assert not changed([Finding("Model2", usual.as_extreme * 6, 1020, "usual")], usual)
+
+
+@pytest.mark.parametrize(
+    ("as_extreme", "seeds", "contradicts"),
+    [
+        (0, 40, False),
+        (2, 40, False),
+        (3, 40, True),
+        (0, 160, False),
+        (5, 160, False),
+        (6, 160, True),
+        (6, 200, False),
+        (7, 200, True),
+        (9, 200, True),
+        (0, 1000, False),
+        (22, 1000, False),
+        (23, 1000, True),
+        (0, 1060, False),
+        (0, 1080, True),
+    ],
+)
+def test_a_finding_has_two_sides(as_extreme: int, seeds: int, *, contradicts: bool) -> None:
+    """Too many seeds as extreme contradict 7 of 1000 soon; too few only where many are expected."""
+    (finding,) = read_findings()
+    tonight = replace(MODEL2, as_extreme=as_extreme, seeds=seeds)
+    assert changed([finding], tonight) == contradicts
+    p = fisher_exact([[as_extreme, seeds - as_extreme], [7, 993]]).pvalue
+    assert contradiction_p_value(finding, tonight) == pytest.approx(p)
+    assert (p <= 0.05 / 8) == contradicts
 
 
 def test_no_runs_are_no_change() -> None:
@@ -127,9 +164,70 @@ def test_an_unknown_variant(tmp_path: Path) -> None:
 
 
 def test_the_projects_own() -> None:
-    """The project's file can be read, and the published certificate is as it says."""
-    findings = read_findings()
-    assert [finding.variant for finding in findings] == ["Model2"]
+    """The project's finding is what fastai's own runs give, and our seeds do not contradict it."""
+    (finding,) = read_findings()
+    runs = published.reference_runs().query("initialisation == 'ones' and variant == 'Model2'")
+    tables = published.tables()
+    other_seeds = runs[runs["seed"] >= 1000]
+    by_fastai = hold_against_notebook(other_seeds.assign(backend="fastai"), tables).agreements[2]
+    assert (finding.variant, finding.as_extreme, finding.seeds) == ("Model2", 7, 1000)
+    assert (by_fastai.as_extreme, by_fastai.seeds) == (7, 1000)
+    assert finding.p_value == by_fastai.p.table
+    all_seeds = hold_against_notebook(runs.assign(backend="fastai"), tables).agreements[2]
+    assert (all_seeds.as_extreme, all_seeds.seeds) == (8, 1060)
+    last, theirs = (
+        other_seeds[other_seeds["epoch"] == 9],
+        tables.query("model == 'Model2'").iloc[-1],
+    )
+    assert (last["accuracy"].round(6) >= theirs["accuracy"]).sum() == 6
+    assert (last["valid_loss"].round(6) <= theirs["valid_loss"]).sum() == 1
     certificate, _ = published_facts()
     assert certificate is not None
-    assert unexpected(findings, certificate) == []
+    assert unexpected([finding], certificate) == []
+
+
+def with_model2_broken(contents: Contents, uniform: Contents, *, same_start: bool) -> Contents:
+    """Return the night with Model2's runs replaced by those of a uniform start, called ``ones``.
+
+    ``same_start`` gives them the initial weights' hash of the healthy ones too.
+    """
+    parts = []
+    for name in ("runs", "epochs"):
+        own, broken = getattr(contents, name), getattr(uniform, name)
+        broken = broken[broken["variant"] == "Model2"]
+        if name == "runs":
+            broken = broken.assign(initialisation="ones")
+            if same_start:
+                weights = own[own["variant"] == "Model2"].set_index("seed")[
+                    "initial_weights_sha256"
+                ]
+                broken = broken.assign(initial_weights_sha256=broken["seed"].map(weights))
+        parts.append(pd.concat([own[own["variant"] != "Model2"], broken], ignore_index=True))
+    return replace(contents, runs=parts[0], epochs=parts[1])
+
+
+@pytest.mark.parametrize("same_start", [False, True])
+def test_a_finding_excuses_no_other_computation(*, same_start: bool) -> None:
+    """Model2 with BatchNorm weights from U(0, 1) fails by its runs, which no rate could show."""
+    night = with_model2_broken(
+        computed_night(15), computed_night(15, initialisation="uniform"), same_start=same_start
+    )
+    judgement = judge(Evidence.of(night, findings=tuple(read_findings())))
+    model2 = judgement.notebook.agreements[2]
+    assert (model2.as_extreme, model2.seeds) == (0, 15)
+    assert not changed(judgement.findings, model2)
+    assert (judgement.verdict, judgement.exit_code) == ("differs", 1)
+    assert judgement.reasons[0].startswith("Model2 custom")
+
+
+def test_a_finding_excuses_nothing_from_the_baseline() -> None:
+    """Model2 may be suspected, and found worse, as any other model may."""
+    worse, findings = {"Model2": 0.3}, tuple(read_findings())
+    night, before = made_up_night(20, start=100, moved=worse), made_up_night(20)
+    fresh = made_up_night(20, start=300, moved=worse)
+    suspected = judge(Evidence.of(night, before, findings=findings))
+    assert suspected.exit_code != 0
+    assert suspected.reasons[0].startswith("Model2 custom")
+    confirmed = judge(Evidence.of(night, before, fresh, findings=findings))
+    assert confirmed.exit_code == 1
+    assert confirmed.reasons[0].startswith("Model2 custom")

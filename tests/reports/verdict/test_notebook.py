@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hnrnn import published
+from reports.verdict.judgement import published_facts
 from reports.verdict.notebook import (
     AGREES,
     DIFFERS,
@@ -101,11 +102,22 @@ def test_false_alarms_are_rare() -> None:
     assert alarms <= 3
 
 
+def test_the_area_measure_decides_nothing() -> None:
+    """Model5's table has p 0.019 by area, 0.093 by extreme rank length: the latter decides."""
+    certificate, _ = published_facts()
+    assert certificate is not None
+    model5 = certificate.agreements[5]
+    assert model5.p.table_by_area == pytest.approx(3 / 161)
+    assert model5.p.table == pytest.approx(15 / 161)
+    assert model5.verdict == AGREES
+
+
 def test_holm_of_columns() -> None:
     """Each test is adjusted for itself: the smallest of two doubles, NaN is not counted."""
-    adjusted = holm_of_columns([PValues(0.01, 0.5, np.nan), PValues(0.04, 0.3, 0.2)])
+    adjusted = holm_of_columns([PValues(0.01, 0.02, 0.5, np.nan), PValues(0.04, 0.8, 0.3, 0.2)])
     assert adjusted[0].table == pytest.approx(0.02)
     assert adjusted[1].table == pytest.approx(0.04)
+    assert adjusted[0].table_by_area == pytest.approx(0.04)
     assert adjusted[1].accuracy == pytest.approx(0.6)
     assert adjusted[1].final_accuracy == pytest.approx(0.2)
     assert np.isnan(adjusted[0].final_accuracy)
