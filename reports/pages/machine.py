@@ -93,9 +93,8 @@ def _seconds(value: float) -> str:
 
 def _failures(judgement: Judgement) -> Iterator[tuple[Configuration, str]]:
     comparison = judgement.comparison
-    if comparison and comparison.confirmation:
-        for d in comparison.confirmation.worse:
-            yield d.configuration, f"{d.measure} is worse (p {d.worse_p:.4f})"
+    for d in comparison.confirmed if comparison else ():
+        yield d.configuration, f"{d.measure} is {d.direction} (p {d.p:.4f})"
     for departure in judgement.same.others:
         yield departure.configuration, departure.sentence(f"{FASTAI}'s")
     for departure in judgement.pairs.others if judgement.pairs else ():
@@ -112,6 +111,6 @@ def _errors(judgement: Judgement) -> Iterator[tuple[Configuration, str]]:
             yield problem.configuration, str(problem)
     comparison = judgement.comparison
     if comparison and comparison.verdict == baseline.SUSPECTED:
-        for d in comparison.first.worse:
-            text = f"{d.measure} is suspected to be worse (p {d.worse_p:.4f})"
+        for d in comparison.first.suspects:
+            text = f"{d.measure} is suspected to be {d.direction} (p {d.p:.4f})"
             yield d.configuration, text

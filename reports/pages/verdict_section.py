@@ -83,8 +83,8 @@ def changes_since(judgement: Judgement) -> str:
     others = judgement.pairs.others if judgement.pairs else []
     named = {
         "another computation": dict.fromkeys(each.configuration for each in others),
-        "worse": dict.fromkeys(d.configuration for d in comparison.first.worse),
-        "better": dict.fromkeys(d.configuration for d in comparison.first.better),
+        "worse": dict.fromkeys(d.configuration for d in comparison.first.suspects if d.worse),
+        "better": dict.fromkeys(d.configuration for d in comparison.first.suspects if not d.worse),
         "slower": dict.fromkeys((c.variant, c.backend) for c in judgement.changes if c.slower),
         "faster": dict.fromkeys((c.variant, c.backend) for c in judgement.changes if c.faster),
     }
@@ -130,7 +130,9 @@ def confirmation_words(judgement: Judgement) -> list[str]:
     """Return the words of that command; none where nothing is suspected."""
     if judgement.comparison is None or judgement.confirmation_seeds is None:
         return []
-    configurations = list(dict.fromkeys(d.configuration for d in judgement.comparison.first.worse))
+    configurations = list(
+        dict.fromkeys(d.configuration for d in judgement.comparison.first.suspects)
+    )
     seeds, folder = judgement.confirmation_seeds, judgement.confirmation_folder
     return confirmation.command_words(configurations, seeds, folder, judgement.kind)
 
@@ -153,21 +155,21 @@ def _sentence(judgement: Judgement) -> str:
 def _comparison(comparison: Comparison, pairs: Pairs) -> str:
     first = comparison.first
     tested = (
-        f"Accuracy and loss are held by a max-T permutation test over "
+        f"Accuracy and loss are held by a two-sided max-T permutation test over "
         f"{counted(len(first.differences), 'column')} (configurations times measures), "
-        f"{'seed by seed' if first.paired else 'between independent seeds'}. It rejects at "
+        f"{first.how}. It rejects at "
         f"{first.corrected:.4f}: for 95% of baselines, a night without any change is then "
         f"suspected with a probability of at most {first.level:.0%}."
     )
-    notable = sorted(first.differences, key=lambda d: min(d.worse_p, d.better_p))[:8]
+    notable = sorted(first.differences, key=lambda d: d.p)[:8]
     lines = table_of(
         notable,
         [
             ("model", lambda d: d.variant),
             ("backend", lambda d: d.backend),
             ("measure", lambda d: d.measure),
-            ("p worse", lambda d: number(d.worse_p)),
-            ("p better", lambda d: number(d.better_p)),
+            ("p", lambda d: number(d.p)),
+            ("tonight is", lambda d: d.direction),
             ("baseline", lambda d: number(d.baseline_mean)),
             ("tonight", lambda d: number(d.mean)),
             ("seeds tonight, in the baseline", lambda d: f"{d.seeds}, {d.baseline_seeds}"),
