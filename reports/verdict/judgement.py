@@ -125,6 +125,7 @@ def judge(evidence: Evidence) -> Judgement:
             *find_notes(night, expected),
             *odd_in_words(same),
             *held.notes,
+            *filter(None, [held.pairs.not_repeated if held.pairs else ""]),
         ),
         same=same,
         notebook=notebook,

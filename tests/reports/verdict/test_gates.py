@@ -71,7 +71,7 @@ def test_a_night_without_throughput() -> None:
 def test_another_machines_baseline() -> None:
     """Its weights and throughput cannot be compared: both gates say why, and the rest decides."""
     before = elsewhere(
-        night(20, samples=TIMED.assign(device_name="a GPU")),
+        night(20, hashes="x", samples=TIMED.assign(device_name="a GPU")),
         device_name="a GPU",
         torch_version="2.12.0",
         source_sha256="e" * 64,
@@ -217,7 +217,8 @@ def test_a_gate_that_ran_last_night_is_missed() -> None:
     ]
     assert "; make it run again, or accept the change with a new baseline" in alone.reasons[0]
     assert reason(alone, "last night's gates") == "3 that ran on 2026-01-01 did not run tonight"
-    moved = judge(Evidence.of(night(20), elsewhere(night(20), torch_version="2.12.0"), last=last))
+    before = elsewhere(night(20, hashes="x"), torch_version="2.12.0")
+    moved = judge(Evidence.of(night(20), before, last=last))
     assert [problem.kind for problem in moved.problems] == ["lost gate", "lost gate"]
     assert "160 runs: their initial weights are not recorded" in moved.reasons[0]
     whole = judge(Evidence.of(night(20, samples=TIMED), night(20, samples=TIMED), last=last))
