@@ -13,11 +13,11 @@ from bench.errors import StoreError
 from bench.text import one_line
 from hnrnn.arguments import Parser
 from hnrnn.program import UNWRITTEN
-from reports.commands import calibrate, check, freeze, power, render
+from reports.commands import baseline, calibrate, check, power, render
 from reports.commands.errors import OutputError, UnwrittenError, UsageError
 from reports.verdict.findings import FindingsError
 
-COMMANDS = (render, check, power, calibrate, freeze)
+COMMANDS = (render, check, power, calibrate, baseline)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

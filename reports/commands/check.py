@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from reports.commands.output import add_output, default_output, write_files
 from reports.history import nights
 from reports.pages import machine, verdict_section
 from reports.runs.night import Night
+from reports.verdict.decision import EXIT_CODES, REGRESSED
 from reports.verdict.judgement import Judgement, judge
+
+FAILED = EXIT_CODES[REGRESSED]
 
 
 def add_parser(commands: Commands[Parser]) -> None:
@@ -39,6 +43,10 @@ def carry_out(options: argparse.Namespace) -> int:
     evidence = read_evidence(**{name: getattr(options, name) for name in OPTIONS})
     night, judgement = evidence.night, judge(evidence)
     _show(judgement)  # before anything is written, because the disk may be full
+    if judgement.exit_code == FAILED:
+        words = ["python", "-m", "reports", "baseline", "accept", "--results", options.results]
+        words += ["--baseline", options.baseline or "DIR", "--reason", "TEXT"]
+        print(f"if the change is intended, accept it:\n  {one_line(shlex.join(map(str, words)))}")
     output = options.output or default_output(options.results)
     files = {
         "verdict.json": machine.as_json(judgement),

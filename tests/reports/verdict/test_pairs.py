@@ -50,7 +50,7 @@ def test_a_repeated_night_needs_no_more_seeds() -> None:
 
 
 def test_other_bits_of_the_same_id_are_a_note() -> None:
-    """Within rounding they fail nothing; what is not deterministic is said, and by how many runs."""
+    """Within rounding they fail nothing; what is not deterministic is said."""
     before = computed_night(3)
     judgement = against(computed_night(3, draw=1, weights="other"), before)
     assert (judgement.verdict, judgement.exit_code) == ("agrees", 0)
