@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from bench.store.files import seal
-from reports.ci import frozen
+from reports.runs import frozen
 
 
 def parquet(text: str) -> bytes:

@@ -114,9 +114,23 @@ def machine_facts(device: str) -> dict[str, Any]:
     query = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
     return {
         "python_version": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": ", ".join(filter(None, (platform.platform(), processor()))),
         "driver_version": _command_output(*query) if device == "cuda" else None,
     }
+
+
+def processor() -> str:
+    """Return the CPU's vendor, family, model and stepping; empty where Linux does not say.
+
+    Processors of one name may round differently. The numeric fingerprint is what ids depend on.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    found = {name.strip(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+    words = {"vendor_id": "", "cpu family": "family ", "model": "model ", "stepping": "stepping "}
+    return " ".join(f"{word}{found[name]}" for name, word in words.items() if name in found)
 
 
 def _command_output(*command: str) -> str | None:

@@ -26,9 +26,11 @@ from typing import Any
 from bench.store.files import write_whole
 from bench.text import one_line
 from hnrnn.arguments import DEVICES, Parser, folder, output_folder
-from reports.ci import foreign, frozen, issue, keeping
+from reports.ci import issue, keeping
 from reports.ci.issue import NIGHT, SUMMARY, VERDICT
+from reports.ci.keeping import BASELINE
 from reports.ci.processes import python, run
+from reports.runs import foreign, frozen
 
 AGREES, USAGE, INCOMPLETE, INCONCLUSIVE, SOFTWARE = 0, 2, 3, 4, 70
 JUDGED = (AGREES, 1, INCOMPLETE, INCONCLUSIVE)
@@ -201,8 +203,9 @@ def judge(options: argparse.Namespace) -> int:
     report = options.results / "report"
     for name in (VERDICT, SUMMARY, NIGHT):  # first, so that no file of an earlier call remains
         (report / name).unlink(missing_ok=True)
-    frozen.repair(options.kept)
-    baseline, is_kept = options.kept / frozen.BASELINE, frozen.is_kept(options.kept)
+    baseline = options.kept / BASELINE
+    frozen.repair(baseline)
+    is_kept = frozen.is_kept(baseline)
     own = is_kept and _is_frozen_already(baseline, options.results)
     against = is_kept and not options.freeze and not own
     evidence = ["--results", str(options.results), "--history", str(options.kept / "history")]
@@ -220,7 +223,7 @@ def judge(options: argparse.Namespace) -> int:
     if rendered:
         night.problems.append(f"the report was not rendered: exit code {rendered}")
     if night.code == AGREES and not night.problems and not against and night.decides and not own:
-        night.problems += _freeze(options.results, options.kept)
+        night.problems += _freeze(options.results, baseline)
     night.write()
     for problem in night.problems:
         print(one_line(problem), file=sys.stderr)
@@ -238,13 +241,10 @@ def _is_frozen_already(baseline: Path, results: Path) -> bool:
         return False
 
 
-def _freeze(results: Path, kept: Path) -> list[str]:
+def _freeze(results: Path, baseline: Path) -> list[str]:
     """Make the night the baseline, as a whole or not at all; return what went wrong."""
-    new, failed = kept / frozen.NEW, "the baseline was not frozen"
-    then, now = (
-        any((folder / "throughput").glob("*.parquet"))
-        for folder in (kept / frozen.BASELINE, results)
-    )
+    new, failed = frozen.new_beside(baseline), "the baseline was not frozen"
+    then, now = (any((folder / "throughput").glob("*.parquet")) for folder in (baseline, results))
     if then and not now:
         return [
             f"{failed}: unlike the kept one, the night was not timed; delete the kept one first"
@@ -254,7 +254,7 @@ def _freeze(results: Path, kept: Path) -> list[str]:
         return [f"{failed}: exit code {code}"]
     try:
         frozen.complete(new, throughput=now)
-        frozen.swap(kept)
+        frozen.swap(baseline)
     except (frozen.NotWholeError, OSError) as error:
         return [f"{failed}: {error}"]
     return []

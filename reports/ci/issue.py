@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.text import one_line
-from reports.ci import foreign
 from reports.ci.processes import output, run
+from reports.runs import foreign
 
 VERDICT, NIGHT, SUMMARY = "verdict.json", "night.json", "summary.md"
 NO_VERDICT, INCOMPLETE = "no verdict", "incomplete"

@@ -14,10 +14,12 @@ from pathlib import Path
 
 from bench.store.files import write_whole
 from bench.text import one_line
-from reports.ci import foreign, frozen
-from reports.ci.frozen import BASELINE, NEW, NotWholeError
 from reports.ci.processes import output, run
+from reports.runs import foreign, frozen
+from reports.runs.frozen import NotWholeError
 
+BASELINE = "baseline"
+"""The baseline's folder among the nights that are kept."""
 HISTORY = re.compile(r"history/\d{8}T\d{6}Z-[0-9a-f]{20}\.parquet")
 AUTHOR = ("-c", "user.name=nightly", "-c", "user.email=nightly@users.noreply.github.com")
 WAITS = (0, 2, 10, 30)
@@ -72,24 +74,26 @@ def _add_history(night: Path, kept: Path) -> list[str]:
 
 def _add_baseline(night: Path, kept: Path, *, freeze: bool) -> list[str]:
     """Take the night's baseline if it is to replace the kept one; return what is wrong with it."""
-    if not frozen.is_kept(night) or _same(night / BASELINE, kept / BASELINE):
+    ours, theirs = night / BASELINE, kept / BASELINE
+    if not frozen.is_kept(ours) or _same(ours, theirs):
         return []
-    frozen.repair(kept)
-    replaces = frozen.is_kept(kept)
+    frozen.repair(theirs)
+    replaces = frozen.is_kept(theirs)
     if replaces and not freeze:
         print("skipped: the baseline is not the kept one, and needs --freeze", file=sys.stderr)
         return []
     try:
-        manifest = frozen.examine(night / BASELINE)
+        manifest = frozen.examine(ours)
     except NotWholeError as error:
         return [str(error)]
-    if replaces and not _is_newer(manifest, kept / BASELINE):
+    if replaces and not _is_newer(manifest, theirs):
         print("skipped: the baseline is not newer than the kept one", file=sys.stderr)
         return []
+    new = frozen.new_beside(theirs)
     for name in (*manifest.files, frozen.MANIFEST):
-        (kept / NEW / name).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept / NEW / name, foreign.read(night / BASELINE / name))
-    frozen.swap(kept)
+        (new / name).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(new / name, foreign.read(ours / name))
+    frozen.swap(theirs)
     return []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 
 from bench.text import one_line
@@ -13,7 +14,10 @@ from reports.commands.options import Commands, add_output, add_results
 from reports.commands.output import write_files
 from reports.history import nights
 from reports.pages import machine, verdict_section
+from reports.verdict.decision import EXIT_CODES, REGRESSED
 from reports.verdict.judgement import Judgement, judge
+
+FAILED = EXIT_CODES[REGRESSED]
 
 
 def add_parser(commands: Commands[Parser]) -> None:
@@ -38,6 +42,10 @@ def carry_out(options: argparse.Namespace) -> int:
     judgement = judge(evidence)
     _show(judgement)  # before anything is written, because the disk may be full
     output = options.output or options.results / "report"
+    if judgement.exit_code == FAILED:
+        words = ["python", "-m", "reports", "baseline", "accept", "--results", options.results]
+        words += ["--baseline", options.baseline or "DIR", "--reason", "TEXT"]
+        print(f"if the change is intended, accept it:\n  {one_line(shlex.join(map(str, words)))}")
     files = {
         "verdict.json": machine.as_json(judgement),
         "verdict.xml": machine.as_junit(judgement),

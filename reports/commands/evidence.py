@@ -13,12 +13,11 @@ from reports.history import nights
 from reports.history.past import last_night
 from reports.runs.night import Night
 from reports.runs.reading import read, read_with_baseline
+from reports.verdict.acceptance import read_acceptance
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import read_findings
 
-OPTIONS = [
-    *("results", "baseline", "without_baseline", "confirmation", "findings", "history", "strict")
-]
+OPTIONS = [*("results", "baseline", "without_baseline", "confirmation", "findings", "history")]
 """What ``read_evidence`` takes, as the parser names it."""
 
 
@@ -47,9 +46,6 @@ def add_evidence(parser: Parser) -> None:
          "summaries of all nights: check appends tonight's, and render shows them"),
     ):  # fmt: skip
         parser.add_argument(option, type=kind, metavar=metavar, help=what)
-    parser.add_argument(
-        "--strict", action="store_true", help="also fail a night that is better than the baseline"
-    )
 
 
 def read_evidence(
@@ -60,7 +56,6 @@ def read_evidence(
     confirmation: Path | None = None,
     findings: Path | None = None,
     history: Path | None = None,
-    strict: bool = False,
 ) -> Evidence:
     """Read a night and what it is judged by; see the help of each option.
 
@@ -88,15 +83,24 @@ def read_evidence(
         confirmation=Night.of(read(fresh), like=night) if there else None,
         confirmation_folder=str(fresh),
         findings=tuple(accepted),
-        strict=strict,
+        accepted=None if baseline is None else read_acceptance(baseline),
     )
     if history is None:
         return evidence
-    past, unreadable = nights.read(history)
-    started = night.contents.runs["started_at"]
-    last, why = None, "this night is judged without a baseline on purpose"
-    if not without_baseline:
-        last = last_night(past, started.min(), started.max())
-        why = "the history has no earlier night"
-    named = {str(history / name): reason for name, reason in unreadable.items()}
+    return _with_last_night(evidence, history, without_baseline=without_baseline)
+
+
+def _with_last_night(evidence: Evidence, folder: Path, *, without_baseline: bool) -> Evidence:
+    """Return the evidence with what ran on the night before, as a history knows it."""
+    past, unreadable = nights.read(folder)
+    named = {str(folder / name): reason for name, reason in unreadable.items()}
+    started = evidence.night.contents.runs["started_at"]
+    since, why = None, "the history has no earlier night"
+    if evidence.accepted and evidence.baseline:
+        since = evidence.baseline.selection.grid["started_at"].min()
+        why += " since the baseline was accepted"
+    last = last_night(past, started.min(), started.max(), since)
+    why = why if last is None else ""
+    if without_baseline:
+        last, why = None, "this night is judged without a baseline on purpose"
     return replace(evidence, last=last, why_no_last=why, unreadable_history=named)

@@ -27,7 +27,7 @@ from reports.runs.night import CONFIGURATION, Night
 from reports.runs.ratios import latest, ratios
 from reports.runs.rules import number_breaches
 from reports.verdict.decision import INCOMPLETE
-from reports.verdict.gates import NOT_RUN
+from reports.verdict.gates import has_run
 from reports.verdict.judgement import Judgement
 from reports.verdict.notebook import INCONCLUSIVE
 
@@ -120,7 +120,7 @@ def summarise(tonight: Night, judgement: Judgement) -> pd.DataFrame:
     night: dict[str, Any] = {
         "night": sources["started_at"].min(),
         "verdict": judgement.verdict,
-        GATES: BETWEEN_GATES.join(g.name for g in judgement.gates if g.state != NOT_RUN),
+        GATES: BETWEEN_GATES.join(gate.name for gate in judgement.gates if has_run(gate)),
         **{name: _joined(sources[name]) for name in PROVENANCE},
     }
     rows = [

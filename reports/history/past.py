@@ -13,7 +13,7 @@ from reports.history.drift import DriftTest, find_drifts
 from reports.history.nights import BETWEEN_GATES, GATES, moments, read
 from reports.runs.night import Night, configurations_of
 from reports.verdict.decision import INCOMPLETE
-from reports.verdict.gates import LASTING, LastNight
+from reports.verdict.gates import COMPLETE, LASTING, LastNight
 from reports.verdict.notebook import AGREES
 
 
@@ -37,16 +37,24 @@ class Past:
         return {name: f"trend-{name}.png" for name in VARIANTS if name in there}
 
 
-def last_night(nights: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> LastNight | None:
+def last_night(
+    nights: pd.DataFrame,
+    first: pd.Timestamp,
+    last: pd.Timestamp,
+    since: pd.Timestamp | None = None,
+) -> LastNight | None:
     """Return the night before one whose runs started from ``first`` to ``last``, if any.
 
     ``nights`` are as ``reports.history.nights.read`` returns them. Only complete nights count that
     were compared with a baseline or could have become one, so that what is missing once does not
-    become normal.
+    become normal. Nor do nights count before ``since``, when a baseline was accepted.
     """
     gates_of = nights[GATES].fillna("").astype(str)
     held = gates_of.map(lambda gates: any(name in gates for name in LASTING)).astype(bool)
-    told = (nights["verdict"] != INCOMPLETE) & (held | (nights["verdict"] == AGREES))
+    complete = gates_of.str.contains(COMPLETE) & (nights["verdict"] != INCOMPLETE)
+    told = (complete & held) | (nights["verdict"] == AGREES)
+    if since is not None:
+        told &= nights["night"] >= since
     earlier = nights[told & (nights["night"] < last) & (nights["night"] != first)]
     if earlier.empty:
         return None

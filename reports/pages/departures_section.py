@@ -21,6 +21,7 @@ from reports.verdict.departure import Departure, amount
 from reports.verdict.pairs import Pairs, in_words
 from reports.verdict.same_computation import (
     SameComputation,
+    accepted_in_words,
     odd_in_words,
     reasons_in_words,
     summary,
@@ -48,6 +49,8 @@ def same_computation_part(same: SameComputation, *, pictured: bool = False) -> s
     parts = ["### The same computation?", GUIDE]
     if same.departures:
         parts += [f"{_capital(summary(same))}." if same.passed else "", _table(same.departures)]
+    if same.accepted:
+        parts.append(f"{_capital(escape(accepted_in_words(same)))}.")
     if same.without_reference:
         parts.append(f"Without a reference: {escape(reasons_in_words(same))}.")
     if same.uncovered:

@@ -27,6 +27,10 @@ PROVENANCE = """
 """.split()
 """Columns in which the runs of a night must be alike."""
 HASH_CHARACTERS = 12
+ANOTHER_KIND, INJECTED, REPEATED = "another kind of run", "injected fault", "repeated run"
+MISSING, LEFT_OUT = "missing configuration", "left out"
+"""The kinds of problem that a configuration has no runs, or only of another dtype or start."""
+ACCEPT = "`python -m reports baseline accept`"
 SHORT_RUNS = "short runs"
 """The kind of problem that no run completed its recipe, as in a smoke test."""
 
@@ -49,17 +53,18 @@ def find_problems(night: Night, expected: Iterable[Configuration] = ()) -> list[
 
     Only runs of the shown kind count. Expected are the notebook's eight configurations, those in
     ``expected``, and every configuration that has a whole run, which means one of the full recipe
-    with a result. An ensemble's whole runs of a variant stand in for the notebook's. Each needs the
-    seeds that at least half of the configurations have; ensembles are counted separately.
+    with a result, or only runs of another kind. An ensemble's whole runs of a variant stand in for
+    the notebook's. Each needs the seeds that at least half of the configurations have; ensembles
+    are counted separately.
     """
     runs, shown = night.contents.runs, night.selection.of_kind
     problems = unreadable(night.contents)
     problems += [
-        Problem("injected fault", f"{counted(count, 'run')} trained with {fault}")
+        Problem(INJECTED, f"{counted(count, 'run')} trained with {fault}")
         for fault, count in shown["injected_fault"].value_counts().items()
     ]
     problems += failed_runs(runs)
-    problems += _missing(shown, expected)
+    problems += _missing(night, expected)
     return problems + _repeated(runs) + _mixed(runs)
 
 
@@ -149,21 +154,22 @@ def of_another_kind(night: Night, other: Night, name: str) -> list[Problem]:
     here, elsewhere = (
         ", ".join(f"{key} {kind[key]}" for key in differing) for kind in (tonight, there)
     )
-    return [Problem("another kind of run", f"the {name} has {elsewhere}, tonight's runs {here}")]
+    return [Problem(ANOTHER_KIND, f"the {name} has {elsewhere}, tonight's runs {here}")]
 
 
-def _missing(runs: pd.DataFrame, expected: Iterable[Configuration]) -> list[Problem]:
+def _missing(night: Night, expected: Iterable[Configuration]) -> list[Problem]:
     """Name the configurations and seeds without a whole run, except for failed runs."""
-    whole = is_whole(runs)
+    runs, whole = night.selection.of_kind, is_whole(night.selection.of_kind)
     short = runs[~whole & ~runs["status"].isin([FAILED, SKIPPED])]
     if len(short) and not whole.any():
         return [Problem(SHORT_RUNS, f"no run went through the full recipe: {_passes(short)}")]
     seeds_of = _seeds_by(CONFIGURATION, runs[whole])
     failed_of = _seeds_by(CONFIGURATION, runs[runs["status"] == FAILED])
     usual = {joint: _usual_seeds(seeds_of, joint=joint) for joint in (False, True)}
-    skipped, cut = _skipped(runs), configurations_of(short)
+    skipped, cut, elsewhere = _skipped(runs), configurations_of(short), _of_other_kinds(night)
+    needed, earlier = {*seeds_of, *_notebook_needs(seeds_of)}, {*expected}
     problems = []
-    for configuration in sorted({*seeds_of, *_notebook_needs(seeds_of), *expected}):
+    for configuration in sorted({*needed, *earlier, *elsewhere}):
         name, failed = " ".join(configuration), failed_of.get(configuration, set())
         lacking = usual[configuration[1] in JOINT] - seeds_of.get(configuration, set()) - failed
         if configuration not in seeds_of and not failed:
@@ -173,11 +179,44 @@ def _missing(runs: pd.DataFrame, expected: Iterable[Configuration]) -> list[Prob
             elif configuration in cut:
                 own = short[is_in(short, {configuration})]
                 why = f"{name} has no run of the full recipe: {_passes(own)}"
-            problems.append(Problem("missing configuration", why, configuration))
+            elif configuration in elsewhere:
+                why = f"{name} {elsewhere[configuration]}"
+            kind = MISSING if configuration in needed | earlier else LEFT_OUT
+            problems.append(Problem(kind, why, configuration))
         elif lacking:
             why = f"{name} lacks seeds {ranges(lacking)}"
             problems.append(Problem("missing runs", why, configuration))
+    gone = [
+        n for n, p in enumerate(problems) if p.kind == MISSING and p.configuration not in needed
+    ]
+    if gone:
+        advice = f"; train what ran before, or accept the night without it: {ACCEPT}"
+        if any(backend in JOINT for _, backend in seeds_of):
+            advice += " (an older history has an ensemble's runs under the notebook's backends)"
+        last = problems[gone[-1]]
+        problems[gone[-1]] = replace(last, detail=last.detail + advice)
     return problems
+
+
+def _of_other_kinds(night: Night) -> dict[Configuration, str]:
+    """Say of each configuration of which kind its runs are, if none is of the night's."""
+    kind, shown = night.selection.kind, night.selection.of_kind
+    runs = night.contents.runs
+    runs = runs[runs["injected_fault"].isna() & runs["status"].isin([OK, DIVERGED])]
+    runs = runs[~is_in(runs, configurations_of(shown))]
+    found = {}
+    for (variant, backend, *values), _ in runs.groupby([*CONFIGURATION, *kind]):
+        differing = {
+            name: value for name, value in zip(kind, values, strict=True) if value != kind[name]
+        }
+        there, here = (
+            ", ".join(f"{name} {of[name]}" for name in differing) for of in (differing, kind)
+        )
+        found[str(variant), str(backend)] = (
+            f"has only runs with {there}, and the others have {here}: train it like them, or keep "
+            "its runs in another results folder"
+        )
+    return found
 
 
 def _seeds_by(key: list[str], runs: pd.DataFrame) -> dict[Any, set[int]]:
@@ -213,7 +252,7 @@ def _repeated(runs: pd.DataFrame) -> list[Problem]:
     same = _seeds_by(key, runs[runs.duplicated(key, keep=False)])
     return [
         Problem(
-            "repeated run",
+            REPEATED,
             f"{variant} {backend}: the same weights from seeds {ranges(seeds)}",
             (variant, backend),
         )
@@ -240,7 +279,11 @@ def _mixed(runs: pd.DataFrame) -> list[Problem]:
                 )
                 problems.append(Problem("mixed provenance", f"{column}: {values}"))
     if problems:
-        advice = "keep runs of other software or of another machine in another results folder"
+        advice = (
+            "a folder that is resumed with other software or on another machine trains its runs "
+            "again beside the old ones: train the night into a new folder with "
+            "`python -m bench run --results DIR`"
+        )
         problems[-1] = replace(problems[-1], detail=f"{problems[-1].detail}; {advice}")
     return problems
 

@@ -21,7 +21,7 @@ from bench.store.parquet import read_folder
 from bench.store.schemas import RUNS_SCHEMA
 from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Contents, Store
 from bench.text import counted
-from reports.runs.completeness import freezing_problems
+from reports.runs.completeness import LEFT_OUT, freezing_problems
 from reports.runs.night import Night
 from reports.runs.rules import (
     NULLABLE,
@@ -103,7 +103,8 @@ def read_with_baseline(folder: str | Path, baseline_folder: str | Path) -> tuple
     night, own = without_own(night, baseline)
     judged = Night.of(night)
     frozen = Night.of(baseline, like=judged)
-    problems = freezing_problems(frozen)
+    # It may have been frozen for nights of another kind too.
+    problems = [each for each in freezing_problems(frozen) if each.kind != LEFT_OUT]
     if problems:
         named = "; ".join(map(str, problems[:PROBLEMS_AT_MOST]))
         more = "; ..." if len(problems) > PROBLEMS_AT_MOST else ""

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.text import counted
 from hnrnn.variants import VARIANTS
-from reports.runs.completeness import Problem
+from reports.runs.completeness import ANOTHER_KIND, INJECTED, REPEATED, Problem
 from reports.verdict import baseline
 from reports.verdict.against_baseline import AgainstBaseline
+from reports.verdict.departure import Departure
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding, unexpected
 from reports.verdict.notebook import AGREES, DIFFERS, INCONCLUSIVE, Agreement, Certificate
-from reports.verdict.pairs import in_words, outdated
-from reports.verdict.same_computation import SameComputation, reference_of, summary
+from reports.verdict.pairs import in_words
+from reports.verdict.same_computation import (
+    SameComputation,
+    accepted_in_words,
+    reference_of,
+    summary,
+)
 from reports.verdict.stage import Difference
 
 REGRESSED, INCOMPLETE = "regressed", "incomplete"
 ACCEPT = ": is it another computation? Accept it with `python -m reports baseline accept --reason`"
+OUTDATED = "baseline"
+"""The kind of problem that a baseline departs from the reference, and the night does not."""
+DOUBTFUL = (ANOTHER_KIND, INJECTED, REPEATED, OUTDATED)
+"""Kinds of problems with which a difference of values proves nothing."""
 EXIT_CODES = {AGREES: 0, REGRESSED: 1, DIFFERS: 1, INCOMPLETE: 3, INCONCLUSIVE: 4}
 
 
@@ -36,41 +46,72 @@ class Findings:
     """Of the published seeds, where tonight's runs are the same computation, and are too few to
     reject anything on their own."""
     held: AgainstBaseline
+    outdated: Sequence[Departure] = ()
+    """Departures from the baseline of which the baseline itself is at fault."""
 
 
 def decide(evidence: Evidence, found: Findings) -> tuple[str, list[str]]:
     """Return the verdict with its reasons.
 
-    Another computation is certain, whatever else is missing. Incomplete data come next, then the
-    notebook and the baseline.
+    A proven failure decides, whatever is missing; incomplete data come next, then what is open.
+    Whatever else is known is listed too.
     """
-    failures, others = _failures(found.held), _other_computations(found)
+    others, surprises = _other_computations(found), _surprises(evidence, found)
+    failures = _failures(found.held)
+    sound = _beyond_doubt(found)
+    certain = _failures(sound)
     problems = [str(problem) for problem in found.problems]
-    known = problems + failures
-    steps = (
-        (DIFFERS, others + known if others else []),
-        (INCOMPLETE, known if problems else []),
-        (INCONCLUSIVE, [found.smoke] if found.smoke and not found.published else []),
-        (DIFFERS, _surprises(evidence, found)),
-        (_kind_of_failure(found.held), failures),
-        (INCONCLUSIVE, _unexplained(found) or _open_questions(found)),
+    unexplained, questions = _unexplained(found), _open_questions(found)
+    comparison = found.held.comparison
+    suspected = questions if comparison and comparison.verdict == baseline.SUSPECTED else []
+    known = dict.fromkeys(
+        [*others, *surprises, *certain, *problems, *failures, *unexplained, *suspected]
     )
-    for verdict, reasons in steps:
-        if reasons:
-            return verdict, reasons
+    smoke = [found.smoke] if found.smoke and not found.published else []
+    steps = (
+        (DIFFERS, others + surprises, known),
+        (_kind_of_failure(sound), certain, known),
+        (INCOMPLETE, problems, known),
+        (INCONCLUSIVE, smoke, smoke),
+        (INCONCLUSIVE, unexplained or questions, unexplained or questions),
+    )
+    for verdict, deciding, reasons in steps:
+        if deciding:
+            return verdict, [*reasons]
     return AGREES, [". ".join(part[0].upper() + part[1:] for part in _agreement(found))]
+
+
+def _is_in_doubt(found: Findings, variant: str, backend: str | None) -> bool:
+    """Say whether the values of a configuration cannot prove a change."""
+    return any(
+        problem.kind in DOUBTFUL and problem.configuration in (None, (variant, backend))
+        for problem in found.problems
+    )
+
+
+def _beyond_doubt(found: Findings) -> AgainstBaseline:
+    """Return what is held against the baseline, without the values that prove nothing."""
+    comparison = found.held.comparison
+    if comparison is None or comparison.confirmation is None:
+        return found.held
+    sound = tuple(
+        d
+        for d in comparison.confirmation.differences
+        if not _is_in_doubt(found, d.variant, d.backend)
+    )
+    confirmed = replace(comparison.confirmation, differences=sound)
+    return replace(found.held, comparison=replace(comparison, confirmation=confirmed))
 
 
 def _other_computations(found: Findings) -> list[str]:
     pairs = found.held.pairs
-    at_fault = outdated(pairs, found.same.departures) if pairs else []
     return [
         *(each.sentence() for each in found.same.other_starts),
         *(each.sentence(reference_of(each)) for each in found.same.others),
         *(
             each.sentence("the baseline's")
             for each in (pairs.others if pairs else ())
-            if each not in at_fault
+            if each not in found.outdated
         ),
     ]
 
@@ -100,9 +141,12 @@ def _failures(held: AgainstBaseline) -> list[str]:
 
 def _kind_of_failure(held: AgainstBaseline) -> str:
     """Return ``differs`` where nothing is worse: what is better is another computation too."""
+    confirmed = held.comparison.confirmed if held.comparison else ()
     slower = any(change.slower for change in held.changes)
-    changed = held.comparison is not None and held.comparison.verdict == baseline.CHANGED
-    return DIFFERS if changed and not slower else REGRESSED
+    worse = any(d.worse for d in confirmed)
+    return DIFFERS if confirmed and not slower and not worse else REGRESSED
+        DIFFERS if confirmed and not slower and not any(d.worse for d in confirmed) else REGRESSED
+    )
 
 
 def _difference(d: Difference, is_: str) -> str:
@@ -117,14 +161,14 @@ def _surprises(evidence: Evidence, found: Findings) -> list[str]:
 
     With a baseline, the notebook decides only through the published seeds.
     """
-    deciding = found.notebook if found.held.comparison is None else None
-    deciding = found.published or deciding
-    if deciding is None:
-        return []
     accepted = {finding.variant: finding for finding in evidence.findings}
-    surprises = unexpected(evidence.findings, deciding)
-    if found.published and found.held.comparison is None:
-        surprises += unexpected(evidence.findings, found.notebook)
+    surprises = unexpected(evidence.findings, found.published) if found.published else []
+    if found.held.comparison is None:
+        surprises += [
+            a
+            for a in unexpected(evidence.findings, found.notebook)
+            if not _is_in_doubt(found, a.variant, a.backend)
+        ]
     return [_surprise(a, accepted.get(a.variant)) for a in surprises]
 
 
@@ -166,11 +210,13 @@ def _open_questions(found: Findings) -> list[str]:
 def _agreement(found: Findings) -> list[str]:
     """Return what a night that agrees has shown, one sentence per step, without full stops."""
     comparison, pairs = found.held.comparison, found.held.pairs
-    parts = [f"tonight, {summary(found.same)}"] if found.same.passed else []
+    same = found.same
+    parts = [f"tonight, {summary(same)}"] if same.passed and same.departures else []
+    parts += [accepted_in_words(same)] if same.accepted else []
     if found.published:
         seeds = f"{sum(a.seeds for a in found.published.agreements):,}"
         tables = _tables(found.published)
-        epochs = max(each.epochs for each in found.same.departures)
+        epochs = max(each.epochs for each in same.departures)
         limit = f"as far as {counted(epochs, 'epoch')} can show it, " if found.smoke else ""
         parts.append(f"{limit}what our {seeds} published runs show holds for them: {tables}")
     elif comparison is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.store.store import Contents
 from reports.runs.night import Night
+from reports.verdict.acceptance import Acceptance
 from reports.verdict.findings import Finding
 from reports.verdict.gates import LastNight
 
@@ -21,6 +22,8 @@ class Evidence:
     confirmation_folder: str = "results/confirmation"
     """Where ``confirmation`` is read from."""
     findings: tuple[Finding, ...] = ()
+    accepted: Acceptance | None = None
+    """What the baseline was accepted with; None where it was only frozen."""
     strict: bool = False
     """Whether an improvement fails a night too."""
     last: LastNight | None = None
@@ -38,6 +41,7 @@ class Evidence:
         confirmation: Contents | None = None,
         *,
         findings: tuple[Finding, ...] = (),
+        accepted: Acceptance | None = None,
         last: LastNight | None = None,
     ) -> Evidence:
         """Select the runs of each folder once; those of the other two are like the night's."""
@@ -46,4 +50,4 @@ class Evidence:
             None if contents is None else Night.of(contents, own)
             for contents in (baseline, confirmation)
         )
-        return cls(own, before, fresh, findings=findings, last=last)
+        return cls(own, before, fresh, findings=findings, accepted=accepted, last=last)

@@ -18,6 +18,7 @@ from reports.verdict.notebook import Certificate
 from reports.verdict.pairs import Pairs, in_words
 from reports.verdict.same_computation import (
     SameComputation,
+    accepted_in_words,
     nearest,
     reasons_in_words,
     reference_of,
@@ -64,6 +65,11 @@ class LastNight:
     """The gates that ran."""
     configurations: frozenset[Configuration]
     """The configurations that had runs of the full recipe."""
+
+
+def has_run(gate: Gate) -> bool:
+    """Say whether a history tells that the gate ran. Of incomplete data nothing is known."""
+    return gate.state != NOT_RUN and (gate.name, gate.state) != (COMPLETE, FAILED)
 
 
 def lost_gates(gates: Iterable[Gate], last: LastNight) -> list[Problem]:
@@ -113,16 +119,18 @@ def gate_of_same_computation(same: SameComputation) -> Gate:
         more = f", and {count - 1} more" if count > 1 else ""
         reason = worst.sentence(reference_of(worst)) + more
         return Gate(SAME, FAILED if same.others else UNEXPLAINED, reason)
-    without = reasons_in_words(same)
+    without, accepted = reasons_in_words(same), accepted_in_words(same)
     if not same.passed:
         names = ", ".join(" ".join(configuration) for configuration in same.uncovered)
         some = f"{names}: " if names else "without a reference, "
         some = some if same.departures else ""
         return Gate(SAME, NOT_RUN, f"{some}{without}" if without else "there are no runs")
-    near = nearest(same)
-    reason = f"{summary(same)}; nearest to its limit is {near.name}, {near.place}, at "
-    reason += f"{near.nearness:.0%} of it"
-    return Gate(SAME, PASSED, f"{reason}; without a reference, {without}" if without else reason)
+    parts = [accepted, f"without a reference, {without}" if without else ""]
+    if same.departures:
+        near = nearest(same)
+        reason = f"{summary(same)}; nearest to its limit is {near.name}, {near.place}, at "
+        parts.insert(0, f"{reason}{near.nearness:.0%} of it")
+    return Gate(SAME, PASSED, "; ".join(filter(None, parts)))
 
 
 def gate_of_notebook(

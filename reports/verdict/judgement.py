@@ -16,7 +16,8 @@ from reports.runs.reading import read
 from reports.verdict import against_baseline, gates, throughput
 from reports.verdict.against_baseline import AgainstBaseline
 from reports.verdict.baseline import Comparison
-from reports.verdict.decision import EXIT_CODES, Findings, decide
+from reports.verdict.decision import EXIT_CODES, OUTDATED, Findings, decide
+from reports.verdict.departure import Departure
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding, unexpected
 from reports.verdict.gates import Gate
@@ -87,7 +88,7 @@ class Judgement:
 def judge(evidence: Evidence) -> Judgement:
     """Return what is to be said of a night, and the verdict."""
     night, before, last = evidence.night, evidence.baseline, evidence.last
-    same = compare(night)
+    same = compare(night, evidence.accepted)
     notebook = hold_against_notebook(night.selection.epochs, published.tables())
     certificate, third_party = published_facts()
     few = notebook.verdict == INCONCLUSIVE
@@ -97,16 +98,19 @@ def judge(evidence: Evidence) -> Judgement:
     if before is not None:
         expected |= configurations_of(before.selection.grid)
         held = against_baseline.hold(night, before, evidence.confirmation)
+        same = _with_pairs(same, held.pairs)
+    at_fault = _at_fault(evidence, same, held)
     problems, smoke = _problems(evidence, held, expected)
     problems += [
         Problem(
-            "baseline",
+            OUTDATED,
             f"{each.name} departs from the reference run; freeze a new one",
             each.configuration,
         )
-        for each in (outdated(held.pairs, same.departures) if held.pairs else ())
+        for each in at_fault
     ]
-    found = Findings(problems, smoke, same, notebook, certificate if holds else None, held)
+    by = certificate if holds else None
+    found = Findings(problems, smoke, same, notebook, by, held, at_fault)
     ran = _gates(evidence, found)
     lost = gates.lost_gates(ran, last) if last else []
     problems += lost
@@ -125,6 +129,8 @@ def judge(evidence: Evidence) -> Judgement:
             *find_notes(night, expected),
             *odd_in_words(same),
             *held.notes,
+            *filter(None, [held.pairs.not_repeated if held.pairs else ""]),
+            *_restored(evidence, same),
         ),
         same=same,
         notebook=notebook,
@@ -142,6 +148,40 @@ def judge(evidence: Evidence) -> Judgement:
         confirmation_seeds=held.confirmation_seeds,
         confirmation_folder=evidence.confirmation_folder,
     )
+
+
+def _with_pairs(same: SameComputation, pairs: Pairs | None) -> SameComputation:
+    """Return the same with what is accepted, and has no pair in the baseline, as uncovered."""
+    paired = {each.name for each in pairs.departures} if pairs else set()
+    alone = [name for name in same.accepted if name not in paired]
+    if not alone:
+        return same
+    why = "their departure is accepted, and the baseline has no runs of their seeds"
+    return replace(
+        same,
+        uncovered=(*same.uncovered, *((name.split()[0], name.split()[1]) for name in alone)),
+        without_reference={**same.without_reference, why: sum(same.accepted[x] for x in alone)},
+    )
+
+
+def _at_fault(
+    evidence: Evidence, same: SameComputation, held: AgainstBaseline
+) -> tuple[Departure, ...]:
+    """Return the departures from the baseline of which it is at fault, as nobody accepted it."""
+    accepted = evidence.accepted.from_reference if evidence.accepted else ()
+    found = outdated(held.pairs, same.departures) if held.pairs else []
+    return tuple(each for each in found if each.name not in accepted)
+
+
+def _restored(evidence: Evidence, same: SameComputation) -> list[str]:
+    """Name the accepted configurations that no longer depart from the reference."""
+    accepted = evidence.accepted
+    return [
+        f"{each.name} was accepted as another computation than the reference ({accepted.reason}), "
+        "and computes what the reference does again. If that is intended, accept this night too."
+        for each in (same.departures if accepted else ())
+        if accepted and each.name in accepted.from_reference
+    ]
 
 
 def _problems(

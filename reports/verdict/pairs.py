@@ -38,6 +38,8 @@ class Pairs(Compared):
     """The night's configurations without any pair."""
     moved: tuple[str, ...]
     """What differs in software or device, as ``torch 2.13.0 to 2.14.0``."""
+    not_repeated: str = ""
+    """What is odd about runs with the baseline's ids and other weights; empty without any."""
 
     @property
     def passed(self) -> bool:
@@ -46,12 +48,18 @@ class Pairs(Compared):
 
 
 def pair(night: Night, baseline: Night) -> Pairs:
-    """Hold the shown runs of full recipes against the baseline's of the same seeds."""
+    """Hold the shown runs of full recipes against the baseline's of the same seeds.
+
+    Their weights are compared whatever made them: commit, torch, device or id.
+    """
     ours, theirs = night.selection.grid, baseline.selection.grid
     alike = [*RUN, *RECIPE]
     both = ours.merge(theirs, on=alike, suffixes=("", "_then"))
-    same_start = both["initial_weights_sha256"] == both["initial_weights_sha256_then"]
-    compared = both[same_start | (both["run_id"] == both["run_id_then"])]
+    same = {
+        name: both[name] == both[f"{name}_then"]
+        for name in ("run_id", "initial_weights_sha256", "weights_sha256")
+    }
+    compared = both[pd.DataFrame(same).any(axis=1)]  # equal weights had an equal start
     found = (
         as_departures(_cells(compared, night.contents.epochs, baseline.contents.epochs))
         if len(compared)
@@ -59,11 +67,12 @@ def pair(night: Night, baseline: Night) -> Pairs:
     )
     covered = {each.configuration for each in found}
     return Pairs(
-        equal_weights=int((compared["weights_sha256"] == compared["weights_sha256_then"]).sum()),
+        equal_weights=int(same["weights_sha256"].sum()),
         departures=tuple(found),
         not_compared=_reasons(ours, both, compared),
         uncovered=tuple(sorted(configurations_of(ours) - covered)),
         moved=tuple(_moved(compared)),
+        not_repeated=_not_repeated(both[same["run_id"] & ~same["weights_sha256"]]),
     )
 
 
@@ -119,6 +128,31 @@ def _moved(pairs: pd.DataFrame) -> list[str]:
         for name, label in SOFTWARE.items()
         if first[f"{name}_then"] != first[name]
     ]
+
+
+def _not_repeated(pairs: pd.DataFrame) -> str:
+    """Say what is odd about pairs of one id whose weights differ."""
+    pairs = pairs[pairs[["weights_sha256", "weights_sha256_then"]].notna().all(axis=1)]
+    if pairs.empty:
+        return ""
+    known = pairs["numeric_fingerprint"].notna().all()
+    alike = "code, software and numeric fingerprint" if known else "code and software"
+    first = pairs.iloc[0]
+    platforms = (
+        f" ({first['platform_then']} in the baseline, {first['platform']} tonight)"
+        if first["platform"] != first["platform_then"]
+        else ""
+    )
+    has = (
+        "1 run has the id of one"
+        if len(pairs) == 1
+        else f"{len(pairs):,} runs have the ids of runs"
+    )
+    return (
+        f"{has} in the baseline, and so the same {alike}, but other weights: something in the "
+        "training is not deterministic, or the processors differ where no fingerprint "
+        f"looks{platforms}."
+    )
 
 
 def in_words(pairs: Pairs) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from reports.runs.departures import (
     trained_runs,
 )
 from reports.runs.night import Configuration, Night
+from reports.verdict.acceptance import Acceptance
 from reports.verdict.departure import Compared, Departure, as_departures, name_of, spreads
 
 SHOWN_AT_MOST = 5
@@ -80,15 +81,19 @@ class SameComputation(Compared):
     """Configurations with other initial weights than fastai's."""
     open: int
     """Float32 runs whose seed has a reference, that are not held against it."""
+    accepted: Mapping[str, int] = field(default_factory=dict)
+    """Seeds of the configurations that depart, as the baseline was accepted to do, by name."""
+    accepted_for: str = ""
+    """The reason."""
 
     @property
     def passed(self) -> bool:
-        """Whether every configuration has a reference, and none departs from it.
+        """Whether every configuration has a reference, and none departs but the accepted ones.
 
         Every float32 run of a seed that has a reference must be held against it.
         """
         wrong = self.others or self.unexplained or self.uncovered or self.open
-        return bool(self.departures) and not wrong
+        return bool(self.departures or self.accepted) and not wrong
 
     def shows(self, backends: Mapping[str, str]) -> bool:
         """Say whether all of the notebook's variants are the same, on these ``backends``.
@@ -104,9 +109,12 @@ class SameComputation(Compared):
         return set(backends) == set(VARIANTS) and set(backends.items()) <= same
 
 
-def compare(night: Night) -> SameComputation:
-    """Hold a night's runs against the reference runs of their seeds."""
-    return verdict_of(held_runs(night))
+def compare(night: Night, acceptance: Acceptance | None = None) -> SameComputation:
+    """Hold a night's runs against the reference runs of their seeds.
+
+    What the baseline was accepted with is set apart where it departs.
+    """
+    return verdict_of(held_runs(night), acceptance)
 
 
 def held_runs(night: Night) -> Held:
@@ -116,25 +124,38 @@ def held_runs(night: Night) -> Held:
     return hold(runs, night.contents.epochs, references(runs))
 
 
-def verdict_of(held: Held) -> SameComputation:
+def verdict_of(held: Held, acceptance: Acceptance | None = None) -> SameComputation:
     """Return what runs beside their references come to."""
     cells = held.cells
-    found = as_departures(cells)
-    used = [each for each in found if each.verdict != NO_REFERENCE]
-    covered = {each.configuration for each in used}
+    found, starts = as_departures(cells), _other_starts(held)
+    may_depart = acceptance.from_reference if acceptance else ()
+    accepted = {
+        each.name: each.seeds
+        for each in (*found, *starts)
+        if each.name in may_depart
+        and (isinstance(each, OtherStart) or each.verdict in (ANOTHER_COMPUTATION, UNEXPLAINED))
+    }
+    used = [each for each in found if each.verdict != NO_REFERENCE and each.name not in accepted]
+    covered = {each.configuration for each in found if each in used or each.name in accepted}
     bits = cells.groupby("run_id")["same"].all()
     reasons = held.unheld["reason"].value_counts()
     pairs = zip(held.unheld["variant"], held.unheld["backend"], strict=True)
     known = held.unheld["reason"].isin([OTHER_WEIGHTS, NO_HASH, NO_EPOCHS])
+    columns = (held.unheld[name] for name in ("variant", "backend", "initialisation"))
+    own = [name_of(*names) in accepted for names in zip(*columns, strict=True)]
+    known &= ~(np.array(own, dtype=bool) & (held.unheld["reason"] == OTHER_WEIGHTS))
     uncovered = {each.configuration for each in found} | {(str(v), str(b)) for v, b in pairs}
+    covered |= {(v, b) for v, b in uncovered if f"{v} {b}" in accepted}
     return SameComputation(
         departures=tuple(used),
         odd=tuple(_odd_runs(cells, used)),
         same_digits=int(bits.sum()),
         without_reference={str(reason): int(count) for reason, count in reasons.items()},
         uncovered=tuple(sorted(uncovered - covered)),
-        other_starts=tuple(_other_starts(held)),
+        other_starts=tuple(each for each in starts if each.name not in accepted),
         open=int(known.sum()),
+        accepted=dict(sorted(accepted.items())),
+        accepted_for=acceptance.reason if acceptance and accepted else "",
     )
 
 
@@ -206,6 +227,11 @@ def summary(same: SameComputation) -> str:
         f"{same.runs:,} {'run' if same.runs == 1 else 'runs'} of "
         f"{counted(configurations, 'configuration')} {how} {whose}{odd}"
     )
+
+
+def accepted_in_words(same: SameComputation) -> str:
+    """Say what was accepted, and for which configurations; nothing where nothing was."""
+    return f"accepted: {same.accepted_for} ({', '.join(same.accepted)})" if same.accepted else ""
 
 
 def nearest(same: SameComputation) -> Departure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 from pathlib import Path
 
@@ -78,6 +79,20 @@ def test_provenance_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     provenance = environment.read_provenance("cpu")
     assert (provenance.commit, provenance.dirty) == (None, None)
     assert provenance.package_version == hnrnn.__version__
+
+
+def test_processors_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The platform names the processor's family, model and stepping, which no id depends on."""
+    words = "vendor_id\t: AuthenticAMD\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t: AMD EPYC\n"
+    monkeypatch.setattr(Path, "read_text", lambda _: f"{words}stepping\t: 1\n\n")
+    found = environment.machine_facts("cpu")["platform"]
+    assert found.endswith(", AuthenticAMD family 26 model 2 stepping 1")
+
+    def fail(_: Path) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    assert environment.machine_facts("cpu")["platform"] == platform.platform()
 
 
 def test_device_works(monkeypatch: pytest.MonkeyPatch) -> None:

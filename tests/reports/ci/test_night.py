@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from reports.ci import __main__ as night
-from reports.ci import frozen, issue, processes
+from reports.ci import issue, processes
+from reports.runs import frozen
 from tests.frozen_data import freeze, text_of, write_tables
 
 COMMAND = ["python", "-m", "bench", "run", "--seeds", "200-399"]

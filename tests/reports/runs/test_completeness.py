@@ -21,6 +21,10 @@ from tests.made_up import (
     with_outcome,
 )
 
+ADVICE = (
+    "; train what ran before, or accept the night without it: `python -m reports baseline accept`"
+)
+
 
 def whole_night(seeds: int = 3) -> list[Record]:
     """Return every variant on its own backend."""
@@ -55,8 +59,44 @@ def test_missing_configuration_and_runs() -> None:
 def test_expected_configurations() -> None:
     """A configuration of the baseline that has no runs is missing too."""
     (problem,) = find_problems(night_of(whole_night()), {("Model4", "custom")})
-    assert str(problem) == "missing configuration: Model4 custom has no runs"
+    assert str(problem) == f"missing configuration: Model4 custom has no runs{ADVICE}"
     assert problem.configuration == ("Model4", "custom")
+
+
+def test_what_to_do_about_missing_configurations() -> None:
+    """It is said once, and only where a night without them can be accepted."""
+    expected = {("Model4", "custom"), ("Model5", "custom"), ("Model6", "cell")}
+    night = [record for record in whole_night() if record.run.variant != "Model6"]
+    assert [str(problem) for problem in find_problems(night_of(night), expected)] == [
+        "missing configuration: Model4 custom has no runs",
+        f"missing configuration: Model5 custom has no runs{ADVICE}",
+        "missing configuration: Model6 cell has no runs",
+    ]
+    upgraded = find_problems(night_of(on_ensemble(3)), set(notebook_configurations()))
+    assert str(upgraded[-1]).endswith(
+        " (an older history has an ensemble's runs under the notebook's backends)"
+    )
+
+
+def test_configurations_of_another_kind_only() -> None:
+    """Where all runs of one are of another dtype, the night lacks it, whatever needs it."""
+    others = [
+        made_up_record(name, seed, dtype="float64", backend=backend)
+        for name, backend in (("Model4", "custom"), ("Model6", "cell"))
+        for seed in range(3)
+    ]
+    night = [record for record in whole_night() if record.run.variant != "Model6"]
+    words = (
+        "has only runs with dtype float64, and the others have dtype float32: train it like them, "
+        "or keep its runs in another results folder"
+    )
+    assert found(night + others) == [
+        f"left out: Model4 custom {words}",
+        f"missing configuration: Model6 cell {words}",
+    ]
+    assert found(whole_night() + others[3:]) == [], "it has runs of the night's dtype too"
+    float64 = [made_up_record(name, 0, dtype="float64") for name in VARIANTS]
+    assert found(float64) == [], "a night of float64 alone"
 
 
 def test_a_short_run_is_no_run() -> None:
@@ -96,7 +136,7 @@ def test_a_skipped_configuration_is_missing_where_it_is_expected() -> None:
     assert find_notes(kept) == ["Model5 compiled was skipped: compiled needs a C++ compiler."]
     expected = {("Model5", "compiled")}
     assert [str(problem) for problem in find_problems(kept, expected)] == [
-        "missing configuration: Model5 compiled was skipped: compiled needs a C++ compiler"
+        f"missing configuration: Model5 compiled was skipped: compiled needs a C++ compiler{ADVICE}"
     ]
     assert find_notes(kept, expected) == []
 

@@ -71,7 +71,7 @@ def test_a_night_without_throughput() -> None:
 def test_another_machines_baseline() -> None:
     """Its weights and throughput cannot be compared: both gates say why, and the rest decides."""
     before = elsewhere(
-        night(20, samples=TIMED.assign(device_name="a GPU")),
+        night(20, hashes="x", samples=TIMED.assign(device_name="a GPU")),
         device_name="a GPU",
         torch_version="2.12.0",
         source_sha256="e" * 64,
@@ -218,7 +218,8 @@ def test_a_gate_that_ran_last_night_is_missed() -> None:
     ]
     assert "; make it run again, or accept the change with a new baseline" in alone.reasons[0]
     assert reason(alone, "last night's gates") == "3 that ran on 2026-01-01 did not run tonight"
-    moved = judge(Evidence.of(night(20), elsewhere(night(20), torch_version="2.12.0"), last=last))
+    before = elsewhere(night(20, hashes="x"), torch_version="2.12.0")
+    moved = judge(Evidence.of(night(20), before, last=last))
     assert [problem.kind for problem in moved.problems] == ["lost gate", "lost gate"]
     assert "160 runs: their initial weights are not recorded" in moved.reasons[0]
     whole = judge(Evidence.of(night(20, samples=TIMED), night(20, samples=TIMED), last=last))
@@ -230,7 +231,8 @@ def test_a_configuration_that_ran_last_night_is_missed() -> None:
     """Also where the baseline never had it."""
     last = LastNight("2026-01-01", frozenset(), EVERY_CONFIGURATION | {("Model5", "compiled")})
     judgement = judge(Evidence.of(night(20), night(20), last=last))
-    assert judgement.reasons == ("missing configuration: Model5 compiled has no runs",)
+    (why,) = judgement.reasons
+    assert why.startswith("missing configuration: Model5 compiled has no runs; train what ran ")
 
 
 def fresh(seeds: int = 60, start: int = 200, **options: object) -> Contents:
@@ -313,8 +315,9 @@ def test_fresh_seeds_are_examined(
     evidence = Evidence.of(night(60, start=100, moved={"Model5": 0.3}), night(60), confirmation())
     judgement = judge(evidence)
     assert judgement.exit_code == 3
-    assert len(judgement.reasons) == count
+    assert len(judgement.problems) == count
     assert judgement.reasons[0] == expected
+    assert "is suspected to" in judgement.reasons[-1]
     assert states(judgement)["confirmation"] == "not run"
     assert judgement.confirmation_seeds == "160-219"
 
@@ -326,9 +329,9 @@ def test_fresh_seeds_that_one_suspect_lacks() -> None:
     lost = only(confirmation, "Model6", range(230, 260))
     confirmation = replace(confirmation, runs=confirmation.runs[~lost])
     judgement = judge(Evidence.of(night(60, start=100, moved=worse), night(60), confirmation))
-    assert judgement.reasons == (
-        "confirmation: Model6 cell has no run of the full recipe of seeds 230-259",
-    )
+    assert [str(problem) for problem in judgement.problems] == [
+        "confirmation: Model6 cell has no run of the full recipe of seeds 230-259"
+    ]
 
 
 def test_fresh_seeds_that_nothing_asks_for_are_not_examined() -> None:

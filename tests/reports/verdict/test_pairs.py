@@ -49,6 +49,48 @@ def test_a_repeated_night_needs_no_more_seeds() -> None:
     assert "which runs that are the same do not need" in judgement.reasons[0]
 
 
+def test_other_bits_of_the_same_id_are_a_note() -> None:
+    """Within rounding they fail nothing; what is not deterministic is said."""
+    before = computed_night(3)
+    judgement = against(computed_night(3, draw=1, weights="other"), before)
+    assert (judgement.verdict, judgement.exit_code) == ("agrees", 0)
+    assert gate(judgement, PAIRED)[1] == "24 runs, all the same to rounding as in the baseline"
+    (note,) = judgement.notes
+    assert note.startswith(
+        "24 runs have the ids of runs in the baseline, and so the same code, software and numeric "
+        "fingerprint, but other weights: something in the training is not deterministic, or "
+    )
+    one = computed_night(3)
+    one.runs.loc[4, "weights_sha256"] = "other"
+    (note,) = against(
+        replace(one, runs=one.runs.assign(platform="Linux, AMD family 26")), before
+    ).notes
+    assert note.startswith("1 run has the id of one in the baseline, ")
+    assert note.endswith(" (Linux in the baseline, Linux, AMD family 26 tonight).")
+    assert against(with_runs(one), before).notes == (), "another id may have other bits"
+
+
+def test_other_bits_that_depart_fail() -> None:
+    """Whether or not the ids are the baseline's."""
+    before = beyond_the_reference(computed_night(3))
+    night = beyond_the_reference(departing(computed_night(3, weights="other"), "Model4", 0.01))
+    for contents in (night, with_runs(night, source_sha256="e" * 64)):
+        judgement = against(contents, before)
+        assert (judgement.verdict, judgement.exit_code) == ("differs", 1)
+        assert gate(judgement, PAIRED)[0] == "failed"
+
+
+def test_equal_weights_need_no_recorded_start() -> None:
+    """They are counted across commits, also where the initial weights are not recorded."""
+    night, before = (
+        with_runs(computed_night(3), initial_weights_sha256=None, source_sha256=source)
+        for source in ("e" * 64, "s" * 64)
+    )
+    judgement = against(with_runs(night, commit="d" * 40), before)
+    assert judgement.pairs is not None
+    assert (judgement.pairs.equal_weights, judgement.pairs.not_compared) == (24, {})
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_another_computation_fails_for_better_or_worse(sign: int) -> None:
     """A change of seeds that no reference has is found in the pairs, in either direction."""
@@ -87,7 +129,7 @@ def test_float64_is_paired_too() -> None:
 
 def test_what_is_not_compared_is_named() -> None:
     """Other initial weights, hashes that are not recorded, and seeds that one of both lacks."""
-    night, before = computed_night(3), with_runs(computed_night(2))
+    night, before = computed_night(3), with_runs(computed_night(2, weights="other"))
     before.runs.loc[before.runs["variant"] == "Model1", "initial_weights_sha256"] = "others"
     before.runs.loc[before.runs["variant"] == "Model5", "initial_weights_sha256"] = None
     judgement = against(night, before)

@@ -1,7 +1,8 @@
 """The folder of a frozen baseline: is it whole, is it newer than another, and how it is replaced.
 
 A manifest beside the tables, written last, has the time of the freeze and the SHA-256 of every
-file. Like everything that keeps a night, this needs nothing but Python.
+file. It is replaced by renames of the folders beside it, so that a killed call loses nothing. Like
+everything that keeps a night, this needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.store.files import write_whole
-from reports.ci import foreign
+from reports.runs import foreign
 
-BASELINE, NEW, OLD = "baseline", "new-baseline", "old-baseline"
 MANIFEST = "frozen.json"
+ACCEPTED = "accepted.json"
+"""Why a baseline was accepted although it departs; see ``reports.verdict.acceptance``."""
 NEEDED = ("epochs/epochs.parquet", "runs/runs.parquet")
 CLOCKS_APART = timedelta(days=1)
 """The largest difference between the clocks of two machines."""
@@ -40,7 +42,7 @@ class Manifest:
     """The workflow's run number, which grows from run to run, but not if one is repeated; 0 outside
     a workflow."""
     files: Mapping[str, str]
-    """The SHA-256 of each table, by its path."""
+    """The SHA-256 of each table, and of ``ACCEPTED`` where it is there, by its path."""
 
     def is_newer(self, other: Manifest) -> bool:
         """Say whether this one was frozen later; repeating an old night does not make it newer."""
@@ -83,37 +85,48 @@ def examine(folder: Path) -> Manifest:
     return manifest
 
 
-def is_kept(kept: Path) -> bool:
-    """Say whether a folder of nights has a baseline, whole or not."""
-    return any(path.is_file() for path in (kept / BASELINE).rglob("*"))
+def is_kept(baseline: Path) -> bool:
+    """Say whether a folder is a baseline, whole or not."""
+    return any(path.is_file() for path in baseline.rglob("*"))
 
 
-def repair(kept: Path) -> None:
-    """Clean up a folder of nights after a call that was killed during a freeze."""
-    if (kept / OLD).is_dir() and not is_kept(kept):
-        shutil.rmtree(kept / BASELINE, ignore_errors=True)
-        (kept / OLD).rename(kept / BASELINE)
-    for name in (OLD, NEW):
-        if (kept / name).exists():
-            shutil.rmtree(kept / name)
+def new_beside(baseline: Path) -> Path:
+    """Return where the baseline is written that is to replace this one."""
+    return baseline.with_name(f"new-{baseline.name}")
 
 
-def swap(kept: Path) -> None:
+def repair(baseline: Path) -> None:
+    """Clean up beside a baseline after a call that was killed while it replaced it."""
+    old = _old_beside(baseline)
+    if old.is_dir() and not is_kept(baseline):
+        shutil.rmtree(baseline, ignore_errors=True)
+        old.rename(baseline)
+    for folder in (old, new_beside(baseline)):
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def swap(baseline: Path) -> None:
     """Replace the old baseline, which stays in place until the new one is whole."""
-    if (kept / BASELINE).exists():
-        (kept / BASELINE).rename(kept / OLD)
-    (kept / NEW).rename(kept / BASELINE)
-    repair(kept)
+    if baseline.exists():
+        baseline.rename(_old_beside(baseline))
+    new_beside(baseline).rename(baseline)
+    repair(baseline)
+
+
+def _old_beside(baseline: Path) -> Path:
+    return baseline.with_name(f"old-{baseline.name}")
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each table in a folder; raise NotWholeError for a damaged one."""
+    """Return the SHA-256 of each file of a baseline; raise NotWholeError for a damaged one."""
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.glob("*/*.parquet"))]
     if others := set(names) - set(TABLES):
         raise NotWholeError(f"{folder} holds {min(others)!r}, which is no table of a baseline")
     try:
-        return {
-            name: hashlib.sha256(foreign.read_sealed(folder / name)).hexdigest() for name in names
-        }
+        contents = {name: foreign.read_sealed(folder / name) for name in names}
+        if (folder / ACCEPTED).exists():
+            contents[ACCEPTED] = foreign.read(folder / ACCEPTED)
+        return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     except OSError as error:
         raise NotWholeError(str(error)) from error

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.ci import frozen
-from reports.ci.frozen import MANIFEST, Manifest, NotWholeError
+from reports.runs import frozen
+from reports.runs.frozen import MANIFEST, Manifest, NotWholeError
 from tests.frozen_data import freeze, parquet, write_tables
 
 RUNS = "runs/runs.parquet"

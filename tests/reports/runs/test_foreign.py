@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.store.files import seal
-from reports.ci import foreign
+from reports.runs import foreign
 from tests.frozen_data import parquet
 
 

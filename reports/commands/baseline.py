@@ -1,0 +1,142 @@
+"""``reports baseline``: keep a night as the baseline of later ones, as it is or with a reason."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.errors import StoreError
+from bench.store.files import write_whole
+from bench.store.store import Store
+from bench.text import one_line
+from hnrnn.arguments import Parser, output_folder
+from reports.commands.errors import UnwrittenError, UsageError
+from reports.commands.options import Commands, add_results
+from reports.runs import frozen
+from reports.runs.completeness import freezing_problems
+from reports.runs.night import Night
+from reports.runs.reading import read, read_with_baseline
+from reports.verdict.acceptance import Acceptance
+from reports.verdict.pairs import pair
+from reports.verdict.same_computation import compare
+
+
+def add_parser(commands: Commands[Parser]) -> None:
+    """Add the command to the parsers of ``python -m reports``."""
+    baseline = commands.add_parser(
+        "baseline", help="freeze a night as the baseline of later ones, or accept a change in it"
+    )
+    actions = baseline.add_subparsers(dest="action", required=True, parser_class=Parser)
+    freezing = actions.add_parser(
+        "freeze",
+        help="copy a complete night as the baseline of later ones",
+        description="Copy a complete and sound results folder, as one file per table.",
+    )
+    add_results(freezing)
+    freezing.add_argument(
+        "--output", required=True, type=output_folder, metavar="DIR", help="a new folder"
+    )
+    freezing.set_defaults(carry_out=freeze)
+    accepting = actions.add_parser(
+        "accept",
+        help="replace the baseline by a night with an intended change, and say why",
+        description="Replace a baseline by a complete night, although the night departs from it or "
+        "from the reference runs. The reason and the configurations that depart are kept with it: "
+        "later nights are held to the new baseline where they depart from the reference.",
+    )
+    add_results(accepting)
+    accepting.add_argument(
+        "--baseline", required=True, type=output_folder, metavar="DIR",
+        help="the baseline to replace, or a new folder",
+    )  # fmt: skip
+    accepting.add_argument("--reason", required=True, metavar="TEXT", help="why it is intended")
+    accepting.set_defaults(carry_out=accept)
+
+
+def freeze(options: argparse.Namespace) -> int:
+    """Carry out ``reports baseline freeze``."""
+    _refuse_unsound(options.results, Night.of(read(options.results)))
+    frozen_in = Store(options.results).compact(options.output)
+    print(f"{one_line(frozen_in)} frozen", file=sys.stderr)
+    return 0
+
+
+def accept(options: argparse.Namespace) -> int:
+    """Carry out ``reports baseline accept``."""
+    results, baseline, reason = options.results, options.baseline, one_line(options.reason).strip()
+    if not reason:
+        raise UsageError("--reason is empty: say why the change is intended")
+    acceptance = _examine(results, baseline, reason)
+    new = frozen.new_beside(baseline)
+    try:
+        frozen.repair(baseline)
+        Store(results).compact(new)
+        write_whole(new / frozen.ACCEPTED, acceptance.as_json().encode())
+        frozen.complete(new, throughput=_is_timed(results))
+        frozen.swap(baseline)
+    except frozen.NotWholeError as error:
+        raise StoreError(f"the new baseline is not whole ({error}): accept it again") from error
+    except OSError as error:
+        raise UnwrittenError(baseline, error) from error
+    print(f"{one_line(baseline)} accepted: {reason}", file=sys.stderr)
+    for whose, names in (
+        ("the reference runs", acceptance.from_reference),
+        ("the baseline before", acceptance.from_baseline),
+    ):
+        print(f"departs from {whose}: {', '.join(names) or 'nothing'}", file=sys.stderr)
+    return 0
+
+
+def _examine(results: Path, baseline: Path, reason: str) -> Acceptance:
+    """Return what is to be accepted; raise UsageError for what cannot be."""
+    before = None
+    if frozen.is_kept(baseline):
+        _refuse_other_folders(baseline)
+        if _is_timed(baseline) and not _is_timed(results):
+            raise UsageError(
+                f"{results} was not timed, unlike {baseline}: "
+                f"`python -m bench throughput --results {results}` times it"
+            )
+        night, before, _ = read_with_baseline(results, baseline)
+    else:
+        night = Night.of(read(results))
+    _refuse_unsound(results, night)
+    same = compare(night)
+    departing = [each.name for each in (*same.others, *same.unexplained, *same.other_starts)]
+    moved = [each.name for each in pair(night, before).others] if before else []
+    return Acceptance(
+        reason=reason,
+        accepted=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        commit=", ".join(sorted(night.selection.grid["commit"].dropna().unique())),
+        from_reference=tuple(dict.fromkeys(departing)),
+        from_baseline=tuple(dict.fromkeys(moved)),
+    )
+
+
+def _refuse_unsound(results: Path, night: Night) -> None:
+    """Raise UsageError unless a night is complete and sound."""
+    problems = freezing_problems(night)
+    if problems:
+        raise UsageError(
+            f"{results} cannot be a baseline ({'; '.join(map(str, problems[:5]))}"
+            f"{'; ...' if len(problems) > 5 else ''}): complete it with `python -m bench run` first"
+        )
+
+
+def _refuse_other_folders(baseline: Path) -> None:
+    """Raise UsageError for a folder with files that no baseline has, since it is replaced."""
+    known = {*frozen.TABLES, frozen.MANIFEST, frozen.ACCEPTED}
+    files = {
+        path.relative_to(baseline).as_posix() for path in baseline.rglob("*") if path.is_file()
+    }
+    if others := sorted(files - known):
+        raise UsageError(
+            f"{baseline} is no baseline, because it holds {others[0]}: name the folder that "
+            "`baseline freeze` wrote, or a new one"
+        )
+
+
+def _is_timed(folder: Path) -> bool:
+    return any((folder / "throughput").glob("*.parquet"))
