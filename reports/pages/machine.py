@@ -100,10 +100,10 @@ def _seconds(value: float) -> str:
 def _failures(judgement: Judgement) -> dict[Configuration, list[str]]:
     found: dict[Configuration, list[str]] = {}
     comparison = judgement.comparison
-    if comparison and comparison.confirmation:
-        for d in comparison.confirmation.worse:
+    if comparison:
+        for d in comparison.confirmed:
             found.setdefault(d.configuration, []).append(
-                f"{d.measure} is worse (p {d.worse_p:.4f})"
+                f"{d.measure} is {d.direction} (p {d.p:.4f})"
             )
     pairs = judgement.pairs.others if judgement.pairs else []
     for reference, others in ((FASTAI, judgement.same.others), ("the baseline", pairs)):
@@ -127,7 +127,7 @@ def _errors(judgement: Judgement) -> dict[Configuration, list[str]]:
             found.setdefault(problem.configuration, []).append(str(problem))
     comparison = judgement.comparison
     if comparison and comparison.verdict == baseline.SUSPECTED:
-        for d in comparison.first.worse:
-            text = f"{d.measure} is suspected to be worse (p {d.worse_p:.4f})"
+        for d in comparison.first.suspects:
+            text = f"{d.measure} is suspected to be {d.direction} (p {d.p:.4f})"
             found.setdefault(d.configuration, []).append(text)
     return found

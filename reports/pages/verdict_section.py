@@ -11,6 +11,7 @@ from reports.pages.departures_section import pairs_part, same_computation_part
 from reports.pages.gates_section import gates_table
 from reports.pages.notebook_section import certificate_part, findings_part, third_party_part
 from reports.pages.tables import escape, number, table, table_of
+from reports.statistics.power import POWER
 from reports.verdict import confirmation, throughput
 from reports.verdict.baseline import Comparison
 from reports.verdict.judgement import Judgement
@@ -52,8 +53,8 @@ def changes_since(judgement: Judgement) -> str:
     others = judgement.pairs.others if judgement.pairs else []
     named = {
         "another computation": dict.fromkeys(each.configuration for each in others),
-        "worse": dict.fromkeys(d.configuration for d in comparison.first.worse),
-        "better": dict.fromkeys(d.configuration for d in comparison.first.better),
+        "worse": dict.fromkeys(d.configuration for d in comparison.first.suspects if d.worse),
+        "better": dict.fromkeys(d.configuration for d in comparison.first.suspects if not d.worse),
         "slower": dict.fromkeys((c.variant, c.backend) for c in judgement.changes if c.slower),
         "faster": dict.fromkeys((c.variant, c.backend) for c in judgement.changes if c.faster),
     }
@@ -99,7 +100,9 @@ def confirmation_words(judgement: Judgement) -> list[str]:
     """Return the words of that command; none where nothing is suspected."""
     if judgement.comparison is None or judgement.confirmation_seeds is None:
         return []
-    configurations = list(dict.fromkeys(d.configuration for d in judgement.comparison.first.worse))
+    configurations = list(
+        dict.fromkeys(d.configuration for d in judgement.comparison.first.suspects)
+    )
     seeds, folder = judgement.confirmation_seeds, judgement.confirmation_folder
     return confirmation.command_words(configurations, seeds, folder, judgement.kind)
 
@@ -117,21 +120,21 @@ def _sentence(judgement: Judgement) -> str:
 def _comparison(comparison: Comparison, pairs: Pairs) -> str:
     first = comparison.first
     tested = (
-        f"Accuracy and loss are held by a max-T permutation test over "
+        f"Accuracy and loss are held by a two-sided max-T permutation test over "
         f"{counted(len(first.differences), 'column')} (configurations times measures), "
-        f"{'seed by seed' if first.paired else 'between independent seeds'}. It rejects at "
+        f"{first.how}. It rejects at "
         f"{first.corrected:.4f}: for 95% of baselines, a night without any change is then "
         f"suspected with a probability of at most {first.level:.0%}."
     )
-    notable = sorted(first.differences, key=lambda d: min(d.worse_p, d.better_p))[:8]
+    notable = sorted(first.differences, key=lambda d: d.p)[:8]
     lines = table_of(
         notable,
         [
             ("model", lambda d: d.variant),
             ("backend", lambda d: d.backend),
             ("measure", lambda d: d.measure),
-            ("p worse", lambda d: number(d.worse_p)),
-            ("p better", lambda d: number(d.better_p)),
+            ("p", lambda d: number(d.p)),
+            ("tonight is", lambda d: d.direction),
             ("baseline", lambda d: number(d.baseline_mean)),
             ("tonight", lambda d: number(d.mean)),
             ("seeds tonight, in the baseline", lambda d: f"{d.seeds}, {d.baseline_seeds}"),
@@ -155,8 +158,8 @@ def _visible(differences: Sequence[Difference]) -> str:
         return ""
     least, most = min(drops, key=lambda d: d.visible), max(drops, key=lambda d: d.visible)
     return (
-        "With probability 0.9 it would have suspected a mean final accuracy that is lower by "
-        f"{100 * least.visible:.1f} points ({_configuration(least)}, the fewest) to "
+        f"With probability {POWER:g} it would have suspected a mean final accuracy that is lower "
+        f"by {100 * least.visible:.1f} points ({_configuration(least)}, the fewest) to "
         f"{100 * most.visible:.1f} points ({_configuration(most)}, the most)."
     )
 

@@ -20,6 +20,8 @@ from reports.statistics.permutation import LEAST
 from reports.statistics.tolerance import corrected_level
 
 MOST_SEEDS = 10**6
+POWER = 0.9
+"""The probability with which ``smallest_visible_drop`` is seen, unless another is asked for."""
 
 
 def seeds_for_drop(
@@ -27,7 +29,7 @@ def seeds_for_drop(
     drop: float,
     *,
     level: float,
-    power: float = 0.9,
+    power: float = POWER,
     baseline: int | None = None,
     columns: int = 1,
     confidence: float = 0.95,
@@ -67,7 +69,7 @@ def smallest_visible_drop(
     night: int,
     baseline: int,
     level: float,
-    power: float = 0.9,
+    power: float = POWER,
     columns: int = 1,
     confidence: float = 0.95,
 ) -> float:

@@ -42,12 +42,29 @@ def corrected_level(
         raise ValueError(
             f"night, baseline and columns must be at least 1, not {night}, {baseline}, {columns}"
         )
+    return level_for_share(
+        level, night / (night + baseline), columns=columns, confidence=confidence
+    )
+
+
+def level_for_share(level: float, share: float, *, columns: int, confidence: float = 0.95) -> float:
+    """Return the ``corrected_level`` where the baseline has a ``share`` of a statistic's variance.
+
+    For independent samples that is n / (n + m). A share of 0 needs no correction. A two-sided test
+    counts every column twice: it is two one-sided tests at half the level each.
+
+    Raises ValueError as ``corrected_level`` does, and for a share outside 0 to 1.
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"share must be at least 0 and below 1, not {share}")
     if not 0 < level < 0.5 <= confidence < 1:
         raise ValueError(
             "level must lie between 0 and 0.5, and confidence from 0.5 to below 1, "
             f"not {level} and {confidence}"
         )
-    ratio = night / baseline
+    if share == 0:
+        return level
+    ratio = share / (1 - share)
     alike = ndtr(-_critical_value(level, ratio, confidence))
     if columns == 1:
         return float(min(level, alike))

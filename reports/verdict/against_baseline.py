@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 from reports.runs.completeness import Problem, of_another_kind
-from reports.runs.night import Night, configurations_of
+from reports.runs.night import CONFIGURATION, Night, configurations_of
 from reports.verdict import throughput
-from reports.verdict.baseline import Comparison, confirm, hold_against_baseline
-from reports.verdict.confirmation import find_unlike
+from reports.verdict.baseline import SUSPECTED, Comparison, confirm, hold_against_baseline
+from reports.verdict.confirmation import find_unlike, fresh_seeds, published_pairs
 from reports.verdict.pairs import Pairs, pair
 
 NO_BASELINE = "no baseline was given"
@@ -20,6 +22,8 @@ class AgainstBaseline:
 
     pairs: Pairs | None = None
     comparison: Comparison | None = None
+    confirmation_seeds: str | None = None
+    """Fresh seeds for what is suspected; None where nothing is."""
     changes: list[throughput.Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -32,13 +36,8 @@ def hold(night: Night, baseline: Night, fresh: Night | None) -> AgainstBaseline:
     ours, theirs = night.selection, baseline.selection
     held.pairs = pair(night, baseline)
     held.comparison = hold_against_baseline(ours.grid, theirs.grid)
-    suspects = {difference.configuration for difference in held.comparison.first.worse}
-    if fresh is not None and suspects:
-        unsound = of_another_kind(night, fresh, "confirmation")
-        unsound = unsound or find_unlike(fresh.contents, suspects, ours, theirs)
-        if not unsound:
-            held.comparison = confirm(held.comparison, fresh.selection.grid, theirs.grid)
-        held.problems += unsound
+    if held.comparison.first.suspects:
+        _confirm(held, night, baseline, fresh)
     compared = {difference.configuration for difference in held.comparison.first.differences}
     held.notes += [
         f"{' '.join(configuration)} is not in the baseline: whether it is worse cannot be said."
@@ -57,3 +56,29 @@ def hold(night: Night, baseline: Night, fresh: Night | None) -> AgainstBaseline:
     ]
     held.why_not_timed = throughput.why_not_compared(ours.throughput, theirs.throughput)
     return held
+
+
+def _confirm(held: AgainstBaseline, night: Night, baseline: Night, fresh: Night | None) -> None:
+    """Confirm what is suspected on fresh seeds, or say which seeds are needed.
+
+    Fresh seeds are paired with our published runs, where the baseline computes the same.
+    """
+    if held.comparison is None:
+        return
+    suspected = held.comparison.first.suspects
+    suspects = {difference.configuration for difference in suspected}
+    ours, theirs = night.selection, baseline.selection
+    pairs = published_pairs(baseline, suspects)
+    if fresh is not None:
+        unsound = of_another_kind(night, fresh, "confirmation")
+        unsound = unsound or find_unlike(fresh.contents, suspects, ours, theirs)
+        if not unsound:
+            keys = [*CONFIGURATION, "seed", "initial_weights_sha256"]
+            same_start = pairs.merge(fresh.selection.grid[keys], on=keys)
+            before = pd.concat([theirs.grid, same_start], ignore_index=True)
+            held.comparison = confirm(held.comparison, fresh.selection.grid, before)
+        held.problems += unsound
+    if held.comparison.verdict == SUSPECTED:
+        used = {*night.contents.runs["seed"], *baseline.contents.runs["seed"]}
+        most = max(difference.seeds for difference in suspected)
+        held.confirmation_seeds = fresh_seeds(used, most, set(pairs["seed"]))

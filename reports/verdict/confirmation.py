@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import pandas as pd
 
-from bench.store.store import Contents
+from bench.store.store import RUNS, Contents
 from bench.text import one_line
 from hnrnn.variants import LARGEST_SEED
 from reports.runs.completeness import PROVENANCE, Problem, failed_runs, ranges, shown, unreadable
-from reports.runs.night import CONFIGURATION, Configuration, is_in
-from reports.runs.selection import Selection, is_whole
+from reports.runs.departures import FOLDER, SEED, SETS, published_set
+from reports.runs.night import CONFIGURATION, Configuration, Night, is_in
+from reports.runs.selection import Selection, is_whole, with_runs
+from reports.verdict.same_computation import compare
+from reports.verdict.stage import MEASURES
 
 LIKE = ["dtype", "initialisation", "injected_fault", *PROVENANCE]
 """Columns in which fresh runs must be like the night's."""
@@ -70,8 +74,40 @@ def _of_another_environment(fresh: pd.DataFrame, night: pd.DataFrame) -> list[st
     return found
 
 
-def fresh_seeds(used: Collection[int], count: int) -> str:
-    """Return a range of ``count`` seeds above those ``used``, or else in the first large gap."""
+def published_pairs(baseline: Night, suspects: Collection[Configuration]) -> pd.DataFrame:
+    """Return our published runs of all ``suspects``, where the baseline computes what they do.
+
+    They stand in for runs of the baseline's code with seeds that the baseline lacks. The baseline's
+    runs of the suspects must be the same to rounding as the reference runs of their seeds. One row
+    per run: ``variant, backend, seed, initial_weights_sha256`` and the measures after the last
+    epoch. Seeds that one of the suspects lacks are left out; an installed wheel has none.
+    """
+    runs = baseline.contents.runs
+    own = replace(baseline, contents=with_runs(baseline.contents, runs[is_in(runs, suspects)]))
+    parts = []
+    for name in SETS if compare(own).passed else ():
+        if (FOLDER / name / RUNS).is_dir():
+            published, epochs = published_set(FOLDER / name)
+            last = epochs.sort_values("epoch").drop_duplicates("run_id", keep="last")
+            parts.append(published.merge(last[["run_id", *MEASURES]], on="run_id"))
+    columns = [*CONFIGURATION, "seed", "initial_weights_sha256", *MEASURES]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    found = pd.concat(parts, ignore_index=True).drop_duplicates(SEED)
+    start = baseline.selection.kind["initialisation"]
+    found = found[found["initialisation"] == start].drop(columns="backend")
+    found = found.merge(pd.DataFrame(sorted(suspects), columns=CONFIGURATION), on="variant")
+    return found[found.groupby("seed")["run_id"].transform("size") == len(suspects)][columns]
+
+
+def fresh_seeds(used: Collection[int], count: int, published: Collection[int] = ()) -> str:
+    """Return ``count`` seeds that are not ``used``: of ``published`` ones if half as many are left.
+
+    Others are a range above those used, or else in the first large gap.
+    """
+    left = sorted({*map(int, published)}.difference(map(int, used)))[:count]
+    if 2 * len(left) >= count:
+        return ranges(left).replace(", ", ",")
     taken = sorted(map(int, used))
     start = taken[-1] + 1
     if start + count - 1 > LARGEST_SEED:

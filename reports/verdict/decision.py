@@ -15,8 +15,10 @@ from reports.verdict.findings import Finding, unexpected
 from reports.verdict.notebook import AGREES, DIFFERS, INCONCLUSIVE, Agreement, Certificate
 from reports.verdict.pairs import in_words, outdated
 from reports.verdict.same_computation import SameComputation, reference_of, summary
+from reports.verdict.stage import Difference
 
 REGRESSED, INCOMPLETE = "regressed", "incomplete"
+ACCEPT = ": is it another computation? Accept it with `python -m reports baseline accept --reason`"
 EXIT_CODES = {AGREES: 0, REGRESSED: 1, DIFFERS: 1, INCOMPLETE: 3, INCONCLUSIVE: 4}
 
 
@@ -42,7 +44,7 @@ def decide(evidence: Evidence, found: Findings) -> tuple[str, list[str]]:
     Another computation is certain, whatever else is missing. Incomplete data come next, then the
     notebook and the baseline.
     """
-    failures, others = _failures(evidence, found.held), _other_computations(found)
+    failures, others = _failures(found.held), _other_computations(found)
     problems = [str(problem) for problem in found.problems]
     known = problems + failures
     steps = (
@@ -50,7 +52,7 @@ def decide(evidence: Evidence, found: Findings) -> tuple[str, list[str]]:
         (INCOMPLETE, known if problems else []),
         (INCONCLUSIVE, [found.smoke] if found.smoke and not found.published else []),
         (DIFFERS, _surprises(evidence, found)),
-        (REGRESSED, failures),
+        (_kind_of_failure(found.held), failures),
         (INCONCLUSIVE, _unexplained(found) or _open_questions(found)),
     )
     for verdict, reasons in steps:
@@ -80,31 +82,34 @@ def _unexplained(found: Findings) -> list[str]:
     ]
 
 
-def _failures(evidence: Evidence, held: AgainstBaseline) -> list[str]:
-    """Return what is worse than in the baseline, or better where ``--strict`` forbids it."""
-    comparison = held.comparison
-    if comparison is None:
+def _failures(held: AgainstBaseline) -> list[str]:
+    """Return what is worse than in the baseline, and what is confirmed to be better."""
+    if held.comparison is None:
         return []
-    failed = []
-    if comparison.verdict == baseline.REGRESSED and comparison.confirmation:
-        failed += [
-            f"{d.variant} {d.backend}: {d.measure} is worse, {d.mean:.4f} after "
-            f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}), confirmed on fresh seeds"
-            for d in comparison.confirmation.worse
-        ]
-    failed += [
+    failed = [
+        f"{_difference(d, 'is')}, confirmed on fresh seeds{'' if d.worse else ACCEPT}"
+        for d in held.comparison.confirmed
+    ]
+    return failed + [
         f"{c.variant} {c.backend}: {c.phase} at {c.change:.2f} of the baseline's throughput "
         f"({c.low:.2f} to {c.high:.2f})"
         for c in held.changes
         if c.slower
     ]
-    if evidence.strict:
-        failed += [
-            f"{d.variant} {d.backend}: {d.measure} is better, {d.mean:.4f} after "
-            f"{d.baseline_mean:.4f} (p {d.better_p:.4f}), and --strict lets improvements fail"
-            for d in comparison.first.better
-        ]
-    return failed
+
+
+def _kind_of_failure(held: AgainstBaseline) -> str:
+    """Return ``differs`` where nothing is worse: what is better is another computation too."""
+    slower = any(change.slower for change in held.changes)
+    changed = held.comparison is not None and held.comparison.verdict == baseline.CHANGED
+    return DIFFERS if changed and not slower else REGRESSED
+
+
+def _difference(d: Difference, is_: str) -> str:
+    return (
+        f"{d.variant} {d.backend}: {d.measure} {is_} {d.direction}, {d.mean:.4f} after "
+        f"{d.baseline_mean:.4f} (p {d.p:.4f})"
+    )
 
 
 def _surprises(evidence: Evidence, found: Findings) -> list[str]:
@@ -144,10 +149,11 @@ def _open_questions(found: Findings) -> list[str]:
         needed = found.notebook.seeds_needed
         return [f"too few seeds to reject {which}: {needed} per model are needed"]
     if comparison.verdict == baseline.SUSPECTED:
+        then = "fresh seeds have to confirm it"
+        if comparison.not_cleared:
+            then = "fresh seeds neither confirm it nor rule it out: " + comparison.not_cleared
         return [
-            f"{d.variant} {d.backend}: {d.measure} is suspected to be worse, {d.mean:.4f} after "
-            f"{d.baseline_mean:.4f} (p {d.worse_p:.4f}); fresh seeds have to confirm it"
-            for d in comparison.first.worse
+            f"{_difference(d, 'is suspected to be')}; {then}" for d in comparison.first.suspects
         ]
     if comparison.verdict == baseline.INCONCLUSIVE and not found.same.passed:
         why = "too few seeds to reject anything against the baseline"

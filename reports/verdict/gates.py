@@ -173,26 +173,25 @@ def _gate_of_values(comparison: Comparison) -> Gate:
     first = comparison.first
     if not first.differences:
         return Gate(VALUES, NOT_RUN, "no configuration is in both the night and the baseline")
-    if not first.enough and not first.worse:
+    if not first.enough and not first.suspects:
         return Gate(VALUES, NOT_RUN, "too few seeds to reject anything")
-    names = ", ".join(dict.fromkeys(" ".join(d.configuration) for d in first.worse))
-    if not first.worse:
-        how = "seed by seed" if first.paired else "between independent seeds"
-        return Gate(VALUES, PASSED, f"{len(first.differences)} columns compared {how}")
+    names = ", ".join(dict.fromkeys(" ".join(d.configuration) for d in first.suspects))
+    if not first.suspects:
+        return Gate(VALUES, PASSED, f"{len(first.differences)} columns compared {first.how}")
     if comparison.confirmation and comparison.verdict == EQUAL:
         return Gate(VALUES, PASSED, f"{names} suspected, and cleared on fresh seeds")
-    return Gate(VALUES, FAILED, f"{names} suspected to be worse")
+    return Gate(VALUES, FAILED, f"{names} suspected to differ")
 
 
 def _gate_of_confirmation(comparison: Comparison) -> Gate:
-    if not comparison.first.worse:
+    if not comparison.first.suspects:
         return Gate(CONFIRMATION, NOT_RUN, "nothing is suspected")
     if comparison.confirmation is None:
         return Gate(CONFIRMATION, NOT_RUN, "there are no sound runs of fresh seeds")
-    if comparison.confirmation.worse:
+    if comparison.confirmed:
         return Gate(CONFIRMATION, FAILED, "fresh seeds confirm it")
-    if comparison.verdict in (INCONCLUSIVE, SUSPECTED):
-        return Gate(CONFIRMATION, NOT_RUN, "too few fresh seeds to clear it")
+    if comparison.verdict == SUSPECTED:
+        return Gate(CONFIRMATION, NOT_RUN, f"it rules out nothing: {comparison.not_cleared}")
     return Gate(CONFIRMATION, PASSED, "fresh seeds clear it")
 
 

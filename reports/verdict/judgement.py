@@ -15,8 +15,7 @@ from reports.runs.night import Configuration, Night, configurations_of
 from reports.runs.reading import read
 from reports.verdict import against_baseline, gates, throughput
 from reports.verdict.against_baseline import AgainstBaseline
-from reports.verdict.baseline import SUSPECTED, Comparison
-from reports.verdict.confirmation import fresh_seeds
+from reports.verdict.baseline import Comparison
 from reports.verdict.decision import EXIT_CODES, Findings, decide
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding, unexpected
@@ -139,7 +138,7 @@ def judge(evidence: Evidence) -> Judgement:
         configurations=tuple(sorted(configurations_of(night.selection.of_kind))),
         run_seconds=_run_seconds(night.selection.of_kind),
         kind=_kind(night),
-        confirmation_seeds=_fresh_seeds(night, before, held.comparison),
+        confirmation_seeds=held.confirmation_seeds,
         confirmation_folder=evidence.confirmation_folder,
     )
 
@@ -177,14 +176,6 @@ def _gates(evidence: Evidence, found: Findings) -> list[Gate]:
         *gates.gates_of_comparison(found.held),
         gates.gate_of_throughput(found.held.changes, found.held.why_not_timed),
     ]
-
-
-def _fresh_seeds(night: Night, before: Night | None, comparison: Comparison | None) -> str | None:
-    """Return the seeds that are to confirm or clear what is suspected; None where nothing is."""
-    if before is None or comparison is None or comparison.verdict != SUSPECTED:
-        return None
-    used = {*night.contents.runs["seed"], *before.contents.runs["seed"]}
-    return fresh_seeds(used, max(difference.seeds for difference in comparison.first.worse))
 
 
 def _kind(night: Night) -> dict[str, str]:

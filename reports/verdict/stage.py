@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,37 +13,52 @@ import pandas as pd
 from reports.runs.night import Configuration
 from reports.statistics.permutation import LEAST, MaxT, max_t_test, oriented
 from reports.statistics.power import smallest_visible_drop
-from reports.statistics.tolerance import corrected_level
+from reports.statistics.tolerance import level_for_share
 
 PERMUTATIONS = 9999
 MEASURES = {"accuracy": True, "valid_loss": False}
 """The measures that are tested, and whether larger is better."""
 
+Array = npt.NDArray[np.float64]
 Column = tuple[str, str, str]
 """A variant, a backend and a measure."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One configuration and measure, tonight and in the baseline, with adjusted p-values."""
+    """One configuration and measure, tonight and in the baseline, with its adjusted p-value."""
 
     variant: str
     backend: str
     measure: str
     seeds: int
     baseline_seeds: int
+    pairs: int
+    """How many of these seeds both have."""
     mean: float
     baseline_mean: float
-    worse_p: float
-    better_p: float
+    p: float
+    """That of "it is the same as in the baseline": two-sided, and adjusted for the whole grid."""
+    worse: bool
+    """Whether tonight's values are worse rather than better, as the test ranks them."""
     visible: float
-    """The change for the worse that would be suspected with probability 0.9; NaN for pairs, or for
-    fewer than two finite values."""
+    """The change for the worse that would be suspected with probability ``power.POWER``; NaN where
+    there are pairs, or fewer than two finite values."""
 
     @property
     def configuration(self) -> Configuration:
         """The variant and the backend."""
         return (self.variant, self.backend)
+
+    @property
+    def column(self) -> Column:
+        """The column of the grid."""
+        return (self.variant, self.backend, self.measure)
+
+    @property
+    def direction(self) -> str:
+        """``worse`` or ``better``."""
+        return "worse" if self.worse else "better"
 
 
 @dataclass(frozen=True)
@@ -54,54 +68,95 @@ class Stage:
     differences: tuple[Difference, ...]
     level: float
     corrected: float
-    paired: bool
-    """Whether the same seeds are compared, pair by pair."""
     enough: bool
     """Whether there are enough seeds for the test to be able to reject."""
 
     @property
-    def worse(self) -> tuple[Difference, ...]:
-        """The differences that are significantly worse."""
-        return tuple(d for d in self.differences if d.worse_p <= self.corrected)
+    def suspects(self) -> tuple[Difference, ...]:
+        """The differences that are significant, for the worse or the better."""
+        return tuple(d for d in self.differences if d.p <= self.corrected)
 
     @property
-    def better(self) -> tuple[Difference, ...]:
-        """The differences that are significantly better."""
-        return tuple(d for d in self.differences if d.better_p <= self.corrected)
+    def how(self) -> str:
+        """How seeds are compared, in words."""
+        pairs = any(d.pairs for d in self.differences)
+        if any(d.seeds > d.pairs for d in self.differences):
+            others = "between independent seeds"
+            return f"seed by seed, and for the other seeds {others}" if pairs else others
+        return "seed by seed"
 
 
 def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> Stage:
     """Test all configurations that both have, at ``level`` for the whole grid.
 
     Each frame has one row per run with ``variant, backend, seed``, and ``accuracy, valid_loss``
-    after the last epoch.
+    after the last epoch. Seeds that both have are pairs. The others are independent samples, where
+    both sides have some.
     """
     ours, theirs = _table(night), _table(baseline)
     columns = [cast("Column", column) for column in ours.columns.intersection(theirs.columns)]
     if not columns:
-        return Stage((), level, level, paired=False, enough=False)
-    ours, theirs = ours[columns], theirs[columns]
-    both = ours.index.intersection(theirs.index)
-    # Seeds that both have are pairs, the others are independent. The larger part is tested.
-    paired = 2 * len(both) >= len(ours)
-    ours = ours.loc[both] if paired else ours.drop(index=both)
-    theirs = theirs.loc[both] if paired else theirs
-    a, b = ours.to_numpy(), theirs.to_numpy()
-    worse = max_t_test(a, b, permutations=PERMUTATIONS, paired=paired)
-    better = max_t_test(-a, -b, permutations=PERMUTATIONS, paired=paired)
-    counts, baseline_counts = (~np.isnan(a)).sum(axis=0), (~np.isnan(b)).sum(axis=0)
-    corrected = corrected_level(
-        level,
-        night=max(1, int(counts.max())),
-        baseline=max(1, int(baseline_counts.min())),
-        columns=len(columns),
-    )
+        return Stage((), level, level, enough=False)
+    seeds = ours.index.union(theirs.index)
+    shared = seeds.isin(ours.index) & seeds.isin(theirs.index)
+    a, b = (table.reindex(index=seeds, columns=columns).to_numpy() for table in (ours, theirs))
+    test = max_t_test(a, b, permutations=PERMUTATIONS, paired=True, two_sided=True)
+    compared = [_compared(*values, shared) for values in zip(a.T, b.T, strict=True)]
+    corrected = _corrected(level, test)
     return Stage(
-        differences=_differences(columns, a, b, worse, better, level=None if paired else level),
+        differences=tuple(
+            _difference(column, values, p, statistic, level, len(columns))
+            for column, values, p, statistic in zip(
+                columns, compared, test.p_values.tolist(), test.statistics.tolist(), strict=True
+            )
+        ),
         level=level,
         corrected=corrected,
-        paired=paired,
-        enough=_least_p_value(a, b, paired=paired) <= corrected,
+        enough=max(values.least_p_value for values in compared) <= corrected,
+    )
+
+
+class _Compared(NamedTuple):
+    """The values of one column that are compared; the first ``pairs`` are those of pairs."""
+
+    ours: Array
+    theirs: Array
+    pairs: int
+
+    @property
+    def least_p_value(self) -> float:
+        """The smallest p-value that the column can reach: two permutations out of all."""
+        if min(len(self.ours), len(self.theirs)) < LEAST:
+            return 1.0
+        alone = len(self.ours) - self.pairs, len(self.theirs) - self.pairs
+        permutations = 2**self.pairs * math.comb(sum(alone), alone[0])
+        return float(1 / min(permutations / 2, 1 + PERMUTATIONS))
+
+
+def _compared(ours: Array, theirs: Array, shared: npt.NDArray[np.bool_]) -> _Compared:
+    """Select from a column with one row per seed; ``shared`` are the seeds that both sides have."""
+    here, there = ~np.isnan(ours), ~np.isnan(theirs)
+    pairs, alone = here & there, (here & ~shared, there & ~shared)
+    if not (alone[0].any() and alone[1].any()):
+        return _Compared(ours[pairs], theirs[pairs], int(pairs.sum()))
+    ours, theirs = (
+        np.concatenate([values[pairs], values[own]])
+        for values, own in zip((ours, theirs), alone, strict=True)
+    )
+    return _Compared(ours, theirs, int(pairs.sum()))
+
+
+def _corrected(level: float, test: MaxT) -> float:
+    """Return the level that is kept whatever the columns' shares of the baseline's variance.
+
+    It is lowest for a share of one half, and rises to either side.
+    """
+    shares = np.round(test.baseline_shares, 3)  # so that levels are found in the cache
+    least, most = float(shares.min()), float(shares.max())
+    columns = 2 * len(shares)
+    return min(
+        level_for_share(level, share, columns=columns)
+        for share in {least, most, min(max(least, 0.5), most)}
     )
 
 
@@ -116,59 +171,36 @@ def _table(runs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _differences(
-    columns: Sequence[Column],
-    ours: npt.NDArray[np.float64],
-    theirs: npt.NDArray[np.float64],
-    worse: MaxT,
-    better: MaxT,
-    level: float | None,
-) -> tuple[Difference, ...]:
-    """Return the differences column by column; ``level`` is None for pairs."""
-    found = []
-    for index, (variant, backend, measure) in enumerate(columns):
-        sign = -1 if MEASURES[measure] else 1
-        a, b = (table[~np.isnan(table[:, index]), index] for table in (ours, theirs))
-        found.append(
-            Difference(
-                variant=variant,
-                backend=backend,
-                measure=measure,
-                seeds=len(a),
-                baseline_seeds=len(b),
-                mean=float(sign * a.mean()) if len(a) else np.nan,
-                baseline_mean=float(sign * b.mean()) if len(b) else np.nan,
-                worse_p=float(worse.p_values[index]),
-                better_p=float(better.p_values[index]),
-                visible=np.nan if level is None else _visible(a, b, level, len(columns)),
-            )
-        )
-    return tuple(found)
-
-
-def _visible(
-    ours: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64], level: float, columns: int
-) -> float:
-    if min(len(ours), np.isfinite(theirs).sum()) < LEAST:
-        return np.nan
-    return smallest_visible_drop(
-        theirs, night=len(ours), baseline=len(theirs), level=level, columns=columns
+def _difference(
+    column: Column, values: _Compared, p: float, statistic: float, level: float, columns: int
+) -> Difference:
+    variant, backend, measure = column
+    sign = -1 if MEASURES[measure] else 1
+    means = [
+        float(sign * each.mean()) if len(each) else np.nan for each in (values.ours, values.theirs)
+    ]
+    return Difference(
+        variant=variant,
+        backend=backend,
+        measure=measure,
+        seeds=len(values.ours),
+        baseline_seeds=len(values.theirs),
+        pairs=values.pairs,
+        mean=means[0],
+        baseline_mean=means[1],
+        p=p,
+        worse=statistic > 0,
+        visible=_visible(values, level, columns),
     )
 
 
-def _least_p_value(
-    night: npt.NDArray[np.float64], baseline: npt.NDArray[np.float64], *, paired: bool
-) -> float:
-    """Return the smallest p-value that every column can reach.
-
-    Both have shape (seeds, columns), with NaN for a missing seed. The smallest p-value of a column
-    is one labelling of its rows out of all.
-    """
-    here, there = ~np.isnan(night), ~np.isnan(baseline)
-    if paired:
-        here = there = here & there
-    counts = [*zip(here.sum(axis=0).tolist(), there.sum(axis=0).tolist(), strict=True)]
-    if min(map(min, counts)) < LEAST:
-        return 1.0
-    labellings = min(2**n if paired else math.comb(n + m, n) for n, m in counts)
-    return 1 / min(labellings, 1 + PERMUTATIONS)
+def _visible(values: _Compared, level: float, columns: int) -> float:
+    if values.pairs or min(len(values.ours), np.isfinite(values.theirs).sum()) < LEAST:
+        return np.nan
+    return smallest_visible_drop(
+        values.theirs,
+        night=len(values.ours),
+        baseline=len(values.theirs),
+        level=level,
+        columns=2 * columns,
+    )

@@ -76,10 +76,48 @@ def test_paired_by_hand() -> None:
     result = max_t_test(night, baseline, permutations=20000, paired=True)
     assert result.statistics == pytest.approx([3 / np.sqrt(3)])
     assert result.p_values == pytest.approx([1 / 8], abs=0.01)
-    missing = quick(
-        np.vstack([night, [[NAN]], [[9]]]), np.vstack([baseline, [[1]], [[NAN]]]), paired=True
-    )
+    missing = quick(np.vstack([night, [[NAN]]]), np.vstack([baseline, [[1]]]), paired=True)
     assert missing.statistics == pytest.approx([3 / np.sqrt(3)])
+
+
+def test_two_sided_by_hand() -> None:
+    """Smaller counts as much as larger: two of six labellings, two of eight sign patterns."""
+    result = max_t_test(column(1, 2), column(3, 4), permutations=20000, two_sided=True)
+    assert result.statistics == pytest.approx([-2 / np.sqrt(5 / 3)])
+    assert result.p_values == pytest.approx([2 / 6], abs=0.01)
+    pairs = column(1, 3, 5), column(2, 4, 6)
+    result = max_t_test(*pairs, permutations=20000, paired=True, two_sided=True)
+    assert result.p_values == pytest.approx([2 / 8], abs=0.01)
+    assert result.baseline_shares[0] < 0.2
+    assert max_t_test(column(1, 2), column(3, 4, 5)).baseline_shares.tolist() == [0.4]
+
+
+def test_pairs_and_independent_seeds_are_combined() -> None:
+    """Two pairs and two seeds on either side: the extreme is one of 4 x 6 permutations."""
+    night = column(20, 12, 7, 8, NAN, NAN)
+    baseline = column(10, 11, NAN, NAN, 5, 6)
+    result = max_t_test(night, baseline, permutations=20000, paired=True)
+    assert result.p_values == pytest.approx([1 / 24], abs=0.005)
+    # Pairs: ranks 4, 3 against 1, 2, so D = 4, of variance 10, where ranks have 5 / 4 each.
+    # The others: 7 of 10, so S = 2, of variance 5 / 3; their ranks' squares sum to 5.
+    weights = 5 * 3 / (10 + 2 * 5 / 4), (16 - 1) / 5
+    expected = 4 * weights[0] + 2 * weights[1]
+    assert result.statistics == pytest.approx(
+        [expected / np.sqrt(10 * weights[0] ** 2 + 5 / 3 * weights[1] ** 2)]
+    )
+
+
+def test_neither_part_is_thrown_away() -> None:
+    """What neither the pairs nor the other seeds show alone, both together do."""
+    generator = np.random.default_rng(4)
+    baseline = generator.standard_normal((60, 1))
+    night = 0.5 * baseline + np.sqrt(0.75) * generator.standard_normal((60, 1)) + 0.55
+    night[:15], baseline[45:] = NAN, NAN
+    both = slice(15, 45)
+    together = max_t_test(night, baseline, permutations=1999, paired=True)
+    pairs = max_t_test(night[both], baseline[both], permutations=1999, paired=True)
+    others = max_t_test(night[45:], baseline[:15], permutations=1999)
+    assert together.p_value < min(pairs.p_value, others.p_value)
 
 
 def test_paired_sees_what_seeds_hide() -> None:
@@ -221,7 +259,9 @@ def test_batches(paired: bool) -> None:  # noqa: FBT001
         assert result.p_value >= 1 / (1 + permutations)
 
 
-def null_p_values(*, paired: bool = False, missing: bool = False) -> Array:
+def null_p_values(
+    *, paired: bool = False, partly: bool = False, missing: bool = False, two_sided: bool = False
+) -> Array:
     """Return the overall p-values of 400 nights like their baseline, columns of a row alike."""
     generator = np.random.default_rng(0)
     ps = []
@@ -231,14 +271,26 @@ def null_p_values(*, paired: bool = False, missing: bool = False) -> Array:
         if paired:
             baseline = np.round(0.5 * pooled[:8] + 0.5 * pooled[8:16])
             night = np.round(0.5 * pooled[:8] + 0.5 * pooled[16:])
+        if partly:
+            others, absent = np.round(generator.standard_normal((14, 4))), np.full((9, 4), NAN)
+            night = np.vstack([night, others[:5], absent])
+            baseline = np.vstack([baseline, absent[:5], others[5:]])
         if missing:
             night[3:, 1] = night[6:, 2] = baseline[4:, 3] = NAN
-        ps.append(quick(night, baseline, paired=paired).p_value)
+        result = max_t_test(night, baseline, permutations=99, paired=paired, two_sided=two_sided)
+        ps.append(result.p_value)
     return np.array(ps)
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"paired": True}, {"missing": True}], ids=["rows", "paired", "missing"]
+    "options",
+    [
+        {},
+        {"paired": True},
+        {"missing": True},
+        {"paired": True, "partly": True, "two_sided": True},
+    ],
+    ids=["rows", "paired", "missing", "partly"],
 )
 def test_null_nights(options: dict[str, bool]) -> None:
     """The overall p-value is uniform on null nights, with ties and dependent columns."""

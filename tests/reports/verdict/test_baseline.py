@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from reports.verdict.baseline import (
+    CHANGED,
     EQUAL,
     INCONCLUSIVE,
     REGRESSED,
@@ -23,15 +24,15 @@ def test_the_same_night_again() -> None:
     """The same seeds with the same values are equal, pair by pair."""
     found = hold_against_baseline(BASELINE, BASELINE)
     assert found.verdict == EQUAL
-    assert found.first.paired
-    assert all(d.worse_p == 1 and d.mean == d.baseline_mean for d in found.first.differences)
+    assert found.first.how == "seed by seed"
+    assert all(d.p == 1 and d.mean == d.baseline_mean for d in found.first.differences)
 
 
 def test_fresh_seeds_without_a_change() -> None:
     """Other seeds of the same law are equal; the level allows for the baseline's seed variance."""
     found = hold_against_baseline(made_up_grid(60, start=1000), BASELINE)
     assert found.verdict == EQUAL
-    assert not found.first.paired
+    assert found.first.how == "between independent seeds"
     assert 0 < found.first.corrected < found.first.level == 0.05
     assert len(found.first.differences) == 16
 
@@ -41,13 +42,15 @@ def test_a_regression_is_suspected_then_confirmed() -> None:
     night = made_up_grid(60, start=1000, moved=WORSE)
     found = hold_against_baseline(night, BASELINE)
     assert found.verdict == SUSPECTED
-    assert {d.configuration for d in found.first.worse} == {("Model5", "nn")}
-    worse = next(d for d in found.first.worse if d.measure == "accuracy")
+    assert {d.configuration for d in found.first.suspects} == {("Model5", "nn")}
+    worse = next(d for d in found.first.suspects if d.measure == "accuracy")
+    assert worse.worse
     assert worse.mean == pytest.approx(worse.baseline_mean - 0.06, abs=0.02)
     confirmed = hold_against_baseline(night, BASELINE, made_up_grid(60, start=5000, moved=WORSE))
     assert confirmed.verdict == REGRESSED
     assert confirmed.confirmation is not None
     assert {d.configuration for d in confirmed.confirmation.differences} == {("Model5", "nn")}
+    assert {d.measure for d in confirmed.confirmed} == {"accuracy"}
 
 
 def test_a_suspicion_is_cleared() -> None:
@@ -56,15 +59,36 @@ def test_a_suspicion_is_cleared() -> None:
     found = hold_against_baseline(night, BASELINE, made_up_grid(60, start=5000))
     assert found.verdict == EQUAL
     assert found.confirmation is not None
-    assert not found.confirmation.worse
+    assert not found.confirmed
 
 
-def test_too_few_fresh_seeds_decide_nothing() -> None:
-    """One fresh seed, or a few, cannot clear a suspicion."""
+def test_fresh_seeds_clear_only_what_they_would_have_seen() -> None:
+    """Half as many seeds rule out a large difference, and no number of strangers a small one."""
     night = made_up_grid(60, start=1000, moved=WORSE)
-    for seeds, verdict in ((1, SUSPECTED), (20, SUSPECTED), (30, EQUAL)):
+    for seeds, verdict in ((20, SUSPECTED), (30, EQUAL)):
         found = hold_against_baseline(night, BASELINE, made_up_grid(seeds, start=5000))
         assert found.verdict == verdict
+        assert found.not_cleared == ("" if verdict == EQUAL else "there are too few of them")
+    little = {("Model5", "nn"): 0.004}
+    night, fresh = made_up_grid(60, moved=little), made_up_grid(60, start=5000, moved=little)
+    found = hold_against_baseline(night, BASELINE, fresh)
+    assert found.verdict == SUSPECTED
+    assert found.not_cleared == (
+        "they are compared between independent seeds, and what is suspected seed by seed"
+    )
+    with_pairs = pd.concat([BASELINE, made_up_grid(60, start=5000)])
+    assert hold_against_baseline(night, with_pairs, fresh).verdict == REGRESSED
+    same = hold_against_baseline(night, with_pairs, made_up_grid(60, start=5000))
+    assert same.verdict == EQUAL
+
+
+def test_a_suspicion_of_diverged_runs_is_cleared() -> None:
+    """Fresh seeds of which none diverged rule out that half of all do."""
+    night = made_up_grid(60, start=1000)
+    half = (night["variant"] == "Model7") & (night["seed"] % 2 == 0)
+    night.loc[half, ["accuracy", "valid_loss"]] = np.nan
+    fresh = made_up_grid(60, start=5000)
+    assert hold_against_baseline(night, BASELINE, fresh).verdict == EQUAL
 
 
 def test_too_few_seeds_are_inconclusive() -> None:
@@ -74,12 +98,17 @@ def test_too_few_seeds_are_inconclusive() -> None:
     assert found.verdict == INCONCLUSIVE
 
 
-def test_an_improvement_is_no_suspicion() -> None:
-    """A configuration that is better is reported as such."""
+def test_an_improvement_is_a_change() -> None:
+    """What is better is suspected too; better again with fresh seeds, it is a change."""
     better = {("Model5", "nn"): -0.06}
-    found = hold_against_baseline(made_up_grid(60, start=1000, moved=better), BASELINE)
-    assert found.verdict == EQUAL
-    assert {d.configuration for d in found.first.better} == {("Model5", "nn")}
+    night = made_up_grid(60, start=1000, moved=better)
+    found = hold_against_baseline(night, BASELINE)
+    assert found.verdict == SUSPECTED
+    assert {(d.configuration, d.worse) for d in found.first.suspects} == {(("Model5", "nn"), False)}
+    fresh = made_up_grid(60, start=5000, moved=better)
+    assert hold_against_baseline(night, BASELINE, fresh).verdict == CHANGED
+    opposite = made_up_grid(60, start=5000, moved=WORSE)
+    assert hold_against_baseline(night, BASELINE, opposite).verdict not in (CHANGED, REGRESSED)
 
 
 def test_pairs_see_small_changes() -> None:
@@ -87,9 +116,9 @@ def test_pairs_see_small_changes() -> None:
     little = {("Model5", "nn"): 0.004}
     paired = hold_against_baseline(made_up_grid(60, moved=little), BASELINE)
     strangers = hold_against_baseline(made_up_grid(60, start=1000, moved=little), BASELINE)
-    assert paired.first.paired
+    assert paired.first.how == "seed by seed"
     assert paired.verdict == SUSPECTED
-    assert {d.configuration for d in paired.first.worse} == {("Model5", "nn")}
+    assert {d.configuration for d in paired.first.suspects} == {("Model5", "nn")}
     assert strangers.verdict == EQUAL
 
 
@@ -99,17 +128,25 @@ def test_diverged_runs_are_worse_than_any() -> None:
     half = (night["variant"] == "Model7") & (night["seed"] % 2 == 0)
     night.loc[half, ["accuracy", "valid_loss"]] = np.nan
     found = hold_against_baseline(night, BASELINE)
-    assert {d.configuration for d in found.first.worse} == {("Model7", "custom")}
+    assert {d.configuration for d in found.first.suspects} == {("Model7", "custom")}
 
 
 def test_seeds_that_are_partly_the_same() -> None:
-    """A few seeds in common are left out of the baseline's strangers; most in common are pairs."""
-    few = hold_against_baseline(made_up_grid(60, start=50), BASELINE)
-    assert not few.first.paired
-    assert {d.seeds for d in few.first.differences} == {50}
-    most = hold_against_baseline(made_up_grid(60, start=10), BASELINE)
-    assert most.first.paired
-    assert {d.seeds for d in most.first.differences} == {50}
+    """Seeds that both have are pairs, and the others are independent; none is left out."""
+    found = hold_against_baseline(made_up_grid(60, start=20), BASELINE).first
+    assert found.how == "seed by seed, and for the other seeds between independent seeds"
+    assert {(d.seeds, d.baseline_seeds, d.pairs) for d in found.differences} == {(60, 60, 40)}
+    assert all(np.isnan(d.visible) for d in found.differences)
+    subset = hold_against_baseline(made_up_grid(5), BASELINE).first
+    assert {(d.seeds, d.baseline_seeds, d.pairs) for d in subset.differences} == {(5, 5, 5)}
+
+
+def test_the_level_allows_for_what_the_baseline_contributes() -> None:
+    """Pairs that are close have nearly the whole level, independent seeds a part of it."""
+    close = made_up_grid(60, moved={("Model5", "nn"): 1e-6})
+    assert hold_against_baseline(close, BASELINE).first.corrected > 0.03
+    strangers = hold_against_baseline(made_up_grid(60, start=1000), BASELINE).first
+    assert strangers.corrected == pytest.approx(0.01, abs=1e-3)
 
 
 def test_nothing_in_common() -> None:

@@ -183,7 +183,7 @@ def test_suspicion_and_confirmation() -> None:
     worse = {"Model5": 0.3}
     evidence = Evidence.of(night(60, start=100, moved=worse), night(60))
     suspected = judge(evidence)
-    assert reason(suspected, "accuracy and loss") == "Model5 nn suspected to be worse"
+    assert reason(suspected, "accuracy and loss") == "Model5 nn suspected to differ"
     assert reason(suspected, "confirmation") == "there are no sound runs of fresh seeds"
     confirmed = judge(confirmed_by(evidence, night(60, start=200, moved=worse)))
     assert states(confirmed)["confirmation"] == "failed"
@@ -191,6 +191,7 @@ def test_suspicion_and_confirmation() -> None:
     assert states(cleared)["confirmation"] == states(cleared)["accuracy and loss"] == "passed"
     few = judge(confirmed_by(evidence, night(20, start=200)))
     assert (few.exit_code, states(few)["confirmation"]) == (4, "not run")
+    assert reason(few, "confirmation") == "it rules out nothing: there are too few of them"
     assert few.confirmation_seeds == "160-219", "the suspicion stays, and so does its command"
 
 

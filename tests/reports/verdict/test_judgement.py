@@ -245,16 +245,20 @@ def test_fresh_seeds_below_the_largest() -> None:
 
 
 def test_improvements() -> None:
-    """An improvement is no failure unless it is asked to be one."""
+    """A confirmed improvement is another computation, which fails until it is accepted."""
     # Lower loss and higher accuracy: all measures moved alike would be worse in one.
-    better = night(60, start=100)
-    model5 = better.epochs["variant"] == "Model5"
-    better.epochs.loc[model5, "accuracy"] += 0.2
+    better, again = night(60, start=100), night(60, start=200)
+    for each in (better, again):
+        each.epochs.loc[each.epochs["variant"] == "Model5", "accuracy"] += 0.2
     evidence = Evidence.of(better, night(60))
-    assert judged(evidence).verdict == "agrees"
-    strict = judged(replace(evidence, strict=True))
-    assert strict.verdict == "regressed"
-    assert "--strict lets improvements fail" in strict.reasons[0]
+    suspected = judged(evidence)
+    assert (suspected.verdict, suspected.exit_code) == ("inconclusive", 4)
+    assert "Model5 nn: accuracy is suspected to be better" in suspected.reasons[0]
+    confirmed = judged(confirmed_by(evidence, again))
+    assert (confirmed.verdict, confirmed.exit_code) == ("differs", 1)
+    assert confirmed.reasons[0].endswith(
+        "is it another computation? Accept it with `python -m reports baseline accept --reason`"
+    )
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.5, "regressed"), (1.02, "agrees")])
