@@ -15,7 +15,7 @@ from bench.store.parquet import write_file
 from bench.store.records import FAILED
 from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
 from hnrnn.variants import VARIANTS
-from reports.history.nights import SCHEMA
+from reports.history.nights import FINAL_VALUES, SCHEMA
 from reports.runs.rules import KNOWN
 from tests.history_data import made_up_history
 from tests.made_up import contents_of, made_up_record, throughput_rows, with_outcome
@@ -53,7 +53,7 @@ PLACES = {
     RUNS: text_columns(SCHEMAS[RUNS]),
     EPOCHS: text_columns(SCHEMAS[EPOCHS]),
     THROUGHPUT: text_columns(SCHEMAS[THROUGHPUT]),
-    "history": text_columns(SCHEMA),
+    "history": [name for name in text_columns(SCHEMA) if name != FINAL_VALUES],
 }
 IDENTITIES = ("run_id", "measurement_id", "weights_sha256", "initial_weights_sha256")
 """Columns whose values have to stay different from one another."""

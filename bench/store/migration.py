@@ -11,9 +11,10 @@ RENAMED = {5: {"plant": "injected_fault", "twin": "aa_control"}}
 """New names by old name, by the schema version that introduced them."""
 ADDED: dict[int, tuple[str, ...]] = {
     2: ("injected_fault", "gates"),
+    3: ("final_values",),
     4: ("instruction_set", "numeric_fingerprint"),
 }
-"""Columns by the version that introduced them; ``gates`` belongs to the history of nights."""
+"""Columns by the version that introduced them; ``gates`` and ``final_values`` are a history's."""
 REMOVED = {5: ("engine",)}
 """Columns by the version that removed them; ``engine`` was what trained a run."""
 
@@ -38,10 +39,13 @@ def migrate(rows: pa.Table, version: int, schema: pa.Schema) -> pa.Table:
     for since, dropped in REMOVED.items():
         if version < since:
             rows = rows.drop_columns([name for name in dropped if name in rows.column_names])
-    for since, added in ADDED.items():
-        for name in added:
-            if version < since and name in schema.names:
-                field = schema.field(name)
-                values = pa.nulls(len(rows), field.type)
-                rows = rows.add_column(schema.get_field_index(name), field, values)
+    added = [
+        name
+        for since, names in ADDED.items()
+        for name in names
+        if version < since and name in schema.names
+    ]
+    for place, name in sorted((schema.get_field_index(name), name) for name in added):
+        field = schema.field(name)
+        rows = rows.add_column(place, field, pa.nulls(len(rows), field.type))
     return rows

@@ -1,21 +1,23 @@
 """Slow drifts that no single night can show: CUSUM charts over the grid.
 
-Each night's mean of a configuration and measure is compared with a fixed reference mean. The t
-statistic, from the night's own standard deviation and number of seeds, becomes the normal value of
-the same tail probability. For normal draws and a known reference, these values are independent N(0,
-1) while nothing changes. ``reports.statistics.cusum`` sums them in two one-sided charts.
+Each night's final values of a configuration and measure are held against a baseline's by their
+ranks: ``reports.statistics.cusum.rank_score`` is Wilcoxon's, which is valid for any distribution.
+Two one-sided charts sum the scores over the nights.
 
-Two parts of the seed variance do not average out over nights: that of the reference mean, which is
-a draw of m seeds, and that of seeds which several nights share. A larger reference value accounts
-for both: 1/2 + z sqrt(n / m), or 1/2 + z sqrt(n / m + 1) for shared seeds, where n is the night's
-number of seeds. With 95% confidence, no configuration and measure exceeds z; false alarms are then
-as rare as stated. A drift within the seed variance is not detected, so that nights with fresh seeds
-detect the smallest drifts.
+Part of the seed variance does not average out over nights: that of the baseline, which is one draw,
+and that of seeds which several nights share. A larger reference value accounts for it: 1/2 + z
+times the deviation that stays. With 95% confidence, no configuration and measure exceeds z; false
+alarms are then as rare as stated, or rarer. A drift within the seed variance is not detected.
+
+The usual night repeats seeds of its baseline. They are compared in pairs, whose seed variance
+cancels. Where they differ by rounding, the scores are near 0. Single nights of such seeds are held
+against their references to rounding elsewhere (``reports.verdict.same_computation``).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +25,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
+from reports.history.nights import FINAL_VALUES, MEASURED, values_of
 from reports.runs.night import Configuration, configurations_of, is_in
-from reports.statistics.cusum import REFERENCE_VALUE, cusum, standardise, threshold
+from reports.statistics.cusum import REFERENCE_VALUE, cusum, rank_score, threshold
 from reports.verdict.stage import MEASURES
 
 FALSE_ALARM_NIGHTS = 1095
@@ -43,8 +46,9 @@ class Drift:
     """A configuration and measure whose mean has drifted one way.
 
     ``since`` is the likely beginning: the night on which the chart left zero before the alarm.
-    ``mean`` is over the seeds from there to the last flagged night, and ``standard_errors`` is the
-    average distance of a night's mean from ``reference_mean``.
+    ``mean`` is over the seeds from there to the last flagged night, ``reference_mean`` is what the
+    reference has for the same seeds, or over all of its seeds, and ``score`` is the average score
+    of a night: below 0 where the values are lower than the reference's.
     """
 
     variant: str
@@ -57,12 +61,12 @@ class Drift:
     """Whether the last night is flagged."""
     mean: float
     reference_mean: float
-    standard_errors: float
+    score: float
 
     @property
     def worse(self) -> bool:
         """Whether the drift is for the worse."""
-        return (self.mean < self.reference_mean) == MEASURES[self.measure]
+        return (self.score < 0) == MEASURES[self.measure]
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class DriftTest:
     threshold: float
     false_alarm_nights: int
     with_baseline: bool
+    without_values: int = 0
+    """Nights of which an older version kept no final values; they are not tested."""
 
 
 def lasting_seed_variance(columns: int) -> float:
@@ -91,12 +97,12 @@ class _Column:
     configuration: Configuration
     measure: str
     nights: tuple[pd.Timestamp, ...]
-    means: Array
     seeds: Array
-    distances: Array
-    seed_variance: Array
-    """The seed variance that does not average out, in squared standard errors."""
-    reference_mean: float
+    means: Array
+    reference_means: Array
+    scores: Array
+    stays: Array
+    """The part of each score's variance that does not average out."""
 
 
 def find_drifts(
@@ -111,14 +117,15 @@ def find_drifts(
     a baseline, the first ``FIRST_NIGHTS`` nights are the reference for those after them.
     """
     known = history[:0] if baseline is None else baseline
-    found = [
-        _column(history, known, configuration, measure)
+    columns = [
+        column
         for configuration in sorted(configurations_of(history))
-        for measure in MEASURES
+        for column in _columns(history, known, configuration)
     ]
-    columns = [column for column in found if column is not None]
+    trained = history[history["seeds"] > 0]
+    older = trained.loc[trained[FINAL_VALUES].isna(), "night"].nunique()
     if not columns:
-        return DriftTest((), 0, 0, math.nan, false_alarm_nights, baseline is not None)
+        return DriftTest((), 0, 0, math.nan, false_alarm_nights, baseline is not None, older)
     level = threshold(false_alarm_nights, len(columns))
     stays = lasting_seed_variance(len(columns))
     return DriftTest(
@@ -128,46 +135,62 @@ def find_drifts(
         threshold=level,
         false_alarm_nights=false_alarm_nights,
         with_baseline=baseline is not None,
+        without_values=older,
     )
+
+
+def _columns(
+    history: pd.DataFrame, baseline: pd.DataFrame, configuration: Configuration
+) -> list[_Column]:
+    """Return the tested nights of a configuration, by measure; nothing if there are none."""
+    rows = history[is_in(history, [configuration])].sort_values("night")
+    rows = rows[rows[FINAL_VALUES].notna() & (rows["seeds"] > 1)]
+    reference = baseline[is_in(baseline, [configuration]) & (baseline["seeds"] > 0)]
+    if len(reference):
+        later = (rows["night"] > reference["night"].iloc[0]).to_numpy()
+    else:
+        later = np.arange(len(rows)) >= FIRST_NIGHTS
+        reference = rows[~later]
+    tested = rows[later]
+    if tested.empty:
+        return []
+    drawn = np.concatenate([values_of(text) for text in reference[FINAL_VALUES]])
+    drawn = drawn[np.unique(drawn[:, 0], return_index=True)[1]]
+    nights = [values_of(text) for text in tested[FINAL_VALUES]]
+    return [
+        _column(configuration, measure, tuple(tested["night"]), nights, drawn)
+        for measure in MEASURES
+    ]
 
 
 def _column(
-    history: pd.DataFrame, baseline: pd.DataFrame, configuration: Configuration, measure: str
-) -> _Column | None:
-    """Return the tested nights of a configuration and measure, or None if there are none."""
-    mean, deviation = f"{measure}_mean", f"{measure}_sd"
-    rows = history[is_in(history, [configuration])].sort_values("night")
-    rows = rows[(rows["seeds"] > 1) & (rows[deviation] > 0)]
-    again = rows["seed_ranges"].duplicated().to_numpy()
-    reference = baseline[is_in(baseline, [configuration]) & (baseline["seeds"] > 0)]
-    if len(reference):
-        later = rows["night"] > reference["night"].iloc[0]
-    else:
-        later = pd.Series(np.arange(len(rows)) >= FIRST_NIGHTS, rows.index)
-        reference = rows[~later]
-    if not later.any():
-        return None
-    tested = rows[later]
-    drawn = reference.drop_duplicates("seed_ranges")["seeds"].sum()
-    reference_mean = float(np.average(reference[mean], weights=reference["seeds"]))
-    means, seeds = (tested[name].to_numpy(dtype=np.float64) for name in (mean, "seeds"))
-    return _Column(
-        configuration=configuration,
-        measure=measure,
-        nights=tuple(tested["night"]),
-        means=means,
-        seeds=seeds,
-        distances=standardise(means, tested[deviation].to_numpy(), seeds, reference_mean),
-        seed_variance=seeds / drawn + again[later],
-        reference_mean=reference_mean,
-    )
+    configuration: Configuration,
+    measure: str,
+    nights: tuple[pd.Timestamp, ...],
+    values: Sequence[Array],
+    drawn: Array,
+) -> _Column:
+    """Score the nights of a measure; ``values`` and ``drawn`` are as ``values_of`` returns them."""
+    place = 1 + MEASURED.index(measure)
+    baseline = dict(zip(drawn[:, 0].tolist(), drawn[:, place].tolist(), strict=True))
+    earlier: set[float] = set()
+    found = []
+    for night in values:
+        seeds, own = night[:, 0].tolist(), night[:, place]
+        pairs = np.array([baseline.get(seed, np.nan) for seed in seeds])
+        again = np.array([seed in earlier for seed in seeds])
+        score = rank_score(own, drawn[:, place], pairs, again)
+        expected = np.where(np.isnan(pairs), drawn[:, place].mean(), pairs).mean()
+        found.append((len(seeds), own.mean(), expected, *score))
+        earlier.update(seeds)
+    return _Column(configuration, measure, nights, *np.array(found).T)
 
 
 def _drifts(column: _Column, level: float, stays: float) -> list[Drift]:
     """Return the drifts of a column, at most one in each direction."""
     found = []
-    reference_values = REFERENCE_VALUE + stays * np.sqrt(column.seed_variance)
-    for chart in cusum(column.distances, reference_values, highest=level + BEYOND):
+    reference_values = REFERENCE_VALUE + stays * np.sqrt(column.stays)
+    for chart in cusum(column.scores, reference_values, highest=level + BEYOND):
         flagged = np.flatnonzero(chart >= level)
         if len(flagged):
             zeros = np.flatnonzero(chart[: flagged[0]] == 0)
@@ -181,8 +204,10 @@ def _drifts(column: _Column, level: float, stays: float) -> list[Drift]:
                     flagged=tuple(column.nights[night] for night in flagged),
                     standing=bool(flagged[-1] == len(chart) - 1),
                     mean=float(np.average(column.means[span], weights=column.seeds[span])),
-                    reference_mean=column.reference_mean,
-                    standard_errors=float(column.distances[span].mean()),
+                    reference_mean=float(
+                        np.average(column.reference_means[span], weights=column.seeds[span])
+                    ),
+                    score=float(column.scores[span].mean()),
                 )
             )
     return found

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -31,7 +32,8 @@ from reports.verdict.gates import has_run
 from reports.verdict.judgement import Judgement
 from reports.verdict.notebook import INCONCLUSIVE
 
-HISTORY_VERSION = 2
+HISTORY_VERSION = 3
+MEASURED = ["accuracy", "valid_loss"]
 MOMENTS = ["accuracy_mean", "accuracy_sd", "valid_loss_mean", "valid_loss_sd"]
 RATIO = ["throughput_ratio", "throughput_ratio_low", "throughput_ratio_high"]
 PROVENANCE = {
@@ -47,6 +49,9 @@ PROVENANCE = {
 """The columns about a night's software and device, with their labels."""
 HASHES = ("source_sha256", "commit")
 GATES, BETWEEN_GATES = "gates", "; "
+FINAL_VALUES = "final_values"
+DIGITS = 5
+"""Significant digits of the final values: a thousandth of the seed variance, and few bytes."""
 OPEN = (INCONCLUSIVE, INCOMPLETE)
 """Verdicts that a later verdict on the same night replaces."""
 
@@ -57,6 +62,7 @@ SCHEMA = pa.schema(
         pa.field("seeds", pa.int64(), nullable=False),
         pa.field("seed_ranges", pa.string(), nullable=False),
         pa.field("diverged", pa.int64(), nullable=False),
+        pa.field(FINAL_VALUES, pa.string()),
         *(pa.field(name, pa.float64()) for name in (*MOMENTS, *RATIO)),
         pa.field("verdict", pa.string(), nullable=False),
         *(pa.field(name, pa.string()) for name in PROVENANCE),
@@ -66,10 +72,12 @@ SCHEMA = pa.schema(
 )
 """One row per configuration and night. ``night`` is the start of the earliest run. ``seeds`` counts
 the whole runs with finite final values, ``seed_ranges`` names them, and ``diverged`` counts the
-others. Means and standard deviations are over these seeds, of the accuracy (0 to 1) and of the
-validation loss (nats per token) after the last epoch. ``throughput_ratio`` compares the training
-step with the reference backend's, with a 95% interval. ``gates`` names the gates that ran, joined
-by ``; ``. Null means that there is no value."""
+others. ``final_values`` has a seed, its accuracy and its validation loss after the last epoch,
+separated by spaces, and so on for every seed; ``values_of`` reads it. Means and standard deviations
+are over these seeds, of the accuracy (0 to 1) and of the validation loss (nats per token) after the
+last epoch. ``throughput_ratio`` compares the training step with the reference backend's, with a 95%
+interval. ``gates`` names the gates that ran, joined by ``; ``. Null means that there is no
+value."""
 
 
 def moments(grid: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +88,7 @@ def moments(grid: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (variant, backend), runs in grid.groupby(CONFIGURATION):
-        finite = runs[np.isfinite(runs[["accuracy", "valid_loss"]]).all(axis=1)]
+        finite = runs[np.isfinite(runs[MEASURED]).all(axis=1)].sort_values("seed")
         row = {
             "night": grid["started_at"].min(),
             "variant": str(variant),
@@ -88,12 +96,32 @@ def moments(grid: pd.DataFrame) -> pd.DataFrame:
             "seeds": len(finite),
             "seed_ranges": ranges(finite["seed"]),
             "diverged": len(runs) - len(finite),
+            FINAL_VALUES: text_of(finite[["seed", *MEASURED]].to_numpy(dtype=np.float64)),
         }
-        for measure in ("accuracy", "valid_loss"):
+        for measure in MEASURED:
             row[f"{measure}_mean"] = finite[measure].mean()
             row[f"{measure}_sd"] = finite[measure].std()
         rows.append(row)
     return pd.DataFrame(rows, columns=SCHEMA.names[: SCHEMA.names.index(MOMENTS[-1]) + 1])
+
+
+def text_of(values: npt.NDArray[np.float64]) -> str:
+    """Return rows of a seed, its accuracy and its validation loss as a cell of ``final_values``."""
+    return " ".join(
+        f"{int(seed)} {accuracy:.{DIGITS}g} {loss:.{DIGITS}g}"
+        for seed, accuracy, loss in values.tolist()
+    )
+
+
+def values_of(text: str) -> npt.NDArray[np.float64]:
+    """Return a cell of ``final_values`` as rows of a seed, its accuracy and its validation loss.
+
+    Raises ValueError for other text, for values that are not finite, and for a seed named twice.
+    """
+    values = np.array(text.split(), dtype=np.float64).reshape(-1, 1 + len(MEASURED))
+    if not np.isfinite(values).all() or len(np.unique(values[:, 0])) < len(values):
+        raise ValueError("values are not finite, or of one seed twice")
+    return values
 
 
 def summarise(tonight: Night, judgement: Judgement) -> pd.DataFrame:
@@ -200,6 +228,13 @@ def _breach(table: pa.Table) -> str | None:
     for breach in number_breaches(table.to_pandas(), nullable, datetime.now(UTC)):
         if breach.rows.any():
             return f"it has {breach.what} ({breach.reason})"
+    for row in table.select(["seeds", FINAL_VALUES]).drop_null().to_pylist():
+        try:
+            sound = len(values_of(row[FINAL_VALUES])) == row["seeds"]
+        except ValueError:
+            sound = False
+        if not sound:
+            return "its final values are not three finite numbers for each of its seeds"
     return None
 
 

@@ -99,7 +99,7 @@ def _findings(test: DriftTest) -> str:
         )
         return f"**No test for drift yet:** it needs {wanted}."
     tested = (
-        f"{counted(test.columns, 'mean')} (every backend's final accuracy and validation loss) "
+        f"{counted(test.columns, 'column')} (every backend's final accuracy and validation loss) "
         f"over {counted(test.nights, 'night')}"
     )
     if not test.drifts:
@@ -109,28 +109,34 @@ def _findings(test: DriftTest) -> str:
 
 
 def _sentence(drift: Drift) -> str:
-    way = "fallen" if drift.mean < drift.reference_mean else "risen"
+    way = "fallen" if drift.score < 0 else "risen"
     until = "" if drift.standing else f" until {drift.flagged[-1]:{DAY}}"
     last = "and still is on the last night" if drift.standing else "and no longer is"
     return (
         f"{escape(drift.variant)} {escape(drift.backend)}: {MEASURE_NAMES[drift.measure]} has "
         f"{way}, from {drift.reference_mean:.4f} to {drift.mean:.4f} on average since "
-        f"{drift.since:{DAY}}{until} ({'worse' if drift.worse else 'better'}, by "
-        f"{abs(drift.standard_errors):.1f} standard errors of a night's mean). It was flagged "
-        f"first on {drift.flagged[0]:{DAY}}, {last}."
+        f"{drift.since:{DAY}}{until} ({'worse' if drift.worse else 'better'}, with an average "
+        f"rank score of {drift.score:+.1f}). It was flagged first on {drift.flagged[0]:{DAY}}, "
+        f"{last}."
     )
 
 
 def _method(test: DriftTest) -> str:
-    reference = f"that of its first {FIRST_NIGHTS} nights"
+    reference = f"those of its first {FIRST_NIGHTS} nights"
     if test.with_baseline:
         reference = f"the baseline's or, where the baseline has none, {reference}"
+    older = (
+        f" The values of {counted(test.without_values, 'older night')} were not kept: "
+        "they are not tested."
+        if test.without_values
+        else ""
+    )
     return (
-        "How drift is tested: each of these means, held "
-        f"against {reference}, is summed over the nights in two CUSUM charts (Page 1954; reference "
-        f"value {REFERENCE_VALUE:g} standard errors of a night's mean, threshold "
-        f"{test.threshold:.2f}). The threshold is simulated for one false alarm, anywhere in the "
-        f"grid, in {test.false_alarm_nights} nights. The seed variance of the reference and of "
-        f"repeated seeds is allowed for at {CONFIDENCE:.0%} confidence: a drift within it is "
-        "not seen."
+        "How drift is tested: each night's values are held against "
+        f"{reference}, by Wilcoxon's rank score: seeds that both have are compared in pairs. The "
+        "scores are summed over the nights in two CUSUM charts (Page 1954; reference value "
+        f"{REFERENCE_VALUE:g}, threshold {test.threshold:.2f}). The threshold is for at most one "
+        f"false alarm, anywhere in the grid, in {test.false_alarm_nights} nights on average. The "
+        f"seed variance that stays, of the reference and of repeated seeds, is allowed for at "
+        f"{CONFIDENCE:.0%} confidence: a drift within it is not seen.{older}"
     )

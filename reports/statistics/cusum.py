@@ -1,7 +1,7 @@
-"""CUSUM charts of standardised values, and the threshold for a given rate of false alarms.
+"""CUSUM charts of rank scores, and the threshold for a given rate of false alarms.
 
-Two one-sided charts (Page 1954, *Biometrika* 41:100): S = max(0, S + value - reference value), and
-the same for the negated values. A chart raises an alarm when S reaches the threshold h.
+Two one-sided charts (Page 1954, *Biometrika* 41:100): S = max(0, S + score - reference value), and
+the same for the negated scores. A chart raises an alarm when S reaches the threshold h.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri, stdtr
 
 REFERENCE_VALUE = 0.5
 """Half the shift to be detected, in standard deviations of a value."""
 PATHS = 30_000
 """Simulated paths per threshold; they determine it to about 0.01."""
-LEAST_TAIL = 1e-300
+LEAST_PAIRS = 2
+"""Pairs that it takes to know how much their differences vary."""
 
 Array = npt.NDArray[np.float64]
 
@@ -82,12 +82,38 @@ def _exits(paths: Array, level: float) -> tuple[npt.NDArray[np.int64], Array]:
     return steps + 1, paths[np.arange(len(paths)), steps]
 
 
-def standardise(means: Array, deviations: Array, seeds: Array, reference_mean: float) -> Array:
-    """Return how many standard errors each night's mean is from the reference, as a normal value.
+def placements(values: Array, baseline: Array) -> Array:
+    """Return which share of ``baseline``, shape (m,), is below each value; ties count half."""
+    ordered = np.sort(baseline)
+    below, up_to = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return np.asarray((below + up_to) / (2 * len(ordered)))
 
-    All have shape (nights,); deviations are positive and ``seeds`` n at least 2. A t statistic with
-    n - 1 degrees of freedom becomes the normal value with the same tail probability.
+
+def rank_score(
+    values: Array, baseline: Array, own: Array, again: npt.NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Return a night's Wilcoxon score against a baseline, and the part of its variance that stays.
+
+    ``values`` has shape (n,), ``baseline`` (m,). ``own`` has the baseline's value of the same seed,
+    NaN where it has none; ``again`` says which seeds an earlier night has had. The score is the sum
+    of placements less 1/2, or less the placement of the seed's own value in the baseline, over
+    sqrt(n (m + 1) / (12 m)).
+
+    While nothing changes, and whatever the distribution, a night of fresh seeds has a variance of 1
+    about a level that stays: the baseline is one draw, and the levels that baselines give have the
+    variance n / (m + 1). A score is at most sqrt(3 n), so that few seeds have a lighter tail than
+    the normal. Seeds that are run again keep their placements, which adds their share of 1. Those
+    that the baseline has cancel, but for the variance of their differences.
     """
-    statistics = (means - reference_mean) / (deviations / np.sqrt(seeds))
-    tails = stdtr(seeds - 1, -np.abs(statistics))
-    return np.asarray(np.sign(statistics) * -ndtri(np.maximum(tails, LEAST_TAIL)))
+    n, m = len(values), len(baseline)
+    pairs = np.isfinite(own)
+    pairs &= pairs.sum() >= LEAST_PAIRS
+    expected = np.where(pairs, placements(own, baseline), 0.5)
+    differences = placements(values, baseline) - expected
+    unit = n * (m + 1) / (12 * m)
+    fresh = n - int(pairs.sum())
+    stays = fresh**2 / (n * (m + 1))
+    stays += np.count_nonzero(~pairs & (again | np.isfinite(own))) / n
+    if fresh < n:
+        stays += (n - fresh) * differences[pairs].var(ddof=1) / unit
+    return float(differences.sum() / np.sqrt(unit)), float(stays)

@@ -17,7 +17,7 @@ from bench.store.records import FAILED
 from bench.store.store import Contents
 from hnrnn.variants import VARIANTS
 from reports.history import nights as history
-from reports.history.nights import SCHEMA, append, changes, moments, read, summarise
+from reports.history.nights import SCHEMA, append, changes, moments, read, summarise, values_of
 from reports.runs.night import Night
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import Judgement, judge
@@ -64,6 +64,8 @@ def test_moments_by_hand() -> None:
     assert row["accuracy_sd"] == pytest.approx(0.1)
     assert row["valid_loss_mean"] == pytest.approx(2.5)
     assert row["valid_loss_sd"] == pytest.approx(3.25**0.5)
+    assert row["final_values"] == "0 0.5 1 1 0.6 2 2 0.7 4.5"
+    assert values_of(row["final_values"]).tolist() == [[0, 0.5, 1], [1, 0.6, 2], [2, 0.7, 4.5]]
     single = moments(grid[:1]).iloc[0]
     assert single["seeds"] == 1
     assert np.isnan(single["accuracy_sd"])
@@ -153,7 +155,7 @@ def test_append_and_read(summary: pd.DataFrame, tmp_path: Path) -> None:
     got, unreadable = read(path.parent)
     pd.testing.assert_frame_equal(got, summary.sort_values(["variant", "backend"]), check_like=True)
     assert unreadable == {}
-    assert pq.read_schema(path).metadata[b"schema_version"] == b"2"
+    assert pq.read_schema(path).metadata[b"schema_version"] == b"3"
     assert path.name.startswith("20260102T030400Z-")
 
 
@@ -167,13 +169,14 @@ def test_the_same_night_twice(summary: pd.DataFrame, tmp_path: Path) -> None:
 def test_one_summary_a_night(tmp_path: Path) -> None:
     """Of one night's summaries, that of most seeds is read, then one with a verdict not open."""
     rows = made_up_history(1)
-    append(tmp_path, rows.assign(seeds=10, verdict="regressed"))
+    fewer = " ".join(rows["final_values"][0].split()[:30])
+    append(tmp_path, rows.assign(seeds=10, final_values=fewer, verdict="regressed"))
     append(tmp_path, rows.assign(verdict="inconclusive"))
     append(tmp_path, rows.assign(verdict="agrees"))
     append(tmp_path, rows.assign(verdict="incomplete"))
     got, _ = read(tmp_path)
     assert got[["seeds", "verdict"]].to_numpy().tolist() == [[25, "agrees"]]
-    append(tmp_path, rows.assign(seeds=30, verdict="inconclusive"))
+    append(tmp_path, made_up_history(1, seeds=30).assign(verdict="inconclusive"))
     got, _ = read(tmp_path)
     assert got[["seeds", "verdict"]].to_numpy().tolist() == [[30, "inconclusive"]]
 
@@ -203,27 +206,42 @@ def test_truncated(tmp_path: Path, keep: float) -> None:
     assert whole.exists()
 
 
-def test_a_file_from_before_gates_were_kept(tmp_path: Path) -> None:
-    """It is read as before, and names no gates."""
-    older = pa.schema([field for field in SCHEMA if field.name != "gates"]).with_metadata(
-        {b"schema_version": b"1"}
-    )
+@pytest.mark.parametrize(
+    ("version", "lacks"), [(1, ["gates", "final_values"]), (2, ["final_values"])]
+)
+def test_older_files(version: int, lacks: list[str], tmp_path: Path) -> None:
+    """A file from before gates or final values were kept is read, without these."""
+    metadata = {b"schema_version": str(version).encode()}
+    older = pa.schema([field for field in SCHEMA if field.name not in lacks], metadata)
     rows = pa.Table.from_pandas(made_up_history(1), schema=older, preserve_index=False)
-    write_file(tmp_path / "old.parquet", rows.replace_schema_metadata(older.metadata))
+    write_file(tmp_path / "old.parquet", rows.replace_schema_metadata(metadata))
     got, unreadable = read(tmp_path)
     assert unreadable == {}
-    assert got["gates"].isna().tolist() == [True]
+    assert got[lacks].isna().to_numpy().tolist() == [[True] * len(lacks)]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0 0.5", "0 0.5 nan", "0 0.5 1.5 0 0.5 1.5", "<script>", "0 0.5 1.5 1 1e999 1.5"]
+)
+def test_impossible_values(text: str, tmp_path: Path) -> None:
+    """A file whose final values are not one pair of numbers for each seed is named."""
+    path = append(tmp_path, made_up_history(1).assign(seeds=2, final_values=text))
+    got, unreadable = read(tmp_path)
+    assert got.empty
+    assert unreadable == {
+        path.name: "its final values are not three finite numbers for each of its seeds"
+    }
 
 
 def test_newer_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of a newer schema is refused, and told as one."""
-    newer = SCHEMA.with_metadata({b"schema_version": b"3"})
+    newer = SCHEMA.with_metadata({b"schema_version": b"4"})
     with monkeypatch.context() as patched:
         patched.setattr(history, "SCHEMA", newer)
         path = append(tmp_path, made_up_history(1))
     got, unreadable = read(tmp_path)
     assert got.empty
-    assert "schema version 3 is newer than 2" in unreadable[path.name]
+    assert "schema version 4 is newer than 3" in unreadable[path.name]
 
 
 def test_no_folder(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from reports.history.drift import DriftTest, find_drifts
 from reports.pages.history_section import NIGHTS_SHOWN, history_section
-from tests.history_data import FIRST, made_up_baseline, made_up_history
+from tests.history_data import FIRST, even, made_up_baseline, made_up_history, summary
 
 NO_TEST = find_drifts(made_up_history(0))
 
@@ -87,7 +87,7 @@ def test_no_drift() -> None:
     history = made_up_history(30, backends=("nn", "cell"))
     test = find_drifts(history, made_up_baseline(100, ("nn", "cell")))
     text = section(history, test)
-    said = "**No drift** is found in 4 means (every backend's final accuracy and validation loss)"
+    said = "**No drift** is found in 4 columns (every backend's final accuracy and validation loss)"
     assert f"{said} over 30 nights." in text
     assert f"threshold {test.threshold:.2f})" in text
     assert "in 1095 nights" in text
@@ -103,26 +103,26 @@ def test_drift_in_words() -> None:
     assert len(lines) == 2
     assert lines[0] == (
         f"- Model5 nn: accuracy has fallen, from 0.8000 to {accuracy.mean:.4f} on average since "
-        f"{accuracy.since:%Y-%m-%d} (worse, by {-accuracy.standard_errors:.1f} standard errors of "
-        f"a night's mean). It was flagged first on {accuracy.flagged[0]:%Y-%m-%d}, and still is on "
-        "the last night."
+        f"{accuracy.since:%Y-%m-%d} (worse, with an average rank score of {accuracy.score:+.1f}). "
+        f"It was flagged first on {accuracy.flagged[0]:%Y-%m-%d}, and still is on the last night."
     )
     assert lines[1].startswith(
         f"- Model5 nn: validation loss has risen, from 1.0000 to {loss.mean:.4f}"
     )
-    assert "(worse, by" in lines[1]
+    assert "(worse, with" in lines[1]
 
 
 def test_a_drift_that_has_gone() -> None:
     """An improvement that is over is told as better, with its end."""
     history = made_up_history(40, seeds=100)
     up = history["night"] < FIRST + pd.Timedelta(days=10)
-    history.loc[up, "accuracy_mean"] += 0.03
+    better = summary(0, np.array([even(100) + 1.5, even(100)]), start=0)
+    history.loc[up, "final_values"] = better["final_values"]
     test = find_drifts(history, made_up_baseline(1000))
     (drift,) = test.drifts
     text = section(history, test)
     assert "accuracy has risen" in text
-    assert f"until {drift.flagged[-1]:%Y-%m-%d} (better, by" in text
+    assert f"until {drift.flagged[-1]:%Y-%m-%d} (better, with" in text
     assert "and no longer is." in text
 
 

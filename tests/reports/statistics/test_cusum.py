@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import norm, t
+from scipy.stats import mannwhitneyu, norm
 
-from reports.statistics.cusum import REFERENCE_VALUE, cusum, standardise, threshold
+from reports.statistics.cusum import REFERENCE_VALUE, cusum, rank_score, threshold
 
 Array = npt.NDArray[np.float64]
 VALUES = arrays(np.float64, st.integers(0, 40), elements=st.floats(-50, 50))
@@ -134,24 +134,61 @@ def test_impossible(nights: int, columns: int) -> None:
         threshold(nights, columns)
 
 
-def test_standardise_by_hand() -> None:
-    """Two standard errors above, of 16 seeds: the normal value of t = 2 with 15 degrees."""
-    got = standardise(np.array([0.85, 0.75]), np.array([0.1, 0.1]), np.array([16, 16]), 0.8)
-    tail = t.sf(2, 15)
-    np.testing.assert_allclose(norm.sf(got), [tail, 1 - tail], rtol=1e-9)
+FRESH = np.full(5, np.nan)
+NEVER = np.zeros(5, dtype=bool)
 
 
-def test_standardised_are_normal() -> None:
-    """Nights of three normal seeds give standard normal values, whatever the spread."""
-    draws = 5 + 7 * np.random.default_rng(2).standard_normal((20_000, 3))
-    values = standardise(draws.mean(axis=1), draws.std(axis=1, ddof=1), np.full(len(draws), 3), 5)
-    for share in (0.001, 0.05, 0.5, 0.9, 0.999):
-        got = (norm.cdf(values) < share).mean()
-        assert got == pytest.approx(share, abs=4 * (share * (1 - share) / len(values)) ** 0.5)
+def test_rank_score_by_hand() -> None:
+    """Of placements 1/2, 0, 1, 1/4 and 3/4, less 1/2 each, nothing is left; of five 1, all is."""
+    baseline = np.array([1.0, 2.0])
+    score, stays = rank_score(np.array([1.5, 0, 3, 1, 2]), baseline, FRESH, NEVER)
+    assert score == pytest.approx(0)
+    assert stays == pytest.approx(5 / 3)
+    highest, _ = rank_score(np.full(5, 3.0), baseline, FRESH, NEVER)
+    assert highest == pytest.approx((3 * 5 * 2 / 3) ** 0.5)
 
 
-def test_far_away_is_finite() -> None:
-    """A mean that is absurdly far away keeps the charts finite."""
-    values = standardise(np.array([1e9, -1e9]), np.full(2, 1e-9), np.full(2, 1000), 0.0)
-    assert np.isfinite(values).all()
-    assert values[0] == -values[1] > 30
+def test_rank_score_is_wilcoxons() -> None:
+    """It is the standardised rank sum, but for the variance of the baseline."""
+    generator = np.random.default_rng(4)
+    values, baseline = generator.standard_normal(5), generator.standard_normal(12)
+    score, stays = rank_score(values, baseline, FRESH, NEVER)
+    p = mannwhitneyu(values, baseline, method="asymptotic", use_continuity=False).pvalue
+    assert 2 * norm.sf(abs(score) / (1 + stays) ** 0.5) == pytest.approx(p)
+
+
+def test_rank_score_of_skewed_seeds() -> None:
+    """Whatever the distribution: mean 0, and the variance 1 + n / (m + 1), of which 1 is noise."""
+    draws = -np.random.default_rng(3).lognormal(sigma=2, size=(4000, 25))
+    scores = np.array([rank_score(each[:5], each[5:], FRESH, NEVER) for each in draws])
+    assert scores[:, 0].mean() == pytest.approx(0, abs=0.07)
+    assert scores[:, 0].var() == pytest.approx(1 + 5 / 21, rel=0.1)
+    assert scores[:, 1] == pytest.approx(5 / 21)
+
+
+def test_rank_score_of_repeated_seeds() -> None:
+    """Two of five seeds that an earlier night had keep two fifths of the variance."""
+    values, baseline = np.arange(5.0), np.arange(20.0)
+    once = rank_score(values, baseline, FRESH, NEVER)
+    again = rank_score(values, baseline, FRESH, np.arange(5) < 2)
+    assert again == (once[0], pytest.approx(once[1] + 2 / 5))
+
+
+def test_rank_score_of_pairs() -> None:
+    """The baseline's own values have no score; a place further each, the same without variance."""
+    baseline = np.arange(20.0)
+    own = baseline[[3, 4, 5, 11, 19]]
+    assert rank_score(own, baseline, own, NEVER) == (0, 0)
+    score, stays = rank_score(own - 1, baseline, own, ~NEVER)
+    assert score == pytest.approx(-5 / 20 / (5 * 21 / 240) ** 0.5)
+    assert stays == pytest.approx(0, abs=1e-12)
+    # One place up and one down: the variance of the differences stays.
+    moved = own + np.array([1, -1, 1, -1, 0])
+    score, stays = rank_score(moved, baseline, own, NEVER)
+    assert score == pytest.approx(0)
+    assert stays == pytest.approx(5 * (4 / 20**2 / 4) / (5 * 21 / 240))
+    # A single pair says nothing of its variance: its seed counts as one that is run again.
+    alone = np.where(np.arange(5) == 0, own, np.nan)
+    assert rank_score(own, baseline, alone, NEVER) == rank_score(
+        own, baseline, FRESH, np.arange(5) == 0
+    )
