@@ -145,8 +145,6 @@ def _kind_of_failure(held: AgainstBaseline) -> str:
     slower = any(change.slower for change in held.changes)
     worse = any(d.worse for d in confirmed)
     return DIFFERS if confirmed and not slower and not worse else REGRESSED
-        DIFFERS if confirmed and not slower and not any(d.worse for d in confirmed) else REGRESSED
-    )
 
 
 def _difference(d: Difference, is_: str) -> str:
