@@ -140,7 +140,8 @@ def _continuous_ranks(curves: Array) -> Array:
     order = curves.argsort(axis=0)
     y = np.take_along_axis(np.clip(curves, -HUGE, HUGE), order, axis=0)
     gaps = np.diff(y, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):  # only between tied values, see below
+    # 0 / 0 is between tied values, which have other ranks; HUGE may overflow, and is then furthest.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         first = np.exp(-gaps[:1] / (y[-1] - y[1]))
         inner = np.arange(1, n - 1)[:, np.newaxis] + gaps[:-1] / (y[2:] - y[:-2])
         last = n - np.exp(-gaps[-1:] / (y[-2] - y[0]))

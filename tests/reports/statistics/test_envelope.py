@@ -135,6 +135,8 @@ def test_area_measures_by_hand() -> None:
     # Continuous ranks from below: exp(-1 / 2), 1 + 1 / 3, 3 - exp(-2 / 1).
     ends = [math.exp(-1 / 2), math.exp(-2)]
     assert area_measures([[0], [1], [3]]) == pytest.approx([ends[0], 4 / 3, ends[1]])
+    # NaN is infinitely far from both others, which are close to each other.
+    assert area_measures([[0], [0.1], [NAN]]).tolist() == [1, 1, 0]
     # At a second point all are tied at 1.5, so that only half of the first point's area counts.
     halved = [1 - (1 - ends[0]) / 2, 2 - (2 / 3 + 1 / 2) / 2, 1 - (1 - ends[1]) / 2]
     assert area_measures([[0, 5], [1, 5], [3, 5]]) == pytest.approx(halved)
