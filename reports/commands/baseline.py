@@ -104,7 +104,8 @@ def _examine(results: Path, baseline: Path, reason: str) -> Acceptance:
         night = Night.of(read(results))
     _refuse_unsound(results, night)
     same = compare(night)
-    departing = [each.name for each in (*same.others, *same.unexplained, *same.other_starts)]
+    departing = [each.name for each in (*same.others, *same.unexplained)]
+    departing += [each.name for each in same.other_starts]
     moved = [each.name for each in pair(night, before).others] if before else []
     return Acceptance(
         reason=reason,

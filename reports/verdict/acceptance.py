@@ -11,8 +11,6 @@ from bench.text import one_line
 from reports.runs import foreign
 from reports.runs.frozen import ACCEPTED
 
-LISTS = ("from_reference", "from_baseline")
-
 
 @dataclass(frozen=True)
 class Acceptance:
@@ -43,8 +41,9 @@ def read_acceptance(baseline: Path) -> Acceptance | None:
         return None
     try:
         content = json.loads(foreign.read(path))
-        lists = {name: tuple(map(str, content.pop(name))) for name in LISTS}
-        return Acceptance(**{name: str(value) for name, value in content.items()}, **lists)
+        texts = [str(content[name]) for name in ("reason", "accepted", "commit")]
+        lists = [tuple(map(str, content[name])) for name in ("from_reference", "from_baseline")]
+        return Acceptance(texts[0], texts[1], texts[2], lists[0], lists[1])
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise StoreError(
             f"{path} cannot be read ({one_line(error)}): accept the baseline again with "

@@ -129,12 +129,9 @@ def verdict_of(held: Held, acceptance: Acceptance | None = None) -> SameComputat
     cells = held.cells
     found, starts = as_departures(cells), _other_starts(held)
     may_depart = acceptance.from_reference if acceptance else ()
-    accepted = {
-        each.name: each.seeds
-        for each in (*found, *starts)
-        if each.name in may_depart
-        and (isinstance(each, OtherStart) or each.verdict in (ANOTHER_COMPUTATION, UNEXPLAINED))
-    }
+    departing = [each for each in found if each.verdict in (ANOTHER_COMPUTATION, UNEXPLAINED)]
+    accepted = {each.name: each.seeds for each in departing if each.name in may_depart}
+    accepted |= {each.name: each.seeds for each in starts if each.name in may_depart}
     used = [each for each in found if each.verdict != NO_REFERENCE and each.name not in accepted]
     covered = {each.configuration for each in found if each in used or each.name in accepted}
     bits = cells.groupby("run_id")["same"].all()

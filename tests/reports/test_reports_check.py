@@ -42,7 +42,9 @@ def test_check_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture
     store.write(failed)
     cut = store.path("epochs", made_up_record("Model3", 2).run_id)
     cut.write_bytes(cut.read_bytes()[:100])
-    assert main(["check", "--results", str(tmp_path)]) == 3
+    (tmp_path / "none.toml").touch()
+    findings = ["--findings", str(tmp_path / "none.toml")]
+    assert main(["check", "--results", str(tmp_path), *findings]) == 3
     output = capsys.readouterr().out
     assert output.startswith("incomplete:\n")
     assert f"unreadable file: epochs/{cut.name}" in output
