@@ -1,8 +1,10 @@
-"""``reports calibrate``: measure how often ``check`` alarms falsely, and which faults it finds."""
+"""``reports calibrate``: measure how often ``check`` alarms falsely, and what it notices."""
 
 from __future__ import annotations
 
 import argparse
+
+import pandas as pd
 
 from hnrnn.arguments import Parser, WholeNumber, folder, output_folder
 from reports.commands.errors import UsageError
@@ -11,25 +13,28 @@ from reports.commands.output import write_files
 from reports.runs.reading import read
 from reports.verdict import calibration, rates
 
-NIGHTS, SEEDS = WholeNumber(1, 1000), WholeNumber(1, 10_000)
+NIGHTS, SEEDS = WholeNumber(1, 10_000), WholeNumber(1, 10_000)
 
 
 def add_parser(commands: Commands[Parser]) -> None:
     """Add the command to the parsers of ``python -m reports``."""
     calibrate = commands.add_parser(
         "calibrate",
-        help="measure check itself: false alarms, and injected faults found",
-        description="Judge simulated nights as `check` does. Nights without a change are made of "
-        "seeds from the results folder, nights with faults of runs that `bench run --inject-fault` "
-        "trained. Writes null_nights.csv and faults.csv, which every verdict then shows.",
+        help="measure check itself: false alarms, and shifts noticed",
+        description="Judge simulated nights as `check` does, each against a baseline of its own. "
+        "Nights and baselines are drawn from the seeds of the results folder; nights that repeat "
+        "the baseline's seeds have the runs of a second folder. In further nights one variant's "
+        "values are shifted. Writes null_nights.csv and shifted_nights.csv, which every verdict "
+        "then shows.",
     )
     add_results(calibrate)
     calibrate.add_argument(
-        "--faults", type=folder, metavar="DIR", help="runs of `bench run --inject-fault`"
-    )
+        "--again", required=True, type=folder, metavar="DIR",
+        help="other healthy runs of the same seeds: another backend's, or another machine's",
+    )  # fmt: skip
     for option, kind, default, what in (
-        ("--baselines", NIGHTS, 40, "simulated baselines"),
-        ("--nights", NIGHTS, 10, "simulated nights per baseline"),
+        ("--nights", NIGHTS, 400, "simulated nights of each kind without a change"),
+        ("--shifted-nights", NIGHTS, 1000, "simulated nights for each size of a shift"),
         ("--seeds", SEEDS, 20, "seeds per night"),
         ("--baseline-seeds", SEEDS, 100, "seeds per baseline"),
     ):
@@ -45,36 +50,21 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports calibrate``."""
+    sizes = {"baseline_seeds": options.baseline_seeds, "night_seeds": options.seeds}
     try:
-        pool = calibration.whole_seeds(read(options.results))
+        pool = calibration.make_pool(read(options.results), read(options.again))
+        nulls = pd.concat(
+            calibration.null_nights(pool, kind, nights=options.nights, **sizes)
+            for kind in (calibration.FRESH, calibration.REPEATED)
+        )
     except ValueError as error:
         raise UsageError(f"{options.results}: {error}: `python -m bench run` makes some") from error
-    nulls = calibration.null_nights(
-        pool,
-        baselines=options.baselines,
-        nights=options.nights,
-        baseline_seeds=options.baseline_seeds,
-        night_seeds=options.seeds,
-    )
-    files = {rates.NULLS: nulls.to_csv(index=False)}
-    for what, rate in zip(("suspected", "failed"), rates.false_alarms(nulls), strict=True):
-        print(f"nights without a change that were {what}: {rate}")
-    if options.faults is not None:
-        faulty = read(options.faults)
-        most = int(faulty.runs.groupby("injected_fault")["seed"].nunique().min()) // 2
-        if most < 2:
-            raise UsageError(f"{options.faults}: each fault needs 4 seeds or more, to confirm it")
-        faults = calibration.detect_faults(
-            pool,
-            faulty,
-            baseline_seeds=options.baseline_seeds,
-            night_seeds=sorted({max(2, most // 2), most}),
-            nights=options.nights,
-        )
-        files[rates.FAULTS] = faults.to_csv(index=False)
-        for injected_fault, variants, seeds, noticed, failed in rates.rates_by_fault(faults):
-            print(
-                f"{injected_fault} in {variants}, {seeds} seeds: noticed {noticed}, failed {failed}"
-            )
+    for kind, suspected, failed in rates.false_alarms(nulls):
+        print(f"nights of {kind} seeds without a change: {suspected} suspected, {failed} failed")
+    shifted = calibration.shifted_nights(pool, nights=options.shifted_nights, **sizes)
+    for row in shifted.itertuples():
+        found = rates.Rate(int(row.suspected), int(row.nights))
+        print(f"a variant shifted by {row.shift:g} standard deviations: {found} suspected")
+    files = {rates.NULLS: nulls.to_csv(index=False), rates.SHIFTED: shifted.to_csv(index=False)}
     write_files(options.output, files)
     return 0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bench.text import counted
 from reports.pages.departures_section import pairs_part, same_computation_part
 from reports.pages.notebook_section import certificate_part, findings_part, third_party_part
-from reports.pages.tables import escape, number, table, table_of
+from reports.pages.tables import NO_VALUE, escape, number, table, table_of
 from reports.statistics.power import POWER
 from reports.verdict import confirmation, throughput
 from reports.verdict.baseline import Comparison
@@ -18,7 +18,13 @@ from reports.verdict.gates import NOT_RUN
 from reports.verdict.judgement import Judgement
 from reports.verdict.notebook import AGREES
 from reports.verdict.pairs import Pairs
-from reports.verdict.rates import Calibration, false_alarms, rates_by_fault
+from reports.verdict.rates import (
+    DETECTION_EPOCHS,
+    Calibration,
+    Rate,
+    false_alarms,
+    found_faults,
+)
 from reports.verdict.stage import Difference
 
 SHOWN_AT_MOST = 20
@@ -229,31 +235,44 @@ def _changes(changes: Sequence[throughput.Change]) -> str:
 
 def _calibration(calibration: Calibration) -> str:
     """Say how often this verdict itself is wrong, as it was measured."""
-    nulls = calibration.nulls
-    suspected, failed = false_alarms(nulls)
-    parts = [
-        "### How far this verdict can be trusted",
-        (
-            "This check was itself tested on nights without any change, made of real seeds and "
-            f"judged against {counted(nulls['baseline'].nunique(), 'baseline')}. It suspected "
-            f"{suspected}; after confirmation on fresh seeds it failed {failed}. Intervals are 95% "
-            "Clopper-Pearson intervals. This was measured without the gate *same computation*, "
-            "which finds these faults with two seeds."
-        ),
+    alarms = "; ".join(
+        f"with {kind} seeds it suspected {suspected}, and after confirmation failed {failed}"
+        for kind, suspected, failed in false_alarms(calibration.nulls)
+    )
+    shifts = [
+        [
+            f"{row.shift:g}",
+            str(Rate(row.suspected, row.nights)),
+            f"{row.seeds}, {row.baseline_seeds}",
+        ]
+        for row in calibration.shifted.itertuples()
     ]
-    if calibration.faults is not None:
-        rows = [
-            [injected_fault, str(fails), str(noticed), str(seeds), variants]
-            for injected_fault, variants, seeds, noticed, fails in rates_by_fault(
-                calibration.faults
-            )
-        ]
-        header = ["injected", "nights failed", "nights noticed", "seeds per night", "injected into"]
-        parts += [
+    faults = found_faults(calibration.detection)
+    seeds = sorted({count for rates in faults.values() for count in rates})
+    found = [
+        [fault, *(f"{r.count} of {r.trials}" if (r := rates.get(n)) else NO_VALUE for n in seeds)]
+        for fault, rates in faults.items()
+    ]
+    return "\n\n".join(
+        [
+            "### How far this verdict can be trusted",
             (
-                "And on nights in which some variants were trained with an injected fault, or with "
-                "a control that changes nothing that matters."
+                "This check was itself tested on nights without any change, made of real seeds and "
+                "each judged against a baseline of its own. Fresh seeds are such as the baseline "
+                f"lacks; repeated ones it has, from another healthy execution. {alarms[0].upper()}"
+                f"{alarms[1:]}. Intervals are 95% Clopper-Pearson intervals. These rates are "
+                "averages over baselines: most baselines have fewer false alarms, a few unlucky "
+                "ones more."
             ),
-            table(header, rows, text=("injected", "injected into")),
+            (
+                "Injected faults that depart from the reference runs after "
+                f"{DETECTION_EPOCHS} epochs, of all nights in all models, by seeds per night:"
+            ),
+            table(["injected", *(counted(n, "seed") for n in seeds)], found, text=("injected",)),
+            (
+                "The test of accuracy and loss does not need a reference run. It suspected a model "
+                "whose values were all worse by a part of their standard deviation over seeds:"
+            ),
+            table(["shift", "nights suspected", "seeds per night, in the baseline"], shifts),
         ]
-    return "\n\n".join(parts)
+    )

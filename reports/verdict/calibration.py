@@ -1,7 +1,8 @@
-"""Can a verdict be trusted? False alarms on nights without a change, and injected faults found.
+"""Can a verdict be trusted? False alarms on nights without a change, and shifts that are noticed.
 
-Nights are drawn from real seeds that have runs of every variant. Each is judged as ``reports
-check`` does, and again with fresh seeds if something is suspected.
+Nights and baselines are drawn from real seeds that have runs of every variant, without replacement
+and each with a baseline of its own, so that nights are as good as independent. They are judged as
+``reports check`` does, and again with fresh seeds if something is suspected.
 """
 
 from __future__ import annotations
@@ -16,16 +17,21 @@ import pandas as pd
 
 from bench.store.store import Contents
 from hnrnn.variants import VARIANTS
-from reports.runs.completeness import PROVENANCE
-from reports.runs.night import Night, configurations_of, is_in
+from reports.runs.night import Night
 from reports.runs.selection import with_runs
+from reports.verdict.baseline import hold_against_baseline
 from reports.verdict.decision import EXIT_CODES
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import read_findings
 from reports.verdict.judgement import judge
 from reports.verdict.notebook import INCONCLUSIVE
+from reports.verdict.stage import MEASURES
 
 SUSPICION = EXIT_CODES[INCONCLUSIVE]
+FRESH, REPEATED = "fresh", "repeated"
+"""Nights of seeds that the baseline lacks, and of seeds that it has."""
+SHIFTS = (0.25, 0.5, 1.0)
+"""In standard deviations over seeds."""
 
 
 class Outcome(NamedTuple):
@@ -35,71 +41,101 @@ class Outcome(NamedTuple):
     last: int
 
 
+class Pool(NamedTuple):
+    """Runs to draw nights from, and other healthy runs of some of their seeds.
+
+    ``again`` has the same backends, whatever it was trained on.
+    """
+
+    runs: Contents
+    again: Contents
+
+
+def make_pool(runs: Contents, again: Contents) -> Pool:
+    """Return the shown runs of the seeds that every variant has, in each of both folders.
+
+    Raises ValueError if there is no such seed, or none that both have.
+    """
+    own, others = _whole_seeds(runs), _whole_seeds(again)
+    backends = dict(zip(own.runs["variant"], own.runs["backend"], strict=True))
+    shared = others.runs["seed"].isin(own.runs["seed"])
+    others = with_runs(others, others.runs[shared])
+    if others.runs.empty:
+        raise ValueError("no seed has runs in both folders")
+    runs_, epochs = (
+        rows.assign(backend=rows["variant"].map(backends)) for rows in (others.runs, others.epochs)
+    )
+    return Pool(own, replace(others, runs=runs_, epochs=epochs))
+
+
 def null_nights(
-    pool: Contents, *, baselines: int, nights: int, baseline_seeds: int, night_seeds: int
+    pool: Pool, kind: str, *, nights: int, baseline_seeds: int, night_seeds: int
 ) -> pd.DataFrame:
-    """Judge ``nights`` nights without any change against each of ``baselines`` baselines.
+    """Judge nights without any change, of ``FRESH`` or of ``REPEATED`` seeds.
 
-    All are drawn from the pool's whole seeds, with replacement, so that every night has the
-    distribution of its baseline. Returns one row per night: ``baseline, night, first, last``, where
-    the last two are exit codes of ``check``.
+    A night that repeats the baseline's seeds has the pool's other runs of them, or the baseline has
+    these: they differ as healthy executions do. Fresh seeds that confirm are such as both have
+    where there are any, for the same reason. Returns one row per night: ``kind, night, first,
+    last``, where the last two are exit codes of ``check``. Raises ValueError for too few seeds.
     """
-    pool = whole_seeds(pool)
     generator = np.random.default_rng(0)
+    both = np.unique(pool.again.runs["seed"])
+    seeds = both if kind == REPEATED else np.unique(pool.runs.runs["seed"])
+    needed = baseline_seeds + night_seeds * (1 if kind == REPEATED else 2)
+    if len(seeds) < needed:
+        raise ValueError(f"nights of {kind} seeds need {needed} seeds to draw from")
     rows = []
-    for number in range(baselines):
-        baseline = _draw(pool, generator, baseline_seeds, 0)
-        for night in range(nights):
-            drawn = [_draw(pool, generator, night_seeds, 10**6 * (1 + i)) for i in (0, 1)]
-            rows.append([number, night, *judge_twice(drawn[0], drawn[1], baseline)])
-    return pd.DataFrame(rows, columns=["baseline", "night", "first", "last"])
+    for night in range(nights):
+        drawn = generator.permutation(seeds)
+        sides = [pool.runs, pool.runs]
+        if kind == REPEATED:
+            sides = [[pool.runs, pool.again], [pool.again, pool.runs]][night % 2]
+        baseline, left = np.split(drawn, [baseline_seeds])
+        own = (baseline if kind == REPEATED else left)[:night_seeds]
+        left = left[~np.isin(left, own)]
+        fresh = left[np.argsort(~np.isin(left, both), kind="stable")][:night_seeds]
+        outcome = judge_twice(
+            _of_seeds(sides[0], own), _of_seeds(sides[0], fresh), _of_seeds(sides[1], baseline)
+        )
+        rows.append([kind, night, *outcome])
+    return pd.DataFrame(rows, columns=["kind", "night", "first", "last"])
 
 
-def detect_faults(
-    pool: Contents,
-    faulty: Contents,
+def shifted_nights(
+    pool: Pool,
     *,
-    baseline_seeds: int,
-    night_seeds: Sequence[int],
     nights: int,
+    baseline_seeds: int,
+    night_seeds: int,
+    shifts: Sequence[float] = SHIFTS,
 ) -> pd.DataFrame:
-    """Judge nights in which some variants were trained with a fault, the others without.
+    """Count nights of fresh seeds in which the test of distributions suspects a shifted variant.
 
-    For every ``injected_fault`` in ``faulty`` and every size in ``night_seeds``, ``nights`` nights
-    are drawn, each with a baseline of its own and as many other seeds to confirm. Returns one row
-    per night: ``injected_fault, variants, seeds, night, first, last``. Raises ValueError if the
-    pool lacks a configuration that has faulty runs.
+    In each night one variant's accuracy is lower and its loss higher by so many of its standard
+    deviations over the pool's seeds. Returns one row per shift: ``shift, seeds, baseline_seeds,
+    nights, suspected``.
     """
-    pool = whole_seeds(pool)
-    unknown = configurations_of(faulty.runs) - configurations_of(pool.runs)
-    if unknown:
-        raise ValueError(f"no runs without a fault of {' '.join(min(unknown))} to draw nights from")
-    generator = np.random.default_rng(1)
-    rows = []
-    for injected_fault, runs in faulty.runs.groupby("injected_fault"):
-        own = replace(faulty, runs=runs)
-        variants = " ".join(sorted(runs["variant"].unique()))
-        for seeds in night_seeds:
-            for night in range(nights):
-                first, second = _with_faulty(pool, own, generator, seeds)
-                baseline = _draw(pool, generator, baseline_seeds, 0)
-                codes = judge_twice(first, second, baseline)
-                rows.append([injected_fault, variants, seeds, night, *codes])
-    columns = ["injected_fault", "variants", "seeds", "night", "first", "last"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def whole_seeds(contents: Contents) -> Contents:
-    """Return the shown runs of the seeds that every variant has.
-
-    Raises ValueError if there is no such seed.
-    """
-    runs = Night.of(contents).selection.runs
-    counts = runs.groupby("seed")["variant"].nunique()
-    runs = runs[runs["seed"].isin(counts[counts == len(VARIANTS)].index)]
-    if runs.empty:
-        raise ValueError(f"no seed has runs of all {len(VARIANTS)} variants to draw nights from")
-    return with_runs(contents, runs)
+    grid = Night.of(pool.runs).selection.grid
+    deviations = grid.groupby("variant")[list(MEASURES)].std()
+    seeds, rows = np.unique(grid["seed"]), []
+    for shift in shifts:
+        generator = np.random.default_rng(1)
+        suspected = 0
+        for number in range(nights):
+            drawn = generator.permutation(seeds)
+            night, baseline = (
+                grid[grid["seed"].isin(some)]
+                for some in np.split(drawn[: night_seeds + baseline_seeds], [night_seeds])
+            )
+            variant = list(VARIANTS)[number % len(VARIANTS)]
+            own = night["variant"] == variant
+            for measure, larger_is_better in MEASURES.items():
+                moved = shift * deviations.loc[variant, measure] * (-1 if larger_is_better else 1)
+                night = night.assign(**{measure: night[measure] + own * moved})
+            found = hold_against_baseline(night, baseline).first.suspects
+            suspected += any(each.variant == variant and each.worse for each in found)
+        rows.append([shift, night_seeds, baseline_seeds, nights, suspected])
+    return pd.DataFrame(rows, columns=["shift", "seeds", "baseline_seeds", "nights", "suspected"])
 
 
 def judge_twice(night: Contents, confirmation: Contents, baseline: Contents) -> Outcome:
@@ -112,46 +148,15 @@ def judge_twice(night: Contents, confirmation: Contents, baseline: Contents) -> 
     return Outcome(first, last)
 
 
-def _draw(pool: Contents, generator: np.random.Generator, seeds: int, start: int) -> Contents:
-    """Return a number of seeds drawn with replacement, renumbered from ``start``."""
-    return _renumbered(pool, generator.choice(np.unique(pool.runs["seed"]), seeds), start)
+def _whole_seeds(contents: Contents) -> Contents:
+    runs = Night.of(contents).selection.runs
+    counts = runs.groupby("seed")["variant"].nunique()
+    runs = runs[runs["seed"].isin(counts[counts == len(VARIANTS)].index)]
+    if runs.empty:
+        raise ValueError(f"no seed has runs of all {len(VARIANTS)} variants to draw nights from")
+    runs = runs.assign(started_at=contents.runs["started_at"].min())
+    return replace(with_runs(contents, runs), throughput=contents.throughput.iloc[:0])
 
 
-def _with_faulty(
-    pool: Contents, faulty: Contents, generator: np.random.Generator, seeds: int
-) -> tuple[Contents, Contents]:
-    """Return a night and its confirmation: faulty runs without repeats, and others of the pool."""
-    own = generator.permutation(np.unique(faulty.runs["seed"]))
-    if len(own) < 2 * seeds:
-        raise ValueError(f"{2 * seeds} faulty seeds are needed, but only {len(own)} were trained")
-    others = replace(pool, runs=pool.runs[~is_in(pool.runs, configurations_of(faulty.runs))])
-    template = pool.runs.iloc[0]
-    nights = []
-    for start, numbers in ((10**6, own[:seeds]), (2 * 10**6, own[seeds : 2 * seeds])):
-        mixed_in = _renumbered(faulty, numbers, start, same_hashes=True)
-        runs = mixed_in.runs.assign(
-            injected_fault=None, **{name: template[name] for name in PROVENANCE}
-        )
-        healthy = _draw(others, generator, seeds, start)
-        runs = pd.concat([runs.astype(healthy.runs.dtypes), healthy.runs], ignore_index=True)
-        epochs = pd.concat([mixed_in.epochs, healthy.epochs], ignore_index=True)
-        nights.append(replace(pool, runs=runs, epochs=epochs))
-    return nights[0], nights[1]
-
-
-def _renumbered(
-    pool: Contents, drawn: npt.NDArray[np.int64], start: int, *, same_hashes: bool = False
-) -> Contents:
-    """Return the runs of the drawn seeds, renumbered from ``start`` and with new ids."""
-    numbers = pd.DataFrame({"seed": drawn, "number": np.arange(start, start + len(drawn))})
-
-    def renumber(rows: pd.DataFrame) -> pd.DataFrame:
-        rows = rows.merge(numbers, on="seed")
-        ids = rows["run_id"] + "-" + rows["number"].astype(str)
-        return rows.assign(seed=rows["number"], run_id=ids).drop(columns="number")
-
-    runs = renumber(pool.runs).assign(started_at=pool.runs["started_at"].min())
-    if not same_hashes:
-        runs["weights_sha256"] += runs["seed"].astype(str)
-    everything = replace(pool, epochs=renumber(pool.epochs), throughput=pool.throughput.iloc[:0])
-    return with_runs(everything, runs)
+def _of_seeds(contents: Contents, seeds: npt.NDArray[np.int64]) -> Contents:
+    return with_runs(contents, contents.runs[contents.runs["seed"].isin(seeds)])

@@ -1,6 +1,7 @@
-"""How often ``check`` is right: its rate of false alarms, and of injected faults found.
+"""How often ``check`` is right: its rate of false alarms, and of what it finds.
 
-``reports calibrate`` measured the counts once; they are published with the project.
+``reports calibrate`` and ``bench rounding`` measured the counts once; they are published with the
+project.
 """
 
 from __future__ import annotations
@@ -15,34 +16,41 @@ import pandas as pd
 from reports.statistics.ranks import clopper_pearson
 
 FOLDER = Path(__file__).parents[1] / "published" / "calibration"
-NULLS, FAULTS = "null_nights.csv", "faults.csv"
+NULLS, SHIFTED = "null_nights.csv", "shifted_nights.csv"
+DETECTION = FOLDER.parent / "rounding" / "detection.csv"
+DETECTION_EPOCHS = 2
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The simulated nights on which ``check`` was measured, one row each.
+    """The simulated nights on which ``check`` was measured.
 
-    ``nulls``, without a change: ``baseline, night, first, last``; the last two are exit codes of
-    ``check``. ``faults``, with an injected fault: ``injected_fault, variants, seeds, night, first,
-    last``; None if no faults were measured.
+    ``nulls``, without a change, one row each: ``kind, night, first, last``; the last two are exit
+    codes of ``check``. ``shifted`` has one row per size of a shift: ``shift, seeds,
+    baseline_seeds, nights, suspected``. ``detection`` counts how often injected faults depart from
+    the reference runs, one row per ``kind, variant, seeds, epochs`` with ``nights, found``.
     """
 
     nulls: pd.DataFrame
-    faults: pd.DataFrame | None
+    shifted: pd.DataFrame
+    detection: pd.DataFrame
 
 
 @cache
 def published_calibration(folder: Path = FOLDER) -> Calibration | None:
     """Return the published calibration, or None if ``folder`` has none."""
-    nulls, faults = folder / NULLS, folder / FAULTS
-    if not nulls.exists():
+    files = [folder / NULLS, folder / SHIFTED, DETECTION]
+    if not all(path.exists() for path in files):
         return None
-    return Calibration(pd.read_csv(nulls), pd.read_csv(faults) if faults.exists() else None)
+    return Calibration(*map(pd.read_csv, files))
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How often something happened, with its 95% Clopper-Pearson interval."""
+    """How often something happened, with its 95% Clopper-Pearson interval.
+
+    The trials are independent: every simulated night has a baseline of its own.
+    """
 
     count: int
     trials: int
@@ -63,20 +71,20 @@ class Rate:
         return f"{self.count} of {self.trials} ({self.share:.1%}; {low:.1%} to {high:.1%})"
 
 
-def false_alarms(nights: pd.DataFrame) -> tuple[Rate, Rate]:
-    """Return how often a night without a change was suspected, and how often it failed."""
-    return _rate(nights["first"] != 0), _rate(nights["last"] == 1)
+def false_alarms(nights: pd.DataFrame) -> Iterator[tuple[str, Rate, Rate]]:
+    """Yield each kind of nights without a change, how often one was suspected, and failed."""
+    for kind, rows in nights.groupby("kind"):
+        yield str(kind), _rate(rows["first"] != 0), _rate(rows["last"] == 1)
 
 
-def rates_by_fault(nights: pd.DataFrame) -> Iterator[tuple[str, str, int, Rate, Rate]]:
-    """Yield each fault, its variants, number of seeds, and how often it was noticed and failed.
-
-    A night is noticed unless its first exit code is 0. It fails with exit code 1, or with 3 for
-    corrupt data.
-    """
-    for (fault, variants, seeds), rows in nights.groupby(["injected_fault", "variants", "seeds"]):
-        noticed, failed = _rate(rows["first"] != 0), _rate(rows["last"].isin([1, 3]))
-        yield str(fault), str(variants), int(str(seeds)), noticed, failed
+def found_faults(detection: pd.DataFrame) -> dict[str, dict[int, Rate]]:
+    """Return how often each injected fault departs after two epochs, by the number of seeds."""
+    rows = detection[detection["epochs"] == DETECTION_EPOCHS]
+    sums = rows.groupby(["kind", "seeds"])[["found", "nights"]].sum()
+    rates: dict[str, dict[int, Rate]] = {}
+    for (kind, seeds), row in sums.iterrows():  # type: ignore[misc]
+        rates.setdefault(str(kind), {})[int(seeds)] = Rate(int(row["found"]), int(row["nights"]))
+    return rates
 
 
 def _rate(happened: pd.Series) -> Rate:

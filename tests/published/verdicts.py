@@ -127,20 +127,30 @@ def _rate(count: int, total: int) -> str:
 
 
 def _claim_calibration(page: Page) -> None:
-    """Claim how often nights without a change, and injected faults, were noticed and failed."""
+    """Claim how often nights without a change were suspected, and what was found."""
     nulls = pd.read_csv(PUBLISHED / "calibration" / "null_nights.csv")
-    page.claim(
-        f"judged against {nulls['baseline'].nunique()} baselines. It suspected "
-        f"{_rate((nulls['first'] > 0).sum(), len(nulls))}; after confirmation on fresh seeds it "
-        f"failed {_rate((nulls['last'] == 1).sum(), len(nulls))}."
-    )
-    faults = pd.read_csv(PUBLISHED / "calibration" / "faults.csv")
+    for kind, nights in nulls.groupby("kind"):
+        suspected, failed = ((nights["first"] > 0).sum(), (nights["last"] == 1).sum())
+        page.claim(
+            f"ith {kind} seeds it suspected {_rate(suspected, len(nights))}, and after "
+            f"confirmation failed {_rate(failed, len(nights))}"
+        )
+    detection = pd.read_csv(PUBLISHED / "rounding" / "detection.csv")
+    detection = detection[detection["epochs"] == 2]
     rows = []
-    for injected_fault in sorted(faults["injected_fault"].unique()):
-        of_injected_fault = faults[faults["injected_fault"] == injected_fault]
-        for seeds in sorted(of_injected_fault["seeds"].unique()):
-            nights = of_injected_fault[of_injected_fault["seeds"] == seeds]
-            noticed, failed = (nights["first"] > 0).sum(), nights["last"].isin((1, 3)).sum()
-            rates = [_rate(count, len(nights)) for count in (noticed, failed)]
-            rows.append([injected_fault, *rates[::-1], str(seeds), nights["variants"].iloc[0]])
-    page.claim_table("### How far this verdict can be trusted", rows)
+    for fault in sorted(detection["kind"].unique()):
+        own = detection[detection["kind"] == fault]
+        sums = [own[own["seeds"] == n] for n in sorted(detection["seeds"].unique())]
+        rows.append(
+            [
+                fault,
+                *(f"{n['found'].sum()} of {n['nights'].sum()}" if len(n) else "-" for n in sums),
+            ]
+        )
+    page.claim_table("of all nights in all models, by seeds per night:", rows)
+    shifted = pd.read_csv(PUBLISHED / "calibration" / "shifted_nights.csv")
+    rows = [
+        [f"{shift:g}", _rate(suspected, nights), f"{seeds}, {baseline}"]
+        for shift, seeds, baseline, nights, suspected in shifted.itertuples(index=False)
+    ]
+    page.claim_table("by a part of their standard deviation over seeds:", rows)

@@ -8,83 +8,107 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.store.records import ENSEMBLE
 from bench.store.store import Contents, Store
 from reports.__main__ import main
 from reports.verdict import calibration
-from reports.verdict.calibration import detect_faults, null_nights
-from reports.verdict.rates import Rate, false_alarms, published_calibration, rates_by_fault
+from reports.verdict.calibration import FRESH, REPEATED, Pool, null_nights, shifted_nights
+from reports.verdict.rates import Rate, false_alarms, found_faults, published_calibration
 from tests.made_up import notebook_night as night
+
+SIZES = {"nights": 2, "baseline_seeds": 16, "night_seeds": 6}
 
 
 @pytest.fixture(scope="module")
-def pool() -> Contents:
+def runs() -> Contents:
     """Thirty seeds of every variant."""
     contents = night(30)
     contents.runs["weights_sha256"] = contents.runs["run_id"]
     return contents
 
 
-def faulty(pool: Contents, moved: float, *, hashes: str | None = None) -> Contents:
-    """Return runs of Model5 as a fault would leave them: other accuracies, other software."""
-    contents = night(12, start=500, moved={"Model5": moved})
-    runs = contents.runs[contents.runs["variant"] == "Model5"].copy()
-    runs["weights_sha256"] = runs["run_id"] if hashes is None else hashes
-    runs = runs.assign(injected_fault="a_fault", commit="another")
-    epochs = contents.epochs[contents.epochs["run_id"].isin(runs["run_id"])]
-    return replace(pool, runs=runs, epochs=epochs)
+@pytest.fixture(scope="module")
+def again(runs: Contents) -> Contents:
+    """The ensemble's runs of most of these seeds, which differ by rounding."""
+    rows = runs.runs[runs.runs["seed"] > 3]
+    epochs = runs.epochs[runs.epochs["seed"] > 3]
+    own = {"backend": ENSEMBLE, "run_id": lambda table: "again" + table["run_id"]}
+    moved = epochs["valid_loss"] * (1 + 1e-7)
+    return replace(
+        runs,
+        runs=rows.assign(**own, weights_sha256=rows["weights_sha256"] + "again"),
+        epochs=epochs.assign(**own, valid_loss=moved),
+    )
 
 
-def test_null_nights(pool: Contents) -> None:
-    """Nights drawn from the pool itself mostly pass, and are the same each time."""
-    sizes = {"nights": 2, "baseline_seeds": 30, "night_seeds": 8}
-    nights = null_nights(pool, baselines=2, **sizes)
-    assert list(nights.columns) == ["baseline", "night", "first", "last"]
-    assert list(nights["baseline"]) == [0, 0, 1, 1]
+@pytest.fixture(scope="module")
+def pool(runs: Contents, again: Contents) -> Pool:
+    """Both, to draw nights from."""
+    return calibration.make_pool(runs, again)
+
+
+def test_pool(pool: Pool, runs: Contents, again: Contents) -> None:
+    """Both parts have the same configurations; a seed that a variant lacks is left out."""
+    keys = ["variant", "backend"]
+    assert set(pool.runs.runs.set_index(keys).index) == set(pool.again.runs.set_index(keys).index)
+    assert set(pool.again.epochs["run_id"]) == set(pool.again.runs["run_id"])
+    assert sorted(set(pool.again.runs["seed"])) == list(range(4, 30))
+    lacking = (again.runs["variant"] == "Model3") & (again.runs["seed"] == 7)
+    fewer = calibration.make_pool(runs, replace(again, runs=again.runs[~lacking]))
+    assert 7 not in set(fewer.again.runs["seed"])
+    one = replace(again, runs=again.runs[again.runs["variant"] == "Model3"])
+    with pytest.raises(ValueError, match="no seed has runs of all 8 variants"):
+        calibration.make_pool(runs, one)
+    with pytest.raises(ValueError, match="no seed has runs in both folders"):
+        calibration.make_pool(night(4), again)
+
+
+@pytest.mark.parametrize("kind", [FRESH, REPEATED])
+def test_null_nights(kind: str, pool: Pool) -> None:
+    """Nights without a change mostly pass, and are the same each time they are drawn."""
+    nights = null_nights(pool, kind, **SIZES)
+    assert list(nights.columns) == ["kind", "night", "first", "last"]
     assert set(nights["first"]) <= {0, 4}
-    assert (nights["last"] == 0).sum() >= 3
-    pd.testing.assert_frame_equal(nights[:2], null_nights(pool, baselines=1, **sizes))
+    assert (nights["last"] == 0).any()
+    pd.testing.assert_frame_equal(nights[:1], null_nights(pool, kind, **SIZES | {"nights": 1}))
 
 
-def test_confirmation_is_of_other_seeds(pool: Contents, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A night, its confirmation and the baseline share no seed."""
-    seen: list[set[int]] = []
+@pytest.mark.parametrize("kind", [FRESH, REPEATED])
+def test_seeds_of_a_night(kind: str, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh night shares no seed with its baseline, a repeated one all, but not the runs."""
+    seen: list[list[pd.DataFrame]] = []
 
-    def watch(night: Contents, fresh: Contents, baseline: Contents) -> calibration.Outcome:
-        runs = [night.runs, fresh.runs, baseline.runs]
-        seen.extend(set(each["seed"]) for each in runs)
+    def watch(*contents: Contents) -> calibration.Outcome:
+        seen.append([each.runs for each in contents])
         return calibration.Outcome(0, 0)
 
     monkeypatch.setattr(calibration, "judge_twice", watch)
-    null_nights(pool, baselines=1, nights=1, baseline_seeds=9, night_seeds=7)
-    detect_faults(pool, faulty(pool, 0.0), baseline_seeds=9, night_seeds=[6], nights=1)
-    for start in (0, 3):
-        night_, fresh, baseline = seen[start : start + 3]
-        assert (len(night_), len(fresh), len(baseline)) == ((7, 7, 9) if not start else (6, 6, 9))
-        assert not (night_ & fresh)
-        assert not (night_ & baseline)
-        assert not (fresh & baseline)
+    null_nights(pool, kind, **SIZES)
+    for tonight, fresh, baseline in seen:
+        seeds = [set(runs["seed"]) for runs in (tonight, fresh, baseline)]
+        assert [len(each) for each in seeds] == [6, 6, 16]
+        assert not seeds[1] & (seeds[0] | seeds[2])
+        assert seeds[1] <= set(pool.again.runs["seed"])
+        assert not set(tonight["run_id"]) & set(baseline["run_id"])
+        assert seeds[0] & seeds[2] == (seeds[0] if kind == REPEATED else set())
+    first, second = ({*each[0]["run_id"]} for each in seen)
+    own = set(pool.again.runs["run_id"])
+    assert (not first & own, second <= own) == (True, kind == REPEATED)
 
 
-@pytest.mark.parametrize(
-    ("moved", "hashes", "first", "last"),
-    [(0.5, None, {4}, {1}), (0.0, None, {0, 4}, {0}), (0.0, "the same", {3}, {3})],
-)
-def test_detect_faults(
-    moved: float, hashes: str | None, first: set[int], last: set[int], pool: Contents
-) -> None:
-    """A fault is suspected and confirmed, a healthy night is not; repeated seeds are corrupt."""
-    nights = detect_faults(
-        pool,
-        faulty(pool, moved, hashes=hashes),
-        baseline_seeds=30,
-        night_seeds=[6],
-        nights=1,
-    )
-    assert set(nights["first"]) <= first
-    assert set(nights["last"]) == last
-    ((injected_fault, variants, seeds, noticed, failed),) = rates_by_fault(nights)
-    assert (injected_fault, variants, seeds, noticed.trials) == ("a_fault", "Model5", 6, 1)
-    assert failed.count == (0 if last == {0} else 1)
+def test_too_few_seeds(pool: Pool) -> None:
+    """A night, its confirmation and its baseline need seeds of their own."""
+    for kind, needed in ((FRESH, 36), (REPEATED, 30)):
+        with pytest.raises(ValueError, match=f"{kind} seeds need {needed} seeds to draw from"):
+            null_nights(pool, kind, nights=1, baseline_seeds=24, night_seeds=6)
+
+
+def test_shifted_nights(pool: Pool) -> None:
+    """A large shift is always noticed in the variant that has it, and none is hardly ever."""
+    found = shifted_nights(pool, nights=4, baseline_seeds=20, night_seeds=8, shifts=(0.0, 4.0))
+    assert found["shift"].tolist() == [0, 4]
+    assert found["suspected"].tolist() == [0, 4]
+    assert (found[["seeds", "baseline_seeds", "nights"]] == [8, 20, 4]).all(axis=None)
 
 
 @pytest.mark.parametrize("moved", [0.0, 0.5])
@@ -103,45 +127,43 @@ def test_the_same_as_check(moved: float, tmp_path: Path) -> None:
     assert outcome == (calibration.Outcome(4, 1) if moved else calibration.Outcome(0, 0))
 
 
-def test_too_few_faulty_seeds(pool: Contents) -> None:
-    """A night and its confirmation must not share seeds."""
-    with pytest.raises(ValueError, match="20 faulty seeds are needed, but only 12 were trained"):
-        detect_faults(pool, faulty(pool, 0.0), baseline_seeds=30, night_seeds=[10], nights=1)
-
-
-def test_whole_seeds(pool: Contents) -> None:
-    """Nights are drawn only from seeds that every variant has."""
-    runs = pool.runs[~((pool.runs["variant"] == "Model3") & (pool.runs["seed"] == 4))]
-    whole = calibration.whole_seeds(replace(pool, runs=runs))
-    assert sorted(set(whole.runs["seed"])) == [seed for seed in range(30) if seed != 4]
-    assert set(whole.epochs["run_id"]) == set(whole.runs["run_id"])
-    with pytest.raises(ValueError, match="no seed has runs of all 8 variants"):
-        calibration.whole_seeds(replace(pool, runs=pool.runs[pool.runs["variant"] == "Model3"]))
-
-
 def test_rates() -> None:
-    """Counts come with rates and exact intervals: 0 of 300 is at most 1.2%."""
-    rows = pd.DataFrame({"first": [0, 4, 4, 3], "last": [0, 0, 1, 3]})
-    suspected, failed = false_alarms(rows)
-    assert (suspected, failed) == (Rate(3, 4), Rate(1, 4))
+    """Counts, rates and exact intervals: none of 300 is at most 1.2%."""
+    rows = pd.DataFrame({"kind": "fresh", "first": [0, 4, 4, 3], "last": [0, 0, 1, 3]})
+    assert list(false_alarms(rows)) == [("fresh", Rate(3, 4), Rate(1, 4))]
     assert Rate(0, 300).interval == (0, pytest.approx(0.0122, abs=1e-4))
     assert str(Rate(1, 4)) == "1 of 4 (25.0%; 0.6% to 80.6%)"
 
 
+def test_found_faults() -> None:
+    """Nights of all models are counted together, those of other epochs are not."""
+    rows = [("a", "Model0", 1, 2, 4, 3), ("a", "Model1", 1, 2, 4, 4), ("a", "Model0", 1, 1, 4, 0)]
+    columns = ["kind", "variant", "seeds", "epochs", "nights", "found"]
+    assert found_faults(pd.DataFrame(rows, columns=columns)) == {"a": {1: Rate(7, 8)}}
+
+
 def test_command(
     tmp_path: Path,
-    pool: Contents,
+    runs: Contents,
+    again: Contents,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The command writes both tables, which the next verdict shows."""
-    Store(tmp_path / "pool").write_contents(pool)
-    folder = ["--results", str(tmp_path / "pool"), "--output", str(tmp_path / "calibration")]
-    command = ["calibrate", *folder, "--baselines", "1", "--nights", "1", "--seeds", "6"]
-    assert main([*command, "--baseline-seeds", "20"]) == 0
-    assert "nights without a change that were failed: " in capsys.readouterr().out
+    for name, contents in (("pool", runs), ("again", again)):
+        Store(tmp_path / name).write_contents(contents)
+    folders = ("--results", "pool"), ("--again", "again"), ("--output", "calibration")
+    command = ["calibrate", *(word for o, name in folders for word in (o, str(tmp_path / name)))]
+    sizes = ["--nights", "1", "--shifted-nights", "1", "--seeds", "6", "--baseline-seeds"]
+    assert main([*command, *sizes, "16"]) == 0
+    assert "nights of fresh seeds without a change: " in capsys.readouterr().out
+    assert main([*command, *sizes, "30"]) == 2
+    assert "nights of fresh seeds need 42 seeds to draw from" in capsys.readouterr().err
     measured = published_calibration(tmp_path / "calibration")
     monkeypatch.setattr("reports.verdict.judgement.published_calibration", lambda: measured)
     main(["check", "--results", str(tmp_path / "pool"), "--output", str(tmp_path / "report")])
     text = (tmp_path / "report" / "verdict.md").read_text(encoding="utf-8")
-    assert "judged against 1 baseline. It suspected " in text
+    assert "With fresh seeds it suspected " in text
+    assert "; with repeated seeds it suspected " in text
+    assert "| weight\\_decay\\_0 | " in text or "weight_decay_0 | " in text
+    assert published_calibration(tmp_path) is None
