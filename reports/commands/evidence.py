@@ -92,11 +92,16 @@ def read_evidence(
     )
     if history is None:
         return evidence
-    past, unreadable = nights.read(history)
-    started = night.contents.runs["started_at"]
-    last, why = None, "this night is judged without a baseline on purpose"
-    if not without_baseline:
-        last = last_night(past, started.min(), started.max())
-        why = "the history has no earlier night"
-    named = {str(history / name): reason for name, reason in unreadable.items()}
+    return _with_last_night(evidence, history, without_baseline=without_baseline)
+
+
+def _with_last_night(evidence: Evidence, folder: Path, *, without_baseline: bool) -> Evidence:
+    """Return the evidence with what ran on the night before, as a history knows it."""
+    past, unreadable = nights.read(folder)
+    named = {str(folder / name): reason for name, reason in unreadable.items()}
+    started = evidence.night.contents.runs["started_at"]
+    last = last_night(past, started.min(), started.max())
+    why = "the history has no earlier night" if last is None else ""
+    if without_baseline:
+        last, why = None, "this night is judged without a baseline on purpose"
     return replace(evidence, last=last, why_no_last=why, unreadable_history=named)

@@ -25,9 +25,9 @@ def joint_sentence(certificate: Certificate, findings: Sequence[Finding]) -> str
     accepted = ", ".join(a.variant for a in tested if is_accepted(findings, a))
     text = f"{accepted} differs: an accepted finding, which fails no night. " if accepted else ""
     text += f"Fisher's joint p-value of {len(tested)} tables is {certificate.joint_p:.4f}"
-    if names:
-        rest = joint_p_value([a.p.table for a in tested if a.verdict != DIFFERS])
-        text += f", and {rest:.4f} without {names}"
+    others = [a.p.table for a in tested if a.verdict != DIFFERS]
+    if names and others:
+        text += f", and {joint_p_value(others):.4f} without {names}"
     return f"{text}."
 
 
@@ -41,10 +41,7 @@ def certificate_part(heading: str, certificate: Certificate, findings: Sequence[
             ("table: p", lambda a: number(a.p.table)),
             ("Holm", lambda a: number(a.holm.table)),
             ("seeds as extreme", lambda a: str(a.as_extreme) if a.seeds else NO_VALUE),
-            (
-                "their share, 95%",
-                lambda a: f"{a.share_low:.4f} to {a.share_high:.4f}" if a.seeds else NO_VALUE,
-            ),
+            ("their share, 95%", _share),
             ("accuracy: p", lambda a: number(a.p.accuracy)),
             ("Holm", lambda a: number(a.holm.accuracy)),
             ("final accuracy: p", lambda a: number(a.p.final_accuracy)),
@@ -70,6 +67,12 @@ def certificate_part(heading: str, certificate: Certificate, findings: Sequence[
     return f"{heading}\n\n{text}\n\n{lines}"
 
 
+def _share(agreement: Agreement) -> str:
+    if not agreement.seeds:
+        return NO_VALUE
+    return f"{agreement.share_low:.4f} to {agreement.share_high:.4f}"
+
+
 def findings_part(findings: Sequence[Finding]) -> str:
     """Return the accepted findings, with their reasons."""
     lines = []
@@ -85,26 +88,27 @@ def findings_part(findings: Sequence[Finding]) -> str:
 
 def third_party_part(rows: Sequence[Explained]) -> str:
     """Return which start of the BatchNorm weights explains other people's runs."""
-    counts = {
-        "published runs": "runs",
-        "explained by ones": "by_ones",
-        "by uniform": "by_uniform",
-        "by both": "by_both",
-        "by neither": "by_neither",
-    }
     cells = [
         [
             row.variant,
-            *(str(getattr(row, name)) for name in counts.values()),
+            str(row.runs),
+            str(row.by_ones),
+            str(row.by_uniform),
+            str(row.by_both),
+            str(row.by_neither),
             f"{row.notebook_rank:g} of {row.runs + 1}",
             number(row.notebook_accuracy_p),
             number(row.notebook_table_p),
         ]
         for row in rows
     ]
-    sums = [str(sum(getattr(row, name) for row in rows)) for name in counts.values()]
-    cells.append(["all", *sums, NO_VALUE, NO_VALUE, NO_VALUE])
-    header = ["model", *counts, "notebook's rank among them", "its accuracy's p", "its table's p"]
+    sums = [sum(getattr(row, name) for row in rows) for name in
+            ("runs", "by_ones", "by_uniform", "by_both", "by_neither")]  # fmt: skip
+    cells.append(["all", *map(str, sums), NO_VALUE, NO_VALUE, NO_VALUE])
+    header = [
+        "model", "published runs", "explained by ones", "by uniform", "by both", "by neither",
+        "notebook's rank among them", "its accuracy's p", "its table's p",
+    ]  # fmt: skip
     text = (
         "Other people published runs of the same models, mostly without their version of PyTorch. "
         "A start of the BatchNorm weights, at 1 (`ones`) or drawn from U(0, 1) (`uniform`), "

@@ -21,7 +21,7 @@ from reports.statistics.tolerance import corrected_level
 
 MOST_SEEDS = 10**6
 POWER = 0.9
-"""The probability of an alarm that a plan asks for."""
+"""The probability with which ``smallest_visible_drop`` is seen, unless another is asked for."""
 
 
 def seeds_for_drop(
