@@ -66,15 +66,15 @@ def _device(name: str, rows: pd.DataFrame) -> str:
 def _timings(found: Sequence[Ratio], timed: pd.DataFrame) -> str:
     """Return the table of one device, with one row per variant and backend."""
     ratio_of = {(r.variant, r.label, r.phase): r for r in found}
-    row_of = {key: group.iloc[0] for key, group in timed.groupby([*KEYS, "phase"])}
+    row_of = timed.drop_duplicates([*KEYS, "phase"]).set_index([*KEYS, "phase"]).to_dict("index")
 
-    def cost(step: Ratio, phase: str = "train_step") -> Mapping[str, Any]:
+    def cost(step: Ratio, phase: str = "train_step") -> Mapping[Any, Any]:
         return row_of.get((step.variant, step.backend, step.aa_control, phase), {})
 
     def seconds_once(step: Ratio) -> float:
-        compiled = cost(step)["compile_seconds"]
-        compiled += cost(step, "validation").get("compile_seconds", 0.0)
-        return compiled if pd.notna(compiled) else cost(step)["capture_seconds"]
+        compiled = cost(step, "validation").get("compile_seconds", 0.0)
+        compiled += cost(step)["compile_seconds"]
+        return float(compiled if pd.notna(compiled) else cost(step)["capture_seconds"])
 
     def phase_of(name: str) -> Callable[[Ratio], str]:
         return lambda step: _ratio(ratio_of.get((step.variant, step.label, name)))
