@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from pathlib import Path
 
 from bench.text import one_line
 from hnrnn.arguments import Parser
@@ -14,6 +15,7 @@ from reports.commands.options import Commands, add_output, add_results
 from reports.commands.output import write_files
 from reports.history import nights
 from reports.pages import machine, verdict_section
+from reports.runs.night import Night
 from reports.verdict.decision import EXIT_CODES, REGRESSED
 from reports.verdict.judgement import Judgement, judge
 
@@ -39,7 +41,7 @@ def add_parser(commands: Commands[Parser]) -> None:
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports check``, and return the exit code of the verdict."""
     evidence = read_evidence(**{name: getattr(options, name) for name in OPTIONS})
-    judgement = judge(evidence)
+    night, judgement = evidence.night, judge(evidence)
     _show(judgement)  # before anything is written, because the disk may be full
     output = options.output or options.results / "report"
     if judgement.exit_code == FAILED:
@@ -54,11 +56,7 @@ def carry_out(options: argparse.Namespace) -> int:
     write_files(output, files)
     print(f"{one_line(output / 'verdict.md')} written", file=sys.stderr)
     if options.history is not None:
-        try:
-            path = nights.append(options.history, nights.summarise(evidence.night, judgement))
-        except ValueError as error:
-            raise UsageError(f"nothing to append to history {options.history}: {error}") from error
-        print(f"{one_line(path)} appended", file=sys.stderr)
+        _remember(options.history, night, judgement)
     return judgement.exit_code
 
 
@@ -71,3 +69,11 @@ def _show(judgement: Judgement) -> None:
         print(one_line(note), file=sys.stderr)
     if judgement.confirmation_seeds:
         print(f"to confirm or clear it:\n  {verdict_section.confirmation_command(judgement)}")
+
+
+def _remember(folder: Path, night: Night, judgement: Judgement) -> None:
+    try:
+        path = nights.append(folder, nights.summarise(night, judgement))
+    except ValueError as error:
+        raise UsageError(f"nothing to append to history {folder}: {error}") from error
+    print(f"{one_line(path)} appended", file=sys.stderr)

@@ -47,7 +47,7 @@ def label_epochs(axes: Axes, title: str, epochs: int) -> None:
     """Set the title, the grid and the axis of epochs of a panel."""
     axes.set_title(title, fontsize=12)
     axes.set_xlim(-0.3, epochs - 0.7)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params("x", integer=True)
     axes.grid(alpha=0.25)
 
 

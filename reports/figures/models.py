@@ -33,12 +33,8 @@ UNIFORM = "#E69F00"
 TITLES = {"train_loss": "Training loss", "valid_loss": "Validation loss", "accuracy": "Accuracy"}
 DOTS_PER_INCH = 110
 GOLDEN_RATIO = (1 + 5**0.5) / 2
-PHASE_MARKS = {
-    "train_step": (-0.22, "o", True),
-    "forward": (0.02, "s", False),
-    "validation": (0.24, "^", False),
-}
-"""The vertical offset, the marker, and whether it is filled."""
+PHASE_MARKS = {"train_step": (-0.22, "o"), "forward": (0.02, "s"), "validation": (0.24, "^")}
+"""The vertical offset and the marker."""
 CROWD = 200
 """If a variant has more dots than this, all are smaller and fainter."""
 EDGE = [Stroke(linewidth=4.5, foreground="white"), Normal()]
@@ -202,11 +198,11 @@ def backends(found: Sequence[Ratio]) -> Figure:
         labels = list(dict.fromkeys(ratio.label for ratio in ratios))
         axes.axvline(1, color="#888888", lw=1, zorder=1)
         for ratio in ratios:
-            offset, marker, filled = PHASE_MARKS[ratio.phase]
+            offset, marker = PHASE_MARKS[ratio.phase]
             y = labels.index(ratio.label) + offset
             color = OURS if ratio.phase == "train_step" else "#555555"
             axes.plot([ratio.low, ratio.high], [y, y], color=color, lw=1.6, zorder=2)
-            face = color if filled else "white"
+            face = OURS if color == OURS else "white"
             axes.plot(ratio.ratio, y, marker, color=color, mfc=face, ms=6.5, zorder=3)
         axes.set_yticks(range(len(labels)), labels)
         axes.set_ylim(len(labels) - 0.4, -0.6)
@@ -216,11 +212,8 @@ def backends(found: Sequence[Ratio]) -> Figure:
     legend_below(
         figure,
         Line2D([], [], color=OURS, marker="o", ms=6.5, lw=1.6, label="training step, 95%"),
-        *(
-            Line2D([], [], color="#555555", marker=marker, mfc="white", lw=1.6, label=phase)
-            for phase, (_, marker, filled) in PHASE_MARKS.items()
-            if not filled
-        ),
+        Line2D([], [], color="#555555", marker="s", mfc="white", lw=1.6, label="forward"),
+        Line2D([], [], color="#555555", marker="^", mfc="white", lw=1.6, label="validation"),
     )
     return figure
 

@@ -11,7 +11,7 @@ import pandas as pd
 from bench.store.records import OK
 from bench.text import counted
 from hnrnn.variants import VARIANTS
-from reports.pages.tables import NO_VALUE, escape, number, table, table_of
+from reports.pages.tables import NO_VALUE, escape, number, paragraphs, table, table_of
 from reports.runs.attribution import Attribution, Estimate, attribute
 from reports.runs.ratios import Ratio, latest, ratios
 from reports.runs.selection import Selection
@@ -30,54 +30,51 @@ GUIDE = (
 
 def section(selection: Selection, published: pd.DataFrame) -> str:
     """Return the section; its picture is ``backends.png``, where there is a measurement."""
-    parts = ["## Backends", GUIDE]
     samples = latest(selection.throughput)
-    for device_name, rows in samples.groupby("device_name", sort=True):
-        parts += _device(str(device_name), rows)
+    parts = [_device(str(name), rows) for name, rows in samples.groupby("device_name", sort=True)]
     if samples.empty:
         parts.append("No throughput was measured here: `python -m bench throughput` measures it.")
     if "cuda" not in set(samples["device"]):
         parts.append(
             "Not yet measured on a GPU: `tox -e throughput -- --device cuda` measures it there."
         )
-    parts.append(_attribution(attribute(selection.grid, published)))
-    return "\n\n".join(parts)
+    return paragraphs(
+        "## Backends", GUIDE, *parts, _attribution(attribute(selection.grid, published))
+    )
 
 
-def _device(name: str, rows: pd.DataFrame) -> list[str]:
+def _device(name: str, rows: pd.DataFrame) -> str:
     """Return the parts on one device: the table of its variants, and what could not be timed."""
-    found = ratios(rows)
-    first = rows.iloc[0]
+    found, first, timed = ratios(rows), rows.iloc[0], rows[rows["status"] == OK]
     conditions = (
         f"torch {escape(first['torch_version'])}, {counted(first['threads'], 'thread')}, "
         f"{escape(first['dtype'])}, {max((r.rounds for r in found), default=0)} rounds."
     )
     parts = [f"### On {escape(name)}", conditions]
-    timed = rows[rows["status"] == OK]
     if found:
         parts += ["![Throughput of the backends as ratios](backends.png)", _timings(found, timed)]
-    parts += _not_timed(rows[rows["status"] != OK])
-    tf32 = timed["parity_tf32"].dropna()
-    if len(tf32):
+    parts.append(_not_timed(rows[rows["status"] != OK]))
+    if timed["parity_tf32"].notna().any():
         parts.append(
-            f"No run and no timing here allows TF32. With it, float32 results would be up to "
-            f"{tf32.max():.1e} apart instead of {timed['parity_float32'].max():.1e}."
+            "No run and no timing here allows TF32. With it, float32 results would be up to "
+            f"{timed['parity_tf32'].max():.1e} apart instead of "
+            f"{timed['parity_float32'].max():.1e}."
         )
-    return parts
+    return paragraphs(*parts)
 
 
 def _timings(found: Sequence[Ratio], timed: pd.DataFrame) -> str:
     """Return the table of one device, with one row per variant and backend."""
     ratio_of = {(r.variant, r.label, r.phase): r for r in found}
-    row_of = {key: group.iloc[0] for key, group in timed.groupby([*KEYS, "phase"])}
+    row_of = timed.drop_duplicates([*KEYS, "phase"]).set_index([*KEYS, "phase"]).to_dict("index")
 
-    def cost(step: Ratio, phase: str = "train_step") -> Mapping[str, Any]:
+    def cost(step: Ratio, phase: str = "train_step") -> Mapping[Any, Any]:
         return row_of.get((step.variant, step.backend, step.aa_control, phase), {})
 
     def seconds_once(step: Ratio) -> float:
-        compiled = cost(step)["compile_seconds"]
-        compiled += cost(step, "validation").get("compile_seconds", 0.0)
-        return compiled if pd.notna(compiled) else cost(step)["capture_seconds"]
+        compiled = cost(step, "validation").get("compile_seconds", 0.0)
+        compiled += cost(step)["compile_seconds"]
+        return float(compiled if pd.notna(compiled) else cost(step)["capture_seconds"])
 
     def phase_of(name: str) -> Callable[[Ratio], str]:
         return lambda step: _ratio(ratio_of.get((step.variant, step.label, name)))
@@ -103,13 +100,13 @@ def _timings(found: Sequence[Ratio], timed: pd.DataFrame) -> str:
     )
 
 
-def _not_timed(rows: pd.DataFrame) -> list[str]:
+def _not_timed(rows: pd.DataFrame) -> str:
     """Name what was skipped or has failed, in one line per backend and reason."""
     lines = []
     for (backend, status, error), group in rows.groupby(["backend", "status", "error"], sort=False):
         variants = ", ".join(group["variant"].unique())
         lines.append(f"- {escape(f'{backend} ({variants}): {status}, {error}')}")
-    return ["Not timed:\n\n" + "\n".join(lines)] if lines else []
+    return "Not timed:\n\n" + "\n".join(lines) if lines else ""
 
 
 def _apart(difference: float) -> str:
@@ -168,8 +165,8 @@ def _attribution(found: Attribution | None) -> str:
     effect_table = table(
         ["effect, points", "mean", "95%", "seeds", "same"], effects, text=("effect, points",)
     )
-    return "\n\n".join(
-        [heading, guide, parts_of_pairs, _answer(found), guide_to_effects, effect_table]
+    return paragraphs(
+        heading, guide, parts_of_pairs, _answer(found), guide_to_effects, effect_table
     )
 
 

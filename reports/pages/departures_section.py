@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.text import counted
-from hnrnn.departures import (
-    ANOTHER_COMPUTATION,
-    FAR,
-    HUGE,
-    MARGIN,
-    ODD_ONE_IN,
-    SHARE,
-    UNEXPLAINED,
-    WIDER,
-)
-from reports.pages.tables import NO_VALUE, escape, number, table_of
+from hnrnn import departures as limits
+from reports.pages.tables import NO_VALUE, escape, number, paragraphs, table_of
 from reports.runs.departures import FASTAI, OURS
 from reports.verdict.departure import Departure, amount
 from reports.verdict.pairs import Pairs, in_words
@@ -32,37 +23,36 @@ GUIDE = (
     f"A seed fixes the initial weights. Every run is held against {FASTAI}'s own run of its "
     "seed, from equal initial weights. *departure* is the distance of the median seed in units "
     "of the rounding spread: how far healthy executions of one seed usually are apart. The "
-    f"limit is {MARGIN:g} times the furthest that any was; a seed whose healthy executions "
-    "were measured often has a limit of its own. A configuration departs where "
-    f"{SHARE:.0%} of its seeds are beyond the limit, where more than one in {ODD_ONE_IN} is "
-    f"{FAR:g} times beyond it, or where a single one is {HUGE:g} times beyond it or is no number. "
-    f"A seed that {FASTAI} has no run of is held against {OURS}. Rounding may have moved these "
-    f"too: there the rule of one in {ODD_ONE_IN} does not count, and one seed alone is at most "
-    "unexplained. On a device where rounding was never measured, what is beyond the limit, and "
-    f"less than {WIDER:g} times, is unexplained. Each row shows the first epoch and column that "
-    "depart or, where none does, the nearest to its limit."
+    f"limit is {limits.MARGIN:g} times the furthest that any was; a seed whose healthy executions "
+    f"were measured often has a limit of its own. A configuration departs where {limits.SHARE:.0%} "
+    f"of its seeds are beyond the limit, where more than one in {limits.ODD_ONE_IN} is "
+    f"{limits.FAR:g} times beyond it, or where a single one is {limits.HUGE:g} times beyond it or "
+    f"is no number. A seed that {FASTAI} has no run of is held against {OURS}. Rounding may have "
+    f"moved these too: there the rule of one in {limits.ODD_ONE_IN} does not count, and one seed "
+    "alone is at most unexplained. On a device where rounding was never measured, what is beyond "
+    f"the limit, and less than {limits.WIDER:g} times, is unexplained. Each row shows the first "
+    "epoch and column that depart or, where none does, the nearest to its limit."
 )
 
 
 def same_computation_part(same: SameComputation, *, pictured: bool = False) -> str:
     """Return how far each configuration is from the reference runs of its seeds."""
-    parts = ["### The same computation?", GUIDE]
-    if same.departures:
-        parts += [f"{_capital(summary(same))}." if same.passed else "", _table(same.departures)]
-    if same.accepted:
-        parts.append(f"{_capital(escape(accepted_in_words(same)))}.")
-    if same.without_reference:
-        parts.append(f"Without a reference: {escape(reasons_in_words(same))}.")
-    if same.uncovered:
-        names = ", ".join(escape(" ".join(configuration)) for configuration in same.uncovered)
-        parts.append(f"Nothing is therefore shown of {names}.")
-    parts += [escape(line) for line in odd_in_words(same)]
-    if pictured:
-        parts.append(f"![Distance from the reference runs by epoch]({PICTURE})")
-    return "\n\n".join(part for part in parts if part)
+    names = ", ".join(escape(" ".join(configuration)) for configuration in same.uncovered)
+    without = escape(reasons_in_words(same))
+    return paragraphs(
+        "### The same computation?",
+        GUIDE,
+        f"{_capital(summary(same))}." if same.passed else "",
+        _table(same.departures) if same.departures else "",
+        f"{_capital(escape(accepted_in_words(same)))}." if same.accepted else "",
+        f"Without a reference: {without}." if without else "",
+        f"Nothing is therefore shown of {names}." if names else "",
+        *map(escape, odd_in_words(same)),
+        f"![Distance from the reference runs by epoch]({PICTURE})" if pictured else "",
+    )
 
 
-def pairs_part(pairs: Pairs) -> list[str]:
+def pairs_part(pairs: Pairs) -> str:
     """Return what the runs that the night and the baseline both have come to."""
     parts = []
     if pairs.passed or pairs.equal_weights == pairs.runs > 0:
@@ -72,13 +62,13 @@ def pairs_part(pairs: Pairs) -> list[str]:
         parts.append(_table(pairs.departures))
     for reason, count in pairs.not_compared.items():
         parts.append(f"Not compared: {counted(count, 'run')}, {escape(reason)}.")
-    return parts
+    return paragraphs(*parts)
 
 
-def _table(departures: Sequence[Departure]) -> str:
-    severity = {ANOTHER_COMPUTATION: 0, UNEXPLAINED: 1}
+def _table(found: Sequence[Departure]) -> str:
+    severity = {limits.ANOTHER_COMPUTATION: 0, limits.UNEXPLAINED: 1}
     return table_of(
-        sorted(departures, key=lambda found: severity.get(found.verdict, 2)),
+        sorted(found, key=lambda each: severity.get(each.verdict, 2)),
         [
             ("model", lambda d: d.variant),
             ("backend", lambda d: d.backend),

@@ -30,9 +30,9 @@ def joint_sentence(certificate: Certificate, findings: Sequence[Finding]) -> str
     accepted = ", ".join(a.variant for a in tested if is_accepted(findings, a))
     text = f"{accepted} differs: an accepted finding, which fails no night. " if accepted else ""
     text += f"Fisher's joint p-value of {len(tested)} tables is {certificate.joint_p:.4f}"
-    if names:
-        rest = joint_p_value([a.p.table for a in tested if a.verdict != DIFFERS])
-        text += f", and {rest:.4f} without {names}"
+    others = [a.p.table for a in tested if a.verdict != DIFFERS]
+    if names and others:
+        text += f", and {joint_p_value(others):.4f} without {names}"
     return f"{text}."
 
 
@@ -46,10 +46,7 @@ def certificate_part(heading: str, certificate: Certificate, findings: Sequence[
             ("table: p", lambda a: number(a.p.table)),
             ("Holm", lambda a: number(a.holm.table)),
             ("seeds as extreme", lambda a: str(a.as_extreme) if a.seeds else NO_VALUE),
-            (
-                "their share, 95%",
-                lambda a: f"{a.share_low:.4f} to {a.share_high:.4f}" if a.seeds else NO_VALUE,
-            ),
+            ("their share, 95%", _share),
             ("by area, not deciding: p", lambda a: number(a.p.table_by_area)),
             ("Holm", lambda a: number(a.holm.table_by_area)),
             ("accuracy: p", lambda a: number(a.p.accuracy)),
@@ -75,6 +72,12 @@ def certificate_part(heading: str, certificate: Certificate, findings: Sequence[
             "per model to reject a table at all: with fewer the verdict is inconclusive."
         )
     return f"{heading}\n\n{text}\n\n{lines}"
+
+
+def _share(agreement: Agreement) -> str:
+    if not agreement.seeds:
+        return NO_VALUE
+    return f"{agreement.share_low:.4f} to {agreement.share_high:.4f}"
 
 
 def findings_part(findings: Sequence[Finding]) -> str:

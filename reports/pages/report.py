@@ -7,13 +7,7 @@ from collections.abc import Sequence
 
 from bench.plan.grid import BACKENDS
 from bench.text import counted
-from hnrnn.departures import (
-    ANOTHER_COMPUTATION,
-    NO_REFERENCE,
-    SAME_DIGITS,
-    SAME_TO_ROUNDING,
-    UNEXPLAINED,
-)
+from hnrnn import departures
 from hnrnn.variants import VARIANTS
 from reports.pages import backend_section, provenance, variant_section, verdict_section
 from reports.pages.history_section import history_section
@@ -25,6 +19,7 @@ from reports.pages.tables import (
     escape,
     interval,
     number,
+    paragraphs,
     rank,
     table,
     table_of,
@@ -43,47 +38,48 @@ AGREES = (
 
 def report(material: Material) -> str:
     """Return the whole report; its pictures are PNGs beside it."""
-    selection = material.selection
-    parts = [TITLE, *_first_screen(material), _reading_guide(selection)]
-    if notes := selection.left_out + selection.notes:
-        lines = "\n".join(f"- {escape(note)}" for note in notes)
-        parts.append(f"**Not in the tables**\n\n{lines}")
-    parts.append("![Final accuracy of the eight models](overview.png)")
-    parts += [variant_section.section(variant, material) for variant in VARIANTS.values()]
-    parts.append(backend_section.section(selection, material.tables))
-    if len(material.night.uniform_epochs):
-        parts.append(_eras(material))
-    if material.past is not None:
-        past = material.past
-        parts.append(history_section(past.nights, past.unreadable, past.test, past.pictures))
-    parts += [
+    selection, past = material.selection, material.past
+    text = paragraphs(
+        TITLE,
+        _first_screen(material),
+        _reading_guide(selection),
+        _notes(selection),
+        "![Final accuracy of the eight models](overview.png)",
+        *(variant_section.section(variant, material) for variant in VARIANTS.values()),
+        backend_section.section(selection, material.tables),
+        _eras(material) if len(material.night.uniform_epochs) else "",
+        history_section(past.nights, past.unreadable, past.test, past.pictures) if past else "",
         "## What the verdict rests on",
-        *verdict_section.evidence(material.judgement, pictured=len(material.cells) > 0),
+        verdict_section.evidence(material.judgement, pictured=len(material.cells) > 0),
         provenance.section(selection.runs),
-    ]
-    return "\n\n".join(parts) + "\n"
+    )
+    return f"{text}\n"
 
 
 def summary(material: Material) -> str:
     """Return one screen for a job's summary: the verdict, the eight models, the backends."""
-    left_out = [escape(note) for note in material.selection.left_out]
-    parts = [TITLE, *_first_screen(material), *left_out]
+    left_out = map(escape, material.selection.left_out)
+    text = paragraphs(TITLE, _first_screen(material), *left_out)
     # A job's page has no sections that a link could lead to.
-    return re.sub(r"\[(Model\d)\]\(#\w+\)", r"\1", "\n\n".join(parts)) + "\n"
+    return re.sub(r"\[(Model\d)\]\(#\w+\)", r"\1", text) + "\n"
 
 
-def _first_screen(material: Material) -> list[str]:
+def _first_screen(material: Material) -> str:
     judgement = material.judgement
-    parts = [
+    return paragraphs(
         verdict_section.opening(judgement),
         _summary_table(material.comparisons, judgement),
         f"{AGREES} {joint_sentence(judgement.deciding, judgement.findings)}".rstrip(),
         _opening(material.selection, material.comparisons),
         verdict_section.gates_line(judgement),
-    ]
-    parts += [_throughput(material.ratios)] if material.ratios else []
-    changes = verdict_section.changes_since(judgement)
-    return [*parts, changes] if changes else parts
+        _throughput(material.ratios) if material.ratios else "",
+        verdict_section.changes_since(judgement),
+    )
+
+
+def _notes(selection: Selection) -> str:
+    notes = "\n".join(f"- {escape(note)}" for note in selection.left_out + selection.notes)
+    return f"**Not in the tables**\n\n{notes}" if notes else ""
 
 
 def _eras(material: Material) -> str:
@@ -190,11 +186,15 @@ def _summary_table(comparisons: Sequence[Comparison], judgement: Judgement) -> s
 def _computation(variant: str, judgement: Judgement) -> str:
     """Return the worst verdict of a variant's configurations beside the reference runs."""
     found = {each.verdict for each in judgement.same.departures if each.variant == variant}
-    order = (ANOTHER_COMPUTATION, UNEXPLAINED, SAME_TO_ROUNDING, SAME_DIGITS)
-    trained = {name for name, _ in judgement.configurations}
-    return next(
-        (each for each in order if each in found), NO_REFERENCE if variant in trained else "no runs"
+    trained = variant in {name for name, _ in judgement.configurations}
+    order = (
+        departures.ANOTHER_COMPUTATION,
+        departures.UNEXPLAINED,
+        departures.SAME_TO_ROUNDING,
+        departures.SAME_DIGITS,
     )
+    none = departures.NO_REFERENCE if trained else "no runs"
+    return next((each for each in order if each in found), none)
 
 
 def _reading_guide(selection: Selection) -> str:

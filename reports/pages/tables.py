@@ -31,6 +31,11 @@ class Markup(str):
     __slots__ = ()
 
 
+def paragraphs(*parts: str) -> str:
+    """Return the parts that are not empty, with a blank line between them."""
+    return "\n\n".join(filter(None, parts))
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], text: Collection[str] = ()) -> str:
     """Return a GitHub table: the columns named in ``text`` are left-aligned, the others right.
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bench.text import counted
 from reports.pages.departures_section import pairs_part, same_computation_part
 from reports.pages.notebook_section import certificate_part, findings_part, third_party_part
-from reports.pages.tables import NO_VALUE, escape, number, table, table_of
+from reports.pages.tables import NO_VALUE, escape, number, paragraphs, table, table_of
 from reports.statistics.power import POWER
 from reports.verdict import confirmation, throughput
 from reports.verdict.baseline import Comparison
@@ -39,7 +39,7 @@ SENTENCES = {
 
 def as_markdown(judgement: Judgement) -> str:
     """Return the verdict as a block of markdown for a report or a job's summary."""
-    return "\n\n".join(["## Verdict", opening(judgement), *evidence(judgement)]) + "\n"
+    return paragraphs("## Verdict", opening(judgement), evidence(judgement)) + "\n"
 
 
 def opening(judgement: Judgement) -> str:
@@ -101,30 +101,27 @@ def changes_since(judgement: Judgement) -> str:
     return f"Since the baseline: {'; '.join(parts)}."
 
 
-def evidence(judgement: Judgement, *, pictured: bool = False) -> list[str]:
+def evidence(judgement: Judgement, *, pictured: bool = False) -> str:
     """Return what the verdict rests on, test by test.
 
     ``pictured`` says whether the figure of the departures lies beside the page.
     """
-    parts = [gates_table(judgement), same_computation_part(judgement.same, pictured=pictured)]
-    if judgement.comparison and judgement.pairs:
-        parts.append(_comparison(judgement.comparison, judgement.pairs))
-    if judgement.changes:
-        parts.append(_changes(judgement.changes))
-    certificates = {}
-    if not judgement.by_published:
-        certificates["### Tonight's seeds against the notebook"] = judgement.notebook
-    if judgement.certificate:
-        heading = "### The published seeds against the notebook: the same every night"
-        certificates[heading] = judgement.certificate
-    parts += [certificate_part(h, c, judgement.findings) for h, c in certificates.items()]
-    if judgement.findings:
-        parts.append(findings_part(judgement.findings))
-    if judgement.third_party:
-        parts.append(third_party_part(judgement.third_party))
-    if judgement.calibration:
-        parts.append(_calibration(judgement.calibration))
-    return parts
+    findings, pairs = judgement.findings, judgement.pairs
+    tonight = None if judgement.by_published else judgement.notebook
+    certificates = {
+        "### Tonight's seeds against the notebook": tonight,
+        "### The published seeds against the notebook: the same every night": judgement.certificate,
+    }
+    return paragraphs(
+        gates_table(judgement),
+        same_computation_part(judgement.same, pictured=pictured),
+        _comparison(judgement.comparison, pairs) if judgement.comparison and pairs else "",
+        _changes(judgement.changes) if judgement.changes else "",
+        *(certificate_part(h, c, findings) for h, c in certificates.items() if c),
+        findings_part(findings) if findings else "",
+        third_party_part(judgement.third_party) if judgement.third_party else "",
+        _calibration(judgement.calibration) if judgement.calibration else "",
+    )
 
 
 def confirmation_command(judgement: Judgement) -> str:
@@ -182,14 +179,9 @@ def _comparison(comparison: Comparison, pairs: Pairs) -> str:
         ],
         text=("model", "backend", "measure"),
     )
-    parts = [
-        "### Against the baseline",
-        *pairs_part(pairs),
-        tested,
-        _visible(first.differences),
-        lines,
-    ]
-    return "\n\n".join(part for part in parts if part)
+    return paragraphs(
+        "### Against the baseline", pairs_part(pairs), tested, _visible(first.differences), lines
+    )
 
 
 def _visible(differences: Sequence[Difference]) -> str:

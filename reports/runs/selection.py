@@ -161,7 +161,7 @@ def _of_most_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     counts = is_whole(runs).groupby([runs["variant"], runs["backend"]]).agg(["sum", "size"])
     counts = counts.reset_index()
     counts["own"] = counts["backend"] == counts["variant"].map(OWN_BACKENDS)
-    counts["place"] = counts["backend"].map([*reversed(BACKENDS)].index)
+    counts["place"] = counts["backend"].map({name: -n for n, name in enumerate(BACKENDS)})
     best = counts.sort_values(["sum", "size", "own", "place"]).groupby("variant")["backend"].last()
     return runs[runs["backend"] == runs["variant"].map(best)].reset_index(drop=True)
 
