@@ -68,7 +68,7 @@ class Compiled(Custom):
 
     @contextmanager
     def settings(self) -> Iterator[None]:
-        """Allow a program per dtype, shape and mode; raise NotCompiledError if it is switched off."""
+        """Allow a program per dtype, shape and mode; raise NotCompiledError if all are off."""
         off = self.why_switched_off()
         if off:
             raise NotCompiledError(off)
