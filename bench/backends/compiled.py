@@ -68,7 +68,7 @@ class Compiled(Custom):
 
     @contextmanager
     def settings(self) -> Iterator[None]:
-        """Allow a program per dtype, shape and mode; raise NotCompiledError if all are off."""
+        """Allow a program per dtype, shape and mode; raise NotCompiledError if compiling is off."""
         off = self.why_switched_off()
         if off:
             raise NotCompiledError(off)
