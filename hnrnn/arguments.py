@@ -85,10 +85,7 @@ def any_path(text: str) -> Path:
 
 
 def folder(text: str) -> Path:
-    """Return the path of a folder to read: an option's type.
-
-    Raises ``argparse.ArgumentTypeError`` as ``any_path`` does, and for a file.
-    """
+    """Return the path of a folder to read: an option's type that takes no file."""
     return _path(text, "folder", os.path.join(text, "x" * ROOM_CHARACTERS))  # noqa: PTH118  # Path("") is "."
 
 

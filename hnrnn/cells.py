@@ -19,10 +19,7 @@ class RNNCell(nn.Module):
         self.h2h = nn.Linear(hidden_size, hidden_size)
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        """Return the next hidden state.
-
-        x is (batch, input_size); h and the result are (batch, hidden_size).
-        """
+        """Return the next h, (batch, hidden_size), from x, (batch, input_size), and the last h."""
         return torch.tanh(self.i2h(x) + self.h2h(h))
 
 
@@ -46,10 +43,7 @@ class GRUCell(nn.Module):
         self.h2h = nn.Linear(hidden_size, 3 * hidden_size)
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        """Return the next hidden state.
-
-        x is (batch, input_size); h and the result are (batch, hidden_size).
-        """
+        """Return the next h, (batch, hidden_size), from x, (batch, input_size), and the last h."""
         x_r, x_z, x_n = self.i2h(x).chunk(3, dim=1)
         h_r, h_z, h_n = self.h2h(h).chunk(3, dim=1)
         r = torch.sigmoid(x_r + h_r)

@@ -43,10 +43,7 @@ class Corpus:
 
 
 def number_in_words(number: int) -> str:
-    """Return ``number`` (1 to 9999) in English words, without "and" and without hyphens.
-
-    Raises ValueError outside that range.
-    """
+    """Return ``number`` in words, without "and" and hyphens; raise ValueError beyond 1 to 9999."""
     if not 1 <= number <= 9999:
         raise ValueError(f"number must be from 1 to 9999, not {number}")
     thousands, below_thousand = divmod(number, 1000)

@@ -18,18 +18,12 @@ HISTORY_COLUMNS = ("epoch", "train_loss", "valid_loss", "accuracy")
 
 
 def cross_entropy(scores: Tensor, y: Tensor) -> Tensor:
-    """Return the mean cross-entropy of all tokens.
-
-    ``scores`` is (batch, time, vocab), ``y`` is (batch, time).
-    """
+    """Return the mean over all tokens; ``scores`` is (batch, time, vocab), ``y`` (batch, time)."""
     return F.cross_entropy(scores.flatten(0, 1), y.flatten())
 
 
 def cross_entropy_of_last(scores: Tensor, y: Tensor) -> Tensor:
-    """Return the mean cross-entropy of each row's last token.
-
-    ``scores`` is (batch, vocab), ``y`` is (batch, time).
-    """
+    """Return the mean over the last token of each row; ``scores`` is (batch, vocab)."""
     return F.cross_entropy(scores, y[:, -1])
 
 

@@ -31,11 +31,7 @@ class BatchStream:
     """
 
     def __init__(
-        self,
-        numbers: npt.NDArray[np.int64],
-        bptt: int,
-        bs: int,
-        device: str | torch.device = "cpu",
+        self, numbers: npt.NDArray[np.int64], bptt: int, bs: int, device: str | torch.device = "cpu"
     ) -> None:
         """Stream ``numbers``, shape (tokens,); there must be at least ``bs`` of them."""
         for name, value in (("bptt", bptt), ("bs", bs)):
@@ -78,10 +74,7 @@ def numericalized(corpus: Corpus) -> tuple[Vocab, npt.NDArray[np.int64], npt.NDA
 
 
 def language_model_data(
-    bptt: int,
-    bs: int = 64,
-    device: str | torch.device = "cpu",
-    corpus: Corpus | None = None,
+    bptt: int, bs: int = 64, device: str | torch.device = "cpu", corpus: Corpus | None = None
 ) -> DataLoaders:
     """Return the notebook's data as a fastai ``DataLoaders`` of two ``BatchStream``.
 

@@ -52,11 +52,7 @@ class Training:
 
 @pinned_settings()
 def initial_model(
-    variant: str | Variant,
-    seed: int,
-    *,
-    initialisation: str = "ones",
-    **sizes: object,
+    variant: str | Variant, seed: int, *, initialisation: str = "ones", **sizes: object
 ) -> Model:
     """Return the variant's model with the initial weights of ``seed``: float32, on the CPU.
 

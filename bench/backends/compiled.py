@@ -68,10 +68,7 @@ class Compiled(Custom):
 
     @contextmanager
     def settings(self) -> Iterator[None]:
-        """Allow one program for each recurrence, dtype, shape and mode in a process.
-
-        Raises NotCompiledError if torch.compile is switched off.
-        """
+        """Allow a program per dtype, shape and mode; raise NotCompiledError if compiling is off."""
         off = self.why_switched_off()
         if off:
             raise NotCompiledError(off)

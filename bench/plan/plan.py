@@ -150,10 +150,7 @@ def backends_of(variant: Variant, names: Sequence[str]) -> list[str]:
 
 
 def unsupported_configurations(variants: Sequence[str], backends: Sequence[str]) -> list[str]:
-    """Return a line for every named backend that does not execute some of the named variants.
-
-    Raises UsageError for an unknown variant.
-    """
+    """Return a line per backend that lacks a variant; raise UsageError for an unknown variant."""
     found = _find_variants(variants)
     lines = []
     for backend in (BACKENDS[name] for name in backends if name in BACKENDS):
@@ -193,10 +190,7 @@ def find_configurations(
 def inapplicable(
     configurations: Sequence[tuple[Variant, str]], injected_fault: str | None
 ) -> list[str]:
-    """Return every reason why a fault does not apply to some of ``configurations``.
-
-    Raises UsageError for an unknown name.
-    """
+    """Return each reason why a fault does not apply; raise UsageError for an unknown fault."""
     if injected_fault is None:
         return []
     _check_choice("injected fault", injected_fault, FAULTS)
