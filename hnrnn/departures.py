@@ -8,7 +8,7 @@ fault does.
     of_configurations(found, by=["variant", "backend"])
 
 ``hnrnn.distances`` makes the distances. Every function takes and returns data frames. A *cell* is
-one variant, epoch and column (one of ``hnrnn.published.MEASURES``). What is known of healthy
+one start, variant, epoch and column (one of ``hnrnn.published.MEASURES``). What is known of healthy
 executions:
 
 - Most of them are about one *spread* from the reference, some 4e-7.
@@ -49,7 +49,7 @@ UNEXPLAINED = "unexplained"
 """Further than rounding has ever been seen, but on a device where it was never measured."""
 NO_REFERENCE = "no reference"
 
-CELL = ["variant", "epoch", "column"]
+CELL = ["initialisation", "variant", "epoch", "column"]
 MARGIN = 3.0
 SHARE = 0.8
 LEVEL = 1e-4

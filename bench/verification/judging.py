@@ -104,7 +104,7 @@ def check_seeds(variants: Sequence[str], seeds: Sequence[int]) -> None:
         if unknown:
             raise UsageError(
                 f"--seeds: {name} has no reference run of seed {min(unknown)}: choose from 0 to "
-                f"{REFERENCE_SEEDS - 1}"
+                f"{REFERENCE_SEEDS['ones'] - 1}"
             )
 
 

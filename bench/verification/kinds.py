@@ -32,6 +32,7 @@ class Kind:
     draws: int = 0
     """How often each seed is trained from weights moved by one unit in the last place."""
     dtype: str = "float32"
+    initialisation: str = "ones"
     device: str | None = None
     """The only device on which it is another kind; None for any."""
 
@@ -88,6 +89,13 @@ _TABLE = (
     ),
     Kind("last_bit", "initial weights moved by one unit in the last place", draws=1),
     Kind("ensemble_last_bit", "the same, several times, in an ensemble", backend=ENSEMBLE, draws=3),
+    Kind(
+        "ensemble_last_bit_uniform",
+        "ensemble_last_bit from the uniform start",
+        backend=ENSEMBLE,
+        draws=3,
+        initialisation="uniform",
+    ),
     Kind("nn_no_cudnn", "nn without cuDNN", backend="nn_no_cudnn", device="cuda"),
     Kind("compiled", "torch.compile of the loop", backend="compiled"),
     Kind("graphed", "a CUDA graph over nn", backend="graphed", device="cuda"),

@@ -1,7 +1,7 @@
 """The rounding spread and the limits that follow from measured healthy kinds.
 
 ``hnrnn.departures`` says how they are used. A healthy run has one row per epoch, with its ``kind``,
-``variant``, ``seed`` and ``draw``, and distances in place of the measures.
+``initialisation``, ``variant``, ``seed`` and ``draw``, and distances in place of the measures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OFTEN = 5
 
 def in_cells(runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per run, epoch and column, with its ``distance``."""
-    keys = ["kind", "variant", "seed", "draw", "epoch"]
+    keys = ["kind", "initialisation", "variant", "seed", "draw", "epoch"]
     cells = runs.melt(keys, list(MEASURES), var_name="column", value_name="distance")
     return cells.astype({"distance": float})
 
@@ -92,9 +92,9 @@ def rounding_table(
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows by variant, epoch and column, with four digits."""
+    """Return the rows by start, variant, epoch and column, with four digits."""
     places = pd.Categorical(table["column"], MEASURES, ordered=True)
-    keys = [name for name in ("variant", "epoch", "column", "seed") if name in table]
+    keys = [name for name in (*CELL, "seed") if name in table]
     rows = table.assign(column=places).sort_values(keys, ignore_index=True)
     rows = rows.astype({"column": str})
     numbers = [name for name in ("spread", "furthest", "jump_rate") if name in rows]

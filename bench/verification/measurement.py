@@ -29,9 +29,9 @@ from hnrnn.variants import VARIANTS, Variant
 if TYPE_CHECKING:
     from hnrnn.training import Training
 
-KEYS = ["kind", "variant", "seed", "draw", "epoch"]
-REFERENCE_SEEDS = 60
-"""Every variant has a reference run of seed 0 to 59."""
+KEYS = ["kind", "initialisation", "variant", "seed", "draw", "epoch"]
+REFERENCE_SEEDS = {"ones": 60, "uniform": 15}
+"""By start: every variant has a reference run of as many seeds from 0."""
 SOFTWARE = ["device", "torch_version", "device_name", "instruction_set"]
 
 
@@ -96,12 +96,13 @@ def _missing(
 ) -> dict[str, list[int]]:
     """Return by variant the seeds that the kind's file lacks."""
     found: set[tuple[str, int]] = set()
+    most = REFERENCE_SEEDS[kind.initialisation]
     if path.exists():
         rows = pd.read_parquet(path)
         counts = rows.groupby(["variant", "seed"])["epoch"].max() + 1
         found = set(counts.index[counts >= epochs])
     missing = {
-        name: [seed for seed in seeds if (name, seed) not in found]
+        name: [seed for seed in seeds if (name, seed) not in found and seed < most]
         for name in variants
         if kind.applies_to(VARIANTS[name], device)
     }
@@ -116,7 +117,6 @@ def train(kind: Kind, seeds: Mapping[str, Sequence[int]], epochs: int, device: s
     os.environ.update({"OMP_WAIT_POLICY": "passive"} | dict(kind.variables))
     from bench.execution.environment import read_environment, reproducible_settings
 
-    reference = reference_runs().query("initialisation == 'ones'")
     parts = []
     with reproducible_settings(kind.threads):
         environment = asdict(read_environment(device)) | {"device": device}
@@ -125,11 +125,13 @@ def train(kind: Kind, seeds: Mapping[str, Sequence[int]], epochs: int, device: s
                 trainings = _trainings(kind, VARIANTS[name], of_variant, epochs, draw, device)
                 # The seed is the one that was asked for, whatever a fault has made of it.
                 parts += [
-                    training.history.assign(variant=name, seed=seed, draw=draw)
+                    training.history.assign(
+                        initialisation=kind.initialisation, variant=name, seed=seed, draw=draw
+                    )
                     for seed, training in zip(of_variant, trainings, strict=True)
                 ]
     name = file_name(kind.name, device, environment["torch_version"])
-    rows = distances_of(pd.concat(parts), reference).assign(kind=name)
+    rows = distances_of(pd.concat(parts)).assign(kind=name)
     return rows.assign(**{name: environment[name] for name in SOFTWARE})[
         [*KEYS, *MEASURES, *SOFTWARE]
     ]
@@ -145,26 +147,23 @@ def add_store(results: Path, folder: Path) -> None:
 def rows_of_store(contents: Contents) -> pd.DataFrame:
     """Return the rows of a store's healthy runs of the reference seeds, a kind per backend."""
     runs = contents.runs
-    healthy = (
-        (runs["status"] == OK)
-        & (runs["dtype"] == "float32")
-        & (runs["initialisation"] == "ones")
-        & runs["injected_fault"].isna()
-    )
-    columns = ["run_id", "initial_weights_sha256", *SOFTWARE]
+    healthy = (runs["status"] == OK) & (runs["dtype"] == "float32") & runs["injected_fault"].isna()
+    columns = ["run_id", "initialisation", "initial_weights_sha256", *SOFTWARE]
     epochs = contents.epochs.merge(runs.loc[healthy, columns], on="run_id")
-    weights = reference_weights().query("initialisation == 'ones'")
-    epochs = epochs.merge(weights, on=["variant", "seed", "initial_weights_sha256"])
-    rows = distances_of(epochs, reference_runs().query("initialisation == 'ones'"))
+    epochs = epochs.merge(
+        reference_weights(), on=["initialisation", "variant", "seed", "initial_weights_sha256"]
+    )
+    rows = distances_of(epochs)
     named = rows[["backend", "device", "torch_version"]].itertuples(index=False)
     rows = rows.assign(kind=[file_name(*names) for names in named])
-    rows = rows[rows["seed"] < REFERENCE_SEEDS].assign(draw=0)
+    rows = rows[rows["seed"] < rows["initialisation"].map(REFERENCE_SEEDS)].assign(draw=0)
     return rows[[*KEYS, *MEASURES, *SOFTWARE]]
 
 
-def distances_of(runs: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs' epochs with distances from ``reference`` in place of the measures."""
-    both = runs.merge(reference, on=["variant", "seed", "epoch"], suffixes=("", "_reference"))
+def distances_of(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs' epochs with distances from fastai's runs in place of the measures."""
+    keys = ["initialisation", "variant", "seed", "epoch"]
+    both = runs.merge(reference_runs(), on=keys, suffixes=("", "_reference"))
     return both.assign(
         **{name: (both[name] - both[f"{name}_reference"]).abs() for name in MEASURES}
     )
@@ -188,7 +187,8 @@ def _trainings(
 ) -> list[Training]:
     """Train one variant in the way of a kind."""
     epochs = min(epochs, variant.epochs)
-    moved = {seed: _moved(variant, seed, draw) for seed in seeds} if kind.draws else {}
+    start = kind.initialisation
+    moved = {seed: _moved(variant, seed, draw, start) for seed in seeds} if kind.draws else {}
     if kind.backend == ENSEMBLE:
         from bench.ensemble.training import fit_many
 
@@ -197,6 +197,7 @@ def _trainings(
             seeds=seeds,
             dtype=kind.dtype,
             device=device,
+            initialisation=start,
             initial_weights=moved,
             epochs=epochs,
         )
@@ -204,17 +205,24 @@ def _trainings(
         from hnrnn.training import fit
 
         return [
-            fit(variant, seed=seed, device=device, initial_weights=moved[seed], epochs=epochs)
+            fit(
+                variant,
+                seed=seed,
+                device=device,
+                initialisation=start,
+                initial_weights=moved[seed],
+                epochs=epochs,
+            )
             for seed in seeds
         ]
     from bench.execution.fitting import fit_run
 
     backend = variant.backend if kind.backend == NOTEBOOK else kind.backend
-    run = Run(variant.name, backend, 0, kind.dtype, "ones", device, epochs, kind.injected_fault)
+    run = Run(variant.name, backend, 0, kind.dtype, start, device, epochs, kind.injected_fault)
     return [fit_run(replace(run, seed=seed)) for seed in seeds]
 
 
-def _moved(variant: Variant, seed: int, draw: int) -> dict[str, Any]:
+def _moved(variant: Variant, seed: int, draw: int, start: str = "ones") -> dict[str, Any]:
     """Return the seed's initial weights, each moved up or down by one unit in the last place."""
     from hnrnn.training import initial_model
 
@@ -224,5 +232,5 @@ def _moved(variant: Variant, seed: int, draw: int) -> dict[str, Any]:
             weights := parameter.detach().numpy(),
             np.float32(np.inf) * directions.choice((-1, 1), weights.shape).astype(np.float32),
         )
-        for name, parameter in initial_model(variant, seed).named_parameters()
+        for name, parameter in initial_model(variant, seed, initialisation=start).named_parameters()
     }

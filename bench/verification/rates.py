@@ -13,7 +13,8 @@ from hnrnn.departures import ANOTHER_COMPUTATION, departures, of_configurations
 SEEDS = (1, 2, 5)
 """Seeds of a night that the rates are given for."""
 EPOCHS = (1, 2, 3)
-GROUP = ["kind", "variant", "group"]
+CONFIGURATION = ["kind", "initialisation", "variant"]
+GROUP = [*CONFIGURATION, "group"]
 
 
 def verdicts(
@@ -25,20 +26,21 @@ def verdicts(
     and variant share no seed; seeds that fill no night are left out.
     """
     runs = runs[runs["epoch"] < epochs]
-    places = runs.groupby(["kind", "variant"])["seed"].rank(method="dense").astype(int) - 1
+    places = runs.groupby(CONFIGURATION)["seed"].rank(method="dense").astype(int) - 1
     groups = runs.assign(group=places // seeds)
     counts = groups.groupby(GROUP)["seed"].transform("nunique")
     cells = in_cells(groups[counts == seeds]).assign(same=False)
-    cells = cells.merge(groups[["kind", "variant", "seed", "group"]].drop_duplicates())
+    cells = cells.merge(groups[[*GROUP, "seed"]].drop_duplicates())
     return of_configurations(departures(cells, rounding, by_seed), GROUP)
 
 
 def detection(runs: pd.DataFrame, rounding: pd.DataFrame, by_seed: pd.DataFrame) -> pd.DataFrame:
     """Return how many nights with each fault are found, by variant and number of seeds and epochs.
 
-    The columns are ``kind``, ``variant``, ``seeds``, ``epochs``, ``nights``, ``found``, and the
-    median over the nights of ``departure`` and ``nearness`` in the cell that decides. A kind has no
-    rows for more epochs than were trained.
+    The columns are those of ``CONFIGURATION``, ``seeds``, ``epochs``, ``nights``, ``found``,
+    ``undecided`` (nights that more seeds have to decide), and the median over the nights of
+    ``departure`` and ``nearness`` in the cell that decides. A kind has no rows for more epochs than
+    were trained.
     """
     parts = [
         verdicts(runs, rounding, by_seed, seeds=seeds, epochs=epochs).assign(
@@ -51,10 +53,11 @@ def detection(runs: pd.DataFrame, rounding: pd.DataFrame, by_seed: pd.DataFrame)
     found = pd.concat(parts)
     found = found[found["epochs"] <= found["kind"].map(measured)]
     found["found"] = found["verdict"] == ANOTHER_COMPUTATION
-    groups = found.groupby(["kind", "variant", "seeds", "epochs"])
+    groups = found.groupby([*CONFIGURATION, "seeds", "epochs"])
     return groups.agg(
         nights=("nights", "sum"),
         found=("found", "sum"),
+        undecided=("undecided", "sum"),
         departure=("departure", "median"),
         nearness=("nearness", "median"),
     ).reset_index()
@@ -68,6 +71,7 @@ def false_alarms(
     Kinds of one family are left out together. The columns are those of ``detection``, with
     ``alarms`` in place of ``found``.
     """
+    runs = runs[runs["epoch"] < max(EPOCHS)]
     of_family = runs["kind"].map(families)
     parts = []
     for family in of_family.unique():
@@ -77,6 +81,32 @@ def false_alarms(
     return pd.concat(parts, ignore_index=True).rename(columns={"found": "alarms"})
 
 
+def false_alarms_of_seeds(
+    runs: pd.DataFrame, predictions: Mapping[str, int], families: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return how many healthy nights alarm under the limits of the same kinds on other seeds.
+
+    The limits for the seeds that are even follow from those that are odd, and the other way round.
+    So no seed has a limit of its own. The columns are those of ``false_alarms``.
+    """
+    runs = runs[runs["epoch"] < max(EPOCHS)]
+    odd = runs["seed"] % 2 == 1
+    parts = [
+        detection(own[own["draw"] == 0], *rounding_table(others, predictions, families))
+        for own, others in ((runs[odd], runs[~odd]), (runs[~odd], runs[odd]))
+    ]
+    keys = [*CONFIGURATION, "seeds", "epochs"]
+    both = pd.concat(parts).groupby(keys)
+    found = both.agg(
+        nights=("nights", "sum"),
+        alarms=("found", "sum"),
+        undecided=("undecided", "sum"),
+        departure=("departure", "median"),
+        nearness=("nearness", "max"),
+    )
+    return found.reset_index()
+
+
 def interval(alarms: int, nights: int) -> tuple[float, float]:
     """Return the 95% Clopper-Pearson interval of a rate."""
     found = binomtest(alarms, nights).proportion_ci(method="exact")
@@ -84,7 +114,10 @@ def interval(alarms: int, nights: int) -> tuple[float, float]:
 
 
 def summed(rates: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
-    """Return the nights and the count of ``column`` by some columns, with the rate's interval."""
-    sums = rates.groupby(list(by))[["nights", column]].sum().reset_index()
+    """Return the nights and the count of ``column`` by some columns, with the rate's interval.
+
+    The count of ``undecided`` nights stands beside it.
+    """
+    sums = rates.groupby(list(by))[["nights", column, "undecided"]].sum().reset_index()
     bounds = [interval(*pair) for pair in zip(sums[column], sums["nights"], strict=True)]
     return sums.assign(low=[low for low, _ in bounds], high=[high for _, high in bounds])

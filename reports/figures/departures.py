@@ -36,7 +36,8 @@ def departures(cells: pd.DataFrame, rounding: pd.DataFrame, faults: pd.DataFrame
     colours = {name: palette[place % len(palette)] for place, name in enumerate(names)}
     panels = figure.subplots(2, 4, sharey=True)
     for axes, (name, variant) in zip(panels.flat, VARIANTS.items(), strict=True):
-        _draw_healthy(axes, rounding[rounding["variant"] == name])
+        ones = (rounding["variant"] == name) & (rounding["initialisation"] == "ones")
+        _draw_healthy(axes, rounding[ones])
         of_faults = faults[faults["variant"] == name]
         for fault, rows in of_faults.groupby("kind"):
             middle = rows.groupby("epoch")[LOSSES].median().max(axis=1)

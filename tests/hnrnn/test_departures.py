@@ -29,7 +29,7 @@ def reference(seeds: int = 60, epochs: int = 3) -> pd.DataFrame:
 def rounding(jump_rate: float = JUMP_RATE) -> pd.DataFrame:
     """Return the same spread and limits for the losses of Model4 in every epoch."""
     rows = [
-        ("Model4", epoch, column, SPREAD, FURTHEST, jump_rate)
+        ("ones", "Model4", epoch, column, SPREAD, FURTHEST, jump_rate)
         for epoch in range(3)
         for column in MEASURES[:2]
     ]

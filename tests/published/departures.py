@@ -25,7 +25,7 @@ def check(page: Page, records: Records) -> None:
     own = pd.read_csv(DATA / "rounding_by_seed.csv").rename(
         columns={"column": "measure", "furthest": "own"}
     )
-    cell = ["variant", "epoch", "measure"]
+    cell = ["initialisation", "variant", "epoch", "measure"]
     values = values.merge(limits, on=cell).merge(own, on=[*cell, "seed"], how="left")
     values["own"] = 3 * values[["own", "spread"]].max(axis=1).where(values["own"].notna())
     rows = [_row(group) for _, group in values.groupby(GROUP)]

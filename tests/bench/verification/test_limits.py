@@ -7,10 +7,17 @@ import pandas as pd
 import pytest
 
 from bench.verification import rates
-from bench.verification.kinds import KINDS, family_of, file_name
+from bench.verification.kinds import KINDS, counts, family_of, file_name
 from bench.verification.limits import OFTEN, in_cells, jumps_of, rounding_table, spread_of
-from bench.verification.measurement import predictions_of, read
-from bench.verification.rates import detection, false_alarms, interval, summed, verdicts
+from bench.verification.measurement import KEYS, predictions_of, read
+from bench.verification.rates import (
+    detection,
+    false_alarms,
+    false_alarms_of_seeds,
+    interval,
+    summed,
+    verdicts,
+)
 from hnrnn import published
 from hnrnn.departures import ANOTHER_COMPUTATION, SAME_TO_ROUNDING, departures
 from hnrnn.published import MEASURES
@@ -26,12 +33,21 @@ def healthy(scale: float = 4e-7, kinds: int = KIND_COUNT) -> pd.DataFrame:
     """Return distances of healthy runs of Model4: three epochs of each kind and seed."""
     draws = np.random.default_rng(0)
     rows = [
-        (f"kind {kind}", "Model4", seed, 0, epoch, *(scale * draws.uniform(0.5, 1.5, 2)), 0.0)
+        (
+            f"kind {kind}",
+            "ones",
+            "Model4",
+            seed,
+            0,
+            epoch,
+            *(scale * draws.uniform(0.5, 1.5, 2)),
+            0.0,
+        )
         for kind in range(kinds)
         for seed in range(SEED_COUNT)
         for epoch in range(3)
     ]
-    runs = pd.DataFrame(rows, columns=["kind", "variant", "seed", "draw", "epoch", *MEASURES])
+    runs = pd.DataFrame(rows, columns=[*KEYS, *MEASURES])
     return runs.assign(device="cpu")
 
 
@@ -105,6 +121,7 @@ def test_detection() -> None:
 def test_published_limits() -> None:
     """They are what follows from the published distances."""
     runs = read(ROOT / "reports" / "published" / "rounding" / "healthy")
+    runs = runs[runs["kind"].map(counts)]
     families = {kind: family_of(kind) for kind in runs["kind"].unique()}
     rounding, by_seed = rounding_table(runs, predictions_of(list(VARIANTS)), families)
     pd.testing.assert_frame_equal(rounding, published.rounding(), check_dtype=False)
@@ -140,6 +157,16 @@ def test_nights_share_no_seed() -> None:
     assert departures(in_cells(healthy()).assign(same=False), *limits)["limit"].notna().all()
 
 
+def test_false_alarms_of_seeds() -> None:
+    """A jump that no seed of the other half has shown alarms where a single seed is enough."""
+    none = false_alarms_of_seeds(healthy(kinds=OFTEN), PREDICTIONS, FAMILIES)
+    assert none["alarms"].sum() == 0
+    assert none.query("seeds == 1 and epochs == 3")["nights"].sum() == OFTEN * SEED_COUNT
+    jump = with_jump(healthy(kinds=OFTEN), "kind 3", 5)
+    found = false_alarms_of_seeds(jump, PREDICTIONS, FAMILIES).set_index(["kind", "seeds"])
+    assert found.loc[("kind 3", 1), "alarms"].tolist() == [0, 1, 1]
+
+
 def test_interval() -> None:
     """The exact interval of none in ten ends at 31%, the rule of three."""
     low, high = interval(0, 10)
@@ -161,5 +188,8 @@ def test_kinds() -> None:
 def test_families() -> None:
     """Kinds of the ensemble are left out together, but on a GPU they are others."""
     assert family_of("ensemble_last_bit") == family_of("ensemble") == "ensemble"
-    assert family_of(file_name("ensemble", "cuda")) == "ensemble@cuda"
-    assert family_of(file_name("cell", "cpu")) == family_of("cell") == "cell"
+    assert family_of(file_name("ensemble", "cuda", "2.13.0+cu130")) == "ensemble@cuda"
+    assert family_of(file_name("cell", "cpu", "2.13.0+cpu")) == family_of("cell") == "cell"
+    assert family_of(file_name("cell", "cpu", "2.11.0")) == "cell@torch-2.11.0"
+    assert counts("cell@torch-2.11.0")
+    assert not counts("float64@torch-2.11.0")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import Tensor
 
+from bench.ensemble.optimizer import AdamW
 from bench.plan.faults import FAULTS
+from bench.store.records import ENSEMBLE
 from bench.verification.explanation import in_words
 from bench.verification.recording import Trace
 from bench.verification.stages import Departure, explain, first_departure
@@ -96,6 +100,22 @@ def test_a_training_is_explained(variant: str, fault: str | None) -> None:
     """A fault is traced to its stage, and a healthy training departs nowhere."""
     found = explain(stages(), variant, VARIANTS[variant].backend, injected_fault=fault)
     assert (found and found.stage) == (fault and STAGE_OF_FAULT[fault])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["Model1", "Model5"])
+def test_an_ensemble_is_explained(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It departs nowhere; a wrong part of it is traced to its stage."""
+    assert explain(stages(), variant, ENSEMBLE) is None
+    step = AdamW.step
+
+    def wrong(self: AdamW, factors: Tensor) -> None:
+        step(self, factors * torch.tensor([1.0, 1.0, 1.0, 1.01], dtype=factors.dtype))
+
+    monkeypatch.setattr(AdamW, "step", wrong)
+    found = explain(stages(), variant, ENSEMBLE)
+    assert found is not None
+    assert (found.stage, found.name.partition(":")[0]) == ("optimizer step", "step 0")
 
 
 def test_every_fault_has_a_stage() -> None:

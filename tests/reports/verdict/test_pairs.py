@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench.store.store import Contents
-from hnrnn.departures import MARGIN
+from hnrnn.departures import CELL, MARGIN
 from hnrnn.published import rounding
 from reports.verdict.evidence import Evidence
 from reports.verdict.judgement import Judgement, judge
@@ -145,7 +145,7 @@ def test_what_is_not_compared_is_named() -> None:
 
 def test_an_odd_pair() -> None:
     """One seed's jump of rounding among five is no failure."""
-    cell = rounding().set_index(["variant", "epoch", "column"]).loc[("Model1", 0, "valid_loss")]
+    cell = rounding().set_index(CELL).loc[("ones", "Model1", 0, "valid_loss")]
     night = departing(computed_night(5), "Model1", 2 * MARGIN * float(cell["furthest"]), seeds=[2])
     assert against(with_runs(night, torch_version="2.14.0"), computed_night(5)).exit_code == 0
 
@@ -163,7 +163,7 @@ def test_a_baseline_that_departs_is_at_fault() -> None:
 @pytest.mark.parametrize("devices", [("cuda", "cpu"), ("cpu", "cuda")])
 def test_an_unmeasured_device_leaves_its_pairs_open(devices: tuple[str, str]) -> None:
     """A departure between a CPU's limit and ten of them is inconclusive, on whichever side."""
-    cell = rounding().set_index(["variant", "epoch", "column"]).loc[("Model4", 0, "valid_loss")]
+    cell = rounding().set_index(CELL).loc[("ones", "Model4", 0, "valid_loss")]
     before = beyond_the_reference(computed_night(1))
     night = departing(before, "Model4", 3 * MARGIN * float(cell["furthest"]))
     ours, theirs = devices

@@ -9,7 +9,7 @@ import pytest
 
 from bench.store.records import ENSEMBLE
 from bench.store.store import Contents
-from hnrnn.departures import FAR, MARGIN
+from hnrnn.departures import CELL, FAR, MARGIN
 from hnrnn.published import rounding
 from reports.runs import departures
 from reports.runs.night import Night
@@ -33,8 +33,8 @@ def gate(judgement: Judgement, name: str = "same computation") -> tuple[str, str
 
 def limit(variant: str, column: str = "valid_loss", epoch: int = 0) -> float:
     """Return the limit of a single seed in a cell."""
-    table = rounding().set_index(["variant", "epoch", "column"])
-    return MARGIN * float(table.loc[(variant, epoch, column), "furthest"])
+    table = rounding().set_index(CELL)
+    return MARGIN * float(table.loc[("ones", variant, epoch, column), "furthest"])
 
 
 @pytest.mark.parametrize("backend", [None, ENSEMBLE])
@@ -201,7 +201,7 @@ def test_a_device_that_was_never_measured(times: float, verdict: str, state: str
 
 def test_more_seeds_have_to_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     """A single seed beyond its own limit may have jumped: inconclusive, and told as that."""
-    cell = {"variant": "Model4", "epoch": 0, "column": "valid_loss"}
+    cell = {"initialisation": "ones", "variant": "Model4", "epoch": 0, "column": "valid_loss"}
     by_seed = pd.DataFrame([cell | {"seed": 0, "furthest": 1e-7}])
     spread = rounding()
     chosen = (spread[[*cell]] == pd.Series(cell)).all(axis=1)
