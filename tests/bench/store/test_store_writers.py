@@ -14,7 +14,7 @@ from bench.store.store import EPOCHS, RUNS, Store
 from tests.made_up import with_outcome
 from tests.victims import OTHERS, SHARED, sample
 
-ROUNDS = 10
+ROUNDS = 6
 TIMES = ["started_at", "ended_at", "total_seconds"]
 
 

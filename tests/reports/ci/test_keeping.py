@@ -34,7 +34,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(folder: Path, *names: str, text: str) -> None:
-    """Write files that are too small to be read."""
+    """Write stand-in files, which nothing parses."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(parquet(text))
