@@ -18,7 +18,7 @@ from reports.ci import keeping
 from reports.runs import frozen
 from reports.verdict.acceptance import read_acceptance
 from tests.computed_nights import computed_night, departing, with_runs
-from tests.report_data import throughput_rows
+from tests.made_up import throughput_rows
 
 REASON = "targets start at the first word"
 

@@ -14,7 +14,7 @@ from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding
 from reports.verdict.judgement import Judgement, judge
 from tests.computed_nights import computed_night, departing
-from tests.report_data import throughput_rows
+from tests.made_up import throughput_rows
 from tests.reports.verdict.test_judgement import night
 
 WORSE = {"Model5": 0.3}
