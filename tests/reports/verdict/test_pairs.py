@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from bench.store.store import Contents
@@ -47,6 +48,40 @@ def test_a_repeated_night_needs_no_more_seeds() -> None:
     assert gate(judgement, PAIRED) == ("passed", words)
     assert gate(judgement, "accuracy and loss")[0] == "not run"
     assert "which runs that are the same do not need" in judgement.reasons[0]
+
+
+def quick_night() -> Contents:
+    """Return a night like that of ``quick``: five seeds, on three backends from Model4 on."""
+    own = computed_night(5)
+    runs, epochs = [own.runs], [own.epochs]
+    for backend in ("nn", "cell", "custom"):
+        for rows, parts in ((own.runs, runs), (own.epochs, epochs)):
+            more = rows[(rows["variant"] >= "Model4") & (rows["backend"] != backend)]
+            parts.append(more.assign(backend=backend, run_id=more["run_id"] + backend))
+    return replace(
+        own, runs=pd.concat(runs, ignore_index=True), epochs=pd.concat(epochs, ignore_index=True)
+    )
+
+
+def test_quick_against_its_own_baseline() -> None:
+    """The same bits agree; one configuration 30 points worse departs from both, however few."""
+    before = quick_night()
+    judgement = against(with_runs(quick_night()), before)
+    assert (judgement.verdict, judgement.exit_code) == ("agrees", 0)
+    assert gate(judgement, PAIRED) == (
+        "passed",
+        "80 runs, all with the same weights as in the baseline",
+    )
+    worse = quick_night()
+    own = (worse.epochs["variant"] == "Model5") & (worse.epochs["backend"] == "cell")
+    last = worse.epochs["epoch"] == worse.epochs.loc[own, "epoch"].max()
+    worse.epochs.loc[own & last, "accuracy"] -= 0.3
+    judgement = against(with_runs(worse), before)
+    assert (judgement.verdict, judgement.exit_code) == ("differs", 1)
+    assert [reason.split(":")[0] for reason in judgement.reasons if "Model5 cell" in reason] == [
+        "Model5 cell is another computation than fastai 1.0.61's",
+        "Model5 cell is another computation than the baseline's",
+    ]
 
 
 def test_other_bits_of_the_same_id_are_a_note() -> None:
