@@ -19,9 +19,9 @@ from reports.verdict.pairs import Pairs
 from reports.verdict.rates import (
     DETECTION_EPOCHS,
     Calibration,
-    Rate,
     false_alarms,
     found_faults,
+    noticed_shifts,
 )
 from reports.verdict.stage import Difference
 
@@ -205,12 +205,8 @@ def _calibration(calibration: Calibration) -> str:
         for kind, suspected, failed in false_alarms(calibration.nulls)
     )
     shifts = [
-        [
-            f"{row.shift:g}",
-            str(Rate(row.suspected, row.nights)),
-            f"{row.seeds}, {row.baseline_seeds}",
-        ]
-        for row in calibration.shifted.itertuples()
+        [f"{shift:g}", str(rate), f"{seeds}, {baseline_seeds}"]
+        for shift, seeds, baseline_seeds, rate in noticed_shifts(calibration.shifted)
     ]
     faults = found_faults(calibration.detection)
     seeds = sorted({count for rates in faults.values() for count in rates})

@@ -80,11 +80,18 @@ def false_alarms(nights: pd.DataFrame) -> Iterator[tuple[str, Rate, Rate]]:
 def found_faults(detection: pd.DataFrame) -> dict[str, dict[int, Rate]]:
     """Return how often each injected fault departs after two epochs, by the number of seeds."""
     rows = detection[detection["epochs"] == DETECTION_EPOCHS]
-    sums = rows.groupby(["kind", "seeds"])[["found", "nights"]].sum()
     rates: dict[str, dict[int, Rate]] = {}
-    for (kind, seeds), row in sums.iterrows():  # type: ignore[misc]
-        rates.setdefault(str(kind), {})[int(seeds)] = Rate(int(row["found"]), int(row["nights"]))
+    for (kind, seeds), own in rows.groupby(["kind", "seeds"]):
+        rate = Rate(int(own["found"].sum()), int(own["nights"].sum()))
+        rates.setdefault(str(kind), {})[int(str(seeds))] = rate
     return rates
+
+
+def noticed_shifts(shifted: pd.DataFrame) -> Iterator[tuple[float, int, int, Rate]]:
+    """Yield each shift, the seeds of a night and of its baseline, and how often it was noticed."""
+    for row in shifted.astype(float).to_numpy():
+        shift, seeds, baseline_seeds, nights, suspected = row.tolist()
+        yield shift, int(seeds), int(baseline_seeds), Rate(int(suspected), int(nights))
 
 
 def _rate(happened: pd.Series) -> Rate:
