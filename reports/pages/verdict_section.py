@@ -201,8 +201,9 @@ def _changes(changes: Sequence[throughput.Change]) -> str:
 def _calibration(calibration: Calibration) -> str:
     """Say how often this verdict itself is wrong, as it was measured."""
     alarms = "; ".join(
-        f"with {kind} seeds it suspected {suspected}, and after confirmation failed {failed}"
-        for kind, suspected, failed in false_alarms(calibration.nulls)
+        f"with {kind} seeds it suspected {suspected}, fresh seeds did not clear {left}, and "
+        f"{failed} failed"
+        for kind, suspected, left, failed in false_alarms(calibration.nulls)
     )
     shifts = [
         [f"{shift:g}", str(rate), f"{seeds}, {baseline_seeds}"]

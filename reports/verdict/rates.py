@@ -71,10 +71,15 @@ class Rate:
         return f"{self.count} of {self.trials} ({self.share:.1%}; {low:.1%} to {high:.1%})"
 
 
-def false_alarms(nights: pd.DataFrame) -> Iterator[tuple[str, Rate, Rate]]:
-    """Yield each kind of nights without a change, how often one was suspected, and failed."""
+def false_alarms(nights: pd.DataFrame) -> Iterator[tuple[str, Rate, Rate, Rate]]:
+    """Yield each kind of nights without a change, and how often one raised a false alarm.
+
+    The rates are of nights suspected, of those that fresh seeds did not clear, and of those that
+    failed.
+    """
     for kind, rows in nights.groupby("kind"):
-        yield str(kind), _rate(rows["first"] != 0), _rate(rows["last"] == 1)
+        first, last = rows["first"], rows["last"]
+        yield str(kind), _rate(first != 0), _rate(last != 0), _rate(last == 1)
 
 
 def found_faults(detection: pd.DataFrame) -> dict[str, dict[int, Rate]]:
