@@ -59,12 +59,12 @@ def carry_out(options: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise UsageError(f"{options.results}: {error}: `python -m bench run` makes some") from error
-    for kind, suspected, failed in rates.false_alarms(nulls):
-        print(f"nights of {kind} seeds without a change: {suspected} suspected, {failed} failed")
+    for kind, suspected, left, failed in rates.false_alarms(nulls):
+        print(f"nights of {kind} seeds without a change: {suspected} suspected")
+        print(f"  fresh seeds did not clear {left}, and failed {failed}")
     shifted = calibration.shifted_nights(pool, nights=options.shifted_nights, **sizes)
-    for row in shifted.itertuples():
-        found = rates.Rate(int(row.suspected), int(row.nights))
-        print(f"a variant shifted by {row.shift:g} standard deviations: {found} suspected")
+    for shift, _, _, found in rates.noticed_shifts(shifted):
+        print(f"a variant shifted by {shift:g} standard deviations: {found} suspected")
     files = {rates.NULLS: nulls.to_csv(index=False), rates.SHIFTED: shifted.to_csv(index=False)}
     write_files(options.output, files)
     return 0

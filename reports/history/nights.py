@@ -50,8 +50,8 @@ PROVENANCE = {
 HASHES = ("source_sha256", "commit")
 GATES, BETWEEN_GATES = "gates", "; "
 FINAL_VALUES = "final_values"
-DIGITS = 5
-"""Significant digits of the final values: a thousandth of the seed variance, and few bytes."""
+DIGITS = 4
+"""Significant digits of the final values: a fiftieth of their deviation over seeds or better."""
 OPEN = (INCONCLUSIVE, INCOMPLETE)
 """Verdicts that a later verdict on the same night replaces."""
 

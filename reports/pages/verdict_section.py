@@ -21,9 +21,9 @@ from reports.verdict.pairs import Pairs
 from reports.verdict.rates import (
     DETECTION_EPOCHS,
     Calibration,
-    Rate,
     false_alarms,
     found_faults,
+    noticed_shifts,
 )
 from reports.verdict.stage import Difference
 
@@ -228,16 +228,13 @@ def _changes(changes: Sequence[throughput.Change]) -> str:
 def _calibration(calibration: Calibration) -> str:
     """Say how often this verdict itself is wrong, as it was measured."""
     alarms = "; ".join(
-        f"with {kind} seeds it suspected {suspected}, and after confirmation failed {failed}"
-        for kind, suspected, failed in false_alarms(calibration.nulls)
+        f"with {kind} seeds it suspected {suspected}, fresh seeds did not clear {left}, and "
+        f"{failed} failed"
+        for kind, suspected, left, failed in false_alarms(calibration.nulls)
     )
     shifts = [
-        [
-            f"{row.shift:g}",
-            str(Rate(row.suspected, row.nights)),
-            f"{row.seeds}, {row.baseline_seeds}",
-        ]
-        for row in calibration.shifted.itertuples()
+        [f"{shift:g}", str(rate), f"{seeds}, {baseline_seeds}"]
+        for shift, seeds, baseline_seeds, rate in noticed_shifts(calibration.shifted)
     ]
     faults = found_faults(calibration.detection)
     seeds = sorted({count for rates in faults.values() for count in rates})

@@ -71,20 +71,32 @@ class Rate:
         return f"{self.count} of {self.trials} ({self.share:.1%}; {low:.1%} to {high:.1%})"
 
 
-def false_alarms(nights: pd.DataFrame) -> Iterator[tuple[str, Rate, Rate]]:
-    """Yield each kind of nights without a change, how often one was suspected, and failed."""
+def false_alarms(nights: pd.DataFrame) -> Iterator[tuple[str, Rate, Rate, Rate]]:
+    """Yield each kind of nights without a change, and how often one raised a false alarm.
+
+    The rates are of nights suspected, of those that fresh seeds did not clear, and of those that
+    failed.
+    """
     for kind, rows in nights.groupby("kind"):
-        yield str(kind), _rate(rows["first"] != 0), _rate(rows["last"] == 1)
+        first, last = rows["first"], rows["last"]
+        yield str(kind), _rate(first != 0), _rate(last != 0), _rate(last == 1)
 
 
 def found_faults(detection: pd.DataFrame) -> dict[str, dict[int, Rate]]:
     """Return how often each injected fault departs after two epochs, by the number of seeds."""
     rows = detection[detection["epochs"] == DETECTION_EPOCHS]
-    sums = rows.groupby(["kind", "seeds"])[["found", "nights"]].sum()
     rates: dict[str, dict[int, Rate]] = {}
-    for (kind, seeds), row in sums.iterrows():  # type: ignore[misc]
-        rates.setdefault(str(kind), {})[int(seeds)] = Rate(int(row["found"]), int(row["nights"]))
+    for (kind, seeds), own in rows.groupby(["kind", "seeds"]):
+        rate = Rate(int(own["found"].sum()), int(own["nights"].sum()))
+        rates.setdefault(str(kind), {})[int(str(seeds))] = rate
     return rates
+
+
+def noticed_shifts(shifted: pd.DataFrame) -> Iterator[tuple[float, int, int, Rate]]:
+    """Yield each shift, the seeds of a night and of its baseline, and how often it was noticed."""
+    for row in shifted.astype(float).to_numpy():
+        shift, seeds, baseline_seeds, nights, suspected = row.tolist()
+        yield shift, int(seeds), int(baseline_seeds), Rate(int(suspected), int(nights))
 
 
 def _rate(happened: pd.Series) -> Rate:

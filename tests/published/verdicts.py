@@ -130,10 +130,17 @@ def _claim_calibration(page: Page) -> None:
     """Claim how often nights without a change were suspected, and what was found."""
     nulls = pd.read_csv(PUBLISHED / "calibration" / "null_nights.csv")
     for kind, nights in nulls.groupby("kind"):
-        suspected, failed = ((nights["first"] > 0).sum(), (nights["last"] == 1).sum())
+        suspected, left, failed = (
+            _rate(count, len(nights))
+            for count in (
+                (nights["first"] > 0).sum(),
+                (nights["last"] > 0).sum(),
+                (nights["last"] == 1).sum(),
+            )
+        )
         page.claim(
-            f"ith {kind} seeds it suspected {_rate(suspected, len(nights))}, and after "
-            f"confirmation failed {_rate(failed, len(nights))}"
+            f"ith {kind} seeds it suspected {suspected}, fresh seeds did not clear {left}, and "
+            f"{failed} failed"
         )
     detection = pd.read_csv(PUBLISHED / "rounding" / "detection.csv")
     detection = detection[detection["epochs"] == 2]
