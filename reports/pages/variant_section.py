@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -12,7 +10,7 @@ from hnrnn.published import MEASURES
 from hnrnn.variants import Variant
 from reports.pages.material import Material
 from reports.pages.notebook_section import verdict_of
-from reports.pages.tables import interval, number, rank, table
+from reports.pages.tables import interval, number, paragraphs, rank, table
 from reports.runs.comparison import Comparison
 
 
@@ -29,28 +27,21 @@ def section(variant: Variant, material: Material) -> str:
     epochs = material.selection.epochs
     own = epochs[epochs["variant"] == variant.name]
     seconds = (own["train_seconds"] + own["valid_seconds"]).groupby(own["epoch"]).median()
-    return "\n\n".join(
-        [
-            f"## {variant.name}",
-            recipe,
-            _words(variant, material, times, seconds),
-            f"![{variant.name}: curves by epoch]({variant.name}.png)",
-            *_tables(variant, material.comparisons, times, seconds),
-        ]
+    return paragraphs(
+        f"## {variant.name}",
+        recipe,
+        _words(variant, material, times, seconds),
+        f"![{variant.name}: curves by epoch]({variant.name}.png)",
+        _tables(variant, material, times, seconds),
     )
 
 
-def _tables(
-    variant: Variant,
-    comparisons: Sequence[Comparison],
-    times: pd.Series,
-    seconds: pd.Series,
-) -> list[str]:
+def _tables(variant: Variant, material: Material, times: pd.Series, seconds: pd.Series) -> str:
     """Return the notebook's table with our medians, and its place among our seeds.
 
     Two tables: one of all columns is wider than a page.
     """
-    at = {(c.epoch, c.measure): c for c in comparisons if c.variant == variant.name}
+    at = {(c.epoch, c.measure): c for c in material.comparisons if c.variant == variant.name}
     values, places = [], []
     for epoch in range(variant.epochs):
         row = [at[epoch, measure] for measure in MEASURES]
@@ -62,12 +53,12 @@ def _tables(
         ["epoch", *(cell for measure in MEASURES for cell in (measure, "ours")), "time", "ours"],
         ["epoch", *(cell for measure in MEASURES for cell in (f"{measure}: 95%", "rank"))],
     ]
-    return [
+    return paragraphs(
         f"**The notebook's table of {variant.name}**, with our medians:",
         table(headers[0], values),
         "Where the notebook's values lie among our seeds:",
         table(headers[1], places),
-    ]
+    )
 
 
 def _words(variant: Variant, material: Material, times: pd.Series, seconds: pd.Series) -> str:

@@ -51,7 +51,7 @@ def test_a_healthy_quick_night_agrees(backend: str | None) -> None:
     (reason,) = judgement.reasons
     assert reason.startswith(
         "Tonight, 24 runs of 8 configurations are the same to rounding as fastai 1.0.61's runs of "
-        "their seeds. What our 1,520 published runs show holds for them: 7 of the notebook's 8 "
+        "their seeds. What our 1,520 published runs show holds for them: in 7 of 8 tables the "
     )
     state, reason = gate(judgement)
     assert state == "passed"
