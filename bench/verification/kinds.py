@@ -1,7 +1,7 @@
 """The healthy kinds: ways to execute the same mathematics that round as differently as can be.
 
-What changes no bit is no kind: the number of seeds in an ensemble on a CPU, oneDNN on or off, and
-on an AMD processor ``MKL_ENABLE_INSTRUCTIONS``.
+What changes no bit is no kind: the number of seeds in an ensemble on a CPU, oneDNN on or off, torch
+2.11 in place of 2.13, and on an AMD processor ``MKL_ENABLE_INSTRUCTIONS``.
 Needs no torch. ``bench.verification.measurement`` trains them.
 """
 

@@ -32,7 +32,8 @@ def departures(cells: pd.DataFrame, rounding: pd.DataFrame, faults: pd.DataFrame
     figure = Figure(figsize=(14, 7.2), layout="constrained")
     figure.suptitle("Distance of the losses from the reference run of the same seed", fontsize=14)
     names = sorted(faults["kind"].unique())
-    palette = colormaps["tab20"].colors  # type: ignore[attr-defined]
+    maps = colormaps["tab20"], colormaps["tab20b"]
+    palette = [colour for each in maps for colour in each.colors]  # type: ignore[attr-defined]
     colours = {name: palette[place % len(palette)] for place, name in enumerate(names)}
     panels = figure.subplots(2, 4, sharey=True)
     for axes, (name, variant) in zip(panels.flat, VARIANTS.items(), strict=True):
