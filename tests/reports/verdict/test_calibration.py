@@ -1,4 +1,4 @@
-"""Measuring check's own false-alarm and detection rates."""
+"""The measurement of check itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def faulty(pool: Contents, moved: float, *, hashes: str | None = None) -> Conten
 
 
 def test_null_nights(pool: Contents) -> None:
-    """Nights drawn from the pool itself mostly pass, and are the same each time."""
+    """Nights of the pool's own law mostly pass, and are the same each time they are drawn."""
     sizes = {"nights": 2, "baseline_seeds": 30, "night_seeds": 8}
     nights = null_nights(pool, baselines=2, **sizes)
     assert list(nights.columns) == ["baseline", "night", "first", "last"]
@@ -72,7 +72,7 @@ def test_confirmation_is_of_other_seeds(pool: Contents, monkeypatch: pytest.Monk
 def test_detect_faults(
     moved: float, hashes: str | None, first: set[int], last: set[int], pool: Contents
 ) -> None:
-    """A fault is suspected and confirmed, a healthy night is not; repeated seeds are corrupt."""
+    """A fault is suspected and confirmed, none is not; one seed under many names is corrupt."""
     nights = detect_faults(
         pool,
         faulty(pool, moved, hashes=hashes),
@@ -89,7 +89,7 @@ def test_detect_faults(
 
 @pytest.mark.parametrize("moved", [0.0, 0.5])
 def test_the_same_as_check(moved: float, tmp_path: Path) -> None:
-    """A healthy night and a faulty one get the same verdicts as from ``reports check``."""
+    """A night without a change and one with a fault end as ``reports check`` has them end."""
     baseline = night(30)
     tonight = night(20, start=100, moved={"Model5": moved})
     fresh = night(20, start=200, moved={"Model5": moved})
@@ -104,13 +104,13 @@ def test_the_same_as_check(moved: float, tmp_path: Path) -> None:
 
 
 def test_too_few_faulty_seeds(pool: Contents) -> None:
-    """A night and its confirmation must not share seeds."""
+    """A night and its confirmation need seeds of their own."""
     with pytest.raises(ValueError, match="20 faulty seeds are needed, but only 12 were trained"):
         detect_faults(pool, faulty(pool, 0.0), baseline_seeds=30, night_seeds=[10], nights=1)
 
 
 def test_whole_seeds(pool: Contents) -> None:
-    """Nights are drawn only from seeds that every variant has."""
+    """Nights are drawn from seeds that every variant has; more of one variant are left out."""
     runs = pool.runs[~((pool.runs["variant"] == "Model3") & (pool.runs["seed"] == 4))]
     whole = calibration.whole_seeds(replace(pool, runs=runs))
     assert sorted(set(whole.runs["seed"])) == [seed for seed in range(30) if seed != 4]
@@ -120,7 +120,7 @@ def test_whole_seeds(pool: Contents) -> None:
 
 
 def test_rates() -> None:
-    """Counts come with rates and exact intervals: 0 of 300 is at most 1.2%."""
+    """Counts, rates and exact intervals: none of 300 is at most 1.2%."""
     rows = pd.DataFrame({"first": [0, 4, 4, 3], "last": [0, 0, 1, 3]})
     suspected, failed = false_alarms(rows)
     assert (suspected, failed) == (Rate(3, 4), Rate(1, 4))
