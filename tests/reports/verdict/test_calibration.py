@@ -13,7 +13,7 @@ from reports.__main__ import main
 from reports.verdict import calibration
 from reports.verdict.calibration import detect_faults, null_nights
 from reports.verdict.rates import Rate, false_alarms, published_calibration, rates_by_fault
-from tests.made_up import notebook_night as night
+from tests.reports.verdict.test_judgement import night
 
 
 @pytest.fixture(scope="module")
