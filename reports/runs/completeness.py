@@ -30,7 +30,6 @@ HASH_CHARACTERS = 12
 ANOTHER_KIND, INJECTED, REPEATED = "another kind of run", "injected fault", "repeated run"
 MISSING, LEFT_OUT = "missing configuration", "left out"
 """The kinds of problem that a configuration has no runs, or only of another dtype or start."""
-ACCEPT = "`python -m reports baseline accept`"
 SHORT_RUNS = "short runs"
 """The kind of problem that no run completed its recipe, as in a smoke test."""
 
@@ -186,15 +185,13 @@ def _missing(night: Night, expected: Iterable[Configuration]) -> list[Problem]:
         elif lacking:
             why = f"{name} lacks seeds {ranges(lacking)}"
             problems.append(Problem("missing runs", why, configuration))
-    gone = [
-        n for n, p in enumerate(problems) if p.kind == MISSING and p.configuration not in needed
-    ]
+    gone = [each for each in problems if each.configuration in earlier - needed]
     if gone:
-        advice = f"; train what ran before, or accept the night without it: {ACCEPT}"
+        advice = f"{gone[-1].detail}; train what ran before, or accept the night without it: "
+        advice += "`python -m reports baseline accept`"
         if any(backend in JOINT for _, backend in seeds_of):
             advice += " (an older history has an ensemble's runs under the notebook's backends)"
-        last = problems[gone[-1]]
-        problems[gone[-1]] = replace(last, detail=last.detail + advice)
+        problems[problems.index(gone[-1])] = replace(gone[-1], detail=advice)
     return problems
 
 
