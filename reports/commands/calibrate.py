@@ -59,8 +59,8 @@ def carry_out(options: argparse.Namespace) -> int:
         )
     except ValueError as error:
         raise UsageError(f"{options.results}: {error}: `python -m bench run` makes some") from error
-    for kind, suspected, left, failed in rates.false_alarms(nulls):
-        print(f"nights of {kind} seeds without a change: {suspected} suspected")
+    for kind, gate, suspected, left, failed in rates.false_alarms(nulls):
+        print(f"nights of {kind} seeds without a change, by {gate}: {suspected} suspected")
         print(f"  fresh seeds did not clear {left}, and failed {failed}")
     shifted = calibration.shifted_nights(pool, nights=options.shifted_nights, **sizes)
     for shift, _, _, found in rates.noticed_shifts(shifted):

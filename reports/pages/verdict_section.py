@@ -227,11 +227,7 @@ def _changes(changes: Sequence[throughput.Change]) -> str:
 
 def _calibration(calibration: Calibration) -> str:
     """Say how often this verdict itself is wrong, as it was measured."""
-    alarms = "; ".join(
-        f"with {kind} seeds it suspected {suspected}, fresh seeds did not clear {left}, and "
-        f"{failed} failed"
-        for kind, suspected, left, failed in false_alarms(calibration.nulls)
-    )
+    alarms = [list(map(str, row)) for row in false_alarms(calibration.nulls)]
     shifts = [
         [f"{shift:g}", str(rate), f"{seeds}, {baseline_seeds}"]
         for shift, seeds, baseline_seeds, rate in noticed_shifts(calibration.shifted)
@@ -248,10 +244,14 @@ def _calibration(calibration: Calibration) -> str:
             (
                 "This check was itself tested on nights without any change, made of real seeds and "
                 "each judged against a baseline of its own. Fresh seeds are such as the baseline "
-                f"lacks; repeated ones it has, from another healthy execution. {alarms[0].upper()}"
-                f"{alarms[1:]}. Intervals are 95% Clopper-Pearson intervals. These rates are "
-                "averages over baselines: most baselines have fewer false alarms, a few unlucky "
-                "ones more."
+                "lacks; repeated ones it has, from another healthy execution. Intervals are 95% "
+                "Clopper-Pearson intervals. The rates are averages over baselines: most baselines "
+                "have fewer false alarms, a few unlucky ones more."
+            ),
+            table(
+                ["seeds", "gate", "nights suspected", "not cleared by fresh seeds", "failed"],
+                alarms,
+                text=("seeds", "gate"),
             ),
             (
                 "Injected faults that depart from the reference runs after "

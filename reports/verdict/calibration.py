@@ -23,6 +23,7 @@ from reports.verdict.baseline import hold_against_baseline
 from reports.verdict.decision import EXIT_CODES
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import read_findings
+from reports.verdict.gates import FAILED, UNEXPLAINED
 from reports.verdict.judgement import judge
 from reports.verdict.notebook import INCONCLUSIVE
 from reports.verdict.stage import MEASURES
@@ -39,6 +40,8 @@ class Outcome(NamedTuple):
 
     first: int
     last: int
+    gate: str = ""
+    """The first gate that did not pass what it tested; empty where all did."""
 
 
 class Pool(NamedTuple):
@@ -73,32 +76,29 @@ def null_nights(
 ) -> pd.DataFrame:
     """Judge nights without any change, of ``FRESH`` or of ``REPEATED`` seeds.
 
-    A night that repeats the baseline's seeds has the pool's other runs of them, or the baseline has
-    these: they differ as healthy executions do. Fresh seeds that confirm are such as both have
-    where there are any, for the same reason. Returns one row per night: ``kind, night, first,
-    last``, where the last two are exit codes of ``check``. Raises ValueError for too few seeds.
+    All seeds are such as both parts of the pool have, so that a night has reference runs. One that
+    repeats the baseline's seeds has the pool's other runs of them, or the baseline has these: they
+    differ as healthy executions do. Returns one row per night: ``kind, night``, and an ``Outcome``.
+    Raises ValueError for too few seeds.
     """
     generator = np.random.default_rng(0)
-    both = np.unique(pool.again.runs["seed"])
-    seeds = both if kind == REPEATED else np.unique(pool.runs.runs["seed"])
+    seeds = np.unique(pool.again.runs["seed"])
     needed = baseline_seeds + night_seeds * (1 if kind == REPEATED else 2)
     if len(seeds) < needed:
-        raise ValueError(f"nights of {kind} seeds need {needed} seeds to draw from")
+        raise ValueError(f"nights of {kind} seeds need {needed} seeds that both folders have")
     rows = []
     for night in range(nights):
-        drawn = generator.permutation(seeds)
-        sides = [pool.runs, pool.runs]
+        sides = (pool.runs, pool.runs)
         if kind == REPEATED:
-            sides = [[pool.runs, pool.again], [pool.again, pool.runs]][night % 2]
-        baseline, left = np.split(drawn, [baseline_seeds])
+            sides = (pool.runs, pool.again) if night % 2 else (pool.again, pool.runs)
+        baseline, left = np.split(generator.permutation(seeds), [baseline_seeds])
         own = (baseline if kind == REPEATED else left)[:night_seeds]
-        left = left[~np.isin(left, own)]
-        fresh = left[np.argsort(~np.isin(left, both), kind="stable")][:night_seeds]
+        fresh = left[~np.isin(left, own)][:night_seeds]
         outcome = judge_twice(
             _of_seeds(sides[0], own), _of_seeds(sides[0], fresh), _of_seeds(sides[1], baseline)
         )
         rows.append([kind, night, *outcome])
-    return pd.DataFrame(rows, columns=["kind", "night", "first", "last"])
+    return pd.DataFrame(rows, columns=["kind", "night", *Outcome._fields])
 
 
 def shifted_nights(
@@ -141,11 +141,13 @@ def shifted_nights(
 def judge_twice(night: Contents, confirmation: Contents, baseline: Contents) -> Outcome:
     """Return the exit codes of ``reports check``, the last with ``confirmation`` if it asks."""
     evidence = Evidence.of(night, baseline, findings=tuple(read_findings()))
-    first = last = judge(evidence).exit_code
+    judgement = judge(evidence)
+    first = last = judgement.exit_code
+    gates = (gate.name for gate in judgement.gates if gate.state in (FAILED, UNEXPLAINED))
     if first == SUSPICION:
         fresh = Night.of(confirmation, like=evidence.night)
         last = judge(replace(evidence, confirmation=fresh)).exit_code
-    return Outcome(first, last)
+    return Outcome(first, last, next(gates, ""))
 
 
 def _whole_seeds(contents: Contents) -> Contents:

@@ -19,16 +19,18 @@ FOLDER = Path(__file__).parents[1] / "published" / "calibration"
 NULLS, SHIFTED = "null_nights.csv", "shifted_nights.csv"
 DETECTION = FOLDER.parent / "rounding" / "detection.csv"
 DETECTION_EPOCHS = 2
+ALL_GATES = "all gates"
 
 
 @dataclass(frozen=True)
 class Calibration:
     """The simulated nights on which ``check`` was measured.
 
-    ``nulls``, without a change, one row each: ``kind, night, first, last``; the last two are exit
-    codes of ``check``. ``shifted`` has one row per size of a shift: ``shift, seeds,
-    baseline_seeds, nights, suspected``. ``detection`` counts how often injected faults depart from
-    the reference runs, one row per ``kind, variant, seeds, epochs`` with ``nights, found``.
+    ``nulls``, without a change, one row each: ``kind, night, first, last, gate``; ``first`` and
+    ``last`` are exit codes of ``check``, ``gate`` is what raised an alarm. ``shifted`` has one row
+    per size of a shift: ``shift, seeds, baseline_seeds, nights, suspected``. ``detection`` counts
+    how often injected faults depart from the reference runs, one row per ``kind, variant, seeds,
+    epochs`` with ``nights, found``.
     """
 
     nulls: pd.DataFrame
@@ -71,15 +73,18 @@ class Rate:
         return f"{self.count} of {self.trials} ({self.share:.1%}; {low:.1%} to {high:.1%})"
 
 
-def false_alarms(nights: pd.DataFrame) -> Iterator[tuple[str, Rate, Rate, Rate]]:
-    """Yield each kind of nights without a change, and how often one raised a false alarm.
+def false_alarms(nights: pd.DataFrame) -> Iterator[tuple[str, str, Rate, Rate, Rate]]:
+    """Yield each kind of nights without a change, a gate, and how often it raised a false alarm.
 
     The rates are of nights suspected, of those that fresh seeds did not clear, and of those that
-    failed.
+    failed. All gates together come first.
     """
+    gates = sorted(nights.loc[nights["first"] != 0, "gate"].dropna().unique())
     for kind, rows in nights.groupby("kind"):
-        first, last = rows["first"], rows["last"]
-        yield str(kind), _rate(first != 0), _rate(last != 0), _rate(last == 1)
+        for gate in (ALL_GATES, *gates):
+            own = (rows["gate"] == gate) | (gate == ALL_GATES)
+            first, last = rows["first"].where(own, 0), rows["last"].where(own, 0)
+            yield str(kind), str(gate), _rate(first != 0), _rate(last != 0), _rate(last == 1)
 
 
 def found_faults(detection: pd.DataFrame) -> dict[str, dict[int, Rate]]:

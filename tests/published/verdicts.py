@@ -129,19 +129,14 @@ def _rate(count: int, total: int) -> str:
 def _claim_calibration(page: Page) -> None:
     """Claim how often nights without a change were suspected, and what was found."""
     nulls = pd.read_csv(PUBLISHED / "calibration" / "null_nights.csv")
+    gates = sorted(nulls.loc[nulls["first"] > 0, "gate"].unique())
+    rows = []
     for kind, nights in nulls.groupby("kind"):
-        suspected, left, failed = (
-            _rate(count, len(nights))
-            for count in (
-                (nights["first"] > 0).sum(),
-                (nights["last"] > 0).sum(),
-                (nights["last"] == 1).sum(),
-            )
-        )
-        page.claim(
-            f"ith {kind} seeds it suspected {suspected}, fresh seeds did not clear {left}, and "
-            f"{failed} failed"
-        )
+        for gate in ("all gates", *gates):
+            own = nights if gate == "all gates" else nights[nights["gate"] == gate]
+            counts = (own["first"] > 0, own["last"] > 0, own["last"] == 1)
+            rows.append([kind, gate, *(_rate(count.sum(), len(nights)) for count in counts)])
+    page.claim_table("### How far this verdict can be trusted", rows)
     detection = pd.read_csv(PUBLISHED / "rounding" / "detection.csv")
     detection = detection[detection["epochs"] == 2]
     rows = []
