@@ -36,7 +36,7 @@ def test_a_good_and_a_bad_night(github: GitHub) -> None:
     night = github.run(NIGHTLY, "night")
     assert night.failed == [], night.printed
     assert " tables the notebook's run cannot be told apart from our seeds" in night.printed
-    assert "**Agrees.**" in night.summary
+    assert "**Passes, with an accepted difference.**" in night.summary
     assert github.run(NIGHTLY, "publish").failed == []
     first = github.kept()
     assert {"baseline/frozen.json", "baseline/runs/runs.parquet"} <= set(first)
