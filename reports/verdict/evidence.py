@@ -24,8 +24,6 @@ class Evidence:
     findings: tuple[Finding, ...] = ()
     accepted: Acceptance | None = None
     """What the baseline was accepted with; None where it was only frozen."""
-    strict: bool = False
-    """Whether an improvement fails a night too."""
     last: LastNight | None = None
     """The latest earlier night in the history. What ran then must run tonight."""
     why_no_last: str = "no history was given"
