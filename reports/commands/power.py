@@ -12,6 +12,7 @@ from reports.commands.options import Commands, add_results
 from reports.pages.tables import NO_VALUE, table_of
 from reports.runs.night import Night
 from reports.runs.reading import read
+from reports.statistics.power import POWER
 from reports.verdict.baseline import LEVEL
 from reports.verdict.seeds import SeedPlan, plan_seeds
 
@@ -35,9 +36,9 @@ def add_parser(commands: Commands[Parser]) -> None:
     power.add_argument(
         "--power",
         type=Number(0.25, 0.999),
-        default=0.9,
+        default=POWER,
         metavar="P",
-        help="probability of seeing it, %(type)s; default: 0.9",
+        help="probability of seeing it, %(type)s; default: %(default)g",
     )
     power.set_defaults(carry_out=carry_out)
 

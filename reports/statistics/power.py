@@ -1,10 +1,9 @@
 """Planning: how many seeds a night needs to detect a fall of the mean, and what it can detect.
 
-The test is one-sided, of the night's mean against the baseline's, at the level that
-``tolerance.corrected_level`` allows. Both means count as normal, with the standard deviation of the
-given values before and after the fall. The rank test in ``permutation`` needs about 1 / 0.955 as
-many seeds for normal values, never more than 1 / 0.864 as many, and fewer for long-tailed values
-(Hodges and Lehmann 1956, *Annals of Mathematical Statistics* 27:324).
+The test is ``permutation.max_t_test`` of independent seeds, at the level that
+``tolerance.corrected_level`` allows. Its rank sum of a night whose values all fell by the same
+amount counts as normal, with the mean and the variance that it has for values distributed like the
+given ones, however skewed (Lehmann 1975, *Nonparametrics*, section 2.3).
 """
 
 from __future__ import annotations
@@ -14,14 +13,19 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import comb, ndtri
+from scipy.special import comb, ndtr, ndtri
 
 from reports.statistics.permutation import LEAST
 from reports.statistics.tolerance import corrected_level
 
+Array = npt.NDArray[np.float64]
+
 MOST_SEEDS = 10**6
 POWER = 0.9
 """The probability with which ``smallest_visible_drop`` is seen, unless another is asked for."""
+POINTS = 512
+"""Values by which a distribution is represented, or more."""
+HALVINGS = 25
 
 
 def seeds_for_drop(
@@ -33,14 +37,16 @@ def seeds_for_drop(
     baseline: int | None = None,
     columns: int = 1,
     confidence: float = 0.95,
+    two_sided: bool = False,
 ) -> int | None:
     """Return how many seeds a night needs to detect a fall of the mean by ``drop``.
 
     ``final_values`` has shape (N,): one value per seed of healthy runs, in the unit of ``drop``.
     ``level`` is the false-alarm rate per night over all ``columns`` tested, kept for a share
     ``confidence`` of baselines. ``power`` is the probability of an alarm, averaged over baselines.
-    ``baseline`` is the baseline's number of seeds, or None for as many as the night has. The result
-    is None if a million seeds do not suffice: a small baseline limits a night of any size.
+    ``baseline`` is the baseline's number of seeds, or None for as many as the night has. With
+    ``two_sided`` a rise raises an alarm too. The result is None if a million seeds do not suffice:
+    a small baseline limits a night of any size.
 
     Raises ValueError if ``drop`` is not positive, and as ``smallest_visible_drop`` does.
     """
@@ -56,6 +62,7 @@ def seeds_for_drop(
             power=power,
             columns=columns,
             confidence=confidence,
+            two_sided=two_sided,
         )
         return visible <= drop
 
@@ -72,14 +79,14 @@ def smallest_visible_drop(
     power: float = POWER,
     columns: int = 1,
     confidence: float = 0.95,
+    two_sided: bool = False,
 ) -> float:
     """Return the fall of the mean that is detected with probability ``power``, in the values' unit.
 
-    The arguments are those of ``seeds_for_drop``; values that are not finite are ignored. In
-    standard deviations of one value the result is (c + z_power) sqrt(1 / night + 1 / baseline),
-    where c is the upper normal quantile of one column's share of the corrected level, 1 - (1 -
-    corrected)^(1 / columns). The result is infinite if there are so few values that no permutation
-    test could reject.
+    The arguments are those of ``seeds_for_drop``; values that are not finite are ignored. Fewer
+    than 512 values are smoothed by a normal kernel that keeps their mean and variance. The columns
+    count as independent, which asks for a little more than a test of dependent ones does. The
+    result is infinite if there are so few values that no permutation test could reject.
 
     Raises ValueError for fewer than two finite values, for a ``power`` outside 0.5 to 1, and as
     ``corrected_level`` does.
@@ -90,11 +97,69 @@ def smallest_visible_drop(
         raise ValueError(f"a standard deviation needs two finite values or more, not {len(finite)}")
     if not 0.5 <= power < 1:
         raise ValueError(f"power must be at least 0.5 and below 1, not {power}")
+    sides = 2 if two_sided else 1
+    columns *= sides
     corrected = corrected_level(
         level, night=night, baseline=baseline, columns=columns, confidence=confidence
     )
-    if min(night, baseline) < LEAST or comb(night + baseline, night) * corrected < 1:
+    if min(night, baseline) < LEAST or comb(night + baseline, night) * corrected < sides:
         return math.inf
-    critical = -ndtri(-math.expm1(math.log1p(-corrected) / columns))
-    standard_error = finite.std(ddof=1) * math.sqrt(1 / night + 1 / baseline)
-    return float((critical + ndtri(power)) * standard_error)
+    critical = _critical_value(night, baseline, -math.expm1(math.log1p(-corrected) / columns))
+    smooth = _smoothed(finite)
+    low, high = 0.0, float(smooth[-1] - smooth[0])
+    for _ in range(HALVINGS if high else 0):
+        middle = (low + high) / 2
+        if _power(smooth, middle, night, baseline, critical) < power:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _critical_value(night: int, baseline: int, share: float) -> float:
+    """Return the standardised rank sum that is exceeded with probability ``share``.
+
+    The rank sum has lighter tails than the normal distribution. This is the Cornish-Fisher
+    expansion with its kurtosis, limited to what is below the largest possible rank sum.
+    """
+    total, product = night + baseline, night * baseline
+    kurtosis = -1.2 * (total**2 - product + total) / (product * (total + 1))
+    normal = float(-ndtri(share))
+    largest = math.sqrt(3 * product / (total + 1))
+    return min(normal + kurtosis / 24 * (normal**3 - 3 * normal), largest * (1 - 1 / product))
+
+
+def _smoothed(values: Array) -> Array:
+    """Return ``POINTS`` values or more, in ascending order, of the same mean and variance."""
+    count = len(values)
+    copies = math.ceil(POINTS / count)
+    deviation = values.std(ddof=1)
+    kernel = ndtri((np.arange(copies) + 0.5) / copies)
+    kernel *= 0.9 * count**-0.2 * deviation / (kernel.std() if copies > 1 else 1.0)
+    spread = np.add.outer(values, kernel).reshape(-1)
+    if deviation:
+        spread = values.mean() + (spread - spread.mean()) * (deviation / spread.std())
+    return np.sort(spread)
+
+
+def _power(values: Array, drop: float, night: int, baseline: int, critical: float) -> float:
+    """Return the probability that the standardised rank sum exceeds ``critical``.
+
+    ``values`` are sorted. The night's are distributed like them, less ``drop``. A share ``above``
+    of the baseline's values is larger than a value of the night, and of the night's values a share
+    ``below`` is smaller than one of the baseline.
+    """
+    above = 1 - _cumulative(values, values - drop)
+    below = _cumulative(values, values + drop)
+    mean, product = float(above.mean()), night * baseline
+    variance = (
+        mean * (1 - mean) + (night - 1) * below.var() + (baseline - 1) * above.var()
+    ) / product
+    needed = critical * math.sqrt((night + baseline + 1) / (12 * product))
+    return float(ndtr((mean - 0.5 - needed) / math.sqrt(max(variance, 1e-12))))
+
+
+def _cumulative(values: Array, at: Array) -> Array:
+    """Return the share of sorted ``values`` below each of ``at``; equal ones count half."""
+    sides = np.searchsorted(values, at, "left") + np.searchsorted(values, at, "right")
+    return np.asarray(sides / (2 * len(values)))

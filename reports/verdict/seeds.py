@@ -43,7 +43,12 @@ def plan_seeds(grid: pd.DataFrame, drop: float, power: float) -> list[SeedPlan]:
         for (variant, backend), rows in finite.groupby(["variant", "backend"])
         if len(rows) > 1
     ]
-    stage: Any = {"level": LEVEL, "power": math.sqrt(power), "columns": 2 * len(configurations)}
+    stage: Any = {
+        "level": LEVEL,
+        "power": math.sqrt(power),
+        "columns": 2 * len(configurations),
+        "two_sided": True,
+    }
     plans = []
     for variant, backend, accuracy in configurations:
         count = len(accuracy)

@@ -198,9 +198,10 @@ def _visible(values: _Compared, level: float, columns: int) -> float:
     if values.pairs or min(len(values.ours), np.isfinite(values.theirs).sum()) < LEAST:
         return np.nan
     return smallest_visible_drop(
-        values.theirs,
+        -values.theirs,  # larger is worse here, so that what is worse is a fall of these
         night=len(values.ours),
         baseline=len(values.theirs),
         level=level,
-        columns=2 * columns,
+        columns=columns,
+        two_sided=True,
     )
