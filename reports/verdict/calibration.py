@@ -116,7 +116,7 @@ def shifted_nights(
     nights, suspected``.
     """
     grid = Night.of(pool.runs).selection.grid
-    deviations = grid.groupby("variant")[list(MEASURES)].std()
+    deviations = grid.groupby("variant")[list(MEASURES)].std().to_dict()
     seeds, rows = np.unique(grid["seed"]), []
     for shift in shifts:
         generator = np.random.default_rng(1)
@@ -130,7 +130,7 @@ def shifted_nights(
             variant = list(VARIANTS)[number % len(VARIANTS)]
             own = night["variant"] == variant
             for measure, larger_is_better in MEASURES.items():
-                moved = shift * deviations.loc[variant, measure] * (-1 if larger_is_better else 1)
+                moved = shift * deviations[measure][variant] * (-1 if larger_is_better else 1)
                 night = night.assign(**{measure: night[measure] + own * moved})
             found = hold_against_baseline(night, baseline).first.suspects
             suspected += any(each.variant == variant and each.worse for each in found)
