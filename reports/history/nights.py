@@ -87,8 +87,8 @@ def moments(grid: pd.DataFrame) -> pd.DataFrame:
     single seed.
     """
     rows = []
-    for (variant, backend), runs in grid.groupby(CONFIGURATION):
-        finite = runs[np.isfinite(runs[MEASURED]).all(axis=1)].sort_values("seed")
+    for (variant, backend), runs in grid.sort_values("seed").groupby(CONFIGURATION):
+        finite = runs[np.isfinite(runs[MEASURED]).all(axis=1)]
         row = {
             "night": grid["started_at"].min(),
             "variant": str(variant),
