@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from hnrnn.variants import VARIANTS
+from reports.statistics import smallest_visible_drop
 from reports.verdict.baseline import (
     CHANGED,
     EQUAL,
@@ -66,6 +67,11 @@ def test_fresh_seeds_without_a_change() -> None:
     assert found.first.how == "between independent seeds"
     assert 0 < found.first.corrected < found.first.level == 0.05
     assert len(found.first.differences) == 16
+    few = hold_against_baseline(made_up_grid(20, start=1000), BASELINE).first.differences[0]
+    accuracies = BASELINE.loc[BASELINE["variant"] == "Model0", "accuracy"]
+    options = {"night": 20, "baseline": 60, "level": 0.05, "columns": 16, "two_sided": True}
+    assert (few.variant, few.measure) == ("Model0", "accuracy")
+    assert few.visible == pytest.approx(smallest_visible_drop(accuracies, **options))
 
 
 def test_a_regression_is_suspected_then_confirmed() -> None:
