@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -10,12 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hnrnn.departures import MARGIN
+from hnrnn.published import rounding
 from reports.runs.night import Configuration
 from reports.statistics.permutation import LEAST, MaxT, max_t_test, oriented
 from reports.statistics.power import smallest_visible_drop
 from reports.statistics.tolerance import level_for_share
 
 PERMUTATIONS = 9999
+SMALL = 0.1
+"""How many standard deviations of the seeds rounding may move a value by and still be no change."""
 MEASURES = {"accuracy": True, "valid_loss": False}
 """The measures that are tested, and whether larger is better."""
 
@@ -91,7 +96,7 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
 
     Each frame has one row per run with ``variant, backend, seed``, and ``accuracy, valid_loss``
     after the last epoch. Seeds that both have are pairs. The others are independent samples, where
-    both sides have some.
+    both sides have some. Pairs that rounding explains count as equal.
     """
     ours, theirs = _table(night), _table(baseline)
     columns = [cast("Column", column) for column in ours.columns.intersection(theirs.columns)]
@@ -100,6 +105,7 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
     seeds = ours.index.union(theirs.index)
     shared = seeds.isin(ours.index) & seeds.isin(theirs.index)
     a, b = (table.reindex(index=seeds, columns=columns).to_numpy() for table in (ours, theirs))
+    a = _without_rounding(a, b, columns, night)
     test = max_t_test(a, b, permutations=PERMUTATIONS, paired=True, two_sided=True)
     compared = [_compared(*values, shared) for values in zip(a.T, b.T, strict=True)]
     corrected = _corrected(level, test)
@@ -114,6 +120,34 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
         corrected=corrected,
         enough=max(values.least_p_value for values in compared) <= corrected,
     )
+
+
+def _without_rounding(
+    ours: Array, theirs: Array, columns: Sequence[Column], night: pd.DataFrame
+) -> Array:
+    """Return ``ours`` with the values of ``theirs`` where no more than rounding lies between them.
+
+    Rounding may move every seed the same way, by 1e-7, and a test of signs would find that. What it
+    moves by more than ``SMALL`` standard deviations of the seeds, as in a chaotic model, it moves
+    either way, so that the test is right without this.
+    """
+    limits = _limits_of_rounding(night)
+    limit = np.array([limits.get((variant, measure), np.nan) for variant, _, measure in columns])
+    deviations = pd.DataFrame(theirs).replace([np.inf, -np.inf], np.nan).std().to_numpy()
+    with np.errstate(invalid="ignore"):  # a diverged run is infinite on both sides
+        same = np.abs(ours - theirs) <= np.minimum(limit, SMALL * deviations)
+    return np.where(same, theirs, ours)
+
+
+def _limits_of_rounding(night: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Return how far rounding moves the final values of the night's variants and measures."""
+    known = rounding()
+    if "initialisation" in night:
+        known = known[known["initialisation"].isin(night["initialisation"])]
+    last = known[known["epoch"] == known.groupby("variant")["epoch"].transform("max")]
+    limits = MARGIN * last[["furthest", "spread"]].max(axis=1)
+    furthest = limits.groupby([last["variant"], last["column"]]).max()
+    return cast("dict[tuple[str, str], float]", furthest.to_dict())
 
 
 class _Compared(NamedTuple):

@@ -60,6 +60,15 @@ def test_the_same_night_again() -> None:
     assert all(d.p == 1 and d.mean == d.baseline_mean for d in found.first.differences)
 
 
+def test_rounding_that_moves_every_seed_the_same_way_is_no_change() -> None:
+    """Losses that are 1e-7 higher on every seed are the baseline's; 1e-2 higher is a change."""
+    for by, verdict in ((1e-7, EQUAL), (1e-2, SUSPECTED)):
+        night = BASELINE.assign(valid_loss=BASELINE["valid_loss"] + by)
+        found = hold_against_baseline(night, BASELINE)
+        assert found.verdict == verdict
+        assert (min(d.p for d in found.first.differences) == 1) == (verdict == EQUAL)
+
+
 def test_fresh_seeds_without_a_change() -> None:
     """Other seeds of the same law are equal; the level allows for the baseline's seed variance."""
     found = hold_against_baseline(made_up_grid(60, start=1000), BASELINE)
