@@ -37,7 +37,7 @@ def test_what_reports_read_is_packaged() -> None:
         for pattern in patterns
         for path in (ROOT / package.replace(".", "/")).glob(pattern)
     }
-    measured = {rates.FOLDER / rates.NULLS, rates.FOLDER / rates.FAULTS}
+    measured = {rates.FOLDER / rates.NULLS, rates.FOLDER / rates.SHIFTED, rates.DETECTION}
     measured |= {third_party.FOLDER / third_party.RUNS, third_party.FOLDER / third_party.OWN_SEEDS}
     published = set(judgement.PUBLISHED_RUNS.glob("*/*.parquet"))
     assert len(published) == 3

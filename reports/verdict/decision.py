@@ -129,7 +129,7 @@ def _failures(held: AgainstBaseline) -> list[str]:
         return []
     failed = [
         f"{_difference(d, 'is')}, confirmed on fresh seeds{'' if d.worse else ACCEPT}"
-        for d in held.comparison.confirmed
+        for d in sorted(held.comparison.confirmed, key=lambda d: not d.worse)
     ]
     return failed + [
         f"{c.variant} {c.backend}: {c.phase} at {c.change:.2f} of the baseline's throughput "
