@@ -17,7 +17,7 @@ from reports.runs.night import Configuration
 from reports.verdict.stage import MEASURES, Difference, Stage, compare_grids
 
 LEVEL = 0.05
-"""The level of each stage for the whole grid: both together err about once in 400 nights."""
+"""The level of each stage for the whole grid; docs/statistics.md says how often both err."""
 EQUAL, SUSPECTED, REGRESSED = "equal", "suspected", "regressed"
 CHANGED, INCONCLUSIVE = "changed", "inconclusive"
 

@@ -226,7 +226,7 @@ def _agreement(found: Findings) -> list[str]:
             "the seeds are too few to compare means with the baseline's, which runs that are the "
             "same do not need"
             if few
-            else "nothing is worse than in the baseline"
+            else "no mean differs from the baseline's"
         )
     return parts
 
