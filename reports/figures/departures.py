@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,6 +18,9 @@ LOSSES = ["train_loss", "valid_loss"]
 LEAST = 1e-8
 """Distances are drawn as at least this: a logarithmic scale has no zero."""
 HEALTHY, LIMIT = "#777777", "#000000"
+NAMED = ("#cc3311", "#ee7733", "#aa3377", "#228833", "#999933", "#882255")
+"""The colours of the weakest faults; all others share one."""
+OTHERS = "#e0b090"
 
 
 @own_settings()
@@ -27,14 +29,13 @@ def departures(cells: pd.DataFrame, rounding: pd.DataFrame, faults: pd.DataFrame
 
     ``cells`` are those of ``reports.runs.departures.Held``, ``rounding`` is
     ``hnrnn.published.rounding()``. ``faults`` has one row per ``kind``, ``variant``, ``seed`` and
-    ``epoch`` with the distances of both losses; it may be empty.
+    ``epoch`` with the distances of both losses; it may be empty. The weakest faults are named.
     """
     figure = Figure(figsize=(14, 7.2), layout="constrained")
     figure.suptitle("Distance of the losses from the reference run of the same seed", fontsize=14)
-    names = sorted(faults["kind"].unique())
-    maps = colormaps["tab20"], colormaps["tab20b"]
-    palette = [colour for each in maps for colour in each.colors]  # type: ignore[attr-defined]
-    colours = {name: palette[place % len(palette)] for place, name in enumerate(names)}
+    weakest = faults.groupby("kind")["valid_loss"].median().sort_values().index
+    colours = dict(zip(weakest, NAMED, strict=False))
+    others = len(weakest) - len(colours)
     panels = figure.subplots(2, 4, sharey=True)
     for axes, (name, variant) in zip(panels.flat, VARIANTS.items(), strict=True):
         ones = (rounding["variant"] == name) & (rounding["initialisation"] == "ones")
@@ -42,7 +43,11 @@ def departures(cells: pd.DataFrame, rounding: pd.DataFrame, faults: pd.DataFrame
         of_faults = faults[faults["variant"] == name]
         for fault, rows in of_faults.groupby("kind"):
             middle = rows.groupby("epoch")[LOSSES].median().max(axis=1)
-            axes.plot(middle.clip(lower=LEAST), ".-", color=colours[str(fault)], lw=1.2, zorder=4)
+            named = fault in colours
+            axes.plot(
+                middle.clip(lower=LEAST), ".-", color=colours.get(fault, OTHERS),
+                lw=1.4 if named else 0.7, ms=6 if named else 3, zorder=5 if named else 4,
+            )  # fmt: skip
         _draw_runs(axes, cells[cells["variant"] == name])
         axes.set_yscale("log")
         label_epochs(axes, name, variant.epochs)
@@ -56,9 +61,11 @@ def departures(cells: pd.DataFrame, rounding: pd.DataFrame, faults: pd.DataFrame
         Line2D([], [], color=LIMIT, lw=1, ls="--", label=f"limit: {MARGIN:g} times the furthest"),
         Line2D([], [], color=OURS, lw=1, label="tonight's runs"),
         *(
-            Line2D([], [], color=colour, marker=".", lw=1.2, label=f"fault: {name}")
+            Line2D([], [], color=colour, marker=".", lw=1.4, label=f"fault: {name}")
             for name, colour in colours.items()
         ),
+        *[Line2D([], [], color=OTHERS, marker=".", lw=0.7, label=f"{others} other injected faults")]
+        * (others > 0),
         columns=5,
     )
     return figure
