@@ -24,7 +24,6 @@ from reports.verdict.same_computation import (
 from reports.verdict.stage import Difference
 
 REGRESSED, INCOMPLETE = "regressed", "incomplete"
-ACCEPT = ": is it another computation? Accept it with `python -m reports baseline accept --reason`"
 OUTDATED = "baseline"
 """The kind of problem that a baseline departs from the reference, and the night does not."""
 DOUBTFUL = (ANOTHER_KIND, INJECTED, REPEATED, OUTDATED)
@@ -128,7 +127,7 @@ def _failures(held: AgainstBaseline) -> list[str]:
     if held.comparison is None:
         return []
     failed = [
-        f"{_difference(d, 'is')}, confirmed on fresh seeds{'' if d.worse else ACCEPT}"
+        f"{_difference(d, 'is')}, confirmed on fresh seeds"
         for d in sorted(held.comparison.confirmed, key=lambda d: not d.worse)
     ]
     return failed + [

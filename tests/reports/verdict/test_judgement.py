@@ -226,9 +226,7 @@ def test_improvements() -> None:
     assert "Model5 nn: accuracy is suspected to be better" in suspected.reasons[0]
     confirmed = judged(confirmed_by(evidence, again))
     assert (confirmed.verdict, confirmed.exit_code) == ("differs", 1)
-    assert confirmed.reasons[0].endswith(
-        "is it another computation? Accept it with `python -m reports baseline accept --reason`"
-    )
+    assert confirmed.reasons[0].endswith("confirmed on fresh seeds")
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.5, "regressed"), (1.02, "agrees")])
