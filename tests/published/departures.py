@@ -132,9 +132,10 @@ def _cells(group: pd.DataFrame) -> Iterator[tuple[int, str, float, pd.DataFrame]
     """Yield each epoch and measure with how near its limit it is."""
     for (epoch, measure), rows in group.groupby(["epoch", "measure"]):
         ratios = rows["distance"] / rows["limit"]
-        # Of 20 seeds, two have to be 10 times beyond the limit; of fewer, one.
-        far = np.sort(ratios)[::-1][len(ratios) // 20] / 10
-        near = [_fourth_of_five(ratios), far]
+        near = [_fourth_of_five(ratios)]
+        lone = ratios[~rows["ours"]]
+        if len(lone):  # of 20 seeds, two have to be 10 times beyond the limit; of fewer, one
+            near.append(np.sort(lone)[::-1][len(lone) // 20] / 10)
         own = (rows["distance"] / rows["own"]).dropna()
         if len(own):
             least = math.ceil(0.8 * len(own) - 1e-9)

@@ -69,7 +69,7 @@ def test_check_against_a_frozen_baseline(
     later = first.runs.assign(started_at=first.runs["started_at"] + pd.Timedelta(days=1))
     Store(night).write_contents(replace(first, runs=later))
     assert main(["check", "--results", night, "--baseline", frozen]) == 0
-    assert ". Nothing is worse than in the baseline\n" in capsys.readouterr().out
+    assert ". No mean differs from the baseline's\n" in capsys.readouterr().out
     text = (tmp_path / "night" / "report" / "verdict.md").read_text(encoding="utf-8")
     assert "160 runs, all with the same weights as in the baseline." in text
 

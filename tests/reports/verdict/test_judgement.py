@@ -121,7 +121,7 @@ def test_other_weights_alone_are_no_failure() -> None:
     judgement = judged(Evidence.of(night(20, hashes="x"), night(20)))
     assert (judgement.verdict, judgement.exit_code) == ("agrees", 0)
     (reason,) = judgement.reasons
-    assert reason.startswith("160 runs, all the same to rounding as in the baseline. Nothing is ")
+    assert reason.startswith("160 runs, all the same to rounding as in the baseline. No mean ")
 
 
 def test_the_kind_of_the_runs() -> None:
