@@ -136,7 +136,8 @@ def _claim_calibration(page: Page) -> None:
             own = nights if gate == "all gates" else nights[nights["gate"] == gate]
             counts = (own["first"] > 0, own["last"] > 0, own["last"] == 1)
             rows.append([kind, gate, *(_rate(count.sum(), len(nights)) for count in counts)])
-    page.claim_table("### How far this verdict can be trusted", rows)
+    trusted = "### How far this verdict can be trusted"
+    page.claim_table(trusted, rows)
     detection = pd.read_csv(PUBLISHED / "rounding" / "detection.csv")
     detection = detection[detection["epochs"] == 2]
     rows = []
@@ -149,10 +150,10 @@ def _claim_calibration(page: Page) -> None:
                 *(f"{n['found'].sum()} of {n['nights'].sum()}" if len(n) else "-" for n in sums),
             ]
         )
-    page.claim_table("of all nights in all models, by seeds per night:", rows)
+    page.claim_table(trusted, rows, place=1)
     shifted = pd.read_csv(PUBLISHED / "calibration" / "shifted_nights.csv")
     rows = [
         [f"{shift:g}", _rate(suspected, nights), f"{seeds}, {baseline}"]
         for shift, seeds, baseline, nights, suspected in shifted.itertuples(index=False)
     ]
-    page.claim_table("by a part of their standard deviation over seeds:", rows)
+    page.claim_table(trusted, rows, place=2)
