@@ -7,6 +7,7 @@ import pytest
 from bench.__main__ import main
 from bench.verification.kinds import KINDS
 from bench.verification.stages import STAGES
+from hnrnn.variants import VARIANTS
 from tests.command_line import exit_code
 
 
@@ -21,7 +22,8 @@ def test_verify(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*call, *words]) == 1
     printed, said = capsys.readouterr()
     assert "left out: Model4 on ensemble (ensemble has a training loop of its own)" in said
-    assert "--epochs 99: a training ends with its recipe, 6 or fewer" in said
+    longest = VARIANTS["Model4"].epochs
+    assert f"--epochs 99: a training ends with its recipe, {longest} or fewer" in said
     assert "Model4   nn       another computation" in printed
     assert "departs first in the optimizer settings (step 0, setting wd, float64)" in printed
 
