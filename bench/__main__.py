@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns 0 if every run is stored, 1 if one failed, 2 for wrong usage, 74 if the output of
-    ``list`` cannot be written, 130 after Ctrl-C and 143 after SIGTERM. ``hnrnn.program`` turns an
-    unexpected error into 70.
+    ``list`` or ``verify`` cannot be written, 130 after Ctrl-C and 143 after SIGTERM.
+    ``hnrnn.program`` turns an unexpected error into 70.
     """
     parser = make_parser()
     options = parser.parse_args(seeds_joined(sys.argv[1:] if arguments is None else arguments))

@@ -1,4 +1,4 @@
-"""A night: the runs of a plan that are not stored yet, trained and stored."""
+"""A night is trained: every run of a plan that its results folder does not hold yet."""
 
 from __future__ import annotations
 

@@ -12,18 +12,23 @@ from pathlib import Path
 
 from hnrnn.arguments import Parser, any_path
 from hnrnn.corpus import Corpus, CorpusError, first_difference, generate, read
+from hnrnn.program import exit_code
 from hnrnn.text import one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0 if all facts are equal, 1 if not, 2 for wrong usage."""
+    """Run the command line.
+
+    Returns 0 if all facts are equal, 1 if not, 2 for wrong usage, and 74 in place of 0 for output
+    that cannot be written.
+    """
     options = make_parser().parse_args(arguments)
     try:
         corpus = generate() if options.data is None else read(options.data)
     except CorpusError as error:
         print(f"{called_as('hnrnn', 'hnrnn')} facts: {one_line(error)}", file=sys.stderr)
         return 2
-    return print_facts(corpus, options.data)
+    return exit_code(print_facts(corpus, options.data))
 
 
 def make_parser() -> Parser:

@@ -32,13 +32,19 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # typeshed's overloads differ in the namespace
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """Parse as argparse does, but refuse ``--option=--``, which crashes it in Python 3.11."""
+        """Parse as argparse does, but refuse unknown options here, in the command that they follow.
+
+        Refuse ``--option=--`` too, which crashes argparse in Python 3.11.
+        """
         words = sys.argv[1:] if args is None else list(args)
         for word in [] if self._subparsers else words:  # each command checks its own options
             option, _, value = word.partition("=")
             if option.startswith("--") and value == "--":
                 self.error(f"{option} must have a value, not --")
-        return super().parse_known_args(words, namespace)
+        parsed, unknown = super().parse_known_args(words, namespace)
+        if unknown and not self._subparsers:  # said by the command whose options they are not
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
         """Print the message in one line, point to the help, and exit with code 2."""

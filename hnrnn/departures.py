@@ -46,7 +46,8 @@ SAME_DIGITS = "same digits"
 SAME_TO_ROUNDING = "same to rounding"
 ANOTHER_COMPUTATION = "another computation"
 UNEXPLAINED = "unexplained"
-"""Further than rounding has ever been seen, but on a device where it was never measured."""
+"""Further than rounding has ever been seen, but on a device where it was never measured, or a lone
+seed whose reference is our own published run, which may have jumped itself."""
 NO_REFERENCE = "no reference"
 
 CELL = ["initialisation", "variant", "epoch", "column"]
@@ -104,7 +105,7 @@ def one(_seeds: int) -> int:
     return 1
 
 
-def odd_runs(seeds: int) -> int:
+def needed_far_beyond(seeds: int) -> int:
     """Return how many of ``seeds`` must be far beyond the limit of a cell for it to depart."""
     return seeds // ODD_ONE_IN + 1
 
@@ -197,7 +198,7 @@ def _nearness(
     by_rule = [
         by_own.where(np.array(usable, dtype=bool)),
         _decisive(found, "of_limit", keys),
-        _decisive(found, "of_lone", keys, odd_runs) / FAR,
+        _decisive(found, "of_lone", keys, needed_far_beyond) / FAR,
         _decisive(found, "of_limit", keys, one) / HUGE,
     ]
     return pd.concat(by_rule, axis="columns").max(axis="columns")

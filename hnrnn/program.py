@@ -81,8 +81,17 @@ def accept_warnings() -> None:
 
 def show(text: str) -> int:
     """Print a command's result and return its exit code: 0, or ``UNWRITTEN``."""
-    print(text, flush=True)
-    return UNWRITTEN if _loss() else 0
+    print(text)
+    return exit_code(0)
+
+
+def exit_code(code: int) -> int:
+    """Return the exit code of a command whose only result is its output.
+
+    That is ``UNWRITTEN`` in place of 0 where some of the standard output was lost.
+    """
+    sys.stdout.flush()
+    return code or (UNWRITTEN if _loss() else 0)
 
 
 def _prepared(stream: TextIO | None, number: int) -> TextIO:

@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.carry_out(options))
     except (StoreError, FindingsError, UsageError, UnwrittenError) as error:
-        print(f"{parser.prog} {options.command}: {one_line(error)}", file=sys.stderr)
+        words = (parser.prog, options.command, getattr(options, "action", ""))
+        print(f"{' '.join(filter(None, words))}: {one_line(error)}", file=sys.stderr)
         return UNWRITTEN if isinstance(error, UnwrittenError) else 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -11,9 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.__main__ import make_parser as bench
+from hnrnn.__main__ import make_parser as hnrnn
+from reports.__main__ import make_parser as reports
+from reports.ci.__main__ import make_parser as ci
 from tests.places import ROOT
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PARSERS = {"hnrnn": hnrnn, "bench": bench, "reports": reports, "reports.ci": ci}
 LONGEST_README = 900
 """Words."""
 IN_PROCESS = """
@@ -53,6 +59,23 @@ def test_links(path: Path) -> None:
         assert found.is_file(), target
         if anchor:
             assert anchor in anchors(found), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_commands_parse(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command that is shown exists and takes the options that it is given."""
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(
+        r"^ *\$ python -m (\S+)(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    for module, words in commands:
+        if module in PARSERS:
+            try:
+                PARSERS[module]().parse_args(shlex.split(words, comments=True))
+            except SystemExit:
+                pytest.fail(capsys.readouterr().err)
 
 
 @pytest.mark.slow

@@ -6,10 +6,12 @@ import argparse
 import tempfile
 from functools import partial
 
-from bench.commands.options import Commands, add_device, add_number, add_variants
+from bench.commands.options import Commands, add_device, add_number, add_variants, report
 from bench.plan.grid import BACKENDS
 from bench.plan.plan import find_configurations, inapplicable, parse_names, parse_seeds
+from hnrnn import program
 from hnrnn.arguments import Parser
+from hnrnn.variants import VARIANTS
 
 COSTLY = ("compiled",)
 """Backends that are left out unless they are named: they compile for minutes."""
@@ -52,8 +54,9 @@ def add_parser(commands: Commands[Parser]) -> None:
     verify.add_argument(
         "--explain",
         action="store_true",
-        help="if a run departs, say at which stage first: data, initial weights, forward, "
-        "backward, optimizer, schedule, hidden state or validation",
+        help="if a run departs, say at which stage first: initial weights, data, mode of the "
+        "layers, hidden state carried over, forward, loss, backward, schedule, optimizer settings, "
+        "running statistics of BatchNorm, optimizer step or metric",
     )
     verify.set_defaults(carry_out=carry_out)
 
@@ -83,6 +86,12 @@ def carry_out(options: argparse.Namespace) -> int:
         for name in named
         if options.backends or (name not in COSTLY and not why_unavailable(name, device))
     ]
+    for each in find_configurations(variants, backends):
+        for reason in inapplicable([each], options.inject_fault):
+            report(f"left out: {each[0].name} on {each[1]} ({reason})")
+    longest = max(VARIANTS[name].epochs for name in variants)
+    if options.epochs > longest:
+        report(f"--epochs {options.epochs}: a training ends with its recipe, {longest} or fewer")
     with tempfile.TemporaryDirectory() as folder:
         train = partial(
             run,
@@ -109,4 +118,4 @@ def carry_out(options: argparse.Namespace) -> int:
         for line in explain_table(table, device, options.inject_fault):
             print(line)
     print(f"\n{closing_sentence(table, options.epochs)}")
-    return exit_code(table)
+    return program.exit_code(exit_code(table))

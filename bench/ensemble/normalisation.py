@@ -65,7 +65,7 @@ class NormalisedMap:
         parameters.running_variance.mul_(kept).add_((shares * variance).sum(1), alpha=unbiased)
 
     def backward(self, gradient: Tensor, out: Tensor) -> None:
-        """Add the parameters' gradients and set ``out`` to that of x, from that of the result."""
+        """Add the parameters' gradients; set ``out`` to that of ``x``, given that of the result."""
         weights, gradients = self.parameters.weights, self.parameters.gradients
         weight, gain, shift = weights[self.weight], weights["bn.weight"], weights["bn.bias"]
         per_group = gradient.view(-1, self.rows, self.outputs)

@@ -98,13 +98,13 @@ def _with_other_weights(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFra
 
 def check_seeds(variants: Sequence[str], seeds: Sequence[int]) -> None:
     """Raise UsageError for a seed without a reference run of one of the variants."""
-    weights = reference_weights().query("initialisation == 'ones'")
+    weights, count = reference_weights().query("initialisation == 'ones'"), REFERENCE_SEEDS["ones"]
     for name in variants:
         unknown = set(seeds).difference(weights.loc[weights["variant"] == name, "seed"])
         if unknown:
             raise UsageError(
                 f"--seeds: {name} has no reference run of seed {min(unknown)}: choose from 0 to "
-                f"{REFERENCE_SEEDS['ones'] - 1}"
+                f"{count - 1} (`--seeds {count}` means all of these)"
             )
 
 

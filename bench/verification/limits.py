@@ -16,7 +16,7 @@ from hnrnn.published import MEASURES
 
 OF_SEED = [*CELL, "seed"]
 OFTEN = 5
-"""Healthy runs of a seed from which on it has a limit of its own."""
+"""The number of healthy runs that gives a seed its own limit."""
 
 
 def in_cells(runs: pd.DataFrame) -> pd.DataFrame:

@@ -30,7 +30,7 @@ from reports.ci import issue, keeping
 from reports.ci.issue import NIGHT, SUMMARY, VERDICT
 from reports.ci.keeping import BASELINE
 from reports.ci.processes import python, run
-from reports.runs import foreign, frozen
+from reports.runs import frozen, untrusted_files
 
 AGREES, USAGE, INCOMPLETE, INCONCLUSIVE, SOFTWARE = 0, 2, 3, 4, 70
 JUDGED = (AGREES, 1, INCOMPLETE, INCONCLUSIVE)
@@ -43,8 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     ``run`` and ``throughput`` return the exit code of ``bench``, or else that of ``render``.
     ``judge`` returns that of ``reports check``, but 3 if the night agrees or is inconclusive and
-    something else failed, and 70 if ``check`` reached no verdict. ``keep`` and ``tell`` return 0,
-    or 1 if git or gh fails or is missing, or if something was damaged and is not kept.
+    something else failed, and 70 if ``check`` claims a verdict but wrote none. Its other
+    codes, 2, 70 and 74, are returned as they are. ``keep`` and ``tell`` return 0, or 1 if git or gh
+    fails or is missing, or if something was damaged and is not kept.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] and words[0] in BENCH:
@@ -190,7 +191,7 @@ class Judging:
         write_whole(self.report / NIGHT, f"{json.dumps(content, indent=2)}\n".encode())
 
     def _verdict(self) -> dict[str, Any]:
-        return foreign.read_json(self.report / VERDICT)
+        return untrusted_files.read_json(self.report / VERDICT)
 
 
 def judge(options: argparse.Namespace) -> int:

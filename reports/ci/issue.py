@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.text import one_line
 from reports.ci.processes import output, run
-from reports.runs import foreign
+from reports.runs import untrusted_files
 
 VERDICT, NIGHT, SUMMARY = "verdict.json", "night.json", "summary.md"
 NO_VERDICT, INCOMPLETE = "no verdict", "incomplete"
@@ -98,7 +98,7 @@ def _as_text(markdown: str) -> str:
 
 def _tonight(report: Path, steps: Mapping[str, str]) -> tuple[str, list[str]]:
     """Return the night's verdict, which is not silent if anything went wrong, and the problems."""
-    judged, night = (foreign.read_json(report / name) for name in (VERDICT, NIGHT))
+    judged, night = (untrusted_files.read_json(report / name) for name in (VERDICT, NIGHT))
     verdict = judged.get("verdict")
     if verdict not in KNOWN:
         verdict = NO_VERDICT
@@ -133,7 +133,7 @@ def _body(verdict: str, problems: Sequence[str], report: Path, commands: Sequenc
     parts += ["\n".join(f"- {neutral(one_line(each))}" for each in problems[:MOST_PROBLEMS])]
     parts += ["To repeat the night:", _fenced("\n".join(commands))]
     try:
-        summary = foreign.read(report / SUMMARY).decode("utf-8", errors="replace")
+        summary = untrusted_files.read(report / SUMMARY).decode("utf-8", errors="replace")
     except OSError as error:
         parts.append(f"There is no summary: {neutral(one_line(error))}")
     else:

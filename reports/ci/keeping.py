@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.store.files import write_whole
 from bench.text import one_line
 from reports.ci.processes import output, run
-from reports.runs import foreign, frozen
+from reports.runs import frozen, untrusted_files
 from reports.runs.frozen import NotWholeError
 
 BASELINE = "baseline"
@@ -63,7 +63,7 @@ def _add_history(night: Path, kept: Path) -> list[str]:
             print(f"skipped: {name!r}", file=sys.stderr)
         elif not (kept / name).exists():
             try:
-                content = foreign.read_sealed(path)
+                content = untrusted_files.read_sealed(path)
             except OSError as error:
                 faults.append(str(error))
                 continue
@@ -92,7 +92,7 @@ def _add_baseline(night: Path, kept: Path, *, freeze: bool) -> list[str]:
     new = frozen.new_beside(theirs)
     for name in (*manifest.files, frozen.MANIFEST):
         (new / name).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(new / name, foreign.read(ours / name))
+        write_whole(new / name, untrusted_files.read(ours / name))
     frozen.swap(theirs)
     return []
 

@@ -58,8 +58,12 @@ def add_parser(commands: Commands[Parser]) -> None:
 def freeze(options: argparse.Namespace) -> int:
     """Carry out ``reports baseline freeze``."""
     _refuse_unsound(options.results, Night.of(read(options.results)))
-    frozen_in = Store(options.results).compact(options.output)
-    print(f"{one_line(frozen_in)} frozen", file=sys.stderr)
+    if other := _other_file(options.output):
+        raise UsageError(
+            f"{options.output} is not new, because it holds {other}: name a new folder"
+        )
+    _copy(options.results, options.output)
+    print(f"{one_line(options.output)} frozen", file=sys.stderr)
     return 0
 
 
@@ -72,7 +76,7 @@ def accept(options: argparse.Namespace) -> int:
     new = frozen.new_beside(baseline)
     try:
         frozen.repair(baseline)
-        Store(results).compact(new)
+        _copy(results, new)
         write_whole(new / frozen.ACCEPTED, acceptance.as_json().encode())
         frozen.complete(new, throughput=_is_timed(results))
         frozen.swap(baseline)
@@ -87,6 +91,16 @@ def accept(options: argparse.Namespace) -> int:
     ):
         print(f"departs from {whose}: {', '.join(names) or 'nothing'}", file=sys.stderr)
     return 0
+
+
+def _copy(results: Path, folder: Path) -> None:
+    """Copy a night into a new folder; raise UnwrittenError where that cannot be written."""
+    try:
+        Store(results).compact(folder)
+    except StoreError as error:
+        if isinstance(error.__cause__, OSError):
+            raise UnwrittenError(folder, error.__cause__) from error
+        raise
 
 
 def _examine(results: Path, baseline: Path, reason: str) -> Acceptance:
@@ -128,15 +142,18 @@ def _refuse_unsound(results: Path, night: Night) -> None:
 
 def _refuse_other_folders(baseline: Path) -> None:
     """Raise UsageError for a folder with files that no baseline has, since it is replaced."""
-    known = {*frozen.TABLES, frozen.MANIFEST, frozen.ACCEPTED}
-    files = {
-        path.relative_to(baseline).as_posix() for path in baseline.rglob("*") if path.is_file()
-    }
-    if others := sorted(files - known):
+    if other := _other_file(baseline):
         raise UsageError(
-            f"{baseline} is no baseline, because it holds {others[0]}: name the folder that "
+            f"{baseline} is no baseline, because it holds {other}: name the folder that "
             "`baseline freeze` wrote, or a new one"
         )
+
+
+def _other_file(folder: Path) -> str | None:
+    """Return the name of a file in a folder that no baseline has; None if there is none."""
+    known = {*frozen.TABLES, frozen.MANIFEST, frozen.ACCEPTED}
+    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return next((name for name in files if name not in known), None)
 
 
 def _is_timed(folder: Path) -> bool:

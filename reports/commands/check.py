@@ -54,7 +54,7 @@ def carry_out(options: argparse.Namespace) -> int:
         "verdict.md": verdict_section.as_markdown(judgement),
     }
     write_files(output, files)
-    print(f"{one_line(output / 'verdict.md')} written", file=sys.stderr)
+    print(f"{one_line(output / 'verdict.md')}, .json and .xml written", file=sys.stderr)
     if options.history is not None:
         _remember(options.history, night, judgement)
     return judgement.exit_code

@@ -59,14 +59,18 @@ def read_evidence(
 ) -> Evidence:
     """Read a night and what it is judged by; see the help of each option.
 
-    ``without_baseline`` is the option ``--no-baseline``. Raises UsageError for a baseline that is
-    not there, StoreError and FindingsError for what cannot be read.
+    ``without_baseline`` is the option ``--no-baseline``. Raises UsageError for a baseline or a
+    folder of fresh seeds that is not there, StoreError and FindingsError for what cannot be read.
     """
     fresh = confirmation or results / "confirmation"
     if baseline is not None and not baseline.is_dir():
         raise UsageError(
             f"no baseline {baseline}: `python -m reports baseline freeze --output {baseline}` "
             "makes one"
+        )
+    if confirmation is not None and not confirmation.is_dir():
+        raise UsageError(
+            f"no folder {confirmation} of fresh seeds: run the command that `check` printed"
         )
     accepted = read_findings(*[findings] if findings else [])
     if baseline is None:

@@ -22,8 +22,8 @@ def add_parser(commands: Commands[Parser]) -> None:
     power = commands.add_parser(
         "power",
         help="how many seeds a night needs to see a fall of the accuracy",
-        description="Say how many seeds each configuration needs to see its accuracy fall, at one "
-        "false alarm a year, from the spread of the seeds at hand.",
+        description="Say how many seeds each configuration needs to see its accuracy fall, at the "
+        "level of `check`, from the spread of the seeds at hand.",
     )
     add_results(power)
     for option, kind, default, metavar, what in (
@@ -68,8 +68,7 @@ def as_text(plans: list[SeedPlan], drop: float, power: float) -> str:
     return (
         f"Seeds per night to see the mean final accuracy fall by {100 * drop:g} points "
         f"with probability {power:g}, suspected and then confirmed on as many fresh seeds. Each "
-        f"stage errs in at most {LEVEL:.0%} of nights over the whole grid, both together in about "
-        f"{LEVEL**2:.2%}: one false alarm in {1 / LEVEL**2:.0f} nights.\n\n{lines}"
+        f"of the two tests has the level of `check`: {LEVEL:.0%} over the whole grid.\n\n{lines}"
     )
 
 

@@ -1,4 +1,7 @@
-"""The PNG figures. Equal data gives equal bytes: no randomness, no date in the file."""
+"""One figure per model, and the overview.
+
+Equal data gives equal bytes: no randomness, no date in the file.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from scipy.special import ndtri
 from reports.history.nights import FINAL_VALUES, MEASURED, values_of
 from reports.runs.night import Configuration, configurations_of, is_in
 from reports.statistics.cusum import REFERENCE_VALUE, cusum, rank_score, threshold
-from reports.verdict.stage import MEASURES
+from reports.verdict.grid_test import MEASURES
 
 FALSE_ALARM_NIGHTS = 1095
 """Three years from one false alarm to the next over the whole grid, on average."""

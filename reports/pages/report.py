@@ -109,8 +109,8 @@ def _throughput(found: Sequence[Ratio]) -> str:
         if variant in variants
     ]
     return (
-        "Tokens per second of a training step, as ratios to `nn` (first four: `custom`):\n\n"
-        + table(["model", *columns], rows, text=("model",))
+        "Tokens per second of a training step, as ratios to `nn` (`Model0` to `Model3`: to "
+        "`custom`):\n\n" + table(["model", *columns], rows, text=("model",))
     )
 
 
@@ -125,9 +125,13 @@ def _opening(selection: Selection, comparisons: Sequence[Comparison]) -> str:
     fewest, most = counts.min(), counts.max()
     seeds = f"{fewest} to {most} seeds" if fewest < most else counted(most, "seed")
     out = sum(comparison.outside for comparison in held)
+    noun = "run" if len(selection.runs) == 1 else "runs"
+    models = "all eight models"
+    if len(counts) < len(VARIANTS):
+        models = f"{len(counts)} of the notebook's {len(VARIANTS)} models"
     text = (
-        f"The tables rest on {counted(len(selection.runs), 'run')} of {len(counts)} of the "
-        f"notebook's {len(VARIANTS)} models, {seeds} each. {_backends(selection)} "
+        f"The tables rest on {len(selection.runs):,} {noun} of {models}, {seeds} each. "
+        f"{_backends(selection)} "
         f"Of the {len(held)} published values that have a counterpart here, {out} "
         f"({out / len(held):.0%}) lie outside the central 95% of our seeds. If the notebook's "
         f"run were one more seed, about {expected_share_outside(held):.0%} would; but the "

@@ -15,6 +15,7 @@ from reports.verdict import confirmation, throughput
 from reports.verdict.baseline import Comparison
 from reports.verdict.findings import is_accepted
 from reports.verdict.gates import NOT_RUN
+from reports.verdict.grid_test import Difference
 from reports.verdict.judgement import Judgement
 from reports.verdict.notebook import AGREES
 from reports.verdict.pairs import Pairs
@@ -25,7 +26,6 @@ from reports.verdict.rates import (
     found_faults,
     noticed_shifts,
 )
-from reports.verdict.stage import Difference
 
 SHOWN_AT_MOST = 20
 SENTENCES = {
@@ -243,8 +243,9 @@ def _calibration(calibration: Calibration) -> str:
             "### How far this verdict can be trusted",
             (
                 "This check was itself tested on nights without any change, made of real seeds and "
-                "each judged against a baseline of its own. Fresh seeds are such as the baseline "
-                "lacks; repeated ones it has, from another healthy execution. Intervals are 95% "
+                "each judged against a baseline of its own. Fresh seeds are seeds that the "
+                "baseline lacks; repeated ones it has, from another healthy execution. Intervals "
+                "are 95% "
                 "Clopper-Pearson intervals. The rates are averages over baselines: most baselines "
                 "have fewer false alarms, a few unlucky ones more."
             ),

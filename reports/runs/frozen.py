@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.store.files import write_whole
-from reports.runs import foreign
+from reports.runs import untrusted_files
 
 MANIFEST = "frozen.json"
 ACCEPTED = "accepted.json"
@@ -70,7 +70,7 @@ def complete(folder: Path, *, throughput: bool) -> Manifest:
 
 def examine(folder: Path) -> Manifest:
     """Return the manifest of a whole baseline; raise NotWholeError for anything else."""
-    content = foreign.read_json(folder / MANIFEST)
+    content = untrusted_files.read_json(folder / MANIFEST)
     try:
         manifest = Manifest(**content)
         when = datetime.strptime(manifest.frozen, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
@@ -124,9 +124,9 @@ def _hashes(folder: Path) -> dict[str, str]:
     if others := set(names) - set(TABLES):
         raise NotWholeError(f"{folder} holds {min(others)!r}, which is no table of a baseline")
     try:
-        contents = {name: foreign.read_sealed(folder / name) for name in names}
+        contents = {name: untrusted_files.read_sealed(folder / name) for name in names}
         if (folder / ACCEPTED).exists():
-            contents[ACCEPTED] = foreign.read(folder / ACCEPTED)
+            contents[ACCEPTED] = untrusted_files.read(folder / ACCEPTED)
         return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     except OSError as error:
         raise NotWholeError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Is a night other than a baseline, over a whole grid at once: max-T permutation tests.
+"""Does a night differ from a baseline, over a whole grid at once? Max-T permutation tests.
 
 Westfall and Young (1993), *Resampling-Based Multiple Testing*, single-step max-T. The statistics
 are Wilcoxon's: they assume no distribution, and a diverged run is simply the worst.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.errors import StoreError
 from bench.text import one_line
-from reports.runs import foreign
+from reports.runs import untrusted_files
 from reports.runs.frozen import ACCEPTED
 
 
@@ -40,7 +40,7 @@ def read_acceptance(baseline: Path) -> Acceptance | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(foreign.read(path))
+        content = json.loads(untrusted_files.read(path))
         texts = [str(content[name]) for name in ("reason", "accepted", "commit")]
         lists = [tuple(map(str, content[name])) for name in ("from_reference", "from_baseline")]
         return Acceptance(texts[0], texts[1], texts[2], lists[0], lists[1])

@@ -1,8 +1,8 @@
-"""Is a night other than a frozen baseline: really, and not by seed variance?
+"""Does a night differ from a frozen baseline by more than seed variance?
 
 One two-sided max-T permutation test over all configurations of the grid and both measures, final
 accuracy and final validation loss, at a level that is corrected for the baseline's own seed
-variance. What it suspects is confirmed, or not, on fresh seeds: a regression is what both stages
+variance. What it suspects is confirmed, or not, on fresh seeds: a regression is what both tests
 find worse, a change what both find better.
 """
 
@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from reports.runs.night import Configuration
-from reports.verdict.stage import MEASURES, Difference, Stage, compare_grids
+from reports.verdict.grid_test import MEASURES, Difference, GridTest, compare_grids
 
 LEVEL = 0.05
-"""The level of each stage for the whole grid; docs/statistics.md says how often both err."""
+"""The level of each test for the whole grid; docs/statistics.md says how often both err."""
 EQUAL, SUSPECTED, REGRESSED = "equal", "suspected", "regressed"
 CHANGED, INCONCLUSIVE = "changed", "inconclusive"
 
@@ -26,8 +26,8 @@ CHANGED, INCONCLUSIVE = "changed", "inconclusive"
 class Comparison:
     """A night held against a baseline."""
 
-    first: Stage
-    confirmation: Stage | None
+    first: GridTest
+    confirmation: GridTest | None
     verdict: str
     not_cleared: str = ""
     """Why fresh seeds that do not confirm a suspicion cannot rule it out either."""
@@ -88,7 +88,7 @@ def confirm(comparison: Comparison, fresh: pd.DataFrame, baseline: pd.DataFrame)
     return replace(found, verdict=SUSPECTED, not_cleared=why)
 
 
-def _rule_out(first: Stage, fresh: pd.DataFrame, baseline: pd.DataFrame) -> bool:
+def _rule_out(first: GridTest, fresh: pd.DataFrame, baseline: pd.DataFrame) -> bool:
     """Say whether fresh seeds show that nothing differs by as much as is suspected.
 
     They are moved back by the suspected differences. If these were real, they would then be like

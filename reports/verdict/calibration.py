@@ -24,9 +24,9 @@ from reports.verdict.decision import EXIT_CODES
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import read_findings
 from reports.verdict.gates import FAILED, UNEXPLAINED
+from reports.verdict.grid_test import MEASURES
 from reports.verdict.judgement import judge
 from reports.verdict.notebook import INCONCLUSIVE
-from reports.verdict.stage import MEASURES
 
 SUSPICION = EXIT_CODES[INCONCLUSIVE]
 FRESH, REPEATED = "fresh", "repeated"

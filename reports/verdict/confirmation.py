@@ -15,8 +15,8 @@ from reports.runs.completeness import PROVENANCE, Problem, failed_runs, ranges, 
 from reports.runs.departures import FOLDER, SEED, SETS, published_set
 from reports.runs.night import CONFIGURATION, Configuration, Night, is_in
 from reports.runs.selection import Selection, is_whole, with_runs
+from reports.verdict.grid_test import MEASURES
 from reports.verdict.same_computation import compare
-from reports.verdict.stage import MEASURES
 
 LIKE = ["dtype", "initialisation", "injected_fault", *PROVENANCE]
 """Columns in which fresh runs must be like the night's."""

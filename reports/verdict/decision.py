@@ -13,6 +13,7 @@ from reports.verdict.against_baseline import AgainstBaseline
 from reports.verdict.departure import Departure
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding, unexpected
+from reports.verdict.grid_test import Difference
 from reports.verdict.notebook import AGREES, DIFFERS, INCONCLUSIVE, Agreement, Certificate
 from reports.verdict.pairs import in_words
 from reports.verdict.same_computation import (
@@ -21,7 +22,6 @@ from reports.verdict.same_computation import (
     reference_of,
     summary,
 )
-from reports.verdict.stage import Difference
 
 REGRESSED, INCOMPLETE = "regressed", "incomplete"
 OUTDATED = "baseline"

@@ -214,12 +214,18 @@ def summary(same: SameComputation) -> str:
     configurations = len({found.configuration for found in same.departures})
     ours = sum(found.seeds_of_ours for found in same.departures)
     whose = f"{FASTAI}'s runs of their seeds"
-    if ours:
-        count = "all" if ours == same.runs else f"{ours:,}"
-        whose += f" ({count} of them as {OURS}, where it has none)"
+    if ours == same.runs:
+        whose = f"{OURS} of their seeds"
+    elif ours:
+        own = same.runs - ours
+        whose = f"the runs of their seeds ({own:,} against {FASTAI}'s own, {ours:,} against {OURS})"
     digits = "equal, but for the last of seven digits,"
     how = digits if same.same_digits == same.runs else "are the same to rounding as"
-    odd = f", but for {counted(len(same.odd), 'odd run')}" if same.odd else ""
+    odd = ""
+    if same.odd:
+        lies = "lies" if len(same.odd) == 1 else "lie"
+        odd = f"; {counted(len(same.odd), 'single run')} {lies} further off"
+        odd += f", as rounding sometimes makes {'it' if len(same.odd) == 1 else 'them'}"
     return (
         f"{same.runs:,} {'run' if same.runs == 1 else 'runs'} of "
         f"{counted(configurations, 'configuration')} {how} {whose}{odd}"

@@ -43,7 +43,7 @@ def plan_seeds(grid: pd.DataFrame, drop: float, power: float) -> list[SeedPlan]:
         for (variant, backend), rows in finite.groupby(["variant", "backend"])
         if len(rows) > 1
     ]
-    stage: Any = {
+    test: Any = {
         "level": LEVEL,
         "power": math.sqrt(power),
         "columns": 2 * len(configurations),
@@ -53,9 +53,9 @@ def plan_seeds(grid: pd.DataFrame, drop: float, power: float) -> list[SeedPlan]:
     for variant, backend, accuracy in configurations:
         count = len(accuracy)
         needed, with_baseline = (
-            seeds_for_drop(accuracy, drop, baseline=baseline, **stage) for baseline in (None, count)
+            seeds_for_drop(accuracy, drop, baseline=baseline, **test) for baseline in (None, count)
         )
-        visible = smallest_visible_drop(accuracy, night=count, baseline=count, **stage)
+        visible = smallest_visible_drop(accuracy, night=count, baseline=count, **test)
         deviation = float(accuracy.std(ddof=1))
         plans.append(SeedPlan(variant, backend, count, deviation, needed, with_baseline, visible))
     return plans

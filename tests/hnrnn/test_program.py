@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="file descriptors")
 TEXT = "ü \udcff"
 PROGRAM = f"""
 import sys
-from hnrnn.program import begin, show
+from hnrnn.program import begin, exit_code, show
 begin("prog")
 end = sys.argv[1]
 if end == "interrupted":
@@ -25,6 +25,9 @@ if end == "error":
     raise ValueError("a\\nb")
 if end == "shows":
     sys.exit(show({TEXT!a}))
+if end == "differs":
+    print({TEXT!a})
+    sys.exit(exit_code(1))
 for number in range(20_000):
     print(number)
     print(number, file=sys.stderr)
@@ -113,6 +116,7 @@ def test_lost_output_is_reported() -> None:
     assert (done.returncode, done.stderr.splitlines()) == (program.UNWRITTEN, [line])
     assert run("prints", "1>/dev/full").stderr.splitlines()[-1] == line
     assert run("shows", "1>&-").returncode == 0
+    assert run("differs", "1>/dev/full").returncode == 1, "a verdict's own code wins"
 
 
 def test_ends() -> None:
@@ -125,6 +129,14 @@ def test_ends() -> None:
     assert lines[0].startswith("Traceback")
     assert lines[-1] == "prog: internal error: ValueError: a b; its traceback is above"
     assert run("error", "2>/dev/full").returncode == program.INTERNAL_ERROR
+
+
+@pytest.mark.slow
+def test_facts_that_cannot_be_shown() -> None:
+    """They are all equal, and were not printed."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "hnrnn", "facts"]
+        assert subprocess.run(command, check=False, stdout=full).returncode == program.UNWRITTEN
 
 
 @pytest.mark.parametrize("name", ["bench", "reports", "reports.ci", "hnrnn"])

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from reports.figures import models
 from reports.pages import pictures
-from reports.verdict import stage
+from reports.verdict import grid_test
 
 
 def blank(*_: object) -> Figure:
@@ -27,4 +27,4 @@ def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def few_permutations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judge by a tenth of the permutations: a p-value of 0.001 is small enough here."""
-    monkeypatch.setattr(stage, "PERMUTATIONS", 999)
+    monkeypatch.setattr(grid_test, "PERMUTATIONS", 999)

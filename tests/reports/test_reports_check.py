@@ -14,6 +14,7 @@ import pytest
 
 from bench.store.records import DIVERGED, FAILED, Record
 from bench.store.store import Store
+from hnrnn.program import UNWRITTEN
 from hnrnn.variants import VARIANTS
 from reports.__main__ import main
 from tests.command_line import exit_code
@@ -125,8 +126,17 @@ def test_confirmation_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
             ["check", "--baseline", "nowhere"],
             "`python -m reports baseline freeze --output nowhere`",
         ),
+        (
+            ["check", "--confirmation", "nowhere"],
+            "check: no folder nowhere of fresh seeds: run the command that `check` printed",
+        ),
+        (["check", "--resultz", "nowhere"], "reports check: unrecognized arguments: --resultz"),
         (["check", "--findings", "nowhere.toml"], "cannot read findings from nowhere.toml"),
         (["check", "--output", "file"], "--output must name a folder: file is a file"),
+        (
+            ["baseline", "freeze", "--output", "frozen"],
+            "reports baseline freeze: results cannot be a baseline",
+        ),
         (["baseline", "freeze", "--output", "frozen"], "complete it with `python -m bench run`"),
     ],
 )
@@ -148,6 +158,23 @@ def test_bad_input_to_check(
     assert right in error
     assert Path("file").read_text() == "mine"
     assert not Path("frozen").exists()
+
+
+def test_only_a_new_folder_is_frozen_into(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another file or a baseline there is refused; a place that cannot be written to is 74."""
+    whole_store(tmp_path / "night")
+    freeze = ["baseline", "freeze", "--results", str(tmp_path / "night"), "--output"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    assert main([*freeze, str(tmp_path / "mine")]) == 2
+    assert "mine is not new, because it holds thesis.tex" in capsys.readouterr().err
+    assert main([*freeze, str(tmp_path / "frozen")]) == 0
+    assert main([*freeze, str(tmp_path / "frozen")]) == 2
+    assert "frozen holds a store already: name a new folder" in capsys.readouterr().err
+    assert main([*freeze, "/proc/x"]) == UNWRITTEN
+    assert "cannot write to /proc/x (No such file or directory)" in capsys.readouterr().err
 
 
 def test_unreadable_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

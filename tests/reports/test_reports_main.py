@@ -67,7 +67,7 @@ def test_first_screen(tmp_path: Path, records: list[Record]) -> None:
     assert gates.startswith(
         "**Gates.** Passed: complete data. Not run: same computation (40 runs: "
     )
-    assert "40 runs of 8 of the notebook's 8 models, 5 seeds each." in opening
+    assert "40 runs of all eight models, 5 seeds each." in opening
     out = int(re.search(r"counterpart here, (\d+) \(", opening).group(1))  # type: ignore[union-attr]
     epochs = pd.read_parquet(tmp_path / "epochs")
     expected = 0

@@ -18,7 +18,7 @@ from bench.store.files import UnfitFileError, read_regular, write_whole
 from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Store
 from reports.history import nights as history
 from tests.history_data import made_up_history
-from tests.victims import measurement, sample
+from tests.killed_writers import measurement, sample
 
 TABLES = [RUNS, EPOCHS, THROUGHPUT]
 LIMIT = 1000

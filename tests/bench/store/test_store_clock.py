@@ -19,8 +19,8 @@ from reports.runs.completeness import find_problems
 from reports.runs.night import Night
 from reports.runs.selection import select
 from tests.history_data import FIRST, made_up_history
+from tests.killed_writers import sample
 from tests.made_up import START, made_up_record
-from tests.victims import sample
 
 CLOCK = ["started_at", "ended_at"]
 

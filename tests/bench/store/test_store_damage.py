@@ -14,8 +14,8 @@ from bench.store.files import SEAL, is_changed, seal
 from bench.store.parquet import UnreadableError, read_file
 from bench.store.records import SKIPPED
 from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, UNREADABLE, Store
+from tests.killed_writers import measurement
 from tests.made_up import made_up_record
-from tests.victims import measurement
 
 RECORD = made_up_record("Model4", 0)
 TABLES = [RUNS, EPOCHS, THROUGHPUT]

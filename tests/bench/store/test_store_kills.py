@@ -17,7 +17,7 @@ from bench.errors import StoreError
 from bench.store.files import LEFTOVER_SECONDS
 from bench.store.records import FAILED, Record
 from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Contents, Store
-from tests.victims import make_template, sample
+from tests.killed_writers import make_template, sample
 
 pytestmark = [
     pytest.mark.slow,
@@ -29,9 +29,9 @@ FLUSH_FOLDER = ["open", "fsync", "close"]
 QUARANTINED = [f"unreadable/{table}-{sample(0).run_id}.parquet" for table in (EPOCHS, RUNS)]
 
 
-def victims(*arguments: object) -> str:
-    """Run ``tests.victims`` and return what it prints."""
-    command = [sys.executable, "-m", "tests.victims", *map(str, arguments)]
+def killed_writers(*arguments: object) -> str:
+    """Run ``tests.killed_writers`` and return what it prints."""
+    command = [sys.executable, "-m", "tests.killed_writers", *map(str, arguments)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
@@ -47,7 +47,7 @@ def sweep(
     if damaged:
         path = Store(template).path(EPOCHS, sample(0).run_id)
         path.write_bytes(path.read_bytes()[:-1])
-    victims("sweep", action, template, tmp_path / "swept", every)
+    killed_writers("sweep", action, template, tmp_path / "swept", every)
     steps = json.loads((tmp_path / "swept" / "steps.json").read_text())
     folders = sorted(path for path in (tmp_path / "swept").iterdir() if path.is_dir())
     assert len(folders) == len(steps[::every]) + 1
@@ -187,7 +187,7 @@ def test_killed_compacting(tmp_path: Path) -> None:
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """Every run that a killed writer had reported is there; what it was at is whole or absent."""
-    told = json.loads(victims("loop", tmp_path, KILLS))
+    told = json.loads(killed_writers("loop", tmp_path, KILLS))
     assert len(told) > KILLS / 2
     store = Store(tmp_path)
     contents = store.read()

@@ -19,7 +19,7 @@ from bench.store.store import EPOCHS, RUNS, THROUGHPUT, UNREADABLE, Contents, St
 from hnrnn.program import UNWRITTEN
 from reports.__main__ import main as reports
 from reports.figures import models as figures
-from tests.victims import make_template, measurement, sample
+from tests.killed_writers import make_template, measurement, sample
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="mounts, limits and users of POSIX")
 

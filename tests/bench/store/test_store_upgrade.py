@@ -18,8 +18,8 @@ from bench.store.migration import ADDED, REMOVED, RENAMED
 from bench.store.records import ENSEMBLE, SCHEMA_VERSION, VERSION_KEY, Record
 from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT, Contents, Store
 from tests.bench.store.test_store_versions import write_as_version
+from tests.killed_writers import measurement, sample
 from tests.places import ROOT
-from tests.victims import measurement, sample
 
 TABLES = [RUNS, EPOCHS, THROUGHPUT]
 NEXT = SCHEMA_VERSION + 1

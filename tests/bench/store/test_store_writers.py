@@ -11,8 +11,8 @@ import pytest
 
 from bench.store.records import FAILED
 from bench.store.store import EPOCHS, RUNS, Store
+from tests.killed_writers import OTHERS, SHARED, sample
 from tests.made_up import with_outcome
-from tests.victims import OTHERS, SHARED, sample
 
 ROUNDS = 6
 TIMES = ["started_at", "ended_at", "total_seconds"]
@@ -22,7 +22,7 @@ TIMES = ["started_at", "ended_at", "total_seconds"]
 @pytest.mark.skipif(os.name != "posix", reason="forks")
 def test_two_writers(tmp_path: Path) -> None:
     """Two that resume one store at once store each run whole and once, seen by readers so."""
-    command = [sys.executable, "-m", "tests.victims", "race", str(tmp_path), str(ROUNDS)]
+    command = [sys.executable, "-m", "tests.killed_writers", "race", str(tmp_path), str(ROUNDS)]
     subprocess.run(command, check=True)
     aside = [f"unreadable/{table}-{sample(0).run_id}.parquet" for table in (EPOCHS, RUNS)]
     for number, folder in enumerate(sorted(tmp_path.iterdir())):

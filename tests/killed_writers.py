@@ -1,8 +1,8 @@
 """Writers of a store to be killed: processes of their own, without torch, that fork quickly.
 
-``python -m tests.victims sweep ACTION TEMPLATE OUTPUT N`` does ``ACTION`` on copies of a folder,
-each time killed at another step, at every Nth; ``loop`` kills a writer at random moments; ``race``
-lets several write and read one store at once.
+``python -m tests.killed_writers sweep ACTION TEMPLATE OUTPUT N`` does ``ACTION`` on copies of a
+folder, each time killed at another step, at every Nth; ``loop`` kills a writer at random moments;
+``race`` lets several write and read one store at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files from another machine, which are read only if they are what they should be."""
+"""Files of another machine, which are read only if they are what they should be."""
 
 from __future__ import annotations
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from bench.store.files import seal
-from reports.runs import foreign
+from reports.runs import untrusted_files
 from tests.frozen_data import parquet
 
 
 def test_what_is_read(tmp_path: Path) -> None:
     """A sealed file is read as it is."""
     (tmp_path / "a.parquet").write_bytes(parquet("a"))
-    assert foreign.read_sealed(tmp_path / "a.parquet") == parquet("a")
+    assert untrusted_files.read_sealed(tmp_path / "a.parquet") == parquet("a")
 
 
 def test_what_is_no_regular_file(tmp_path: Path) -> None:
@@ -24,11 +24,11 @@ def test_what_is_no_regular_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("file")
     (tmp_path / "huge").touch()
-    os.truncate(tmp_path / "huge", foreign.LARGEST + 1)
+    os.truncate(tmp_path / "huge", untrusted_files.LARGEST + 1)
     refused = [tmp_path / "fifo", tmp_path / "link", tmp_path / "huge", tmp_path]
     for path in (*refused, Path("/dev/zero")):
         with pytest.raises(OSError, match=r"not a regular file|Too many levels|larger than|Is a"):
-            foreign.read(path)
+            untrusted_files.read(path)
 
 
 SOUND = parquet("a")
@@ -47,4 +47,4 @@ def test_what_is_not_whole(content: bytes, tmp_path: Path) -> None:
     """A file without a seal, or with one that does not fit, is refused."""
     (tmp_path / "a.parquet").write_bytes(content)
     with pytest.raises(OSError, match=r"a\.parquet"):
-        foreign.read_sealed(tmp_path / "a.parquet")
+        untrusted_files.read_sealed(tmp_path / "a.parquet")

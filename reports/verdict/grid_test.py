@@ -67,7 +67,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Stage:
+class GridTest:
     """One test of the grid, at a ``level`` that is ``corrected`` for the baseline's seeds."""
 
     differences: tuple[Difference, ...]
@@ -91,7 +91,7 @@ class Stage:
         return "seed by seed"
 
 
-def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> Stage:
+def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> GridTest:
     """Test all configurations that both have, at ``level`` for the whole grid.
 
     Each frame has one row per run with ``variant, backend, seed``, and ``accuracy, valid_loss``
@@ -101,7 +101,7 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
     ours, theirs = _table(night), _table(baseline)
     columns = [cast("Column", column) for column in ours.columns.intersection(theirs.columns)]
     if not columns:
-        return Stage((), level, level, enough=False)
+        return GridTest((), level, level, enough=False)
     seeds = ours.index.union(theirs.index)
     shared = seeds.isin(ours.index) & seeds.isin(theirs.index)
     a, b = (table.reindex(index=seeds, columns=columns).to_numpy() for table in (ours, theirs))
@@ -109,7 +109,7 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
     test = max_t_test(a, b, permutations=PERMUTATIONS, paired=True, two_sided=True)
     compared = [_compared(*values, shared) for values in zip(a.T, b.T, strict=True)]
     corrected = _corrected(level, test)
-    return Stage(
+    return GridTest(
         differences=tuple(
             _difference(column, values, p, statistic, level, len(columns))
             for column, values, p, statistic in zip(
