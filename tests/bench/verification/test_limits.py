@@ -9,7 +9,7 @@ import pytest
 from bench.verification import rates
 from bench.verification.kinds import KINDS, counts, family_of, file_name
 from bench.verification.limits import OFTEN, in_cells, jumps_of, rounding_table, spread_of
-from bench.verification.measurement import KEYS, predictions_of, read
+from bench.verification.measurement import KEYS
 from bench.verification.rates import (
     detection,
     false_alarms,
@@ -18,11 +18,9 @@ from bench.verification.rates import (
     summed,
     verdicts,
 )
-from hnrnn import published
 from hnrnn.departures import ANOTHER_COMPUTATION, SAME_TO_ROUNDING, departures
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
-from tests.places import ROOT
 
 PREDICTIONS = {"Model4": 1000}
 KIND_COUNT, SEED_COUNT = 12, 10
@@ -116,16 +114,6 @@ def test_detection() -> None:
     assert found.loc[(1, 3), "nights"] == SEED_COUNT
     assert found.loc[(5, 3), "nights"] == found.loc[(5, 3), "found"] == 2
     assert found.loc[(5, 3), "departure"] == pytest.approx(10, rel=0.5)
-
-
-def test_published_limits() -> None:
-    """They are what follows from the published distances."""
-    runs = read(ROOT / "reports" / "published" / "rounding" / "healthy")
-    runs = runs[runs["kind"].map(counts)]
-    families = {kind: family_of(kind) for kind in runs["kind"].unique()}
-    rounding, by_seed = rounding_table(runs, predictions_of(list(VARIANTS)), families)
-    pd.testing.assert_frame_equal(rounding, published.rounding(), check_dtype=False)
-    pd.testing.assert_frame_equal(by_seed, published.rounding_by_seed(), check_dtype=False)
 
 
 @pytest.mark.slow
