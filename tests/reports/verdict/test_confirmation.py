@@ -117,9 +117,7 @@ def test_fresh_seeds_are_held_against_their_references(runs: Contents) -> None:
     held = hold(tonight, before, other)
     assert held.comparison is not None
     assert held.comparison.verdict == SUSPECTED
-    assert held.comparison.not_cleared == (
-        "not all are the same as the reference runs of their seeds"
-    )
+    assert held.comparison.not_cleared == ("they depart from the reference runs of their seeds")
     assert held.fresh is not None
     assert [each.name for each in held.fresh.others] == ["Model4 nn"]
     reason = "their training losses were scaled"
