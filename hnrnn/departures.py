@@ -22,7 +22,9 @@ A fault moves every seed, a jump moves a few. Runs of several seeds depart in a 
 
 1. at least ``SHARE`` of the seeds with a limit of their own are beyond it, and so many would jump
    there with a probability of at most ``LEVEL``, or
-2. at least ``SHARE`` of all seeds are beyond the cell's limit, or
+2. at least ``SHARE`` of all seeds are beyond the cell's limit, or so many that they all would have
+   jumped with a probability of at most ``LEVEL`` if healthy runs were beyond it as often as
+   ``JUMP_RATE``, or
 3. more than one in ``ODD_ONE_IN`` of them is beyond ``FAR`` times the cell's limit: with fewer
    seeds than that, a single one, or
 4. a single one is beyond ``HUGE`` times the cell's limit, or is no number, however many there are.
@@ -35,9 +37,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import count
 
 import numpy as np
 import pandas as pd
+from scipy.special import bdtrc
 
 from hnrnn.published import MEASURES
 
@@ -54,6 +58,8 @@ CELL = ["initialisation", "variant", "epoch", "column"]
 MARGIN = 3.0
 SHARE = 0.8
 LEVEL = 1e-4
+JUMP_RATE = 0.05
+"""A share of healthy runs beyond the limit of a cell, on purpose above any that was measured."""
 FAR = 10.0
 ODD_ONE_IN = 20
 HUGE = 1000.0
@@ -100,6 +106,13 @@ def needed(seeds: int) -> int:
     return math.ceil(SHARE * seeds - 1e-9)
 
 
+@cache
+def needed_of_all(seeds: int) -> int:
+    """Return how many of ``seeds`` must be beyond the limit of a cell for it to depart."""
+    too_many = next(jumps for jumps in count(1) if chance(seeds, JUMP_RATE, jumps) <= LEVEL)
+    return min(needed(seeds), too_many)
+
+
 def one(_seeds: int) -> int:
     """Return that one seed suffices, however many there are."""
     return 1
@@ -110,13 +123,9 @@ def needed_far_beyond(seeds: int) -> int:
     return seeds // ODD_ONE_IN + 1
 
 
-@cache
-def chance(seeds: int, jump_rate: float) -> float:
-    """Return the probability that ``needed(seeds)`` or more of so many healthy seeds jump."""
-    return sum(
-        math.comb(seeds, jumps) * jump_rate**jumps * (1 - jump_rate) ** (seeds - jumps)
-        for jumps in range(needed(seeds), seeds + 1)
-    )
+def chance(seeds: int, jump_rate: float, jumps: int) -> float:
+    """Return the probability that ``jumps`` or more of so many healthy seeds jump."""
+    return float(bdtrc(jumps - 1, seeds, jump_rate))
 
 
 def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0) -> pd.DataFrame:
@@ -192,12 +201,12 @@ def _nearness(
     ``by_own`` is that of rule 1, which counts only where so many seeds cannot all have jumped.
     """
     usable = [
-        count > 0 and chance(count, rate) <= LEVEL
-        for count, rate in zip(cells["own_seeds"], cells["jump_rate"], strict=True)
+        seeds > 0 and chance(seeds, rate, needed(seeds)) <= LEVEL
+        for seeds, rate in zip(cells["own_seeds"], cells["jump_rate"], strict=True)
     ]
     by_rule = [
         by_own.where(np.array(usable, dtype=bool)),
-        _decisive(found, "of_limit", keys),
+        _decisive(found, "of_limit", keys, needed_of_all),
         _decisive(found, "of_lone", keys, needed_far_beyond) / FAR,
         _decisive(found, "of_limit", keys, one) / HUGE,
     ]

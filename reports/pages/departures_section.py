@@ -25,13 +25,15 @@ GUIDE = (
     "of the rounding spread: how far healthy executions of one seed usually are apart. The "
     f"limit is {limits.MARGIN:g} times the furthest that any was; a seed whose healthy executions "
     f"were measured often has a limit of its own. A configuration departs where {limits.SHARE:.0%} "
-    f"of its seeds are beyond the limit, where more than one in {limits.ODD_ONE_IN} is "
-    f"{limits.FAR:g} times beyond it, or where a single one is {limits.HUGE:g} times beyond it or "
-    f"is no number. A seed that {FASTAI} has no run of is held against {OURS}. Rounding may have "
-    f"moved these too: there the rule of one in {limits.ODD_ONE_IN} does not count, and one seed "
-    "alone is at most unexplained. On a device where rounding was never measured, what is beyond "
-    f"the limit, and less than {limits.WIDER:g} times, is unexplained. Each row shows the first "
-    "epoch and column that depart or, where none does, the nearest to its limit."
+    "of its seeds are beyond the limit, or fewer but too many for chance (a probability of at most "
+    f"{limits.LEVEL:g}, if {limits.JUMP_RATE:.0%} of healthy seeds were); where more than one in "
+    f"{limits.ODD_ONE_IN} is {limits.FAR:g} times beyond it; or where a single one is "
+    f"{limits.HUGE:g} times beyond it or is no number. A seed that {FASTAI} has no "
+    f"run of is held against {OURS}. Rounding may have moved these too: there the rule of one in "
+    f"{limits.ODD_ONE_IN} does not count, and one seed alone is at most unexplained. On a device "
+    f"where rounding was never measured, what is beyond the limit, and less than {limits.WIDER:g} "
+    "times, is unexplained. Each row shows the first epoch and column that depart or, where none "
+    "does, the nearest to its limit."
 )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from reports.runs.completeness import Problem, of_another_kind
-from reports.runs.night import CONFIGURATION, Night, configurations_of
+from reports.runs.night import CONFIGURATION, Configuration, Night, configurations_of, is_in
+from reports.runs.selection import with_runs
 from reports.verdict import throughput
-from reports.verdict.baseline import SUSPECTED, Comparison, confirm, hold_against_baseline
+from reports.verdict.acceptance import Acceptance
+from reports.verdict.baseline import EQUAL, SUSPECTED, Comparison, confirm, hold_against_baseline
 from reports.verdict.confirmation import find_unlike, fresh_seeds, published_pairs
 from reports.verdict.pairs import Pairs, pair
+from reports.verdict.same_computation import SameComputation, compare
 
 NO_BASELINE = "no baseline was given"
 
@@ -24,20 +27,27 @@ class AgainstBaseline:
     comparison: Comparison | None = None
     confirmation_seeds: str | None = None
     """Fresh seeds for what is suspected; None where nothing is."""
+    fresh: SameComputation | None = None
+    """Sound fresh runs of what is suspected, held against the reference runs of their seeds."""
     changes: list[throughput.Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     why_not_timed: str = NO_BASELINE
 
 
-def hold(night: Night, baseline: Night, fresh: Night | None) -> AgainstBaseline:
-    """Hold a night against a baseline; fresh seeds confirm only where they are sound."""
+def hold(
+    night: Night, baseline: Night, fresh: Night | None, acceptance: Acceptance | None = None
+) -> AgainstBaseline:
+    """Hold a night against a baseline; fresh seeds confirm only where they are sound.
+
+    They clear nothing where one has a reference and is not the same, nor accepted to be another.
+    """
     held = AgainstBaseline(problems=of_another_kind(night, baseline, "baseline"))
     ours, theirs = night.selection, baseline.selection
     held.pairs = pair(night, baseline)
     held.comparison = hold_against_baseline(ours.grid, theirs.grid)
     if held.comparison.first.suspects:
-        _confirm(held, night, baseline, fresh)
+        _confirm(held, night, baseline, fresh, acceptance)
     compared = {difference.configuration for difference in held.comparison.first.differences}
     held.notes += [
         f"{' '.join(configuration)} is not in the baseline: whether it is worse cannot be said."
@@ -58,7 +68,13 @@ def hold(night: Night, baseline: Night, fresh: Night | None) -> AgainstBaseline:
     return held
 
 
-def _confirm(held: AgainstBaseline, night: Night, baseline: Night, fresh: Night | None) -> None:
+def _confirm(
+    held: AgainstBaseline,
+    night: Night,
+    baseline: Night,
+    fresh: Night | None,
+    acceptance: Acceptance | None,
+) -> None:
     """Confirm what is suspected on fresh seeds, or say which seeds are needed.
 
     Fresh seeds are paired with our published runs, where the baseline computes the same.
@@ -77,8 +93,22 @@ def _confirm(held: AgainstBaseline, night: Night, baseline: Night, fresh: Night 
             same_start = pairs.merge(fresh.selection.grid[keys], on=keys)
             before = pd.concat([theirs.grid, same_start], ignore_index=True)
             held.comparison = confirm(held.comparison, fresh.selection.grid, before)
+            held.fresh = compare(_of(fresh, suspects), acceptance)
+            if held.comparison.verdict == EQUAL and _departs(held.fresh):
+                why = "they depart from the reference runs of their seeds"
+                held.comparison = replace(held.comparison, verdict=SUSPECTED, not_cleared=why)
         held.problems += unsound
     if held.comparison.verdict == SUSPECTED:
         used = {*night.contents.runs["seed"], *baseline.contents.runs["seed"]}
         most = max(difference.seeds for difference in suspected)
         held.confirmation_seeds = fresh_seeds(used, most, set(pairs["seed"]))
+
+
+def _of(night: Night, configurations: set[Configuration]) -> Night:
+    runs = night.contents.runs
+    own = with_runs(night.contents, runs[is_in(runs, configurations)])
+    return replace(night, contents=own)
+
+
+def _departs(same: SameComputation) -> bool:
+    return bool(same.others or same.unexplained or same.other_starts)

@@ -67,7 +67,7 @@ def confirm(comparison: Comparison, fresh: pd.DataFrame, baseline: pd.DataFrame)
     unchanged.
 
     Fresh seeds clear what they do not confirm if they are half as many or more as raised the
-    suspicion, and rule out a difference as large as the suspected one.
+    suspicion, differ neither way, and rule out a difference as large as the suspected one.
     """
     first = comparison.first
     if not first.suspects:
@@ -80,10 +80,12 @@ def confirm(comparison: Comparison, fresh: pd.DataFrame, baseline: pd.DataFrame)
     if found.confirmed:
         return replace(found, verdict=CHANGED)
     few = 2 * _seeds(second.differences) < _seeds(first.suspects)
-    if not few and _rule_out(first, fresh, baseline):
+    if not few and not second.suspects and _rule_out(first, fresh, baseline):
         return replace(found, verdict=EQUAL)
     why = "there are too few of them"
-    if not few and second.how != first.how:
+    if second.suspects:
+        why = "they differ the other way"
+    elif not few and second.how != first.how:
         why = f"they are compared {second.how}, and what is suspected {first.how}"
     return replace(found, verdict=SUSPECTED, not_cleared=why)
 

@@ -103,10 +103,15 @@ def _beyond_doubt(found: Findings) -> AgainstBaseline:
 
 
 def _other_computations(found: Findings) -> list[str]:
-    pairs = found.held.pairs
+    pairs, fresh = found.held.pairs, found.held.fresh
     return [
         *(each.sentence() for each in found.same.other_starts),
         *(each.sentence(reference_of(each)) for each in found.same.others),
+        *(f"on fresh seeds, {each.sentence()}" for each in (fresh.other_starts if fresh else ())),
+        *(
+            f"on fresh seeds, {each.sentence(reference_of(each))}"
+            for each in (fresh.others if fresh else ())
+        ),
         *(
             each.sentence("the baseline's")
             for each in (pairs.others if pairs else ())

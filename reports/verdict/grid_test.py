@@ -109,6 +109,9 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
     test = max_t_test(a, b, permutations=PERMUTATIONS, paired=True, two_sided=True)
     compared = [_compared(*values, shared) for values in zip(a.T, b.T, strict=True)]
     corrected = _corrected(level, test)
+    moved = sum(not np.array_equal(values.ours, values.theirs) for values in compared)
+    beside = min(moved + 1, len(columns))  # equal pairs are equal in every permutation
+    least = max(values.least_p_value(beside) for values in compared)
     return GridTest(
         differences=tuple(
             _difference(column, values, p, statistic, level, len(columns))
@@ -118,7 +121,7 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
         ),
         level=level,
         corrected=corrected,
-        enough=max(values.least_p_value for values in compared) <= corrected,
+        enough=least <= corrected,
     )
 
 
@@ -157,14 +160,16 @@ class _Compared(NamedTuple):
     theirs: Array
     pairs: int
 
-    @property
-    def least_p_value(self) -> float:
-        """The smallest p-value that the column can reach: two permutations out of all."""
+    def least_p_value(self, columns: int) -> float:
+        """Return a p-value that the column can reach, adjusted for so many ``columns``.
+
+        Two permutations of all are as extreme as can be in a column, and others may be in another.
+        """
         if min(len(self.ours), len(self.theirs)) < LEAST:
             return 1.0
         alone = len(self.ours) - self.pairs, len(self.theirs) - self.pairs
         permutations = 2**self.pairs * math.comb(sum(alone), alone[0])
-        return float(1 / min(permutations / 2, 1 + PERMUTATIONS))
+        return float(1 / min(permutations / (2 * columns), 1 + PERMUTATIONS))
 
 
 def _compared(ours: Array, theirs: Array, shared: npt.NDArray[np.bool_]) -> _Compared:

@@ -97,7 +97,7 @@ def judge(evidence: Evidence) -> Judgement:
     held = AgainstBaseline()
     if before is not None:
         expected |= configurations_of(before.selection.grid)
-        held = against_baseline.hold(night, before, evidence.confirmation)
+        held = against_baseline.hold(night, before, evidence.confirmation, evidence.accepted)
         same = _with_pairs(same, held.pairs)
     at_fault = _at_fault(evidence, same, held)
     problems, smoke = _problems(evidence, held, expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binom
 
 from hnrnn import departures as d
 from hnrnn.distances import distances
@@ -119,12 +120,13 @@ def test_cells_where_many_seeds_jump() -> None:
     assert verdict(moved(four), jump_rate=0.05)["verdict"] == d.ANOTHER_COMPUTATION
 
 
-@pytest.mark.parametrize(("seeds", "rate", "expected"), [(1, 0.1, 0.1), (2, 0.1, 0.01)])
-def test_chance_of_healthy_jumps(seeds: int, rate: float, expected: float) -> None:
+def test_chance_of_healthy_jumps() -> None:
     """It is the binomial probability that enough healthy seeds jump."""
-    assert d.chance(seeds, rate) == pytest.approx(expected)
-    assert d.chance(5, 0.1) == pytest.approx(5 * 0.1**4 * 0.9 + 0.1**5)
-    assert d.chance(200, 0.02) < 1e-100
+    assert d.chance(1, 0.1, 1) == pytest.approx(0.1)
+    assert d.chance(2, 0.1, 2) == pytest.approx(0.01)
+    assert d.chance(5, 0.1, 4) == pytest.approx(5 * 0.1**4 * 0.9 + 0.1**5)
+    assert d.chance(200, 0.02, 160) < 1e-100
+    assert d.chance(5, 0.0, 4) == 0
 
 
 def test_one_odd_seed_fails_no_night() -> None:
@@ -134,6 +136,20 @@ def test_one_odd_seed_fails_no_night() -> None:
     assert verdict(moved(healthy | {0: 0.9 * far}))["verdict"] == d.SAME_TO_ROUNDING
     assert verdict(moved(healthy | {0: 1.1 * far}))["verdict"] == d.ANOTHER_COMPUTATION
     assert verdict(moved(healthy | {0: np.nan}))["verdict"] == d.ANOTHER_COMPUTATION
+
+
+@pytest.mark.parametrize("lone", [True, False], ids=["fastai's", "ours"])
+def test_more_seeds_than_jump(*, lone: bool) -> None:
+    """Of sixty seeds twelve do not all jump, far from four of five as they are."""
+    jumped = dict.fromkeys(range(49, 60), 1.1 * LIMIT)
+    healthy = dict.fromkeys(range(48), 1e-7)
+
+    def of(by: dict[int, float]) -> str:
+        cells = departures(moved(by)).assign(lone=lone)
+        return str(d.of_configurations(cells, ["backend"])["verdict"].iloc[0])
+
+    assert of(healthy | {48: 1e-7} | jumped) == d.SAME_TO_ROUNDING
+    assert of(healthy | {48: 1.1 * LIMIT} | jumped) == d.ANOTHER_COMPUTATION
 
 
 def test_odd_seeds_of_many() -> None:
@@ -229,7 +245,13 @@ def test_configurations_are_judged_apart() -> None:
     }
 
 
-@pytest.mark.parametrize(("seeds", "most"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 4), (10, 8)])
-def test_needed_seeds(seeds: int, most: int) -> None:
-    """Four of five seeds, or as many."""
+@pytest.mark.parametrize(
+    ("seeds", "most", "of_all"),
+    [(1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4), (5, 4, 4), (6, 5, 4), (10, 8, 5), (100, 80, 16)],
+)
+def test_needed_seeds(seeds: int, most: int, of_all: int) -> None:
+    """Four of five seeds, or as many; of all seeds no more than can jump by chance."""
     assert d.needed(seeds) == most
+    assert d.needed_of_all(seeds) == of_all
+    assert binom.sf(of_all - 1, seeds, d.JUMP_RATE) <= d.LEVEL or of_all == most
+    assert binom.sf(of_all - 2, seeds, d.JUMP_RATE) > d.LEVEL

@@ -13,9 +13,12 @@ from reports.runs.night import Night, is_in
 from reports.runs.reading import read
 from reports.runs.selection import with_runs
 from reports.verdict import confirmation
+from reports.verdict.acceptance import Acceptance
 from reports.verdict.against_baseline import hold
-from reports.verdict.baseline import REGRESSED, SUSPECTED
+from reports.verdict.baseline import EQUAL, REGRESSED, SUSPECTED
 from reports.verdict.confirmation import fresh_seeds, published_pairs
+from reports.verdict.evidence import Evidence
+from reports.verdict.judgement import judge
 
 PUBLISHED = Path(confirmation.FOLDER) / "cpu"
 MODEL4 = ("Model4", "nn")
@@ -84,3 +87,55 @@ def test_a_small_fall_is_confirmed_by_published_pairs(runs: Contents, same: bool
         assert found.comparison.not_cleared == (
             "they are compared between independent seeds, and what is suspected seed by seed"
         )
+
+
+def suspected(runs: Contents) -> tuple[Night, Night]:
+    """Return a night of seeds without a reference that is worse than its baseline, and that."""
+    tonight = night(runs, 100, 139, 0.06)
+    for each in (tonight.contents.runs, tonight.contents.epochs, tonight.selection.grid):
+        each["seed"] += 10_000
+    return tonight, night(runs, 0, 39)
+
+
+def later(fresh: Night) -> Night:
+    """Return fresh runs that are younger than the night's."""
+    for each in (fresh.contents.runs, fresh.selection.grid):
+        each["started_at"] = pd.Timestamp("2100-01-01", tz="UTC")
+    return fresh
+
+
+def test_fresh_seeds_are_held_against_their_references(runs: Contents) -> None:
+    """Fresh seeds whose means are right clear nothing if they are another computation."""
+    tonight, before = suspected(runs)
+    healthy = hold(tonight, before, later(night(runs, 40, 79)))
+    assert healthy.comparison is not None
+    assert (healthy.comparison.verdict, healthy.problems) == (EQUAL, [])
+    assert healthy.fresh is not None
+    assert healthy.fresh.passed
+    other = later(night(runs, 40, 79))
+    other.contents.epochs["train_loss"] += 0.01
+    held = hold(tonight, before, other)
+    assert held.comparison is not None
+    assert held.comparison.verdict == SUSPECTED
+    assert held.comparison.not_cleared == ("they depart from the reference runs of their seeds")
+    assert held.fresh is not None
+    assert [each.name for each in held.fresh.others] == ["Model4 nn"]
+    reason = "their training losses were scaled"
+    accepted = Acceptance(reason, "2026-01-02T03:04:05Z", "0" * 40, ("Model4 nn",), ())
+    allowed = hold(tonight, before, other, accepted)
+    assert allowed.comparison is not None
+    assert allowed.comparison.verdict == EQUAL
+
+
+def test_fresh_seeds_that_depart_fail_the_night(runs: Contents) -> None:
+    """The verdict says that they are another computation."""
+    tonight, before = suspected(runs)
+    fresh = later(night(runs, 40, 79))
+    fresh.contents.epochs["train_loss"] += 0.01
+    judgement = judge(Evidence(tonight, before, fresh))
+    assert judgement.exit_code == 1
+    assert judgement.reasons[0].startswith(
+        "on fresh seeds, Model4 nn is another computation than fastai 1.0.61's: first in epoch 0"
+    )
+    states = {gate.name: gate.state for gate in judgement.gates}
+    assert states["confirmation"] == "not run"
