@@ -59,7 +59,7 @@ def check(page: Page, records: Records) -> None:
     page.claim_table("# The human-numbers notebook, reproduced", rows)
     counts = [seeds for seeds, _, _ in agreements]
     page.claim(
-        f"{sum(counts)} runs of 8 of the notebook's 8 models, {min(counts)} to {max(counts)} seeds "
+        f"{sum(counts):,} runs of all eight models, {min(counts)} to {max(counts)} seeds "
         "each. Each model's seeds were trained on the notebook's own backend. Of the "
         f"{3 * len(records.notebook)} published values that have a counterpart here, {outside} "
         f"({round(100 * outside / 3 / len(records.notebook))}%) lie outside the central 95% of our "
