@@ -184,7 +184,7 @@ def verdict_of(
             str(name): ranges(seeds)
             for name, seeds in starts[starts["unpaired"]].groupby("name")["seed"]
         },
-        unrecorded=_unrecorded(held),
+        unrecorded=_unrecorded(unheld, may_depart, partners, some=not cells.empty),
     )
 
 
@@ -226,12 +226,18 @@ def _other_starts(runs: pd.DataFrame) -> list[OtherStart]:
     ]
 
 
-def _unrecorded(held: Held) -> tuple[str, ...]:
-    """Return the configurations whose initial weights are not recorded, unless none at all are."""
-    missing = held.unheld["initial_weights_sha256"].isna()
-    if held.cells.empty and missing.all():
-        return ()
-    return tuple(sorted(set(names_in(held.unheld[missing]))))
+def _unrecorded(
+    unheld: pd.DataFrame, may_depart: Collection[str], partners: Partners, *, some: bool
+) -> tuple[str, ...]:
+    """Return the configurations whose initial weights are not recorded.
+
+    Where none at all are (``some`` says that those of other runs are), only what may depart and
+    has no partner.
+    """
+    missing = unheld["initial_weights_sha256"].isna()
+    if missing.all() and not some:
+        missing &= unheld["name"].isin(may_depart) & ~unheld["run_id"].isin(partners.ours)
+    return tuple(sorted(set(unheld.loc[missing, "name"])))
 
 
 def _odd_runs(cells: pd.DataFrame, found: Iterable[Departure]) -> list[OddRun]:
@@ -289,8 +295,8 @@ def accepted_in_words(same: SameComputation) -> str:
 def undecided_in_words(same: SameComputation) -> list[str]:
     """Say of which runs nothing shows that they are the same computation."""
     return [
-        f"{name}: its departure is accepted, and the baseline has no runs of seeds {seeds}: "
-        "train the baseline's seeds"
+        f"{name}: its departure is accepted, and the baseline has no runs of "
+        f"seed{'' if seeds.isdecimal() else 's'} {seeds}: train the baseline's seeds"
         for name, seeds in same.unpaired.items()
     ] + [
         f"{name}: its initial weights are not recorded, so nothing shows that it is the same "

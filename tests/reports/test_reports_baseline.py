@@ -178,6 +178,15 @@ def test_acceptance_covers_no_other_start(nights: Nights) -> None:
     ) in output
 
 
+def test_an_accepted_start_that_is_not_recorded(nights: Nights) -> None:
+    """Nothing pairs such runs, in a night of an older version too."""
+    nights.accept(nights.train(changed()))
+    contents = with_runs(changed(weights="other"), initial_weights_sha256=None)
+    code, output = nights.check(nights.train(contents))
+    assert code == 4, output
+    assert "\n  Model4 nn: its initial weights are not recorded, so nothing shows " in output
+
+
 def test_an_accepted_seed_that_diverges(nights: Nights) -> None:
     """The same night again is the same, with a loss that is no number."""
     contents = changed()
