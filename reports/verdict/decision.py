@@ -74,7 +74,7 @@ def decide(evidence: Evidence, found: Findings) -> tuple[str, list[str]]:
         (_kind_of_failure(sound), certain, known),
         (INCOMPLETE, problems, known),
         (INCONCLUSIVE, smoke, smoke),
-        (INCONCLUSIVE, unexplained or questions, unexplained or questions),
+        (INCONCLUSIVE, unexplained or questions, [*unexplained, *suspected] or questions),
     )
     for verdict, deciding, reasons in steps:
         if deciding:
@@ -128,13 +128,14 @@ def _unexplained(found: Findings) -> list[str]:
 
 def _held_by_nothing(evidence: Evidence, found: Findings) -> list[str]:
     """Name the models with an accepted finding whose runs only the finding is left to hold."""
-    comparison = found.held.comparison
+    pairs = found.held.pairs
     held = {each.configuration for each in found.same.departures}
-    held |= {each.configuration for each in (comparison.first.differences if comparison else ())}
+    held |= {each.configuration for each in (pairs.departures if pairs else ())}
     accepted = {finding.variant for finding in evidence.findings}
     return [
         f"{a.variant} {a.backend}: its table differs by an accepted finding, and its runs have "
-        "neither a reference nor a baseline, so nothing shows that they are the same computation"
+        "neither a reference nor a pair in the baseline, so nothing shows that they are the same "
+        "computation"
         for a in found.notebook.agreements
         if a.variant in accepted and a.seeds and (a.variant, a.backend) not in held
     ]

@@ -70,10 +70,14 @@ def test_differs_from_the_notebook() -> None:
     (reason,) = accepted.reasons
     assert reason == (
         "Model4 nn: its table differs by an accepted finding, and its runs have neither a "
-        "reference nor a baseline, so nothing shows that they are the same computation"
+        "reference nor a pair in the baseline, so nothing shows that they are the same computation"
     )
     beside = judged(Evidence.of(contents, contents, findings=(finding,)))
     assert beside.exit_code == 0, "the baseline holds them"
+    worse = night(start=500, moved={"Model4": 2.3})
+    unpaired = judged(Evidence.of(worse, contents, findings=(finding,)))
+    assert (unpaired.exit_code, unpaired.reasons[0]) == (4, reason)
+    assert "Model4 nn: valid_loss is suspected to be worse" in unpaired.reasons[-1]
 
 
 def test_a_change_in_a_finding_fails() -> None:
