@@ -34,9 +34,9 @@ def distances(
     significant digits the reference has; None where it is complete.
 
     The result keeps the other columns of ``epochs`` and has, in place of the measures, ``column``,
-    ``value``, ``reference``, ``distance`` (infinite for a value that is no number) and ``same``
-    (whether it equals the reference as far as its digits go). Epochs without a reference are left
-    out.
+    ``value``, ``reference``, ``distance`` (infinite where one of the two is no number, and 0 where
+    both are the same) and ``same`` (whether it equals the reference as far as its digits go).
+    Epochs without a reference are left out.
     """
     keys = ["initialisation", "variant", "seed", "epoch"]
     measures = list(MEASURES)
@@ -50,8 +50,10 @@ def distances(
     for name in measures:
         value = both[name].to_numpy(float)
         expected = both[f"{name}_reference"].to_numpy(float)
-        distance = np.abs(value - expected)
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            distance = np.abs(value - expected)
         distance[~np.isfinite(distance)] = np.inf
+        distance[(value == expected) | (np.isnan(value) & np.isnan(expected))] = 0.0
         parts.append(
             both[kept].assign(
                 column=name,

@@ -15,11 +15,13 @@ from hnrnn.arguments import Parser, output_folder
 from reports.commands.errors import UnwrittenError, UsageError
 from reports.commands.options import Commands, add_results
 from reports.runs import frozen
-from reports.runs.completeness import freezing_problems
-from reports.runs.night import Night
+from reports.runs.completeness import freezing_problems, ranges
+from reports.runs.night import Night, configurations_of, is_in
 from reports.runs.reading import read, read_with_baseline
+from reports.verdict import against_baseline
 from reports.verdict.acceptance import Acceptance
-from reports.verdict.pairs import pair
+from reports.verdict.against_baseline import AgainstBaseline
+from reports.verdict.decision import changes_in_words
 from reports.verdict.same_computation import compare
 
 
@@ -57,7 +59,14 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def freeze(options: argparse.Namespace) -> int:
     """Carry out ``reports baseline freeze``."""
-    _refuse_unsound(options.results, Night.of(read(options.results)))
+    night = Night.of(read(options.results))
+    _refuse_unsound(options.results, night)
+    if departing := _departing(night):
+        raise UsageError(
+            f"{options.results} departs from the reference runs of its seeds "
+            f"({', '.join(departing)}): if the change is intended, use "
+            "`python -m reports baseline accept`"
+        )
     if other := _other_file(options.output):
         raise UsageError(
             f"{options.output} is not new, because it holds {other}: name a new folder"
@@ -73,6 +82,8 @@ def accept(options: argparse.Namespace) -> int:
     if not reason:
         raise UsageError("--reason is empty: say why the change is intended")
     acceptance = _examine(results, baseline, reason)
+    for line in acceptance.lines():
+        print(one_line(line), file=sys.stderr)
     new = frozen.new_beside(baseline)
     try:
         frozen.repair(baseline)
@@ -85,11 +96,6 @@ def accept(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UnwrittenError(baseline, error) from error
     print(f"{one_line(baseline)} accepted: {reason}", file=sys.stderr)
-    for whose, names in (
-        ("the reference runs", acceptance.from_reference),
-        ("the baseline before", acceptance.from_baseline),
-    ):
-        print(f"departs from {whose}: {', '.join(names) or 'nothing'}", file=sys.stderr)
     return 0
 
 
@@ -117,17 +123,37 @@ def _examine(results: Path, baseline: Path, reason: str) -> Acceptance:
     else:
         night = Night.of(read(results))
     _refuse_unsound(results, night)
-    same = compare(night)
-    departing = [each.name for each in (*same.others, *same.unexplained)]
-    departing += [each.name for each in same.other_starts]
-    moved = [each.name for each in pair(night, before).others] if before else []
+    held = against_baseline.hold(night, before, None) if before else AgainstBaseline()
+    departing = [*held.pairs.others, *held.pairs.unexplained] if held.pairs else []
+    changes = [*changes_in_words(held), *map(str, held.problems)]
     return Acceptance(
         reason=reason,
         accepted=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         commit=", ".join(sorted(night.selection.grid["commit"].dropna().unique())),
-        from_reference=tuple(dict.fromkeys(departing)),
-        from_baseline=tuple(dict.fromkeys(moved)),
+        from_reference=_departing(night),
+        from_baseline=tuple(dict.fromkeys(each.name for each in departing)),
+        changes=(*changes, *(_lost(night, before) if before else ())),
     )
+
+
+def _departing(night: Night) -> tuple[str, ...]:
+    """Return the configurations that depart from the reference runs of their seeds."""
+    same = compare(night)
+    departing = [each.name for each in (*same.others, *same.unexplained)]
+    return tuple(dict.fromkeys([*departing, *(each.name for each in same.other_starts)]))
+
+
+def _lost(night: Night, baseline: Night) -> list[str]:
+    """Name the configurations and seeds that the baseline has, and the night has not."""
+    ours, theirs = night.selection.grid, baseline.selection.grid
+    lost: dict[str, list[str]] = {}
+    for configuration in sorted(configurations_of(theirs)):
+        seeds, before = (set(grid[is_in(grid, [configuration])]["seed"]) for grid in (ours, theirs))
+        missing = before - seeds
+        if missing:
+            which = f"seeds {ranges(missing)}" if seeds else "every run"
+            lost.setdefault(which, []).append(" ".join(configuration))
+    return [f"no longer there: {which} of {', '.join(names)}" for which, names in lost.items()]
 
 
 def _refuse_unsound(results: Path, night: Night) -> None:

@@ -103,7 +103,8 @@ def _with_last_night(evidence: Evidence, folder: Path, *, without_baseline: bool
     if evidence.accepted and evidence.baseline:
         since = evidence.baseline.selection.grid["started_at"].min()
         why += " since the baseline was accepted"
-    last = last_night(past, started.min(), started.max(), since)
+    alone = evidence.baseline is None
+    last = last_night(past, started.min(), started.max(), since, without_baseline=alone)
     why = why if last is None else ""
     if without_baseline:
         last, why = None, "this night is judged without a baseline on purpose"

@@ -13,7 +13,7 @@ from reports.history.drift import DriftTest, find_drifts
 from reports.history.nights import BETWEEN_GATES, GATES, moments, read
 from reports.runs.night import Night, configurations_of
 from reports.verdict.decision import INCOMPLETE
-from reports.verdict.gates import COMPLETE, LASTING, LastNight
+from reports.verdict.gates import COMPLETE, LASTING, PAIRED, THROUGHPUT, VALUES, LastNight
 from reports.verdict.notebook import AGREES
 
 
@@ -42,12 +42,16 @@ def last_night(
     first: pd.Timestamp,
     last: pd.Timestamp,
     since: pd.Timestamp | None = None,
+    *,
+    without_baseline: bool = False,
 ) -> LastNight | None:
     """Return the night before one whose runs started from ``first`` to ``last``, if any.
 
     ``nights`` are as ``reports.history.nights.read`` returns them. Only complete nights count that
     were compared with a baseline or could have become one, so that what is missing once does not
-    become normal. Nor do nights count before ``since``, when a baseline was accepted.
+    become normal. Nor do nights count before ``since``, when a baseline was accepted. For a night
+    ``without_baseline``, those with one count first: one that was left out on purpose hides no
+    baseline that is lost later.
     """
     gates_of = nights[GATES].fillna("").astype(str)
     held = gates_of.map(lambda gates: any(name in gates for name in LASTING)).astype(bool)
@@ -56,6 +60,10 @@ def last_night(
     if since is not None:
         told &= nights["night"] >= since
     earlier = nights[told & (nights["night"] < last) & (nights["night"] != first)]
+    if without_baseline:
+        names = gates_of[earlier.index].str.split(BETWEEN_GATES)
+        compared = names.map({PAIRED, VALUES, THROUGHPUT}.intersection).astype(bool)
+        earlier = earlier[compared] if compared.any() else earlier
     if earlier.empty:
         return None
     rows = earlier[earlier["night"] == earlier["night"].max()]

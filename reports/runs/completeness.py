@@ -166,13 +166,15 @@ def _missing(night: Night, expected: Iterable[Configuration]) -> list[Problem]:
     failed_of = _seeds_by(CONFIGURATION, runs[runs["status"] == FAILED])
     usual = {joint: _usual_seeds(seeds_of, joint=joint) for joint in (False, True)}
     skipped, cut, elsewhere = _skipped(runs), configurations_of(short), _of_other_kinds(night)
+    faulty = configurations_of(night.contents.runs.dropna(subset="injected_fault"))
     needed, earlier = {*seeds_of, *_notebook_needs(seeds_of)}, {*expected}
     problems = []
     for configuration in sorted({*needed, *earlier, *elsewhere}):
         name, failed = " ".join(configuration), failed_of.get(configuration, set())
         lacking = usual[configuration[1] in JOINT] - seeds_of.get(configuration, set()) - failed
         if configuration not in seeds_of and not failed:
-            why = f"{name} has no runs"
+            only = "only runs with an injected fault" if configuration in faulty else "no runs"
+            why = f"{name} has {only}"
             if configuration in skipped:
                 why = f"{name} was skipped: {skipped[configuration]}"
             elif configuration in cut:

@@ -25,6 +25,16 @@ class Acceptance:
     """The configurations that depart from the reference runs, such as ``Model4 nn``."""
     from_baseline: tuple[str, ...]
     """The configurations that depart from the baseline before."""
+    changes: tuple[str, ...] = ()
+    """What else changes from the baseline before, one line each."""
+
+    def lines(self) -> list[str]:
+        """Return all that is accepted, one line each."""
+        return [
+            f"departs from the reference runs: {', '.join(self.from_reference) or 'nothing'}",
+            f"departs from the baseline before: {', '.join(self.from_baseline) or 'nothing'}",
+            *self.changes,
+        ]
 
     def as_json(self) -> str:
         """Return the content of the file in the baseline's folder."""
@@ -43,7 +53,8 @@ def read_acceptance(baseline: Path) -> Acceptance | None:
         content = json.loads(untrusted_files.read(path))
         texts = [str(content[name]) for name in ("reason", "accepted", "commit")]
         lists = [tuple(map(str, content[name])) for name in ("from_reference", "from_baseline")]
-        return Acceptance(texts[0], texts[1], texts[2], lists[0], lists[1])
+        changes = tuple(map(str, content.get("changes", ())))  # older files have none
+        return Acceptance(texts[0], texts[1], texts[2], lists[0], lists[1], changes)
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise StoreError(
             f"{path} cannot be read ({one_line(error)}): accept the baseline again with "

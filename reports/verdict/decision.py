@@ -21,6 +21,7 @@ from reports.verdict.same_computation import (
     accepted_in_words,
     reference_of,
     summary,
+    undecided_in_words,
 )
 
 REGRESSED, INCOMPLETE = "regressed", "incomplete"
@@ -60,7 +61,8 @@ def decide(evidence: Evidence, found: Findings) -> tuple[str, list[str]]:
     sound = _beyond_doubt(found)
     certain = _failures(sound)
     problems = [str(problem) for problem in found.problems]
-    unexplained, questions = _unexplained(found), _open_questions(found)
+    unexplained = [*_unexplained(found), *_held_by_nothing(evidence, found)]
+    questions = _open_questions(found)
     comparison = found.held.comparison
     suspected = questions if comparison and comparison.verdict == baseline.SUSPECTED else []
     known = dict.fromkeys(
@@ -72,7 +74,7 @@ def decide(evidence: Evidence, found: Findings) -> tuple[str, list[str]]:
         (_kind_of_failure(sound), certain, known),
         (INCOMPLETE, problems, known),
         (INCONCLUSIVE, smoke, smoke),
-        (INCONCLUSIVE, unexplained or questions, unexplained or questions),
+        (INCONCLUSIVE, unexplained or questions, [*unexplained, *suspected] or questions),
     )
     for verdict, deciding, reasons in steps:
         if deciding:
@@ -122,8 +124,25 @@ def _other_computations(found: Findings) -> list[str]:
 
 def _unexplained(found: Findings) -> list[str]:
     pairs = found.held.pairs
-    return [each.sentence(reference_of(each)) for each in found.same.unexplained] + [
-        each.sentence("the baseline's") for each in (pairs.unexplained if pairs else ())
+    return [
+        *(each.sentence(reference_of(each)) for each in found.same.unexplained),
+        *(each.sentence("the baseline's") for each in (pairs.unexplained if pairs else ())),
+        *undecided_in_words(found.same),
+    ]
+
+
+def _held_by_nothing(evidence: Evidence, found: Findings) -> list[str]:
+    """Name the models with an accepted finding whose runs only the finding is left to hold."""
+    pairs = found.held.pairs
+    held = {each.configuration for each in found.same.departures}
+    held |= {each.configuration for each in (pairs.departures if pairs else ())}
+    accepted = {finding.variant for finding in evidence.findings}
+    return [
+        f"{a.variant} {a.backend}: its table differs by an accepted finding, and its runs have "
+        "neither a reference nor a pair in the baseline, so nothing shows that they are the same "
+        "computation"
+        for a in found.notebook.agreements
+        if a.variant in accepted and a.seeds and (a.variant, a.backend) not in held
     ]
 
 
@@ -135,12 +154,22 @@ def _failures(held: AgainstBaseline) -> list[str]:
         f"{_difference(d, 'is')}, confirmed on fresh seeds"
         for d in sorted(held.comparison.confirmed, key=lambda d: not d.worse)
     ]
-    return failed + [
+    return failed + _slower(held)
+
+
+def _slower(held: AgainstBaseline) -> list[str]:
+    return [
         f"{c.variant} {c.backend}: {c.phase} at {c.change:.2f} of the baseline's throughput "
         f"({c.low:.2f} to {c.high:.2f})"
         for c in held.changes
         if c.slower
     ]
+
+
+def changes_in_words(held: AgainstBaseline) -> list[str]:
+    """Return the means that differ from the baseline's, and what is slower, confirmed or not."""
+    suspects = held.comparison.first.suspects if held.comparison else ()
+    return [_difference(each, "is") for each in suspects] + _slower(held)
 
 
 def _kind_of_failure(held: AgainstBaseline) -> str:

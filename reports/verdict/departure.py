@@ -89,6 +89,12 @@ def name_of(variant: str, backend: str, initialisation: str) -> str:
     return f"{variant} {backend}{start}"
 
 
+def names_in(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return ``name_of`` the configuration of each row."""
+    start = runs["initialisation"].map(lambda each: "" if each == "ones" else f" {each}")
+    return runs["variant"].astype(str) + " " + runs["backend"].astype(str) + start.astype(str)
+
+
 class Compared:
     """What was compared with other runs, one departure per configuration."""
 

@@ -23,6 +23,7 @@ from reports.verdict.same_computation import (
     reasons_in_words,
     reference_of,
     summary,
+    undecided_in_words,
 )
 from reports.verdict.throughput import Change
 
@@ -119,6 +120,8 @@ def gate_of_same_computation(same: SameComputation) -> Gate:
         more = f", and {count - 1} more" if count > 1 else ""
         reason = worst.sentence(reference_of(worst)) + more
         return Gate(SAME, FAILED if same.others else UNEXPLAINED, reason)
+    if same.unpaired:
+        return Gate(SAME, UNEXPLAINED, "; ".join(undecided_in_words(same)))
     without, accepted = reasons_in_words(same), accepted_in_words(same)
     if not same.passed:
         names = ", ".join(" ".join(configuration) for configuration in same.uncovered)

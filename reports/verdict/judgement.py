@@ -10,9 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from hnrnn import published
+from hnrnn.departures import UNEXPLAINED
 from reports.runs.completeness import SHORT_RUNS, Problem, find_notes, find_problems
 from reports.runs.night import Configuration, Night, configurations_of
 from reports.runs.reading import read
+from reports.runs.selection import with_runs
 from reports.verdict import against_baseline, gates, throughput
 from reports.verdict.against_baseline import AgainstBaseline
 from reports.verdict.baseline import Comparison
@@ -22,7 +24,7 @@ from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding, unexpected
 from reports.verdict.gates import Gate
 from reports.verdict.notebook import INCONCLUSIVE, Certificate, hold_against_notebook
-from reports.verdict.pairs import Pairs, outdated
+from reports.verdict.pairs import Pairs, Partners, outdated
 from reports.verdict.rates import Calibration, published_calibration
 from reports.verdict.same_computation import SameComputation, compare, odd_in_words
 from reports.verdict.third_party import ThirdParty, explain, read_published
@@ -88,18 +90,18 @@ class Judgement:
 def judge(evidence: Evidence) -> Judgement:
     """Return what is to be said of a night, and the verdict."""
     night, before, last = evidence.night, evidence.baseline, evidence.last
-    same = compare(night, evidence.accepted)
+    expected: set[Configuration] = set(last.configurations) if last else set()
+    held, partners = AgainstBaseline(), Partners()
+    if before is not None:
+        expected |= configurations_of(before.selection.grid)
+        held = against_baseline.hold(night, before, evidence.confirmation, evidence.accepted)
+        partners = Partners.of(night, before)
+    same = compare(night, evidence.accepted, partners)
+    held, at_fault = _settle(evidence, same, held, partners)
     notebook = hold_against_notebook(night.selection.epochs, published.tables())
     certificate, third_party = published_facts()
     few = notebook.verdict == INCONCLUSIVE
     holds = few and same.passed and same.shows(night.selection.backends)
-    expected: set[Configuration] = set(last.configurations) if last else set()
-    held = AgainstBaseline()
-    if before is not None:
-        expected |= configurations_of(before.selection.grid)
-        held = against_baseline.hold(night, before, evidence.confirmation, evidence.accepted)
-        same = _with_pairs(same, held.pairs)
-    at_fault = _at_fault(evidence, same, held)
     problems, smoke = _problems(evidence, held, expected)
     problems += [
         Problem(
@@ -150,27 +152,30 @@ def judge(evidence: Evidence) -> Judgement:
     )
 
 
-def _with_pairs(same: SameComputation, pairs: Pairs | None) -> SameComputation:
-    """Return the same with what is accepted, and has no pair in the baseline, as uncovered."""
-    paired = {each.name for each in pairs.departures} if pairs else set()
-    alone = [name for name in same.accepted if name not in paired]
-    if not alone:
-        return same
-    why = "their departure is accepted, and the baseline has no runs of their seeds"
-    return replace(
-        same,
-        uncovered=(*same.uncovered, *((name.split()[0], name.split()[1]) for name in alone)),
-        without_reference={**same.without_reference, why: sum(same.accepted[x] for x in alone)},
-    )
+def _settle(
+    evidence: Evidence, same: SameComputation, held: AgainstBaseline, partners: Partners
+) -> tuple[AgainstBaseline, tuple[Departure, ...]]:
+    """Return what is held against the baseline, and the departures of which it is at fault.
 
-
-def _at_fault(
-    evidence: Evidence, same: SameComputation, held: AgainstBaseline
-) -> tuple[Departure, ...]:
-    """Return the departures from the baseline of which it is at fault, as nobody accepted it."""
+    It is where nobody accepted it, and it departs from the reference, unlike the night. Where both
+    are the same as the reference, and yet apart, the departure is unexplained.
+    """
     accepted = evidence.accepted.from_reference if evidence.accepted else ()
     found = outdated(held.pairs, same.departures) if held.pairs else []
-    return tuple(each for each in found if each.name not in accepted)
+    found = [each for each in found if each.name not in accepted]
+    if not (found and held.pairs and evidence.baseline):
+        return held, ()
+    contents = evidence.baseline.contents
+    own = contents.runs["run_id"].isin(partners.theirs)
+    then = compare(Night.of(with_runs(contents, contents.runs[own]), like=evidence.night))
+    wrong = {each.name for each in (*then.others, *then.unexplained)}
+    alike = {each.name for each in then.departures} - wrong
+    departures = tuple(
+        replace(each, verdict=UNEXPLAINED) if each in found and each.name in alike else each
+        for each in held.pairs.departures
+    )
+    at_fault = tuple(each for each in found if each.name not in alike)
+    return replace(held, pairs=replace(held.pairs, departures=departures)), at_fault
 
 
 def _restored(evidence: Evidence, same: SameComputation) -> list[str]:

@@ -47,19 +47,36 @@ class Pairs(Compared):
         return bool(self.departures) and not (self.others or self.unexplained or self.uncovered)
 
 
+@dataclass(frozen=True)
+class Partners:
+    """The ids of runs whose seed both a night and its baseline have; none without a baseline."""
+
+    ours: frozenset[str] = frozenset()
+    """The night's runs that started as the baseline's did."""
+    theirs: frozenset[str] = frozenset()
+    """The baseline's runs that these are compared with."""
+    other_starts: frozenset[str] = frozenset()
+    """The night's runs that started from other initial weights than the baseline's."""
+
+    @classmethod
+    def of(cls, night: Night, baseline: Night) -> Partners:
+        """Return the partners among the shown runs of full recipes."""
+        both, same = _matched(night, baseline)
+        paired = same.any(axis=1)
+        hashes = both[["initial_weights_sha256", "initial_weights_sha256_then"]]
+        other = both.loc[~paired & hashes.notna().all(axis=1), "run_id"]
+        ours = frozenset(both.loc[paired, "run_id"])
+        return cls(ours, frozenset(both.loc[paired, "run_id_then"]), frozenset(other) - ours)
+
+
 def pair(night: Night, baseline: Night) -> Pairs:
     """Hold the shown runs of full recipes against the baseline's of the same seeds.
 
     Their weights are compared whatever made them: commit, torch, device or id.
     """
-    ours, theirs = night.selection.grid, baseline.selection.grid
-    alike = [*RUN, *RECIPE]
-    both = ours.merge(theirs, on=alike, suffixes=("", "_then"))
-    same = {
-        name: both[name] == both[f"{name}_then"]
-        for name in ("run_id", "initial_weights_sha256", "weights_sha256")
-    }
-    compared = both[pd.DataFrame(same).any(axis=1)]  # equal weights had an equal start
+    ours = night.selection.grid
+    both, same = _matched(night, baseline)
+    compared = both[same.any(axis=1)]
     found = (
         as_departures(_cells(compared, night.contents.epochs, baseline.contents.epochs))
         if len(compared)
@@ -74,6 +91,17 @@ def pair(night: Night, baseline: Night) -> Pairs:
         moved=tuple(_moved(compared)),
         not_repeated=_not_repeated(both[same["run_id"] & ~same["weights_sha256"]]),
     )
+
+
+def _matched(night: Night, baseline: Night) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the runs of both that are of one seed and recipe, and what is the same in them.
+
+    They started alike where anything is: equal weights had an equal start.
+    """
+    ours, theirs = night.selection.grid, baseline.selection.grid
+    both = ours.merge(theirs, on=[*RUN, *RECIPE], suffixes=("", "_then"))
+    names = ("run_id", "initial_weights_sha256", "weights_sha256")
+    return both, pd.DataFrame({name: both[name] == both[f"{name}_then"] for name in names})
 
 
 def outdated(pairs: Pairs, by_reference: Iterable[Departure]) -> list[Departure]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +13,9 @@ import pandas as pd
 from bench.text import counted
 from hnrnn import departures
 from hnrnn.departures import ANOTHER_COMPUTATION, NO_REFERENCE, UNEXPLAINED
-from hnrnn.distances import OTHER_WEIGHTS
+from hnrnn.distances import NO_SEED, OTHER_DTYPE, OTHER_WEIGHTS
 from hnrnn.variants import VARIANTS
+from reports.runs.completeness import ranges
 from reports.runs.departures import (
     CONFIGURATION,
     FASTAI,
@@ -26,11 +28,19 @@ from reports.runs.departures import (
     references,
     trained_runs,
 )
-from reports.runs.night import Configuration, Night
+from reports.runs.night import Configuration, Night, configurations_of
 from reports.verdict.acceptance import Acceptance
-from reports.verdict.departure import Compared, Departure, as_departures, name_of, spreads
+from reports.verdict.departure import Compared, Departure, as_departures, names_in, spreads
+from reports.verdict.pairs import Partners
 
 SHOWN_AT_MOST = 5
+ALONE = Partners()
+"""A night without a baseline."""
+BASELINE = "the baseline"
+WHOSE = {
+    FASTAI: f"{FASTAI}'s run", OURS: "our published run", BASELINE: "the baseline's run",
+}  # fmt: skip
+"""The runs that have a seed, in words."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +59,20 @@ class OddRun:
 
 @dataclass(frozen=True)
 class OtherStart:
-    """A configuration whose runs start from other initial weights than fastai's of their seeds."""
+    """A configuration whose runs start from other initial weights than known runs of its seeds."""
 
     name: str
+    whose: str
+    """Whose runs these are: a key of ``WHOSE``."""
     seeds: int
     """How many seeds do."""
     of_seeds: int
-    """How many seeds fastai has of it."""
+    """How many seeds are held to these runs."""
 
     def sentence(self) -> str:
         """Say so."""
         return (
-            f"{self.name} starts from other initial weights than {FASTAI}'s run of its seed "
+            f"{self.name} starts from other initial weights than {WHOSE[self.whose]} of its seed "
             f"({self.seeds} of {counted(self.of_seeds, 'seed')})"
         )
 
@@ -78,13 +90,18 @@ class SameComputation(Compared):
     uncovered: tuple[Configuration, ...]
     """Configurations that have runs, and none with a reference."""
     other_starts: tuple[OtherStart, ...]
-    """Configurations with other initial weights than fastai's."""
+    """Configurations with other initial weights than known runs of their seeds."""
     open: int
     """Float32 runs whose seed has a reference, that are not held against it."""
     accepted: Mapping[str, int] = field(default_factory=dict)
     """Seeds of the configurations that depart, as the baseline was accepted to do, by name."""
     accepted_for: str = ""
     """The reason."""
+    unpaired: Mapping[str, str] = field(default_factory=dict)
+    """Seeds of configurations that may depart, and that neither the baseline nor the reference
+    shows to be the same, by name."""
+    unrecorded: tuple[str, ...] = ()
+    """Configurations with runs whose initial weights are not recorded, while others' are."""
 
     @property
     def passed(self) -> bool:
@@ -92,7 +109,8 @@ class SameComputation(Compared):
 
         Every float32 run of a seed that has a reference must be held against it.
         """
-        wrong = self.others or self.unexplained or self.uncovered or self.open
+        kinds = (self.others, self.unexplained, self.uncovered, self.open, self.other_starts)
+        wrong = any([*kinds, self.unpaired, self.unrecorded])
         return bool(self.departures or self.accepted) and not wrong
 
     def shows(self, backends: Mapping[str, str]) -> bool:
@@ -109,12 +127,14 @@ class SameComputation(Compared):
         return set(backends) == set(VARIANTS) and set(backends.items()) <= same
 
 
-def compare(night: Night, acceptance: Acceptance | None = None) -> SameComputation:
+def compare(
+    night: Night, acceptance: Acceptance | None = None, partners: Partners = ALONE
+) -> SameComputation:
     """Hold a night's runs against the reference runs of their seeds.
 
-    What the baseline was accepted with is set apart where it departs.
+    What the baseline was accepted with is set apart where it departs and has ``partners`` in it.
     """
-    return verdict_of(held_runs(night), acceptance)
+    return verdict_of(held_runs(night), acceptance, partners)
 
 
 def held_runs(night: Night) -> Held:
@@ -124,59 +144,100 @@ def held_runs(night: Night) -> Held:
     return hold(runs, night.contents.epochs, references(runs))
 
 
-def verdict_of(held: Held, acceptance: Acceptance | None = None) -> SameComputation:
+def verdict_of(
+    held: Held, acceptance: Acceptance | None = None, partners: Partners = ALONE
+) -> SameComputation:
     """Return what runs beside their references come to."""
-    cells = held.cells
-    found, starts = as_departures(cells), _other_starts(held)
     may_depart = acceptance.from_reference if acceptance else ()
-    departing = [each for each in found if each.verdict in (ANOTHER_COMPUTATION, UNEXPLAINED)]
-    accepted = {each.name: each.seeds for each in departing if each.name in may_depart}
-    accepted |= {each.name: each.seeds for each in starts if each.name in may_depart}
-    used = [each for each in found if each.verdict != NO_REFERENCE and each.name not in accepted]
-    covered = {each.configuration for each in found if each in used or each.name in accepted}
-    bits = cells.groupby("run_id")["same"].all()
-    reasons = held.unheld["reason"].value_counts()
-    pairs = zip(held.unheld["variant"], held.unheld["backend"], strict=True)
-    known = held.unheld["reason"].isin([OTHER_WEIGHTS, NO_HASH, NO_EPOCHS])
-    columns = (held.unheld[name] for name in ("variant", "backend", "initialisation"))
-    own = [name_of(*names) in accepted for names in zip(*columns, strict=True)]
-    known &= ~(np.array(own, dtype=bool) & (held.unheld["reason"] == OTHER_WEIGHTS))
-    uncovered = {each.configuration for each in found} | {(str(v), str(b)) for v, b in pairs}
-    covered |= {(v, b) for v, b in uncovered if f"{v} {b}" in accepted}
+    cells = held.cells.assign(name=names_in(held.cells))
+    unheld = held.unheld.assign(name=names_in(held.unheld))
+    own = cells["name"].isin(may_depart) & cells["run_id"].isin(partners.ours)
+    found, by_pair = as_departures(cells[~own]), as_departures(cells[own])
+    alone = {each.name for each in found if _departs(each) and each.name in may_depart}
+    used = [each for each in found if each.name not in alone]
+    used += [each for each in by_pair if not _departs(each)]
+    used = [each for each in used if each.verdict != NO_REFERENCE]
+    accepted_starts = unheld["name"].isin(may_depart) & unheld["run_id"].isin(partners.ours)
+    accepted_starts &= unheld["reason"] == OTHER_WEIGHTS
+    accepted = Counter({each.name: each.seeds for each in by_pair if _departs(each)})
+    accepted.update(unheld.loc[accepted_starts, "name"])
+    known = unheld["reason"].isin([OTHER_WEIGHTS, NO_HASH, NO_EPOCHS]) & ~accepted_starts
+    there = {each.configuration for each in (*found, *by_pair)} | configurations_of(unheld)
+    covered = {each.configuration for each in used} | {
+        (variant, backend) for variant, backend in there if f"{variant} {backend}" in accepted
+    }
+    starts = _starts(
+        cells.assign(alone=cells["name"].isin(alone) & ~own), unheld, may_depart, partners
+    )
+    reasons = unheld["reason"].value_counts()
     return SameComputation(
-        departures=tuple(used),
+        departures=tuple(sorted(used, key=lambda each: (*each.configuration, each.initialisation))),
         odd=tuple(_odd_runs(cells, used)),
-        same_digits=int(bits.sum()),
+        same_digits=int(cells.groupby("run_id")["same"].all().sum()),
         without_reference={str(reason): int(count) for reason, count in reasons.items()},
-        uncovered=tuple(sorted(uncovered - covered)),
-        other_starts=tuple(each for each in starts if each.name not in accepted),
+        uncovered=tuple(sorted(there - covered)),
+        other_starts=tuple(_other_starts(starts)),
         open=int(known.sum()),
         accepted=dict(sorted(accepted.items())),
         accepted_for=acceptance.reason if acceptance and accepted else "",
+        unpaired={
+            str(name): ranges(seeds)
+            for name, seeds in starts[starts["unpaired"]].groupby("name")["seed"]
+        },
+        unrecorded=_unrecorded(unheld, may_depart, partners, some=not cells.empty),
     )
 
 
-def _other_starts(held: Held) -> list[OtherStart]:
-    """Return the configurations with other initial weights than fastai's, by name."""
-    columns = [*CONFIGURATION, "seed"]
-    fastai = held.unheld["reference_name"] == FASTAI
-    float32 = held.unheld["dtype"] == "float32"
-    unheld = held.unheld.loc[fastai & float32, [*columns, "reason"]]
-    runs = pd.concat([held.cells.loc[held.cells["reference_name"] == FASTAI, columns], unheld])
-    other = runs["seed"].where(runs["reason"] == OTHER_WEIGHTS)
+def _departs(found: Departure) -> bool:
+    return found.verdict in (ANOTHER_COMPUTATION, UNEXPLAINED)
+
+
+def _starts(
+    cells: pd.DataFrame, unheld: pd.DataFrame, may_depart: Collection[str], partners: Partners
+) -> pd.DataFrame:
+    """Return all runs with ``whose`` run has their seed, and whether it starts from ``other``.
+
+    A run that has no reference, or may depart from it, is held to the baseline. It is ``unpaired``
+    where the baseline has no run of its seed. ``alone`` are cells of such runs that do depart.
+    """
+    runs = pd.concat([cells.drop_duplicates("run_id"), unheld.assign(alone=False)])
+    reasons, accepted = runs["reason"], runs["name"].isin(may_depart)
+    open_ = runs["alone"] | reasons.isin([NO_SEED, OTHER_DTYPE])
+    open_ |= accepted & (reasons == OTHER_WEIGHTS)
+    others = runs["run_id"].isin(partners.other_starts)
+    by_baseline = open_ & (others | runs["run_id"].isin(partners.ours))
+    return runs.assign(
+        whose=runs["reference_name"].mask(by_baseline, BASELINE),
+        other=((reasons == OTHER_WEIGHTS) & ~accepted) | (others & open_),
+        unpaired=accepted & open_ & ~by_baseline & (reasons != OTHER_DTYPE),
+    )[by_baseline | (reasons != OTHER_DTYPE)]
+
+
+def _other_starts(runs: pd.DataFrame) -> list[OtherStart]:
+    """Return the configurations with other initial weights than known runs of their seeds."""
     counts = (
-        runs.assign(other=other)
-        .groupby(CONFIGURATION)
+        runs.assign(other=runs["seed"].where(runs["other"]))
+        .groupby(["name", "whose"])
         .agg(seeds=("other", "nunique"), of_seeds=("seed", "nunique"))
     )
     return [
-        OtherStart(
-            name_of(row["variant"], row["backend"], row["initialisation"]),
-            row["seeds"],
-            row["of_seeds"],
-        )
+        OtherStart(row["name"], row["whose"], row["seeds"], row["of_seeds"])
         for row in counts[counts["seeds"] > 0].reset_index().to_dict(orient="records")
     ]
+
+
+def _unrecorded(
+    unheld: pd.DataFrame, may_depart: Collection[str], partners: Partners, *, some: bool
+) -> tuple[str, ...]:
+    """Return the configurations whose initial weights are not recorded.
+
+    Where none at all are (``some`` says that those of other runs are), only what may depart and
+    has no partner.
+    """
+    missing = unheld["initial_weights_sha256"].isna()
+    if missing.all() and not some:
+        missing &= unheld["name"].isin(may_depart) & ~unheld["run_id"].isin(partners.ours)
+    return tuple(sorted(set(unheld.loc[missing, "name"])))
 
 
 def _odd_runs(cells: pd.DataFrame, found: Iterable[Departure]) -> list[OddRun]:
@@ -235,6 +296,19 @@ def summary(same: SameComputation) -> str:
 def accepted_in_words(same: SameComputation) -> str:
     """Say what was accepted, and for which configurations; nothing where nothing was."""
     return f"accepted: {same.accepted_for} ({', '.join(same.accepted)})" if same.accepted else ""
+
+
+def undecided_in_words(same: SameComputation) -> list[str]:
+    """Say of which runs nothing shows that they are the same computation."""
+    return [
+        f"{name}: its departure is accepted, and the baseline has no runs of "
+        f"seed{'' if seeds.isdecimal() else 's'} {seeds}: train the baseline's seeds"
+        for name, seeds in same.unpaired.items()
+    ] + [
+        f"{name}: its initial weights are not recorded, so nothing shows that it is the same "
+        "computation"
+        for name in same.unrecorded
+    ]
 
 
 def nearest(same: SameComputation) -> Departure:

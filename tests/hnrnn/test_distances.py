@@ -28,6 +28,16 @@ def test_distances_of_what_is_no_number() -> None:
     assert np.isinf(found["distance"]).sum() == 1
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_equal_values_that_are_no_numbers_are_the_same(value: float) -> None:
+    """Two runs that diverge alike are not apart; one that diverges otherwise is."""
+    runs = moved({0: value})
+    assert distances(runs, runs, digits=None)["same"].all()
+    assert distances(runs, runs)["distance"].max() == 0.0
+    other = np.nan if np.isinf(value) else np.inf
+    assert np.isinf(distances(runs, moved({0: other}))["distance"]).sum() == 1
+
+
 def test_epochs_without_reference_have_no_distance() -> None:
     """Other seeds and initialisations are left out."""
     runs = reference(12).assign(initialisation=["ones"] * 33 + ["uniform"] * 3)

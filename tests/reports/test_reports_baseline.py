@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import StoreError
-from bench.store.records import ENSEMBLE
+from bench.store.records import DIVERGED, ENSEMBLE
 from bench.store.store import Contents, Store
 from reports.__main__ import main
 from reports.ci import keeping
@@ -92,9 +92,9 @@ def test_an_intended_change_is_accepted(nights: Nights) -> None:
     assert (code, output.splitlines()) == (
         0,
         [
-            f"{nights.baseline} accepted: {REASON}",
             "departs from the reference runs: Model4 nn",
             "departs from the baseline before: Model4 nn",
+            f"{nights.baseline} accepted: {REASON}",
         ],
     )
     content = json.loads((nights.baseline / "accepted.json").read_text())
@@ -143,9 +143,103 @@ def test_what_is_accepted_and_has_no_pair_is_open(nights: Nights) -> None:
     code, output = nights.check(nights.train(replace(contents, runs=contents.runs[kept])))
     assert code == 4, output
     assert (
-        "same computation: not run, Model4 nn: 3 runs: their departure is accepted, and the "
-        "baseline has no runs of their seeds"
+        "same computation: unexplained, Model4 nn: its departure is accepted, and the baseline has "
+        "no runs of seeds 2-4: train the baseline's seeds"
     ) in output
+
+
+def test_every_accepted_run_needs_a_pair(nights: Nights) -> None:
+    """One pair covers no other seed: these are the reference's, or they are open."""
+    nights.accept(nights.train(changed(2)))
+    code, output = nights.check(nights.train(with_runs(changed(5))))
+    assert code == 4, output
+    assert "Model4 nn: its departure is accepted, and the baseline has no runs of seeds 2-4" in (
+        output
+    )
+    contents = changed(5)
+    healthy = computed_night(5)
+    back = contents.epochs["seed"] >= 2
+    contents.epochs.loc[back] = healthy.epochs.loc[back]
+    code, output = nights.check(nights.train(with_runs(contents)))
+    assert code == 0, output
+    assert f"accepted: {REASON} (Model4 nn)" in output
+
+
+def test_acceptance_covers_no_other_start(nights: Nights) -> None:
+    """The baseline knows how its seeds start, whatever else was accepted in them."""
+    nights.accept(nights.train(changed()))
+    contents = departing(with_runs(changed(weights="other")), "Model4", -0.1)
+    contents.runs.loc[contents.runs["variant"] == "Model4", "initial_weights_sha256"] = "others"
+    code, output = nights.check(nights.train(contents))
+    assert code == 1, output
+    assert (
+        "Model4 nn starts from other initial weights than the baseline's run of its seed "
+        "(3 of 3 seeds)"
+    ) in output
+
+
+def test_an_accepted_start_that_is_not_recorded(nights: Nights) -> None:
+    """Nothing pairs such runs, in a night of an older version too."""
+    nights.accept(nights.train(changed()))
+    contents = with_runs(changed(weights="other"), initial_weights_sha256=None)
+    code, output = nights.check(nights.train(contents))
+    assert code == 4, output
+    assert "\n  Model4 nn: its initial weights are not recorded, so nothing shows " in output
+
+
+def test_an_accepted_seed_that_diverges(nights: Nights) -> None:
+    """The same night again is the same, with a loss that is no number."""
+    contents = changed()
+    last = contents.epochs.query("variant == 'Model4' and seed == 1").index[-1]
+    contents.epochs.loc[last, "valid_loss"] = float("nan")
+    own = (contents.runs["variant"] == "Model4") & (contents.runs["seed"] == 1)
+    contents.runs.loc[own, "status"] = DIVERGED
+    assert nights.accept(nights.train(contents))[0] == 0
+    code, output = nights.check(nights.train(with_runs(contents)))
+    assert code == 0, output
+
+
+def test_all_that_is_accepted_is_said(nights: Nights) -> None:
+    """Means that differ, slower backends, and what is lost are printed first, and kept."""
+    timed = throughput_rows({"nn": 2.0, "cell": 3.0}, rounds=20)
+    before = replace(computed_night(20), throughput=timed)
+    extra = before.runs["variant"] == "Model5"
+    runs = before.runs[extra].assign(backend="cell", run_id="c" + before.runs["run_id"])
+    own = before.epochs[before.epochs["variant"] == "Model5"]
+    more = own.assign(backend="cell", run_id="c" + own["run_id"])
+    nights.freeze(
+        replace(
+            before,
+            runs=pd.concat([before.runs, runs], ignore_index=True),
+            epochs=pd.concat([before.epochs, more], ignore_index=True),
+        )
+    )
+    slow = throughput_rows({"nn": 2.0, "cell": 9.0}, rounds=20, measurement_id="other")
+    worse = departing(computed_night(15), "Model4", -0.1, column="accuracy")
+    code, output = nights.accept(nights.train(replace(worse, throughput=slow)))
+    assert code == 0, output
+    lines = output.splitlines()
+    assert lines[-1] == f"{nights.baseline} accepted: {REASON}"
+    kept = json.loads((nights.baseline / "accepted.json").read_text())["changes"]
+    assert lines[2:-1] == kept
+    text = "\n".join(kept)
+    assert "Model4 nn: accuracy is worse, 0." in text
+    assert "Model4 cell: train_step at 0.33 of the baseline's throughput" in text
+    assert "no longer there: every run of Model5 cell" in kept
+    assert "no longer there: seeds 15-19 of Model0 custom, Model1 custom, Model2 custom" in text
+    assert read_acceptance(nights.baseline).changes == tuple(kept)  # type: ignore[union-attr]
+
+
+def test_what_departs_is_not_frozen(nights: Nights) -> None:
+    """A baseline that departs is accepted, with its reason, or it is none."""
+    words = ("--results", nights.train(changed()), "--output", str(nights.baseline))
+    code, output = nights.call("baseline", "freeze", *words)
+    assert code == 2
+    assert (
+        "departs from the reference runs of its seeds (Model4 nn): if the change is intended, use "
+        "`python -m reports baseline accept`"
+    ) in output
+    assert not nights.baseline.exists()
 
 
 def test_other_initial_weights_are_accepted(nights: Nights) -> None:
@@ -153,7 +247,7 @@ def test_other_initial_weights_are_accepted(nights: Nights) -> None:
     contents = changed()
     contents.runs.loc[contents.runs["variant"] == "Model6", "initial_weights_sha256"] = "others"
     results = nights.train(contents)
-    assert nights.accept(results)[1].splitlines()[1].endswith(": Model4 nn, Model6 cell")
+    assert nights.accept(results)[1].splitlines()[0].endswith(": Model4 nn, Model6 cell")
     code, output = nights.check(nights.train(with_runs(contents)))
     assert code == 0, output
     assert f"accepted: {REASON} (Model4 nn, Model6 cell)" in output

@@ -109,7 +109,9 @@ def test_confirmation_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
     """The suggested command stores fresh seeds where the next check looks for them."""
     Store(tmp_path / "night").write_contents(night(60, start=100, moved={"Model5": 0.3}))
     Store(tmp_path / "frozen").write_contents(night(60))
+    (tmp_path / "none.toml").touch()
     check = ["check", "--results", str(tmp_path / "night"), "--baseline", str(tmp_path / "frozen")]
+    check += ["--findings", str(tmp_path / "none.toml")]
     assert main(check) == 4
     (command,) = [x for x in capsys.readouterr().out.splitlines() if "bench run" in x]
     fresh = str(tmp_path / "night" / "confirmation")

@@ -56,6 +56,15 @@ def test_missing_configuration_and_runs() -> None:
     ]
 
 
+def test_only_runs_with_an_injected_fault() -> None:
+    """They are no runs of the night, and the message says that there are some."""
+    night = [r for r in whole_night() if r.run.variant != "Model6"]
+    night += [made_up_record("Model6", seed, injected_fault="lr_times_3") for seed in range(3)]
+    assert found(night) == [
+        "missing configuration: Model6 cell has only runs with an injected fault"
+    ]
+
+
 def test_expected_configurations() -> None:
     """A configuration of the baseline that has no runs is missing too."""
     (problem,) = find_problems(night_of(whole_night()), {("Model4", "custom")})

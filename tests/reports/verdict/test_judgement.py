@@ -55,7 +55,10 @@ def test_agrees_with_the_notebook() -> None:
 
 
 def test_differs_from_the_notebook() -> None:
-    """A variant that differs fails the night, unless a finding accepts it."""
+    """A variant that differs fails the night; with a finding, runs that nothing else holds do not.
+
+    They are left open.
+    """
     contents = night(moved={"Model4": 2.0})
     judgement = judged(Evidence.of(contents))
     assert (judgement.verdict, judgement.exit_code) == ("differs", 1)
@@ -63,10 +66,18 @@ def test_differs_from_the_notebook() -> None:
     assert "no accepted finding says so" in judgement.reasons[0]
     finding = Finding("Model4", 0, 200, "known")
     accepted = judged(Evidence.of(contents, findings=(finding,)))
-    assert accepted.verdict == "agrees"
-    assert (
-        "; Model4's differs (0 of 160 seeds are as extreme, p 0.0062, 0.0497" in accepted.reasons[0]
+    assert (accepted.verdict, accepted.exit_code) == ("inconclusive", 4)
+    (reason,) = accepted.reasons
+    assert reason == (
+        "Model4 nn: its table differs by an accepted finding, and its runs have neither a "
+        "reference nor a pair in the baseline, so nothing shows that they are the same computation"
     )
+    beside = judged(Evidence.of(contents, contents, findings=(finding,)))
+    assert beside.exit_code == 0, "the baseline holds them"
+    worse = night(start=500, moved={"Model4": 2.3})
+    unpaired = judged(Evidence.of(worse, contents, findings=(finding,)))
+    assert (unpaired.exit_code, unpaired.reasons[0]) == (4, reason)
+    assert "Model4 nn: valid_loss is suspected to be worse" in unpaired.reasons[-1]
 
 
 def test_a_change_in_a_finding_fails() -> None:

@@ -75,6 +75,24 @@ def test_the_last_night_is_the_last_complete_one() -> None:
     assert (before.night, before.gates) == ("2026-01-02", frozenset())
 
 
+def test_a_night_without_a_baseline_hides_no_lost_one() -> None:
+    """One that agreed by the notebook alone counts only where no night before had a baseline."""
+    day = pd.Timedelta(days=1)
+    nights = made_up_history(3).assign(gates="complete data; same as the baseline")
+    alone = nights["night"] == FIRST + 2 * day
+    nights.loc[alone, ["verdict", "gates"]] = ["agrees", "complete data; same computation"]
+    tonight = FIRST + 3 * day
+    found = last_night(nights, tonight, tonight, without_baseline=True)
+    assert found is not None
+    assert (found.night, "same as the baseline" in found.gates) == ("2026-01-03", True)
+    found = last_night(nights, tonight, tonight)
+    assert found is not None
+    assert found.night == "2026-01-04"
+    found = last_night(nights[alone], tonight, tonight, without_baseline=True)
+    assert found is not None
+    assert found.night == "2026-01-04"
+
+
 def test_a_lost_baseline_is_noticed_by_the_history(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

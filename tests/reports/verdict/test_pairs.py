@@ -195,6 +195,37 @@ def test_a_baseline_that_departs_is_at_fault() -> None:
     assert against(both, with_runs(computed_night(3))).exit_code == 1
 
 
+def test_two_sides_of_one_reference() -> None:
+    """Where both are its computation, and yet apart, neither is at fault: that is open."""
+    contents = computed_night(45)
+    contents = replace(contents, runs=contents.runs[contents.runs["seed"] >= 40])
+    night, before = (
+        departing(departing(contents, "Model6", by), "Model6", -by, first_epoch=1)
+        for by in (8e-6, -8e-6)
+    )
+    night = with_runs(night)
+    assert judge(Evidence.of(night)).same.passed
+    assert judge(Evidence.of(before)).same.passed
+    judgement = against(night, before)
+    assert (judgement.verdict, judgement.exit_code) == ("inconclusive", 4)
+    assert gate(judgement, PAIRED)[0] == "unexplained"
+    (reason,) = judgement.reasons
+    assert reason.startswith("Model6 cell is further from the baseline's than rounding is known ")
+
+
+def test_another_start_than_the_baseline_s() -> None:
+    """Beyond the reference runs, the baseline knows how a seed starts."""
+    before = beyond_the_reference(computed_night(3))
+    night = with_runs(beyond_the_reference(computed_night(3, weights="other")))
+    night.runs.loc[night.runs["variant"] == "Model4", "initial_weights_sha256"] = "others"
+    judgement = against(night, before)
+    assert judgement.exit_code == 1
+    assert judgement.reasons[0] == (
+        "Model4 nn starts from other initial weights than the baseline's run of its seed "
+        "(3 of 3 seeds)"
+    )
+
+
 @pytest.mark.parametrize("devices", [("cuda", "cpu"), ("cpu", "cuda")])
 def test_an_unmeasured_device_leaves_its_pairs_open(devices: tuple[str, str]) -> None:
     """A departure between a CPU's limit and ten of them is inconclusive, on whichever side."""

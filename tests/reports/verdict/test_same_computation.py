@@ -18,6 +18,10 @@ from reports.verdict.judgement import Judgement, judge
 from reports.verdict.same_computation import compare, verdict_of
 from tests.computed_nights import computed_night, departing, with_runs
 
+UNRECORDED = (
+    "its initial weights are not recorded, so nothing shows that it is the same computation"
+)
+
 
 def judged(contents: Contents) -> Judgement:
     """Return the judgement of a night, by the project's own findings."""
@@ -126,7 +130,7 @@ def test_a_configuration_without_a_reference() -> None:
     judgement = judged(contents)
     reason = "Model6 cell: 2 runs: their initial weights are not recorded"
     assert gate(judgement) == ("not run", reason)
-    assert judgement.exit_code == 4
+    assert (judgement.exit_code, judgement.reasons) == (4, (f"Model6 cell: {UNRECORDED}",))
 
 
 @pytest.mark.parametrize(("seeds", "count"), [((0, 1, 2), 3), ((2,), 1)])
@@ -155,6 +159,9 @@ def test_one_run_without_a_hash_decides_nothing() -> None:
     assert (judgement.exit_code, judgement.by_published) == (4, False)
     reason = "without a reference, 1 run: their initial weights are not recorded"
     assert gate(judgement) == ("not run", reason)
+    assert judgement.reasons == (f"Model6 cell: {UNRECORDED}",)
+    beside = judge(Evidence.of(unknown, with_runs(contents)))
+    assert (beside.exit_code, beside.reasons) == (4, (f"Model6 cell: {UNRECORDED}",))
     last = contents.runs["seed"] == 2
     contents.runs.loc[last, "seed"] = 123_456
     there = contents.epochs["seed"] == 2
@@ -284,3 +291,10 @@ def test_published_runs_are_a_second_reference() -> None:
     other = compare(Night.of(with_runs(contents)))
     assert (other.runs, other.same_digits) == (8, 8)
     assert {found.seeds_of_ours for found in other.departures} == {1}
+    contents.runs.loc[contents.runs["variant"] == "Model4", "initial_weights_sha256"] = "others"
+    judgement = judged(with_runs(contents))
+    assert judgement.exit_code == 1
+    assert judgement.reasons[0] == (
+        "Model4 nn starts from other initial weights than our published run of its seed "
+        "(1 of 1 seed)"
+    )
