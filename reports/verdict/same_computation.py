@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 from bench.text import counted
 from hnrnn import departures
 from hnrnn.departures import ANOTHER_COMPUTATION, NO_REFERENCE, UNEXPLAINED
-from hnrnn.distances import NO_SEED, OTHER_DTYPE, OTHER_WEIGHTS
+from hnrnn.distances import OTHER_WEIGHTS
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import ranges
 from reports.runs.departures import (
@@ -32,15 +32,11 @@ from reports.runs.night import Configuration, Night, configurations_of
 from reports.verdict.acceptance import Acceptance
 from reports.verdict.departure import Compared, Departure, as_departures, names_in, spreads
 from reports.verdict.pairs import Partners
+from reports.verdict.starts import OtherStart, other_starts, starts_of, unrecorded
 
 SHOWN_AT_MOST = 5
 ALONE = Partners()
 """A night without a baseline."""
-BASELINE = "the baseline"
-WHOSE = {
-    FASTAI: f"{FASTAI}'s run", OURS: "our published run", BASELINE: "the baseline's run",
-}  # fmt: skip
-"""The runs that have a seed, in words."""
 
 
 @dataclass(frozen=True)
@@ -55,26 +51,6 @@ class OddRun:
     epoch: int
     column: str
     departure: float
-
-
-@dataclass(frozen=True)
-class OtherStart:
-    """A configuration whose runs start from other initial weights than known runs of its seeds."""
-
-    name: str
-    whose: str
-    """Whose runs these are: a key of ``WHOSE``."""
-    seeds: int
-    """How many seeds do."""
-    of_seeds: int
-    """How many seeds are held to these runs."""
-
-    def sentence(self) -> str:
-        """Say so."""
-        return (
-            f"{self.name} starts from other initial weights than {WHOSE[self.whose]} of its seed "
-            f"({self.seeds} of {counted(self.of_seeds, 'seed')})"
-        )
 
 
 @dataclass(frozen=True)
@@ -166,7 +142,7 @@ def verdict_of(
     covered = {each.configuration for each in used} | {
         (variant, backend) for variant, backend in there if f"{variant} {backend}" in accepted
     }
-    starts = _starts(
+    starts = starts_of(
         cells.assign(alone=cells["name"].isin(alone) & ~own), unheld, may_depart, partners
     )
     reasons = unheld["reason"].value_counts()
@@ -176,7 +152,7 @@ def verdict_of(
         same_digits=int(cells.groupby("run_id")["same"].all().sum()),
         without_reference={str(reason): int(count) for reason, count in reasons.items()},
         uncovered=tuple(sorted(there - covered)),
-        other_starts=tuple(_other_starts(starts)),
+        other_starts=tuple(other_starts(starts)),
         open=int(known.sum()),
         accepted=dict(sorted(accepted.items())),
         accepted_for=acceptance.reason if acceptance and accepted else "",
@@ -184,60 +160,12 @@ def verdict_of(
             str(name): ranges(seeds)
             for name, seeds in starts[starts["unpaired"]].groupby("name")["seed"]
         },
-        unrecorded=_unrecorded(unheld, may_depart, partners, some=not cells.empty),
+        unrecorded=unrecorded(unheld, may_depart, partners, some=not cells.empty),
     )
 
 
 def _departs(found: Departure) -> bool:
     return found.verdict in (ANOTHER_COMPUTATION, UNEXPLAINED)
-
-
-def _starts(
-    cells: pd.DataFrame, unheld: pd.DataFrame, may_depart: Collection[str], partners: Partners
-) -> pd.DataFrame:
-    """Return all runs with ``whose`` run has their seed, and whether it starts from ``other``.
-
-    A run that has no reference, or may depart from it, is held to the baseline. It is ``unpaired``
-    where the baseline has no run of its seed. ``alone`` are cells of such runs that do depart.
-    """
-    runs = pd.concat([cells.drop_duplicates("run_id"), unheld.assign(alone=False)])
-    reasons, accepted = runs["reason"], runs["name"].isin(may_depart)
-    open_ = runs["alone"] | reasons.isin([NO_SEED, OTHER_DTYPE])
-    open_ |= accepted & (reasons == OTHER_WEIGHTS)
-    others = runs["run_id"].isin(partners.other_starts)
-    by_baseline = open_ & (others | runs["run_id"].isin(partners.ours))
-    return runs.assign(
-        whose=runs["reference_name"].mask(by_baseline, BASELINE),
-        other=((reasons == OTHER_WEIGHTS) & ~accepted) | (others & open_),
-        unpaired=accepted & open_ & ~by_baseline & (reasons != OTHER_DTYPE),
-    )[by_baseline | (reasons != OTHER_DTYPE)]
-
-
-def _other_starts(runs: pd.DataFrame) -> list[OtherStart]:
-    """Return the configurations with other initial weights than known runs of their seeds."""
-    counts = (
-        runs.assign(other=runs["seed"].where(runs["other"]))
-        .groupby(["name", "whose"])
-        .agg(seeds=("other", "nunique"), of_seeds=("seed", "nunique"))
-    )
-    return [
-        OtherStart(row["name"], row["whose"], row["seeds"], row["of_seeds"])
-        for row in counts[counts["seeds"] > 0].reset_index().to_dict(orient="records")
-    ]
-
-
-def _unrecorded(
-    unheld: pd.DataFrame, may_depart: Collection[str], partners: Partners, *, some: bool
-) -> tuple[str, ...]:
-    """Return the configurations whose initial weights are not recorded.
-
-    Where none at all are (``some`` says that those of other runs are), only what may depart and
-    has no partner.
-    """
-    missing = unheld["initial_weights_sha256"].isna()
-    if missing.all() and not some:
-        missing &= unheld["name"].isin(may_depart) & ~unheld["run_id"].isin(partners.ours)
-    return tuple(sorted(set(unheld.loc[missing, "name"])))
 
 
 def _odd_runs(cells: pd.DataFrame, found: Iterable[Departure]) -> list[OddRun]:
