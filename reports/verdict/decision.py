@@ -133,14 +133,16 @@ def _unexplained(found: Findings) -> list[str]:
 
 def _held_by_nothing(evidence: Evidence, found: Findings) -> list[str]:
     """Name the models with an accepted finding whose runs only the finding is left to hold."""
-    pairs = found.held.pairs
+    comparison, pairs = found.held.comparison, found.held.pairs
     held = {each.configuration for each in found.same.departures}
     held |= {each.configuration for each in (pairs.departures if pairs else ())}
+    if comparison and comparison.verdict == baseline.EQUAL:
+        held |= {each.configuration for each in comparison.first.differences}
     accepted = {finding.variant for finding in evidence.findings}
     return [
         f"{a.variant} {a.backend}: its table differs by an accepted finding, and its runs have "
-        "neither a reference nor a pair in the baseline, so nothing shows that they are the same "
-        "computation"
+        "neither a reference nor seeds enough in a baseline, so nothing shows that they are the "
+        "same computation"
         for a in found.notebook.agreements
         if a.variant in accepted and a.seeds and (a.variant, a.backend) not in held
     ]

@@ -70,7 +70,8 @@ def test_differs_from_the_notebook() -> None:
     (reason,) = accepted.reasons
     assert reason == (
         "Model4 nn: its table differs by an accepted finding, and its runs have neither a "
-        "reference nor a pair in the baseline, so nothing shows that they are the same computation"
+        "reference nor seeds enough in a baseline, so nothing shows that they are the same "
+        "computation"
     )
     beside = judged(Evidence.of(contents, contents, findings=(finding,)))
     assert beside.exit_code == 0, "the baseline holds them"
