@@ -138,7 +138,8 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
     and ``verdict``, in the order of ``by``, epoch and ``MEASURES``. ``nearness`` is by how much the
     limits could be multiplied, so that the cell would just not depart; NaN for an unknown cell.
     ``undecided`` says whether more seeds have to decide: enough are beyond their own limits, but so
-    few that all may have jumped; or more than half are beyond the cell's, but fewer than needed.
+    few that all may have jumped; or half, but at least two, are beyond the cell's, and more are
+    needed.
     ``furthest`` is the largest departure, and ``furthest_times`` the largest in units of the limit.
 
     Where a column ``lone`` of ``departures`` is false, the reference may have jumped too. Such a
@@ -167,7 +168,7 @@ def of_cells(departures: pd.DataFrame, by: Sequence[str], *, wider: float = 1.0)
     )
     by_own = _decisive(found, "of_own", keys)
     cells["nearness"] = _nearness(found, cells, by_own, keys)
-    many = cells["beyond_limit"] > cells["seeds"] / 2
+    many = cells["beyond_limit"] >= np.maximum(2, cells["seeds"] / 2)
     cells["undecided"] = ((by_own > 1) | many) & (cells["nearness"] <= 1)
     decided = cells["lone"] | (cells["seeds"] > 1)
     cells["verdict"] = np.select(

@@ -58,6 +58,9 @@ def find_unlike(
     if len(night.grid) and (whole["started_at"] < started).any():
         why = "its runs are older than the night's: delete them and train fresh seeds"
         found.append((why, None))
+    started_from = "initial_weights_sha256"
+    if whole[started_from].isna().any() and night.grid[started_from].notna().any():
+        found.append(("its runs have no recorded initial weights, unlike tonight's", None))
     found += [(why, None) for why in _of_another_environment(whole, night.grid)]
     return [Problem("confirmation", why, configuration) for why, configuration in found]
 

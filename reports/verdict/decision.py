@@ -136,7 +136,7 @@ def _held_by_nothing(evidence: Evidence, found: Findings) -> list[str]:
     comparison, pairs = found.held.comparison, found.held.pairs
     held = {each.configuration for each in found.same.departures}
     held |= {each.configuration for each in (pairs.departures if pairs else ())}
-    if comparison and comparison.verdict == baseline.EQUAL:
+    if comparison and comparison.first.enough:
         held |= {each.configuration for each in comparison.first.differences}
     accepted = {finding.variant for finding in evidence.findings}
     return [

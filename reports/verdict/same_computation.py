@@ -139,9 +139,9 @@ def verdict_of(
     accepted.update(unheld.loc[accepted_starts, "name"])
     known = unheld["reason"].isin([OTHER_WEIGHTS, NO_HASH, NO_EPOCHS]) & ~accepted_starts
     there = {each.configuration for each in (*found, *by_pair)} | configurations_of(unheld)
-    covered = {each.configuration for each in used} | {
-        (variant, backend) for variant, backend in there if f"{variant} {backend}" in accepted
-    }
+    named = pd.concat([cells, unheld])
+    covered = {each.configuration for each in used}
+    covered |= configurations_of(named[named["name"].isin(accepted)])
     starts = starts_of(
         cells.assign(alone=cells["name"].isin(alone) & ~own), unheld, may_depart, partners
     )

@@ -189,6 +189,9 @@ def test_most_seeds_but_fewer_than_needed() -> None:
     assert verdict(moved(healthy | dict.fromkeys(range(5, 8), 2 * LIMIT)))["undecided"]
     two = dict.fromkeys(range(5, 8), 1e-7) | dict.fromkeys(range(8, 10), 2 * LIMIT)
     assert not verdict(moved(two))["undecided"]
+    half = {5: 2 * LIMIT, 6: 2 * LIMIT, 7: 1e-7, 8: 1e-7}
+    assert verdict(moved(half))["undecided"]
+    assert not verdict(moved({5: 2 * LIMIT, 7: 1e-7}))["undecided"]
 
 
 def test_first_cell_that_departs() -> None:

@@ -123,6 +123,15 @@ def test_what_is_accepted_is_held_to_the_baseline(nights: Nights) -> None:
     assert "Model5 nn is another computation than fastai 1.0.61's" in output
 
 
+def test_another_start_of_the_batchnorm_weights_is_covered(nights: Nights) -> None:
+    """An accepted night of the uniform start has passed its gate, by its pairs."""
+    uniform = departing(computed_night(3, initialisation="uniform"), "Model4", -0.05)
+    nights.accept(nights.train(uniform))
+    code, output = nights.check(nights.train(with_runs(uniform, commit="d" * 40)))
+    assert code == 0, output
+    assert f"accepted: {REASON} (Model4 nn uniform)" in output
+
+
 def test_what_goes_back_to_the_reference_is_said(nights: Nights) -> None:
     """It departs from the baseline, which fails, and the note says that it is the reference's."""
     nights.accept(nights.train(changed()))

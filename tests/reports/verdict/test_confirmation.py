@@ -120,6 +120,10 @@ def test_fresh_seeds_are_held_against_their_references(runs: Contents) -> None:
     assert held.comparison.not_cleared == ("they depart from the reference runs of their seeds")
     assert held.fresh is not None
     assert [each.name for each in held.fresh.others] == ["Model4 nn"]
+    unknown = later(night(runs, 40, 79))
+    unknown.contents.runs["initial_weights_sha256"] = None
+    (problem,) = hold(tonight, before, Night.of(unknown.contents, like=tonight)).problems
+    assert "no recorded initial weights, unlike tonight's" in str(problem)
     reason = "their training losses were scaled"
     accepted = Acceptance(reason, "2026-01-02T03:04:05Z", "0" * 40, ("Model4 nn",), ())
     allowed = hold(tonight, before, other, accepted)
