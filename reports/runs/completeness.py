@@ -26,7 +26,6 @@ PROVENANCE = """
     data_sha256 source_sha256
 """.split()
 """Columns in which the runs of a night must be alike."""
-HASH_CHARACTERS = 12
 ANOTHER_KIND, INJECTED, REPEATED = "another kind of run", "injected fault", "repeated run"
 MISSING, LEFT_OUT = "missing configuration", "left out"
 """The kinds of problem that a configuration has no runs, or only of another dtype or start."""
@@ -288,8 +287,8 @@ def _mixed(runs: pd.DataFrame) -> list[Problem]:
 
 
 def shown(column: str, value: str) -> str:
-    """Return a value of a provenance column for people: of a hash only the first digits."""
-    return value[:HASH_CHARACTERS] if column.endswith("_sha256") else value
+    """Return a value of a provenance column for people: of a hash only the first 12 digits."""
+    return value[:12] if column.endswith("_sha256") else value
 
 
 def ranges(numbers: Iterable[int]) -> str:
