@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from bench.text import counted
 from hnrnn.variants import VARIANTS
 from reports.runs.completeness import ANOTHER_KIND, INJECTED, REPEATED, Problem
+from reports.runs.departures import NO_HASH
 from reports.verdict import baseline
 from reports.verdict.against_baseline import AgainstBaseline
 from reports.verdict.departure import Departure
@@ -132,7 +133,12 @@ def _unexplained(found: Findings) -> list[str]:
 
 
 def _held_by_nothing(evidence: Evidence, found: Findings) -> list[str]:
-    """Name the models with an accepted finding whose runs only the finding is left to hold."""
+    """Name the models with an accepted finding whose runs only the finding is left to hold.
+
+    A night without any recorded initial weights is older than they are, and is held by its tables.
+    """
+    if set(found.same.without_reference) == {NO_HASH} and not found.same.departures:
+        return []
     comparison, pairs = found.held.comparison, found.held.pairs
     held = {each.configuration for each in found.same.departures}
     held |= {each.configuration for each in (pairs.departures if pairs else ())}
