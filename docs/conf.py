@@ -53,7 +53,7 @@ def link_to_repository(_app: Sphinx, page: str, source: list[str]) -> None:
         path, anchor = (DOCS / match[1]).resolve(), match[2] or ""
         if not path.is_file():
             logging.getLogger(__name__).warning("%s: no file %s", page, match[1])
-        if path.is_relative_to(PUBLISHED):
+        if path.is_relative_to(PUBLISHED) and path.suffix in (".md", ".png"):
             return f"_generated/published/{path.relative_to(PUBLISHED).as_posix()}{anchor}"
         if repository:
             name = path.relative_to(ROOT).as_posix()
