@@ -96,9 +96,14 @@ def departures(
     own = found["own"].where(found["own"].isna(), found[["own", "spread"]].max(axis=1))
     return found.assign(
         departure=found["distance"] / found["spread"],
-        limit=MARGIN * found[["furthest", "spread"]].max(axis=1, skipna=False),
+        limit=limits_of(found),
         own_limit=MARGIN * own,
     ).drop(columns=["own", "furthest"])
+
+
+def limits_of(rounding: pd.DataFrame) -> pd.Series:
+    """Return the limit of each cell, from its ``furthest`` healthy distance and its ``spread``."""
+    return MARGIN * rounding[["furthest", "spread"]].max(axis=1, skipna=False)
 
 
 def needed(seeds: int) -> int:

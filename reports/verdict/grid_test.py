@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hnrnn.departures import MARGIN
+from hnrnn.departures import limits_of
 from hnrnn.published import rounding
 from reports.runs.night import Configuration
 from reports.statistics.permutation import LEAST, MaxT, max_t_test, oriented
@@ -148,8 +148,7 @@ def _limits_of_rounding(night: pd.DataFrame) -> dict[tuple[str, str], float]:
     if "initialisation" in night:
         known = known[known["initialisation"].isin(night["initialisation"])]
     last = known[known["epoch"] == known.groupby("variant")["epoch"].transform("max")]
-    limits = MARGIN * last[["furthest", "spread"]].max(axis=1)
-    furthest = limits.groupby([last["variant"], last["column"]]).max()
+    furthest = limits_of(last).groupby([last["variant"], last["column"]]).max()
     return cast("dict[tuple[str, str], float]", furthest.to_dict())
 
 
