@@ -18,7 +18,9 @@ ROOMS = {
         "errors text signals store backends plan ensemble execution engines night timing "
         "verification commands __main__ test_throughput"
     ).split(),
-    "reports": "statistics runs verdict history figures pages commands __main__ ci api".split(),
+    "reports": (
+        "statistics runs documents verdict history figures pages commands __main__ ci api"
+    ).split(),
 }
 """The rooms of a package, and its modules beside them: an import goes to its own or one before."""
 
