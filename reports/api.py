@@ -9,8 +9,8 @@ import pandas as pd
 
 from hnrnn import published
 from hnrnn.variants import VARIANTS, Variant, find_variant
-from reports.runs.published_seeds import published_curves, published_seeds
-from reports.verdict.table import TableJudgement, judge_table, usable_rows
+from reports.runs.published_seeds import published_seeds
+from reports.verdict.table import TableJudgement, judge_among_published, usable_rows
 from reports.verdict.third_party import STARTS
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def judge(table: Any, variant: str | Variant) -> TableJudgement:
     Raises ValueError for an unknown variant, and for a table that cannot be one of the variant's.
     """
     name = _known(variant)
-    seeds = (published_curves(name, start) for start in STARTS)
-    return judge_table(name, usable_rows(_frame(table, name), name), *seeds)
+    return judge_among_published(name, usable_rows(_frame(table, name), name))
 
 
 def published_table(variant: str | Variant) -> pd.DataFrame:
@@ -70,7 +69,7 @@ def plot(variant: str | Variant, table: Any = None) -> np.ndarray[Any, np.dtype[
     rows, start = None, STARTS[0]
     if table is not None:
         rows = usable_rows(_frame(table, name), name)
-        start = judge(rows, name).nearest
+        start = judge_among_published(name, rows).nearest
     from matplotlib import pyplot as plt
 
     from reports.figures.models import curves

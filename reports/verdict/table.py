@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hnrnn import published
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
 from reports.runs.comparison import rank
 from reports.runs.curves import DECIMALS
+from reports.runs.published_seeds import published_curves
 from reports.statistics.envelope import envelope_p_value
 from reports.statistics.ranks import nan_as_largest, rank_p_value
 from reports.verdict.third_party import STARTS, Outcomes
@@ -101,7 +103,7 @@ class TableJudgement:
 
     ``epochs`` are those that were judged. ``start`` is the start whose seeds do not reject the
     table at 5%: ``ones`` or ``uniform``, ``undecided`` if neither rejects it, ``neither`` if both
-    do.
+    do. ``copy_of`` names the published run that has the same values, if there is one.
     """
 
     variant: str
@@ -109,6 +111,7 @@ class TableJudgement:
     start: str
     ones: Place
     uniform: Place
+    copy_of: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -140,6 +143,8 @@ class TableJudgement:
         count = VARIANTS[self.variant].epochs
         there = f"{count} epochs" if self.complete else f"{_spans(self.epochs)} of {count} only"
         notes = [] if self.complete else [NOT_THE_WHOLE]
+        if self.copy_of:
+            notes.insert(0, f"These are the values of {self.copy_of}: no new run.")
         places = [line for place in self.places for line in place.lines()]
         return [f"{self.variant}, {there}: {FOUND[self.start]}", *notes, *places]
 
@@ -154,13 +159,21 @@ def judge_table(
 
     ``ones`` and ``uniform`` are their ``reports.runs.curves``.
     """
-    places = [
+    among_ones, among_uniform = (
         _place(start, variant, rows, ours)
         for start, ours in zip(STARTS, (ones, uniform), strict=True)
-    ]
-    outcomes = Outcomes.of(pd.DataFrame([{f"{place.start}_p": place.p for place in places}]))
+    )
+    p_values = {"ones_p": among_ones.p, "uniform_p": among_uniform.p}
+    outcomes = Outcomes.of(pd.DataFrame([p_values]))
     (start,) = (name for name, count in asdict(outcomes).items() if count)
-    return TableJudgement(variant, tuple(map(int, rows["epoch"])), start, *places)
+    epochs = tuple(map(int, rows["epoch"]))
+    known = _published_run(variant, rows)
+    return TableJudgement(variant, epochs, start, among_ones, among_uniform, known)
+
+
+def judge_among_published(variant: str, rows: pd.DataFrame) -> TableJudgement:
+    """Return where ``rows``, as ``usable_rows`` gives them, lie among the published seeds."""
+    return judge_table(variant, rows, *(published_curves(variant, start) for start in STARTS))
 
 
 def usable_rows(table: pd.DataFrame, variant: str) -> pd.DataFrame:
@@ -192,6 +205,19 @@ def usable_rows(table: pd.DataFrame, variant: str) -> pd.DataFrame:
     if not rows["accuracy"].between(0, 1).all():
         raise ValueError(f"accuracy must be a share from 0 to 1, not {rows['accuracy'].max():g}")
     return rows.astype({"epoch": np.int64})
+
+
+def _published_run(variant: str, rows: pd.DataFrame) -> str | None:
+    """Return the name of the notebook's or a third-party run with the same values at all epochs."""
+    notebook = published.tables().assign(run=0, repository="")
+    runs = pd.concat([notebook, published.third_party_runs()])
+    for (_, repository), run in runs[runs["model"] == variant].groupby(["run", "repository"]):
+        own = run[["epoch", *MEASURES]].reset_index(drop=True)
+        if len(own) == len(rows) and np.allclose(
+            own, rows[list(own)], rtol=0, atol=10.0**-DECIMALS / 2
+        ):
+            return f"a run published in {repository}" if repository else "the notebook's own table"
+    return None
 
 
 def _named(table: pd.DataFrame) -> str:
