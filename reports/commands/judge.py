@@ -64,7 +64,7 @@ def carry_out(options: argparse.Namespace) -> int:
             continue
         tables += found
         lines = [line for table in found for line in (*as_lines(table), "")]
-        print("\n".join(lines or [f"{one_line(path)}\n  no training table found\n"]))
+        print("\n".join(lines or [f"{one_line(path)}\n  No training table found.\n"]))
     read = len(options.files) - len(unread)
     if len(tables) > 1:
         print("\n".join(summary(tables, read)))
@@ -82,7 +82,8 @@ def _examine(table: TrainingTable, variant: str | None) -> Examined:
     try:
         rows = usable_rows(table.rows, recognition.variant)
     except ValueError as error:
-        unusable: Recognition = replace(recognition, variant=None, reason=str(error))
+        reason = f"It cannot be judged as {recognition.variant}: {error}."
+        unusable: Recognition = replace(recognition, variant=None, reason=reason)
         return Examined(table.source, unusable, table.rows, None)
     judgement = judge_among_published(recognition.variant, rows)
     return Examined(table.source, recognition, rows, judgement)

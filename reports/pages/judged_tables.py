@@ -29,7 +29,7 @@ EXPLANATION = (
     "*p* is the share of runs, this one and the seeds, whose whole table is at least as extreme: "
     "all epochs of all columns at once. Of further seeds of the same training, at most one in 20 "
     "has a p of 0.05 or less. A small p therefore means a rare run, or a training that differs. A "
-    "large one does not show that nothing differs: a small change hides within the variance over seeds."
+    "large one does not show that nothing differs: a small change hides in the seed variance."
 )
 
 
@@ -56,8 +56,8 @@ class Examined:
 def as_lines(table: Examined) -> list[str]:
     """Return what is said of a table, as lines for a terminal."""
     if table.judgement is None:
-        return [one_line(table.source), f"  not judged: {one_line(table.recognition.reason)}"]
-    said = [f"recognised: {table.recognition.reason}", *table.judgement.lines()]
+        return [one_line(table.source), f"  Not judged. {one_line(table.recognition.reason)}"]
+    said = [table.recognition.reason, *table.judgement.lines()]
     return [one_line(table.source), *(f"  {_indented(line)}" for line in said)]
 
 
@@ -103,14 +103,14 @@ def picture(place: int) -> str:
 def _section(table: Examined, place: int) -> str:
     head = f"## {escape(table.source)}"
     if table.judgement is None:
-        return paragraphs(head, f"Not judged: {escape(table.recognition.reason)}")
+        return paragraphs(head, f"Not judged. {escape(table.recognition.reason)}")
     first, *lines = table.judgement.lines()
     items = "\n".join(f"{_indent(line)}- {escape(line.strip())}" for line in lines)
     alt = f"The curves of {escape(table.source)} among the seeds"
     return paragraphs(
         head,
         f"**{escape(first)}**",
-        f"Recognised: {escape(table.recognition.reason)}",
+        escape(table.recognition.reason),
         Markup(items),
         f"![{alt}]({picture(place)})",
     )

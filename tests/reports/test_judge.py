@@ -53,8 +53,8 @@ def test_several_files(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(line.startswith("python -m reports judge: ") for line in errors)
     assert "damaged.ipynb" in errors[0]
     assert "missing.csv" in errors[1]
-    assert "empty.csv\n  no training table found" in output.out
-    assert re.search(r"longer\.csv.*\n  not judged: ", output.out)
+    assert "empty.csv\n  No training table found." in output.out
+    assert re.search(r"longer\.csv.*\n  Not judged\. It ", output.out)
     assert "Model4, 20 epochs: like runs whose BatchNorm weights are drawn from" in output.out
     assert "2 tables in 3 files:\n    1 like runs with BatchNorm weights from U(0, 1)" in output.out
 
@@ -96,7 +96,7 @@ def test_the_same_table_in_every_form(capsys: pytest.CaptureFixture[str]) -> Non
     table = published_table("Model4")[["epoch", *MEASURES]]
     table.to_csv("t.csv", index=False)
     Path("t.html").write_text(table.to_html(index=False))
-    lines = [" | ".join(f"{value:g}" for value in row) for row in table.to_numpy()]
+    lines = [" | ".join(f"{value}" for value in row) for row in table.to_numpy()]
     head = [" | ".join(table.columns), "|".join(["---"] * 4)]
     Path("t.md").write_text("\n".join(f"| {line} |" for line in [*head, *lines]) + "\n")
     said = []

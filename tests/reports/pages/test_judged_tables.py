@@ -50,11 +50,11 @@ def test_lines() -> None:
     ) = map(as_lines, TABLES)
     assert judged[:3] == [
         "a.csv, table 1",
-        "  recognised: so",
+        "  so",
         "  Model4, 20 epochs: like runs whose BatchNorm weights start at 1 (PyTorch 1.2 or later)",
     ]
     assert "  among 1,000 seeds with BatchNorm weights at 1: p 0.1359" in judged
-    assert as_lines(TABLES[3]) == ["a.csv, table 1", "  not judged: 12 epochs"]
+    assert as_lines(TABLES[3]) == ["a.csv, table 1", "  Not judged. 12 epochs"]
 
 
 def test_page() -> None:
