@@ -30,7 +30,8 @@ class Recognition:
     """The variant of a table, or why it cannot be told.
 
     ``variant`` is ``Model0`` to ``Model7``, or None for a table that must not be judged.
-    ``candidates`` are all variants that it could be; with more than one, ``variant`` is None.
+    ``candidates`` are all variants that it could be; with more than one, ``variant`` is None. A
+    table that lacks epochs or values has a variant too, and its ``reason`` says what it lacks.
     ``reason`` is one sentence: why this variant, why ambiguous, or why another recipe.
     """
 
@@ -42,16 +43,19 @@ class Recognition:
 def recognise(table: TrainingTable, variant: str | None = None) -> Recognition:
     """Return the variant of a table; ``variant`` is what the user says that it is.
 
-    A user's variant is taken unless the table contradicts it: another number of epochs, or
+    A user's variant is taken unless the table contradicts it: more epochs, or
     accuracies that are no whole counts of the variant's validation targets. Raises ValueError for
     an unknown variant.
     """
     if variant is not None:
         known = find_variant(variant)
-        wrong = [*_other_counts(table, known), *_other_epochs(table, known)]
+        lacks = _other_epochs(table, known)
+        longer = lacks if len(table.rows) > known.epochs else []
+        wrong = [*_other_counts(table, known), *longer]
         if wrong:
             return _unjudged(f"It cannot be judged as {known.name}: {_listed(wrong)}.", known)
-        return Recognition(known.name, (known.name,), f"It is taken as {known.name}, as you say.")
+        said = _listed([f"It is taken as {known.name}, as you say", *lacks])
+        return Recognition(known.name, (known.name,), f"{said}.")
     fit = last_fit(table.code)
     named = _named(table, fit)
     recipes = {
@@ -82,10 +86,11 @@ def _by_table(table: TrainingTable, likely: Sequence[str], evidence: str) -> Rec
     if not longer:
         most = max(VARIANTS[name].epochs for name in counted)
         return _unjudged(f"It is another recipe: it has {len(table.rows)} epochs, not {most}.")
-    return _unjudged(
-        f"It may be {_either(longer)}, but cannot be judged: {_listed(epochs[longer[0]])}.",
-        *(VARIANTS[name] for name in longer),
-    )
+    lacks = _listed(epochs[longer[0]])
+    if len(longer) == 1:
+        return Recognition(longer[0], tuple(longer), f"It is {longer[0]}, but {lacks}.")
+    reason = f"It may be {_either(longer)}, but {lacks}; say which with --variant."
+    return _unjudged(reason, *(VARIANTS[name] for name in longer))
 
 
 def _unjudged(reason: str, *candidates: Variant) -> Recognition:
