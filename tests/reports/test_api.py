@@ -140,6 +140,27 @@ def test_an_interrupted_learner() -> None:
     assert not found.complete
 
 
+def test_a_real_learner() -> None:
+    """The recorder of fastai's own learner has the names and the values that are read."""
+    from fastai.data.core import DataLoaders
+    from fastai.learner import Learner
+    from fastai.metrics import accuracy
+    from torch import arange, nn, rand
+
+    data = [(rand(3), target) for target in arange(8) % 2]
+    loaders = DataLoaders.from_dsets(data, data, bs=4)
+    learn = Learner(loaders, nn.Linear(3, 2), loss_func=nn.CrossEntropyLoss(), metrics=accuracy)
+    with pytest.raises(ValueError, match="not been fitted yet"):
+        judge(learn, "Model1")
+    with learn.no_logging():
+        learn.fit(6)
+    kept = learn.recorder.values  # noqa: PD011  # a list of fastai's
+    expected = pd.DataFrame([list(row) for row in kept], columns=list(MEASURES))
+    assert judge(learn, "Model1") == judge(expected, "Model1")
+    with pytest.raises(ValueError, match="fitted for 6 epochs, and Model5 is trained for 10"):
+        judge(learn.recorder, "Model5")
+
+
 def test_plot() -> None:
     """The figure has the table's curve, is pyplot's, and leaves the settings as they are."""
     before = dict(mpl.rcParams)
