@@ -78,6 +78,8 @@ def _examine(table: TrainingTable, variant: str | None) -> Examined:
     """Recognise a table and judge it, if it is of one variant and has values that can be judged."""
     recognition = recognise(table, variant)
     if recognition.variant is None:
+        recognition = _as_part(table, variant) or recognition
+    if recognition.variant is None:
         return Examined(table.source, recognition, table.rows, None)
     try:
         rows = usable_rows(table.rows, recognition.variant)
@@ -87,6 +89,21 @@ def _examine(table: TrainingTable, variant: str | None) -> Examined:
         return Examined(table.source, unusable, table.rows, None)
     judgement = judge_among_published(recognition.variant, rows)
     return Examined(table.source, recognition, rows, judgement)
+
+
+def _as_part(table: TrainingTable, variant: str | None) -> Recognition | None:
+    """Return the one variant that a table without a variant is of, but for what it lacks.
+
+    All else fits the candidates that are named without a user's ``variant``. A table that has what
+    it needs has several candidates or none.
+    """
+    candidates = recognise(table).candidates
+    if variant is not None:
+        candidates = tuple({variant} & set(candidates))
+    if len(candidates) != 1:
+        return None
+    reason = f"It fits {candidates[0]}, but epochs are missing or values are not finite."
+    return Recognition(candidates[0], candidates, reason)
 
 
 def _write_page(path: Path, tables: Sequence[Examined], files: int, unread: Sequence[str]) -> None:

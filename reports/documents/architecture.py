@@ -61,6 +61,9 @@ def architecture_of(
     recurrent = [used[attribute] for attribute, kind in kinds.items() if kind in _CELLS]
     if recurrent:
         found = _of_layer(_kind(recurrent[-1], classes), recurrent[-1], forward, evaluate)
+        own = classes.get(called(recurrent[-1]))
+        if found.nearest == "Model7" and own and not _is_gated(own):
+            found = Architecture("Model7", (*found.differences, f"{own.name} is no GRU cell"))
     else:
         found = _of_loop(forward, used, kinds)
     counts = Counter(kinds.values())
@@ -95,18 +98,19 @@ def _layers_built(init: ast.FunctionDef) -> Iterator[tuple[str, ast.Call]]:
 
 
 def _kind(call: ast.Call, classes: Mapping[str, ast.ClassDef]) -> str:
-    """Return a layer's kind: torch's name, or ``own cell`` for a cell that the code defines."""
+    """Return a layer's kind: torch's name, or ``own cell`` for a class that the code defines."""
     name = called(call)
-    if name.startswith("BatchNorm"):
-        return "BatchNorm"
     own = classes.get(name) if isinstance(call.func, ast.Name) else None
-    if own is None:
-        return name
-    if any("BatchNorm" in ast.dump(base) for base in own.bases):
+    bases = [name, *(ast.dump(base) for base in own.bases)] if own else [name]
+    if any("BatchNorm" in base for base in bases):
         return "BatchNorm"
-    calls = Counter(called(node) for node in ast.walk(own) if isinstance(node, ast.Call))
-    gates = calls["sigmoid"] + calls["sigmoid_"] + calls["Sigmoid"]
-    return "own cell" if gates and calls["tanh"] + calls["Tanh"] else name
+    return "own cell" if own else name
+
+
+def _is_gated(cell: ast.ClassDef) -> bool:
+    """Return whether a cell has the two sigmoid gates and the tanh of a GRU."""
+    calls = Counter(called(node) for node in ast.walk(cell) if isinstance(node, ast.Call))
+    return calls["sigmoid"] + calls["sigmoid_"] == 2 and calls["tanh"] + calls["tanh_"] == 1
 
 
 def _of_layer(

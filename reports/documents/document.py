@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 
 from bench.store.files import UnfitFileError, read_regular
@@ -16,13 +16,15 @@ from reports.documents.cells import (
     cells_of_text,
 )
 from reports.documents.fits import code_until
-from reports.documents.grids import Rows, training_tables
+from reports.documents.grids import Values, frame, training_tables
 from reports.documents.jupyter import NotebookError, cells_of
 from reports.documents.syntax import parse
 from reports.documents.training_table import TrainingTable
 
 LARGEST = 100 * 2**20
 """The size of the largest file that is read, in bytes."""
+MOST_TABLES = 10_000
+"""The most training tables in a file."""
 _BY_SUFFIX = {
     ".ipynb": cells_of,
     ".html": cells_of_page,
@@ -56,9 +58,14 @@ def read_tables(path: Path) -> list[TrainingTable]:
         cells = read(text)
     except NotebookError as error:
         raise DocumentError(
-            f"{one_line(path)} is not a notebook, {one_line(error)}: save it again in Jupyter"
+            f"{one_line(path)} is not a notebook ({one_line(error)}): save it again in Jupyter"
         ) from error
-    return list(_tables_of(one_line(path.name), cells))
+    tables = list(islice(_tables_of(one_line(path.name), cells), MOST_TABLES + 1))
+    if len(tables) > MOST_TABLES:
+        raise DocumentError(
+            f"{one_line(path)} has more than {MOST_TABLES} training tables: split it"
+        )
+    return tables
 
 
 def _read(path: Path) -> str:
@@ -93,7 +100,7 @@ def _tables_of(name: str, cells: Iterable[Cell]) -> Iterator[TrainingTable]:
     earlier: list[str] = []
     place_in_all = 0
     for cell, tables in found:
-        for place, (label, rows) in enumerate(tables):
+        for place, (label, values) in enumerate(tables):
             place_in_all += not cell.name
             which = (place + 1, len(tables)) if cell.name else (place_in_all, in_all)
             words = [name, cell.name, label, f"table {which[0]} of {which[1]}"]
@@ -102,21 +109,23 @@ def _tables_of(name: str, cells: Iterable[Cell]) -> Iterator[TrainingTable]:
             code = code_until(cell.code, place, len(tables))
             yield TrainingTable(
                 source=", ".join(one_line(word) for word in words if word),
-                rows=rows,
+                rows=frame(values),
                 code="\n\n".join([*earlier, code]) if code.strip() and parse(code) else "",
             )
         if parse(cell.code):
             earlier.append(cell.code)
 
 
-def _without_drafts(cell: Cell) -> list[Rows]:
-    """Return the tables of a cell without those that a later one repeats and goes on from.
+def _without_drafts(cell: Cell) -> list[tuple[str, Values]]:
+    """Return the tables of a cell without those that the next one repeats and goes on from.
 
-    Some editors keep every state of an output that grows.
+    Some editors keep every state of an output of a notebook that grows.
     """
     tables = [table for grid in cell.grids for table in training_tables(grid)]
+    if not cell.name:
+        return tables
     return [
-        table
-        for table, after in zip_longest(tables, tables[1:])
-        if after is None or not after[1].head(len(table[1])).equals(table[1])
+        (label, values)
+        for (label, values), after in zip_longest(tables, tables[1:])
+        if after is None or after[0] != label or after[1][: len(values)] != values
     ]

@@ -151,14 +151,22 @@ class _Program(ast.NodeVisitor):
         if isinstance(owner, Model):
             owner.trainings += name in LOADS
             return owner
+        defined = self.names.get(name) if isinstance(node.func, ast.Name) else None
+        if isinstance(defined, (ast.ClassDef, ast.FunctionDef)):
+            return self._own(defined, arguments, options)
+        return self._known(name, arguments, options)
+
+    def _known(
+        self, name: str, arguments: list[object], options: dict[str, object]
+    ) -> Data | Learner | Model | None:
+        """Return what a call of fastai's or ours makes, or of a class that is not in the code."""
         if name in ("learner", "train") and arguments and str(arguments[0]) in VARIANTS:
             return self._ours(name, str(arguments[0]))
         if name in ("databunch", "language_model_data") or name in OTHER_DATA:
             return Data.of(name, arguments, options)
         if name.endswith("Learner"):
             return Learner.of([*arguments, *options.values()], options, self._loops)
-        definition = self.names.get(name) if isinstance(node.func, ast.Name) else None
-        return self._own(definition, arguments, options)
+        return Model(name, None, self._loops) if name in VARIANTS else None
 
     def _assign(self, target: ast.expr, value: object) -> None:
         if isinstance(target, ast.Name):
@@ -183,7 +191,10 @@ class _Program(ast.NodeVisitor):
         return learner
 
     def _own(
-        self, definition: object, arguments: list[object], options: dict[str, object]
+        self,
+        definition: ast.ClassDef | ast.FunctionDef,
+        arguments: list[object],
+        options: dict[str, object],
     ) -> Model | None:
         """Follow a call of what the code defines: a model's class, or a function that trains."""
         outer = self.names
@@ -199,7 +210,7 @@ class _Program(ast.NodeVisitor):
             architecture = architecture_of(definition.name, classes, self.visit)
             self.names = outer
             return Model(definition.name, architecture, self._loops)
-        if isinstance(definition, ast.FunctionDef) and self._calls < _MOST_CALLS:
+        if self._calls < _MOST_CALLS:
             self._calls += 1
             self.names = self.names | self._parameters(definition, arguments, options)
             for statement in definition.body:

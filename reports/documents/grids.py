@@ -7,14 +7,14 @@ is what stands below a header with ``train_loss`` or ``valid_loss``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 Grid = list[list[str]]
-Rows = tuple[str, pd.DataFrame]
-"""What the table is labelled with, if anything, and its rows."""
+Values = list[list[float]]
+"""A training table: epoch, losses and accuracy of each row."""
 
 COLUMNS = ("epoch", "train_loss", "valid_loss", "accuracy")
 _SAME = {
@@ -29,8 +29,11 @@ _RUN_KEYS = ("model", "variant", "run", "seed", "initialisation", "start", "back
 """Columns that tell apart the runs in a CSV of many."""
 
 
-def training_tables(grid: Grid) -> list[Rows]:
-    """Return the training tables in a grid, in order: a header in its midst starts the next one."""
+def training_tables(grid: Grid) -> list[tuple[str, Values]]:
+    """Return the training tables in a grid, in order, each with the name of its model, if any.
+
+    A header in the midst of a grid starts the next table.
+    """
     starts = [place for place, row in enumerate(grid) if columns_of(row)]
     parts = [grid[a:b] for a, b in zip(starts, [*starts[1:], None], strict=False)]
     return [table for part in parts for table in _tables_below(part[0], part[1:])]
@@ -70,10 +73,17 @@ def number(cell: str) -> float | None:
         return None
 
 
-def _tables_below(header: Sequence[str], rows: Grid) -> Iterator[Rows]:
+def frame(values: Values) -> pd.DataFrame:
+    """Return a table as a frame with epochs from 0: the first versions of fastai count from 1."""
+    rows = pd.DataFrame(values, columns=list(COLUMNS), dtype=np.float64)
+    rows["epoch"] = rows["epoch"].astype(np.int64) - (rows["epoch"].iloc[0] == 1)
+    return rows
+
+
+def _tables_below(header: Sequence[str], rows: Grid) -> Iterator[tuple[str, Values]]:
     places = columns_of(header)
     keys = [header.index(name) for name in _RUN_KEYS if name in header]
-    runs: dict[tuple[str, ...], list[list[float]]] = {}
+    runs: dict[tuple[str, ...], Values] = {}
     for row in rows:
         values = _values(row, places, len(header))
         if values is not None:
@@ -83,7 +93,7 @@ def _tables_below(header: Sequence[str], rows: Grid) -> Iterator[Rows]:
     for run, found in runs.items():
         label = " ".join(run[place] for place in labels if place < len(run))
         for table in _split(found, counted="epoch" not in places):
-            yield label, _frame(table)
+            yield label, table
 
 
 def _values(row: Sequence[str], places: dict[str, int], width: int) -> list[float] | None:
@@ -102,19 +112,12 @@ def _values(row: Sequence[str], places: dict[str, int], width: int) -> list[floa
     return found
 
 
-def _split(rows: Iterable[list[float]], *, counted: bool) -> list[list[list[float]]]:
+def _split(rows: Values, *, counted: bool) -> list[Values]:
     """Start a new table wherever the epochs start over; without epochs, the rows are counted."""
-    tables: list[list[list[float]]] = []
+    tables: list[Values] = []
     for place, row in enumerate(rows):
         values = [float(place), *row[1:]] if counted else row
         if not tables or values[0] <= tables[-1][-1][0]:
             tables.append([])
         tables[-1].append(values)
     return tables
-
-
-def _frame(rows: list[list[float]]) -> pd.DataFrame:
-    """Return the rows with epochs from 0: the first versions of fastai count from 1."""
-    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=np.float64)
-    frame["epoch"] = frame["epoch"].astype(np.int64) - (frame["epoch"].iloc[0] == 1)
-    return frame

@@ -22,8 +22,12 @@ def cells_of(text: str) -> list[Cell]:
     """
     try:
         content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise NotebookError(f"it is not valid JSON ({_first_line(error)})") from error
+    except RecursionError as error:
+        raise NotebookError("it is nested too deeply") from error
+    except ValueError as error:
+        raise NotebookError(
+            f"it is not JSON: {error}" if text.strip() else "it is empty"
+        ) from error
     cells = list(_raw_cells(content))
     counts = [_count(cell) for _, cell in cells if _source(cell).strip()]
     if None not in counts and len(set(counts)) == len(counts):
@@ -31,17 +35,14 @@ def cells_of(text: str) -> list[Cell]:
     return [Cell(f"cell {place}", _source(cell), _grids(cell)) for place, cell in cells]
 
 
-def _first_line(error: Exception) -> str:
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
 def _raw_cells(content: Any) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the code cells and their places among all cells, from 1."""
-    sheets = content.get("worksheets", [content]) if isinstance(content, dict) else []
-    sheets = sheets if isinstance(sheets, list) else []
+    content = content if isinstance(content, dict) else {}
+    sheets = content.get("worksheets")
+    sheets = [content, *(sheets if isinstance(sheets, list) else [])]
     lists = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
     if not any(isinstance(cells, list) for cells in lists):
-        raise NotebookError("it is JSON, but has no cells")
+        raise NotebookError("it has no cells")
     cells = [cell for cells in lists if isinstance(cells, list) for cell in cells]
     for place, cell in enumerate(cells, start=1):
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
@@ -81,9 +82,9 @@ def _grids(cell: dict[str, Any]) -> list[Grid]:
             continue
         data = output.get("data", output)
         data = data if isinstance(data, dict) else {}
-        texts = [data.get(form, data.get(form.split("/")[1])) for form in ("text/html",)]
-        texts += [data.get("text/markdown"), data.get("text/plain", data.get("text"))]
-        forms = [grids_in(_text(text)) for text in texts]
+        # The first three are the names in nbformat 4, the others in nbformat 3.
+        names = ("text/html", "text/markdown", "text/plain", "html", "text")
+        forms = [grids_in(_text(data.get(name))) for name in names]
         grids += next((found for found in forms if any(map(training_tables, found))), [])
     for pieces in streams.values():
         grids += grids_in("".join(pieces))

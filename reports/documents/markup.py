@@ -23,7 +23,7 @@ class Block(NamedTuple):
 def blocks_of(html: str) -> list[Block]:
     """Return the blocks of a page or of a fragment, well-formed or not."""
     reader = _Reader()
-    reader.feed(html)
+    reader.feed(_closed(html))
     reader.close()
     reader.end_text("flow")
     reader.end_tables()
@@ -33,6 +33,15 @@ def blocks_of(html: str) -> list[Block]:
 def is_markup(text: str) -> bool:
     """Return whether a text has a table or a page of HTML in it."""
     return re.search(r"<(table|html|!doctype html)\b", text, re.IGNORECASE) is not None
+
+
+def _closed(html: str) -> str:
+    """Return HTML without marks that nothing closes: the parser would look for each one's end."""
+    html = html.replace("<![", "")
+    for mark, end in (("<!--", "-->"), ("<", ">")):
+        rest = html.rfind(end) + 1
+        html = html[:rest] + html[rest:].replace(mark, "")
+    return html
 
 
 class _Reader(HTMLParser):

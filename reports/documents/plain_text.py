@@ -11,7 +11,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PRINTED_LIST = re.compile(r"^\s*(?:\(#\d+\)\s*)?\[(.*)\]\s*$")
 """A row as fastai 2 prints it without a progress bar, with or without the list's length."""
 _LIST_HEADER = ["epoch", "train_loss", "valid_loss", "accuracy", "time"]
-_ROW = re.compile(r"\s*[|\"'*]*\s*\d")
+_ROW = re.compile(r"[\s|\"'*`]*\d")
 LONGEST_LINE = 10_000
 """Characters; a longer line is no row of a training table."""
 
@@ -42,7 +42,7 @@ def grids_in_text(text: str) -> list[Grid]:
         if found is not None:
             delimiter, in_list = found, False
             grids.append([_cells(shown, delimiter)])
-        elif delimiter is not None and not in_list and _ROW.match(shown):
+        elif delimiter is not None and not in_list:
             grids[-1].append(_cells(shown, delimiter))
     return grids
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from hnrnn.corpus import generate
 from hnrnn.published import MEASURES
+from hnrnn.text import counted
 from hnrnn.variants import VARIANTS, Variant, find_variant
 from hnrnn.vocab import tokenize
 from reports.documents.fits import last_fit
@@ -30,8 +31,7 @@ class Recognition:
     """The variant of a table, or why it cannot be told.
 
     ``variant`` is ``Model0`` to ``Model7``, or None for a table that must not be judged.
-    ``candidates`` are all variants that it could be; with more than one, ``variant`` is None. A
-    table that lacks epochs or values has a variant too, and its ``reason`` says what it lacks.
+    ``candidates`` are all variants that it could be; with more than one, ``variant`` is None.
     ``reason`` is one sentence: why this variant, why ambiguous, or why another recipe.
     """
 
@@ -43,19 +43,16 @@ class Recognition:
 def recognise(table: TrainingTable, variant: str | None = None) -> Recognition:
     """Return the variant of a table; ``variant`` is what the user says that it is.
 
-    A user's variant is taken unless the table contradicts it: more epochs, or
+    A user's variant is taken unless the table contradicts it: another number of epochs, or
     accuracies that are no whole counts of the variant's validation targets. Raises ValueError for
     an unknown variant.
     """
     if variant is not None:
         known = find_variant(variant)
-        lacks = _other_epochs(table, known)
-        longer = lacks if len(table.rows) > known.epochs else []
-        wrong = [*_other_counts(table, known), *longer]
+        wrong = [*_other_counts(table, known), *_other_epochs(table, known)]
         if wrong:
             return _unjudged(f"It cannot be judged as {known.name}: {_listed(wrong)}.", known)
-        said = _listed([f"It is taken as {known.name}, as you say", *lacks])
-        return Recognition(known.name, (known.name,), f"{said}.")
+        return Recognition(known.name, (known.name,), f"It is taken as {known.name}, as you say.")
     fit = last_fit(table.code)
     named = _named(table, fit)
     recipes = {
@@ -71,26 +68,27 @@ def recognise(table: TrainingTable, variant: str | None = None) -> Recognition:
 
 def _by_table(table: TrainingTable, likely: Sequence[str], evidence: str) -> Recognition:
     """Choose among the variants that the code allows by the table itself."""
+    count = len(table.rows)
+    likely = [name for name in likely if VARIANTS[name].epochs == count] or likely
     counts = {name: _other_counts(table, VARIANTS[name]) for name in likely}
-    counted = [name for name in likely if not counts[name]]
-    if not counted:
+    whole = [name for name in likely if not counts[name]]
+    if not whole:
         return _unjudged(f"It is another recipe: {_listed(counts[likely[0]])}.")
-    epochs = {name: _other_epochs(table, VARIANTS[name]) for name in counted}
-    fitting = tuple(name for name in counted if not epochs[name])
+    epochs = {name: _other_epochs(table, VARIANTS[name]) for name in whole}
+    fitting = tuple(name for name in whole if not epochs[name])
     if len(fitting) == 1:
         return Recognition(fitting[0], fitting, f"It is {fitting[0]}: {evidence}.")
     if fitting:
         reason = f"It may be {_either(fitting)}: {evidence}; say which with --variant."
         return Recognition(None, fitting, reason)
-    longer = [name for name in counted if VARIANTS[name].epochs >= len(table.rows)]
+    longer = [name for name in whole if VARIANTS[name].epochs >= count]
     if not longer:
-        most = max(VARIANTS[name].epochs for name in counted)
-        return _unjudged(f"It is another recipe: it has {len(table.rows)} epochs, not {most}.")
-    lacks = _listed(epochs[longer[0]])
-    if len(longer) == 1:
-        return Recognition(longer[0], tuple(longer), f"It is {longer[0]}, but {lacks}.")
-    reason = f"It may be {_either(longer)}, but {lacks}; say which with --variant."
-    return _unjudged(reason, *(VARIANTS[name] for name in longer))
+        return _unjudged(f"It is another recipe: {_listed(epochs[whole[0]])}.")
+    part = f"it has {counted(count, 'epoch')}, and a part is not judged as a whole"
+    lengths = {VARIANTS[name].epochs for name in longer}
+    wrong = part if len(lengths) > 1 else _listed(epochs[longer[0]])
+    candidates = [VARIANTS[name] for name in longer]
+    return _unjudged(f"It may be {_either(longer)}, but cannot be judged: {wrong}.", *candidates)
 
 
 def _unjudged(reason: str, *candidates: Variant) -> Recognition:
@@ -178,9 +176,9 @@ def _other_counts(table: TrainingTable, known: Variant) -> list[str]:
     wrong = int((furthest > tolerance).sum())
     if not wrong:
         return []
-    counted_of = f"{wrong} of its {len(accuracies)} accuracies are no whole counts of"
+    these = f"{wrong} of its {len(accuracies)} accuracies are no whole counts of"
     of_what = f"{known.name}'s {targets} validation targets"
-    return [f"{counted_of} {of_what}, so bptt, batch size or data differ"]
+    return [f"{these} {of_what}, so bptt, batch size or data differ"]
 
 
 @cache

@@ -59,6 +59,25 @@ def test_several_files(capsys: pytest.CaptureFixture[str]) -> None:
     assert "2 tables in 3 files:\n    1 like runs with BatchNorm weights from U(0, 1)" in output.out
 
 
+def test_a_part(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is there of an interrupted or a diverged run is judged, if all else fits the variant."""
+    rows = pd.read_csv("own.csv")
+    rows.head(4).to_csv("part.csv", index=False)
+    rows.loc[12:, ["train_loss", "valid_loss"]] = float("nan")
+    rows.to_csv("diverged.csv", index=False, na_rep="nan")
+    assert main(["judge", "part.csv", "diverged.csv", "--variant", "Model4"]) == 0
+    part, diverged, counts = capsys.readouterr().out.split("\n\n")
+    assert "Model4, epochs 0 to 3 of 20 only: like runs whose BatchNorm weights are drawn" in part
+    assert "No p-value of a whole table" in part
+    assert "Model4, 20 epochs: unlike our runs of either start" in diverged
+    assert "valid_loss of epochs 12 to 19: not finite, the highest of all" in diverged
+    assert counts.count("    1 ") == 2
+    for words in (["--variant", "Model0"], []):  # other accuracies, and several variants
+        assert main(["judge", "part.csv", *words]) == 0
+        assert "part.csv\n  Not judged. It " in capsys.readouterr().out
+    assert not list(here.glob("*.html"))
+
+
 def test_page(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The page is one file with a figure; an existing file is not overwritten."""
     words = ["judge", "own.csv", "--variant", "Model4", "--html", "page.html"]
