@@ -10,7 +10,8 @@ import pandas as pd
 from hnrnn import published
 from hnrnn.variants import VARIANTS, Variant, find_variant
 from reports.runs.published_seeds import published_seeds
-from reports.verdict.table import TableJudgement, judge_among_published, usable_rows
+from reports.runs.table_rows import usable_rows
+from reports.verdict.table import TableJudgement, judge_among_published
 from reports.verdict.third_party import STARTS
 
 if TYPE_CHECKING:

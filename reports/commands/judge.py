@@ -21,7 +21,8 @@ from reports.documents.recognition import Recognition, recognise
 from reports.documents.training_table import TrainingTable
 from reports.pages.judged_tables import Examined, as_lines, as_markdown, picture, summary
 from reports.runs.published_seeds import published_seeds
-from reports.verdict.table import judge_among_published, usable_rows
+from reports.runs.table_rows import usable_rows
+from reports.verdict.table import judge_among_published
 
 UNREADABLE = 2
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -19,14 +20,12 @@ from hnrnn import published
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
 from reports.runs.comparison import rank
-from reports.runs.curves import DECIMALS
+from reports.runs.curves import DECIMALS, curves
 from reports.runs.published_seeds import published_curves
 from reports.statistics.envelope import envelope_p_value
 from reports.statistics.ranks import nan_as_largest, rank_p_value
 from reports.verdict.third_party import STARTS, Outcomes
 
-ACCURACIES = ("accuracy", "accuracy_of_last", "acc4")
-"""The names that the metric of a variant has; ``accuracy`` comes first."""
 FOUND = {
     "ones": "like runs whose BatchNorm weights start at 1 (PyTorch 1.2 or later)",
     "uniform": "like runs whose BatchNorm weights are drawn from U(0, 1) (PyTorch before 1.2)",
@@ -155,9 +154,9 @@ class TableJudgement:
 def judge_table(
     variant: str, rows: pd.DataFrame, ones: pd.DataFrame, uniform: pd.DataFrame
 ) -> TableJudgement:
-    """Return where ``rows``, as ``usable_rows`` gives them, lie among the seeds of both starts.
+    """Return where ``rows`` lie among the seeds of both starts.
 
-    ``ones`` and ``uniform`` are their ``reports.runs.curves``.
+    ``rows`` are what ``usable_rows`` returns; ``ones`` and ``uniform`` are the seeds' curves.
     """
     among_ones, among_uniform = (
         _place(start, variant, rows, ours)
@@ -172,86 +171,38 @@ def judge_table(
 
 
 def judge_among_published(variant: str, rows: pd.DataFrame) -> TableJudgement:
-    """Return where ``rows``, as ``usable_rows`` gives them, lie among the published seeds."""
+    """Return where ``rows``, which ``usable_rows`` returns, lie among the published seeds."""
     return judge_table(variant, rows, *(published_curves(variant, start) for start in STARTS))
 
 
-def usable_rows(table: pd.DataFrame, variant: str) -> pd.DataFrame:
-    """Return ``epoch`` and the measures of a table, without epochs that lack a value.
-
-    Without ``epoch``, as a column or as the index, the rows count from 0. A loss that is NaN or
-    infinite belongs to a diverged run, and stays, if the accuracy beside it is a number; a training
-    loss must diverge with its validation loss.
-
-    Raises ValueError if the table cannot be one of the variant's: a column is missing or holds
-    text, an accuracy is no share, or there are other epochs than the recipe's.
-    """
-    if table.index.name == "epoch":
-        table = table.reset_index()
-    names = [*MEASURES[:-1], next((name for name in ACCURACIES if name in table), ACCURACIES[0])]
-    if missing := [name for name in names if name not in table]:
-        raise ValueError(f"the table has no column {missing[0]}: its columns are {_named(table)}")
-    values = {m: _numbers(table[n], n) for m, n in zip(MEASURES, names, strict=True)}
-    given = table["epoch"] if "epoch" in table else pd.Series(range(len(table)))
-    epochs = _numbers(given, "epoch")
-    rows = pd.DataFrame({"epoch": epochs, **values}).sort_values("epoch", ignore_index=True)
-    _check_epochs(rows["epoch"], variant)
-    missing_values = rows["accuracy"].isna() | (
-        rows["train_loss"].isna() & rows["valid_loss"].notna()
-    )
-    rows = rows[~missing_values].reset_index(drop=True)
-    if rows.empty:
-        raise ValueError("the table has no epoch with values in all of its columns")
-    if not rows["accuracy"].between(0, 1).all():
-        raise ValueError(f"accuracy must be a share from 0 to 1, not {rows['accuracy'].max():g}")
-    return rows.astype({"epoch": np.int64})
-
-
 def _published_run(variant: str, rows: pd.DataFrame) -> str | None:
-    """Return the name of the notebook's or a third-party run with the same values at all epochs."""
-    notebook = published.tables().assign(run=0, repository="")
-    runs = pd.concat([notebook, published.third_party_runs()])
-    for (_, repository), run in runs[runs["model"] == variant].groupby(["run", "repository"]):
-        own = run[["epoch", *MEASURES]].reset_index(drop=True)
-        if len(own) == len(rows) and np.allclose(
-            own, rows[list(own)], rtol=0, atol=10.0**-DECIMALS / 2
-        ):
-            return f"a run published in {repository}" if repository else "the notebook's own table"
-    return None
+    """Return the name of the published run whose values these are, at every epoch."""
+    if len(rows) < VARIANTS[variant].epochs:
+        return None
+    names, values = _published_runs(variant)
+    apart = np.abs(values - _flat(rows)).max(axis=1)
+    return next((names[place] for place in np.flatnonzero(apart < 10.0**-DECIMALS / 2)), None)
 
 
-def _named(table: pd.DataFrame) -> str:
-    return ", ".join(map(str, table.columns)) or "none"
+@cache
+def _published_runs(variant: str) -> tuple[list[str], np.ndarray[Any, np.dtype[np.float64]]]:
+    """Return the names and the values of the notebook's run and of third-party runs."""
+    theirs = published.third_party_runs()
+    others = curves(theirs, variant, key="run")
+    own = theirs[theirs["model"] == variant].drop_duplicates("run").set_index("run")
+    names = [f"a run published in {own['repository'][run]}" for run in others.index]
+    notebook = curves(published.tables(), variant, key="model")
+    return ["the notebook's own table", *names], np.vstack([notebook, others])
 
 
-def _numbers(column: pd.Series[Any], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    texts = [value for value in column if isinstance(value, str)]
-    if texts:
-        raise ValueError(f"{name} holds text, such as {texts[0]!r}: make it numbers first")
-    try:
-        return np.array([np.nan if value is None else float(value) for value in column])
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} holds values that are no numbers ({error})") from error
-
-
-def _check_epochs(epochs: pd.Series[float], variant: str) -> None:
-    """Raise ValueError unless these, sorted, are different epochs of the variant's recipe."""
-    count = VARIANTS[variant].epochs
-    if len(epochs) > count:
-        raise ValueError(
-            f"{variant} is trained for {count} epochs, and the table has {len(epochs)}"
-        )
-    wrong = epochs[~epochs.isin(range(count)) | epochs.duplicated()]
-    if len(wrong):
-        raise ValueError(
-            f"the epochs of {variant} are 0 to {count - 1}, each once: "
-            f"{wrong.iloc[-1]:g} is another or stands twice"
-        )
+def _flat(rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the values in the order of curves: all epochs of a measure, then the next one."""
+    return rows[list(MEASURES)].to_numpy(dtype=np.float64).T.ravel()
 
 
 def _place(start: str, variant: str, rows: pd.DataFrame, ours: pd.DataFrame) -> Place:
     epochs = rows["epoch"].tolist()
-    measured = rows[list(MEASURES)].to_numpy(dtype=np.float64).T.ravel()
+    measured = _flat(rows)
     decimals = _decimals(measured)
     observed = measured.round(decimals)
     columns = [(str(measure), int(epoch)) for measure in MEASURES for epoch in epochs]

@@ -12,8 +12,9 @@ from hnrnn.variants import VARIANTS
 from reports.api import judge, published_table
 from reports.runs.curves import curves
 from reports.runs.published_seeds import published_seeds
+from reports.runs.table_rows import usable_rows
 from reports.verdict.notebook import hold_against_notebook
-from reports.verdict.table import Point, TableJudgement, judge_table, usable_rows
+from reports.verdict.table import Point, TableJudgement, judge_table
 from reports.verdict.third_party import STARTS, Outcomes
 from tests.made_up import made_up_epochs
 
@@ -133,3 +134,16 @@ def test_fewer_decimals() -> None:
     ours = curves(seeds, "Model2").round(4)
     ties = judge_table("Model2", rounded, ours, ours)
     assert judge(rounded, "Model2").ones.p == ties.ones.p
+
+
+def test_copies_are_named() -> None:
+    """A table with the values of a published run is not taken for a new one."""
+    theirs = published.third_party_runs().query("model == 'Model5'")
+    theirs = theirs[theirs["run"] == theirs["run"].iloc[0]]
+    found = judge(theirs, "Model5")
+    assert found.copy_of == f"a run published in {theirs['repository'].iloc[0]}"
+    assert f"These are the values of {found.copy_of}: no new run." in str(found)
+    assert judge(published_table("Model5"), "Model5").copy_of == "the notebook's own table"
+    assert judge(theirs.head(9), "Model5").copy_of is None
+    other = theirs.assign(accuracy=theirs["accuracy"] + 1e-6)
+    assert judge(other, "Model5").copy_of is None
