@@ -27,6 +27,8 @@ from reports.documents.syntax import called, parse
 
 _MOST_CALLS = 100
 """How many calls of the code's own functions are followed."""
+_CHANGES = ("initial_weights", "epochs", "sizes", "dtype")
+"""Options of ``hnrnn.train`` that make another training than the notebook's."""
 _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -161,7 +163,7 @@ class _Program(ast.NodeVisitor):
     ) -> Data | Learner | Model | None:
         """Return what a call of fastai's or ours makes, or of a class that is not in the code."""
         if name in ("learner", "train") and arguments and str(arguments[0]) in VARIANTS:
-            return self._ours(name, str(arguments[0]))
+            return self._ours(name, str(arguments[0]), options)
         if name in ("databunch", "language_model_data") or name in OTHER_DATA:
             return Data.of(name, arguments, options)
         if name.endswith("Learner"):
@@ -179,15 +181,16 @@ class _Program(ast.NodeVisitor):
     def _keep(self, fit: Fit | None) -> None:
         self.fits += [fit] if fit else []
 
-    def _ours(self, name: str, variant: str) -> Learner:
+    def _ours(self, name: str, variant: str, options: dict[str, object]) -> Learner:
         """Return the learner that ``hnrnn.learner`` makes; ``hnrnn.train`` trains one."""
         known = VARIANTS[variant]
         model = Model(variant, Architecture(variant), self._loops)
-        learner = Learner(Data(known.bptt, BATCH_SIZE), model)
+        differences = tuple(f"{name} sets {option}" for option in options if option in _CHANGES)
+        learner = Learner(Data(known.bptt, BATCH_SIZE), model, differences)
         if name == "train":
             recipe: list[object] = [known.epochs, known.learning_rate]
-            options = {"pct_start": known.pct_start}
-            self._keep(learner.call("fit_one_cycle", recipe, options, self._loops))
+            settings = {"pct_start": known.pct_start}
+            self._keep(learner.call("fit_one_cycle", recipe, settings, self._loops))
         return learner
 
     def _own(

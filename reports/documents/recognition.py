@@ -61,8 +61,10 @@ def recognise(table: TrainingTable, variant: str | None = None) -> Recognition:
     }
     likely = [name for name, wrong in recipes.items() if not wrong]
     if not likely:
-        nearest = _nearest(fit, named, recipes)
-        return _unjudged(f"It is not {nearest}'s recipe: {_listed(recipes[nearest])}.")
+        built = fit.architecture.nearest if fit and fit.architecture else named
+        nearest = built or min(recipes, key=lambda name: len(recipes[name]))
+        what = f"not {built}'s recipe:" if built else f"no variant's recipe; beside {nearest}'s,"
+        return _unjudged(f"It is {what} {_listed(recipes[nearest])}.")
     return _by_table(table, likely, _evidence(fit, named))
 
 
@@ -101,11 +103,6 @@ def _named(table: TrainingTable, fit: Fit | None) -> str:
         return fit.model
     names = set(re.findall(r"(?<![A-Za-z0-9])Model[0-7](?![A-Za-z0-9])", table.source))
     return names.pop() if len(names) == 1 and fit is None else ""
-
-
-def _nearest(fit: Fit | None, named: str, recipes: dict[str, list[str]]) -> str:
-    built = fit.architecture.nearest if fit and fit.architecture else named
-    return built or min(recipes, key=lambda name: len(recipes[name]))
 
 
 def _evidence(fit: Fit | None, named: str) -> str:

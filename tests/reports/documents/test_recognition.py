@@ -121,6 +121,12 @@ CHANGES = {
         "it continues a training",
     ),
     "a loop": ("Model5", "learn.fit", "for _ in range(3): learn.fit", "it continues a training"),
+    "our training": (
+        "Model5",
+        "learn = Learner",
+        "hnrnn.train('Model5', sizes={'hidden_size': 32})\n# ",
+        "train sets sizes",
+    ),
     "a cell of its own": ("Model7", "torch.tanh(", "torch.relu(", "Gates is no GRU cell"),
 }
 
@@ -134,6 +140,15 @@ def test_another_recipe(change: str) -> None:
     assert (found.variant, found.candidates) == (None, ())
     assert found.reason.startswith(f"It is not {name}'s recipe: ")
     assert reason in found.reason
+
+
+def test_no_variant() -> None:
+    """A training that resembles none of the variants is held against the nearest recipe."""
+    found = recognise(table_of("Model5", "learn = Learner(d, net)\nlearn.fit_one_cycle(3, 0.01)"))
+    assert (found.variant, found.candidates) == (None, ())
+    assert found.reason == (
+        "It is no variant's recipe; beside Model5's, it is trained for 3 epochs, not 10."
+    )
 
 
 _BUILD_AND_FIT = "learn = Learner(data, Net(), metrics=accuracy)\nlearn.fit_one_cycle(10, 0.01)"
@@ -186,7 +201,7 @@ def test_the_same_recipe(change: str) -> None:
             "import hnrnn\nlearn = hnrnn.learner('Model6', seed=0)\nlearn.fit_one_cycle(10, 1e-2)",
             "Model6",
         ),
-        ("import hnrnn\nhnrnn.train('Model6', seed=0)", "Model6"),
+        ("hnrnn.train('Model6', seed=0, device='cpu')", "Model6"),
         ("learn = Learner(data, Model6())\nlearn.fit_one_cycle(10, 1e-2)", "Model6"),
         ("learn = Learner(data, net)\nlearn.fit_one_cycle(10, 1e-2)", None),
     ],
