@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from hnrnn.variants import VARIANTS
 from reports.documents.architecture import Architecture, architecture_of
@@ -39,16 +40,16 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
 }
 
 
-def last_fit(code: str) -> Fit | None:
-    """Return the last training call of the code; None if there is none that can be followed."""
+@lru_cache(maxsize=32)
+def fits_in(code: str) -> tuple[Fit, ...]:
+    """Return the training calls of the code, in order; none if it cannot be followed."""
     tree = parse(code)
     program = _Program()
-    if tree is not None:
-        try:
-            program.visit(tree)
-        except RecursionError:
-            return None
-    return program.fits[-1] if program.fits else None
+    try:
+        program.visit(tree or ast.Module([], []))
+    except RecursionError:
+        return ()
+    return tuple(program.fits)
 
 
 def code_until(code: str, place: int, count: int) -> str:
@@ -147,6 +148,8 @@ class _Program(ast.NodeVisitor):
         owner = self.visit(node.func.value) if isinstance(node.func, ast.Attribute) else None
         arguments = [self.visit(argument) for argument in node.args]
         options = {option.arg: self.visit(option.value) for option in node.keywords if option.arg}
+        if isinstance(node.func, ast.Attribute) and owner is None and name in FITS:
+            owner = Learner.of((), (), self._loops)  # of which nothing is known
         if isinstance(owner, Learner):
             self._keep(owner.call(name, arguments, options, self._loops))
             return owner

@@ -15,7 +15,7 @@ from hnrnn.published import MEASURES
 from hnrnn.text import counted
 from hnrnn.variants import VARIANTS, Variant, find_variant
 from hnrnn.vocab import tokenize
-from reports.documents.fits import last_fit
+from reports.documents.fits import fits_in
 from reports.documents.learners import BATCH_SIZE, Fit
 from reports.documents.training_table import TrainingTable
 
@@ -53,7 +53,7 @@ def recognise(table: TrainingTable, variant: str | None = None) -> Recognition:
         if wrong:
             return _unjudged(f"It cannot be judged as {known.name}: {_listed(wrong)}.", known)
         return Recognition(known.name, (known.name,), f"It is taken as {known.name}, as you say.")
-    fit = last_fit(table.code)
+    fit = next(reversed(fits_in(table.code)), None)
     named = _named(table, fit)
     recipes = {
         name: [*_other_network(fit, named, known), *_other_training(fit, known)]
@@ -160,7 +160,7 @@ def _other_epochs(table: TrainingTable, known: Variant) -> list[str]:
     if table.rows["epoch"].tolist() != list(range(known.epochs)):
         return [f"its epochs do not run from 0 to {known.epochs - 1}"]
     missing = int((~np.isfinite(table.rows[list(MEASURES)].to_numpy())).sum())
-    return [f"{missing} of its values are missing or not finite"] if missing else []
+    return [f"it has no finite number in {counted(missing, 'place')}"] if missing else []
 
 
 def _other_counts(table: TrainingTable, known: Variant) -> list[str]:
@@ -173,9 +173,9 @@ def _other_counts(table: TrainingTable, known: Variant) -> list[str]:
     wrong = int((furthest > tolerance).sum())
     if not wrong:
         return []
-    these = f"{wrong} of its {len(accuracies)} accuracies are no whole counts of"
-    of_what = f"{known.name}'s {targets} validation targets"
-    return [f"{these} {of_what}, so bptt, batch size or data differ"]
+    what = f"whole counts of {known.name}'s {targets} validation targets"
+    which = f"{wrong} of its {len(accuracies)} accuracies"
+    return [f"{which} cannot be {what}, so bptt, batch size or data differ"]
 
 
 @cache

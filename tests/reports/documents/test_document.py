@@ -80,8 +80,9 @@ def test_many_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "def f():\n" + "    f()\n" * 500 + "f()",
         "class A(A):\n    pass\nlearn = Learner(data, A())\nlearn.fit_one_cycle(10, 1e-2)",
         "import os\nos.remove(__file__)\nraise SystemExit",
+        f"{CODE.replace('(vocabulary, width)', '(0, [width])')}{FIT}\nx += 1; trainer = ~x; {FIT}",
     ],
-    ids=["signs", "attributes", "parentheses", "powers", "calls", "bases", "commands"],
+    ids=["signs", "attributes", "parentheses", "powers", "calls", "bases", "commands", "sizes"],
 )
 def test_hostile_code(code: str, tmp_path: Path) -> None:
     """Code is read and not executed, whatever it is; its table is found all the same."""
@@ -161,3 +162,22 @@ def test_code_of_a_table(tmp_path: Path) -> None:
     assert first.source == "run.ipynb, cell 2, table 1 of 2"
     assert first.code == f"%matplotlib inline\n{CODE}\n\n{FIT}"
     assert second.code == f"{first.code}\ntrainer.fit_one_cycle(3, 1e-3)"
+
+
+def test_cell_that_does_not_train(tmp_path: Path) -> None:
+    """A table is not put down to a training call of an earlier cell."""
+    outputs = [forms.shown(forms.html(made_up()))]
+    cells = [(CODE + FIT, outputs), ("imported_from_elsewhere(trainer)", outputs)]
+    (tmp_path / "run.ipynb").write_text(forms.notebook(*cells), encoding="utf-8")
+    first, second = read_tables(tmp_path / "run.ipynb")
+    assert (bool(first.code), second.code) == (True, "")
+
+
+def test_cell_that_calls_a_function(tmp_path: Path) -> None:
+    """A function of an earlier cell trains where it is called."""
+    function = "def run(epochs):\n    trainer.fit_one_cycle(epochs, max_lr=1e-2)"
+    outputs = [forms.shown(forms.html(made_up()))]
+    content = forms.notebook((CODE, []), (function, []), ("run(10)", outputs))
+    (tmp_path / "run.ipynb").write_text(content, encoding="utf-8")
+    (found,) = read_tables(tmp_path / "run.ipynb")
+    assert recognise(found).variant == "Model5"
