@@ -70,7 +70,7 @@ def architecture_of(
     differences = [*found.differences, *_odd_layers(counts, linear=1 if recurrent else 2)]
     if _is_time_first(forward):
         differences.append("its batches are (time, batch)")
-    sizes = {evaluate(size) for call in used.values() for size in _hidden_sizes(call, classes)}
+    sizes = [evaluate(size) for call in used.values() for size in _hidden_sizes(call, classes)]
     known = frozenset(size for size in sizes if isinstance(size, int))
     return Architecture(found.nearest, tuple(differences), known)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, zip_longest
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from reports.documents.cells import (
     cells_of_page,
     cells_of_text,
 )
-from reports.documents.fits import code_until
+from reports.documents.fits import code_until, fits_in
 from reports.documents.grids import Values, frame, training_tables
 from reports.documents.jupyter import NotebookError, cells_of
 from reports.documents.syntax import parse
@@ -106,14 +106,20 @@ def _tables_of(name: str, cells: Iterable[Cell]) -> Iterator[TrainingTable]:
             words = [name, cell.name, label, f"table {which[0]} of {which[1]}"]
             if which[1] == 1:
                 words.pop()
-            code = code_until(cell.code, place, len(tables))
+            code = _code(earlier, code_until(cell.code, place, len(tables)))
             yield TrainingTable(
                 source=", ".join(one_line(word) for word in words if word),
                 rows=frame(values),
-                code="\n\n".join([*earlier, code]) if code.strip() and parse(code) else "",
+                code=code,
             )
         if parse(cell.code):
             earlier.append(cell.code)
+
+
+def _code(earlier: Sequence[str], own: str) -> str:
+    """Return all code until a table; nothing unless its own cell trains, by itself or by a call."""
+    before, until = "\n\n".join(earlier), "\n\n".join([*earlier, own])
+    return until if len(fits_in(until)) > len(fits_in(before)) else ""
 
 
 def _without_drafts(cell: Cell) -> list[tuple[str, Values]]:

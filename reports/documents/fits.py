@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from hnrnn.variants import VARIANTS
 from reports.documents.architecture import Architecture, architecture_of
@@ -27,6 +28,8 @@ from reports.documents.syntax import called, parse
 
 _MOST_CALLS = 100
 """How many calls of the code's own functions are followed."""
+_CHANGES = ("initial_weights", "epochs", "sizes", "dtype")
+"""Options of ``hnrnn.train`` that make another training than the notebook's."""
 _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -37,16 +40,16 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
 }
 
 
-def last_fit(code: str) -> Fit | None:
-    """Return the last training call of the code; None if there is none that can be followed."""
+@lru_cache(maxsize=32)
+def fits_in(code: str) -> tuple[Fit, ...]:
+    """Return the training calls of the code, in order; none if it cannot be followed."""
     tree = parse(code)
     program = _Program()
-    if tree is not None:
-        try:
-            program.visit(tree)
-        except RecursionError:
-            return None
-    return program.fits[-1] if program.fits else None
+    try:
+        program.visit(tree or ast.Module([], []))
+    except RecursionError:
+        return ()
+    return tuple(program.fits)
 
 
 def code_until(code: str, place: int, count: int) -> str:
@@ -145,6 +148,8 @@ class _Program(ast.NodeVisitor):
         owner = self.visit(node.func.value) if isinstance(node.func, ast.Attribute) else None
         arguments = [self.visit(argument) for argument in node.args]
         options = {option.arg: self.visit(option.value) for option in node.keywords if option.arg}
+        if isinstance(node.func, ast.Attribute) and owner is None and name in FITS:
+            owner = Learner.of((), (), self._loops)  # of which nothing is known
         if isinstance(owner, Learner):
             self._keep(owner.call(name, arguments, options, self._loops))
             return owner
@@ -161,7 +166,7 @@ class _Program(ast.NodeVisitor):
     ) -> Data | Learner | Model | None:
         """Return what a call of fastai's or ours makes, or of a class that is not in the code."""
         if name in ("learner", "train") and arguments and str(arguments[0]) in VARIANTS:
-            return self._ours(name, str(arguments[0]))
+            return self._ours(name, str(arguments[0]), options)
         if name in ("databunch", "language_model_data") or name in OTHER_DATA:
             return Data.of(name, arguments, options)
         if name.endswith("Learner"):
@@ -179,15 +184,16 @@ class _Program(ast.NodeVisitor):
     def _keep(self, fit: Fit | None) -> None:
         self.fits += [fit] if fit else []
 
-    def _ours(self, name: str, variant: str) -> Learner:
+    def _ours(self, name: str, variant: str, options: dict[str, object]) -> Learner:
         """Return the learner that ``hnrnn.learner`` makes; ``hnrnn.train`` trains one."""
         known = VARIANTS[variant]
         model = Model(variant, Architecture(variant), self._loops)
-        learner = Learner(Data(known.bptt, BATCH_SIZE), model)
+        differences = tuple(f"{name} sets {option}" for option in options if option in _CHANGES)
+        learner = Learner(Data(known.bptt, BATCH_SIZE), model, differences)
         if name == "train":
             recipe: list[object] = [known.epochs, known.learning_rate]
-            options = {"pct_start": known.pct_start}
-            self._keep(learner.call("fit_one_cycle", recipe, options, self._loops))
+            settings = {"pct_start": known.pct_start}
+            self._keep(learner.call("fit_one_cycle", recipe, settings, self._loops))
         return learner
 
     def _own(

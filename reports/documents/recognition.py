@@ -15,7 +15,7 @@ from hnrnn.published import MEASURES
 from hnrnn.text import counted
 from hnrnn.variants import VARIANTS, Variant, find_variant
 from hnrnn.vocab import tokenize
-from reports.documents.fits import last_fit
+from reports.documents.fits import fits_in
 from reports.documents.learners import BATCH_SIZE, Fit
 from reports.documents.training_table import TrainingTable
 
@@ -53,7 +53,7 @@ def recognise(table: TrainingTable, variant: str | None = None) -> Recognition:
         if wrong:
             return _unjudged(f"It cannot be judged as {known.name}: {_listed(wrong)}.", known)
         return Recognition(known.name, (known.name,), f"It is taken as {known.name}, as you say.")
-    fit = last_fit(table.code)
+    fit = next(reversed(fits_in(table.code)), None)
     named = _named(table, fit)
     recipes = {
         name: [*_other_network(fit, named, known), *_other_training(fit, known)]
@@ -61,8 +61,10 @@ def recognise(table: TrainingTable, variant: str | None = None) -> Recognition:
     }
     likely = [name for name, wrong in recipes.items() if not wrong]
     if not likely:
-        nearest = _nearest(fit, named, recipes)
-        return _unjudged(f"It is not {nearest}'s recipe: {_listed(recipes[nearest])}.")
+        built = fit.architecture.nearest if fit and fit.architecture else named
+        nearest = built or min(recipes, key=lambda name: len(recipes[name]))
+        what = f"not {built}'s recipe:" if built else f"no variant's recipe; beside {nearest}'s,"
+        return _unjudged(f"It is {what} {_listed(recipes[nearest])}.")
     return _by_table(table, likely, _evidence(fit, named))
 
 
@@ -101,11 +103,6 @@ def _named(table: TrainingTable, fit: Fit | None) -> str:
         return fit.model
     names = set(re.findall(r"(?<![A-Za-z0-9])Model[0-7](?![A-Za-z0-9])", table.source))
     return names.pop() if len(names) == 1 and fit is None else ""
-
-
-def _nearest(fit: Fit | None, named: str, recipes: dict[str, list[str]]) -> str:
-    built = fit.architecture.nearest if fit and fit.architecture else named
-    return built or min(recipes, key=lambda name: len(recipes[name]))
 
 
 def _evidence(fit: Fit | None, named: str) -> str:
@@ -163,7 +160,7 @@ def _other_epochs(table: TrainingTable, known: Variant) -> list[str]:
     if table.rows["epoch"].tolist() != list(range(known.epochs)):
         return [f"its epochs do not run from 0 to {known.epochs - 1}"]
     missing = int((~np.isfinite(table.rows[list(MEASURES)].to_numpy())).sum())
-    return [f"{missing} of its values are missing or not finite"] if missing else []
+    return [f"it has no finite number in {counted(missing, 'place')}"] if missing else []
 
 
 def _other_counts(table: TrainingTable, known: Variant) -> list[str]:
@@ -176,9 +173,9 @@ def _other_counts(table: TrainingTable, known: Variant) -> list[str]:
     wrong = int((furthest > tolerance).sum())
     if not wrong:
         return []
-    these = f"{wrong} of its {len(accuracies)} accuracies are no whole counts of"
-    of_what = f"{known.name}'s {targets} validation targets"
-    return [f"{these} {of_what}, so bptt, batch size or data differ"]
+    what = f"whole counts of {known.name}'s {targets} validation targets"
+    which = f"{wrong} of its {len(accuracies)} accuracies"
+    return [f"{which} cannot be {what}, so bptt, batch size or data differ"]
 
 
 @cache

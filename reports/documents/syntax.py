@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 
 LONGEST_CODE = 2**20
 """Characters; longer code is data rather than code, and is not read."""
@@ -17,7 +18,9 @@ def parse(code: str) -> ast.Module | None:
     if len(code) > LONGEST_CODE:
         return None
     try:
-        return ast.parse(_COMMAND.sub(r"\1pass", code))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about other people's code
+            return ast.parse(_COMMAND.sub(r"\1pass", code))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

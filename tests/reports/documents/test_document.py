@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.documents import document
+from reports.documents import document, markup
 from reports.documents.document import DocumentError, read_tables
 from reports.documents.recognition import recognise
 from tests.reports.documents import forms
@@ -77,11 +77,12 @@ def test_many_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "a" + ".b" * 50_000,
         "(" * 5_000,
         "x = 9 ** 9 ** 9 ** 9",
-        "def f():\n" + "    f()\n" * 500 + "f()",
+        "\n".join(f"def f{n}():\n" + f"    f{n + 1}()\n" * 10 for n in range(12)) + "f0()",
         "class A(A):\n    pass\nlearn = Learner(data, A())\nlearn.fit_one_cycle(10, 1e-2)",
         "import os\nos.remove(__file__)\nraise SystemExit",
+        f"{CODE.replace('(vocabulary, width)', '(0, [width])')}{FIT}\nx += 1; trainer = ~x; {FIT}",
     ],
-    ids=["signs", "attributes", "parentheses", "powers", "calls", "bases", "commands"],
+    ids=["signs", "attributes", "parentheses", "powers", "calls", "bases", "commands", "sizes"],
 )
 def test_hostile_code(code: str, tmp_path: Path) -> None:
     """Code is read and not executed, whatever it is; its table is found all the same."""
@@ -94,7 +95,8 @@ def test_hostile_code(code: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("piece", ["<!--", "<!", "<?", "</", "<![CDATA[", "<a ", "<table>", "&#"])
 def test_hostile_html(piece: str, tmp_path: Path) -> None:
-    """Marks that nothing closes cost no more time than others, and hide no table before them."""
+    """Marks that nothing closes hide no table before them, and are no marks to the parser."""
+    assert markup._closed(f"<p>a</p>{piece * 3}").count("<") <= 2 + 3 * (piece == "<table>")
     (tmp_path / "run.html").write_text(
         forms.html(made_up()) + piece * (1_000_000 // len(piece) // 20), encoding="utf-8"
     )
@@ -161,3 +163,22 @@ def test_code_of_a_table(tmp_path: Path) -> None:
     assert first.source == "run.ipynb, cell 2, table 1 of 2"
     assert first.code == f"%matplotlib inline\n{CODE}\n\n{FIT}"
     assert second.code == f"{first.code}\ntrainer.fit_one_cycle(3, 1e-3)"
+
+
+def test_cell_that_does_not_train(tmp_path: Path) -> None:
+    """A table is not put down to a training call of an earlier cell."""
+    outputs = [forms.shown(forms.html(made_up()))]
+    cells = [(CODE + FIT, outputs), ("imported_from_elsewhere(trainer)", outputs)]
+    (tmp_path / "run.ipynb").write_text(forms.notebook(*cells), encoding="utf-8")
+    first, second = read_tables(tmp_path / "run.ipynb")
+    assert (bool(first.code), second.code) == (True, "")
+
+
+def test_cell_that_calls_a_function(tmp_path: Path) -> None:
+    """A function of an earlier cell trains where it is called."""
+    function = "def run(epochs):\n    trainer.fit_one_cycle(epochs, max_lr=1e-2)"
+    outputs = [forms.shown(forms.html(made_up()))]
+    content = forms.notebook((CODE, []), (function, []), ("run(10)", outputs))
+    (tmp_path / "run.ipynb").write_text(content, encoding="utf-8")
+    (found,) = read_tables(tmp_path / "run.ipynb")
+    assert recognise(found).variant == "Model5"

@@ -121,6 +121,12 @@ CHANGES = {
         "it continues a training",
     ),
     "a loop": ("Model5", "learn.fit", "for _ in range(3): learn.fit", "it continues a training"),
+    "our training": (
+        "Model5",
+        "Learner(data, Net(), ",
+        "hnrnn.learner('Model5', sizes={'hidden_size': 32}, ",
+        "learner sets sizes",
+    ),
     "a cell of its own": ("Model7", "torch.tanh(", "torch.relu(", "Gates is no GRU cell"),
 }
 
@@ -134,6 +140,21 @@ def test_another_recipe(change: str) -> None:
     assert (found.variant, found.candidates) == (None, ())
     assert found.reason.startswith(f"It is not {name}'s recipe: ")
     assert reason in found.reason
+
+
+def test_another_cell() -> None:
+    """A call of which nothing is known is not taken for an earlier one."""
+    found = recognise(table_of("Model5", f"{program('Model5')}\nother.fit_one_cycle(10, 1e-2)"))
+    assert (found.variant, found.candidates) == (None, ("Model5", "Model6", "Model7"))
+
+
+def test_no_variant() -> None:
+    """A training that resembles none of the variants is held against the nearest recipe."""
+    found = recognise(table_of("Model5", "learn = Learner(d, net)\nlearn.fit_one_cycle(3, 0.01)"))
+    assert (found.variant, found.candidates) == (None, ())
+    assert found.reason == (
+        "It is no variant's recipe; beside Model5's, it is trained for 3 epochs, not 10."
+    )
 
 
 _BUILD_AND_FIT = "learn = Learner(data, Net(), metrics=accuracy)\nlearn.fit_one_cycle(10, 0.01)"
@@ -186,7 +207,7 @@ def test_the_same_recipe(change: str) -> None:
             "import hnrnn\nlearn = hnrnn.learner('Model6', seed=0)\nlearn.fit_one_cycle(10, 1e-2)",
             "Model6",
         ),
-        ("import hnrnn\nhnrnn.train('Model6', seed=0)", "Model6"),
+        ("hnrnn.train('Model6', seed=0, device='cpu')", "Model6"),
         ("learn = Learner(data, Model6())\nlearn.fit_one_cycle(10, 1e-2)", "Model6"),
         ("learn = Learner(data, net)\nlearn.fit_one_cycle(10, 1e-2)", None),
     ],
@@ -244,7 +265,7 @@ def test_missing_values(column: str) -> None:
     rows.loc[2, column] = np.nan if column != "train_loss" else np.inf
     found = recognise(TrainingTable("run.ipynb", rows, program("Model5")))
     assert (found.variant, found.candidates) == (None, ("Model5",))
-    assert "1 of its values are missing or not finite" in found.reason
+    assert "it has no finite number in 1 place." in found.reason
 
 
 def test_missing_epochs() -> None:
@@ -262,7 +283,7 @@ def test_other_counts() -> None:
     ):
         found = recognise(table)
         assert (found.variant, found.candidates) == (None, ())
-        assert "accuracies are no whole counts of" in found.reason
+        assert "of its 10 accuracies cannot be whole counts of" in found.reason
         assert "14080 validation targets, so bptt, batch size or data differ" in found.reason
 
 
@@ -297,8 +318,8 @@ def test_what_the_user_says() -> None:
     contradictions = {
         "it has 6 of 10 epochs": made_up("Model0"),
         "it has 20 epochs, not 10": made_up("Model4"),
-        "are no whole counts": ELSEWISE,
-        "missing or not finite": made_up("Model6").assign(valid_loss=np.nan),
+        "cannot be whole counts": ELSEWISE,
+        "no finite number in 10 places": made_up("Model6").assign(valid_loss=np.nan),
     }
     for reason, rows in contradictions.items():
         found = recognise(TrainingTable("a.csv", rows), "Model6")
