@@ -10,6 +10,7 @@ tested without it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,6 +123,37 @@ def max_t_test(
         for n, m, enough in zip(*counts, tested, strict=True)
     )
     return MaxT(statistics, p_values, shares, tuple(notes))
+
+
+def smallest_max_t_p_value(
+    night: int,
+    baseline: int,
+    *,
+    pairs: int = 0,
+    columns: int = 1,
+    permutations: int = 9999,
+    two_sided: bool = False,
+) -> float:
+    """Return a p-value that ``max_t_test`` can reach with so few seeds.
+
+    ``night`` and ``baseline`` are the numbers of independent seeds on either side, beside
+    ``pairs``. One permutation in 2^pairs * C(night + baseline, night), or two of a two-sided test,
+    is as extreme as can be in one of the ``columns``, and others may be in another. The result is
+    at least 1 / (1 + ``permutations``), and 1 where a side has fewer than 2 seeds. If it exceeds
+    the level, the seeds are too few to reject anything.
+
+    Raises ValueError for a negative number of seeds, and without columns or permutations.
+    """
+    if min(night, baseline, pairs) < 0 or min(columns, permutations) < 1:
+        raise ValueError(
+            "seeds and pairs must not be negative, and columns and permutations at least 1, not "
+            f"{night}, {baseline}, {pairs}, {columns} and {permutations}"
+        )
+    if pairs + min(night, baseline) < LEAST:
+        return 1.0
+    arrangements = 2**pairs * math.comb(night + baseline, night)
+    extreme = columns * (2 if two_sided else 1)
+    return float(max(min(1.0, extreme / arrangements), 1 / (1 + permutations)))
 
 
 def _by_seed(night: Array, baseline: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
