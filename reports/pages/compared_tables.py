@@ -73,8 +73,8 @@ def sentence(comparison: Comparison) -> str:
     if len(alike) > NAMED_AT_MOST:
         sizes = "a change of the size under *would have seen*"
     return (
-        f"not worse: nothing is seen to be worse; {sizes} would have been seen with a probability of "
-        f"{_percent(POWER)}, smaller changes may be there{also}"
+        f"not worse: nothing is seen to be worse; {sizes} would have been seen with a probability "
+        f"of {_percent(POWER)}, smaller changes may be there{also}"
     )
 
 

@@ -50,7 +50,10 @@ class MaxT:
 
 
 def oriented(values: npt.ArrayLike, *, larger_is_better: bool) -> Array:
-    """Return the values of finished runs so that larger is worse, and NaN (diverged) infinite."""
+    """Return the values of finished runs so that larger is worse, and NaN (diverged) infinite.
+
+    The result is float64 and has the shape of ``values``.
+    """
     array = np.asarray(values, dtype=np.float64)
     return nan_as_largest(-array if larger_is_better else array)
 
@@ -85,7 +88,7 @@ def max_t_test(
     sum of their squares, from the complete pairs. A seed that one table lacks is a row of NaN
     there. Such rows are independent samples: they are compared by the rank sum, and both sums are
     added, each with the inverse of its variance as its weight. The weights are the same in every
-    permutation, so that this test is exact too.
+    permutation, so that this test is exact too. The index of a DataFrame is not looked at.
 
     A column with fewer than 2 values (or pairs) on either side is not tested: its statistic is 0,
     its p-value 1, and it has a note. The same ``seed`` gives the same permutations.
@@ -180,8 +183,8 @@ def _exceeded(observed: Array, drawn: Array, *, two_sided: bool) -> npt.NDArray[
 def _check(night: Array, baseline: Array, permutations: int, *, paired: bool) -> None:
     if night.ndim != 2 or baseline.ndim != 2 or night.shape[1] != baseline.shape[1]:
         raise ValueError(
-            "night and baseline must be tables with the same columns, not of the shapes "
-            f"{night.shape} and {baseline.shape}"
+            "night and baseline must be tables with the same columns, (n, k) and (m, k), not of "
+            f"the shapes {night.shape} and {baseline.shape}; one column is values[:, np.newaxis]"
         )
     if paired and len(night) != len(baseline):
         raise ValueError(f"{len(night)} rows of the night can't be paired with {len(baseline)}")

@@ -89,10 +89,12 @@ def smallest_visible_drop(
     count as independent, which asks for a little more than a test of dependent ones does. The
     result is infinite if there are so few values that no permutation test could reject.
 
-    Raises ValueError for fewer than two finite values, for a ``power`` outside 0.5 to 1, and as
-    ``corrected_level`` does.
+    Raises ValueError for anything but one column of two finite values or more, for a ``power``
+    outside 0.5 to 1, and as ``corrected_level`` does.
     """
     values = np.asarray(final_values, dtype=np.float64)
+    if values.ndim != 1:
+        raise ValueError(f"final_values must be one column, not of the shape {values.shape}")
     finite = values[np.isfinite(values)]
     if len(finite) < 2:
         raise ValueError(f"a standard deviation needs two finite values or more, not {len(finite)}")
@@ -130,9 +132,10 @@ def smallest_visible_drop_of_pairs(
     ``night`` and ``baseline`` have shape (n,): values of the same n seeds. Pairs with a value that
     is not finite are ignored. The test is ``max_t_test`` with ``paired``, at the level that each of
     so many ``columns`` has by Bonferroni. Its power is that of a t statistic of the differences of
-    midranks, for pairs like these whose mean difference is the fall; by simulation, it is met to
-    some percent of the fall from 10 pairs on. The result is infinite if there are so few pairs that
-    no permutation test could reject.
+    midranks, for pairs like these whose mean difference is the fall. Few pairs know their own
+    spread badly: in simulations, a power of 90% was 67 to 78% with 8 pairs, 81 to 91% with 20, and
+    84 to 90% with 60. The result is infinite if there are so few pairs that no permutation test
+    could reject.
 
     Raises ValueError for fewer than two finite pairs, for columns of different lengths, for no
     ``columns``, for a ``power`` outside 0.5 to 1, and for a ``level`` that is not between 0 and 1.

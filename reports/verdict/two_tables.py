@@ -67,7 +67,9 @@ class Column:
             return ""
         where = "before" if before else "after"
         runs = counted(before + after, "run")
-        return f"{self.name}: {runs} {where} without a partner left out; the other table has none left"
+        return (
+            f"{self.name}: {runs} {where} without a partner left out; the other table has none left"
+        )
 
     def worse(self, values: Array) -> Array:
         """Return values so that larger is worse, and what is not finite the worst."""
