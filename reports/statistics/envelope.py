@@ -74,10 +74,9 @@ def area_measures(curves: npt.ArrayLike) -> Array:
     Raises ValueError unless ``curves`` is two-dimensional with at least one point.
     """
     curves = _table(curves)
-    from_below = _continuous_ranks(curves)
-    ranks = np.minimum(from_below, len(curves) - from_below)
-    # No rank is 0, but one that is far closer to it than to 1 may be rounded to it.
-    extreme = np.maximum(np.ceil(ranks.min(axis=1, keepdims=True)), 1)
+    # From either end, because n less a rank near n would be rounded, even to 0.
+    ranks = np.minimum(_continuous_ranks(curves), _continuous_ranks(-curves))
+    extreme = np.ceil(ranks.min(axis=1, keepdims=True))
     measures: Array = extreme[:, 0] - np.maximum(extreme - ranks, 0).mean(axis=1)
     return measures
 
