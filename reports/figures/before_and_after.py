@@ -61,9 +61,9 @@ def _draw_values(axes: Axes, each: Difference, place: int) -> None:
         _heights(len(values), place + sign * OFFSET)
         for values, sign in zip(sides, (-1, 1), strict=True)
     ]
-    for first, second, low, high in zip(*sides, *heights, strict=False):
-        if column.pairs:
-            axes.plot([first, second], [low, high], color="grey", lw=0.5, alpha=0.4, zorder=1)
+    joined = [each[: column.pairs] for each in (*sides, *heights)]
+    for first, second, low, high in zip(*joined, strict=True):
+        axes.plot([first, second], [low, high], color="grey", lw=0.5, alpha=0.4, zorder=1)
     for values, height, color, mean in zip(
         sides, heights, (BEFORE, AFTER), column.means, strict=True
     ):

@@ -42,6 +42,10 @@ def read_table(path: Path) -> pd.DataFrame:
         contents = read(path)
         if len(contents.runs) == 0:
             raise TableError(f"{path} is a folder without stored runs: name a file")
+        if contents.unreadable:
+            raise TableError(
+                f"{path} has files that cannot be read: {', '.join(contents.unreadable)}"
+            )
         runs, epochs = contents.runs, contents.epochs
         others = runs.columns.difference(epochs.columns.drop("run_id"), sort=False)
         return runs[others].merge(epochs, on="run_id", how="left")
@@ -55,15 +59,16 @@ def read_table(path: Path) -> pd.DataFrame:
         raise TableError(f"{path} cannot be read as a table: {error}") from error
     if not isinstance(table, pd.DataFrame) or table.empty:
         raise TableError(f"{path} has no rows")
-    table.columns = table.columns.map(str)
+    table.columns = table.columns.map(lambda name: str(name).strip())
     return table
 
 
 def _reader(path: Path) -> tuple[Callable[..., Any], dict[str, str]]:
     """Return what reads a file of this name, and how it is compressed."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    compression = {"compression": "gzip"} if suffixes[-1:] == [".gz"] else {}
-    suffix = [*suffixes, "", ""][-2 if compression and len(suffixes) > 1 else len(suffixes) - 1]
+    zipped = suffixes[-1:] == [".gz"]
+    suffix = "".join((suffixes[:-1] if zipped else suffixes)[-1:])
+    compression = {"compression": "gzip"} if zipped else {}
     csv: Callable[..., Any] = partial(pd.read_csv, encoding="utf-8-sig", low_memory=False)
     readers: dict[str, Callable[..., Any]] = {
         ".csv": partial(_read_csv, csv),
@@ -72,7 +77,7 @@ def _reader(path: Path) -> tuple[Callable[..., Any], dict[str, str]]:
         ".jsonl": partial(pd.read_json, lines=True),
         ".ndjson": partial(pd.read_json, lines=True),
     }
-    if suffix in (".parquet", ".pq") and not compression:
+    if suffix in (".parquet", ".pq") and not zipped:
         return pd.read_parquet, {}
     if suffix not in readers:
         known = ", ".join([*readers, ".parquet"])
