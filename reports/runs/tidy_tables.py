@@ -46,9 +46,9 @@ def read_table(path: Path) -> pd.DataFrame:
             raise TableError(
                 f"{path} has files that cannot be read: {', '.join(contents.unreadable)}"
             )
-        runs, epochs = contents.runs, contents.epochs
-        others = runs.columns.difference(epochs.columns.drop("run_id"), sort=False)
-        return runs[others].merge(epochs, on="run_id", how="left")
+        runs = contents.runs.drop(columns=["epochs", "train_seconds", "valid_seconds"])
+        epochs = contents.epochs.drop(columns=["variant", "backend", "seed"])
+        return runs.merge(epochs, on="run_id", how="left")
     reader, compression = _reader(path)
     try:
         content = read_regular(path, LARGEST)
