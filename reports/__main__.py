@@ -24,9 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     ``check`` returns 0 agrees, 1 regressed or differs, 3 incomplete or corrupt data, 4
-    inconclusive; the other commands return 0. All return 2 for wrong usage, and 74 where a result
-    cannot be written. An unexpected error is raised: ``hnrnn.program`` gives it an exit code that
-    no verdict has.
+    inconclusive; ``compare`` 0 not worse, 1 worse, and the same 3 and 4; the other commands return
+    0. All return 2 for wrong usage, and 74 where a result cannot be written. An unexpected error is
+    raised: ``hnrnn.program`` gives it an exit code that no verdict has.
     """
     parser = make_parser()
     options = parser.parse_args(arguments)

@@ -94,8 +94,8 @@ def _finish(axes: Axes, differences: Sequence[Difference], *, names: bool = True
     axes.set_yticks(range(len(differences)), configurations)
     axes.set_ylim(len(differences) - 0.45, -0.55)
     axes.grid(axis="x", alpha=0.25)
-    axes.margins(x=0.08)
-    axes.locator_params("x", nbins=6)
+    axes.margins(x=0.08 if names else 0.25)  # room for what is written beside the differences
+    axes.locator_params("x", nbins=6 if names else 5)
     axes.tick_params(axis="y", length=0)
 
 
