@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
@@ -14,7 +13,13 @@ import pandas as pd
 from hnrnn.departures import limits_of
 from hnrnn.published import rounding
 from reports.runs.night import Configuration
-from reports.statistics.permutation import LEAST, MaxT, max_t_test, oriented
+from reports.statistics.permutation import (
+    LEAST,
+    MaxT,
+    max_t_test,
+    oriented,
+    smallest_max_t_p_value,
+)
 from reports.statistics.power import smallest_visible_drop
 from reports.statistics.tolerance import level_for_share
 
@@ -160,15 +165,15 @@ class _Compared(NamedTuple):
     pairs: int
 
     def least_p_value(self, columns: int) -> float:
-        """Return a p-value that the column can reach, adjusted for so many ``columns``.
-
-        Two permutations of all are as extreme as can be in a column, and others may be in another.
-        """
-        if min(len(self.ours), len(self.theirs)) < LEAST:
-            return 1.0
-        alone = len(self.ours) - self.pairs, len(self.theirs) - self.pairs
-        permutations = 2**self.pairs * math.comb(sum(alone), alone[0])
-        return float(1 / min(permutations / (2 * columns), 1 + PERMUTATIONS))
+        """Return a p-value that the column can reach, adjusted for so many ``columns``."""
+        return smallest_max_t_p_value(
+            len(self.ours) - self.pairs,
+            len(self.theirs) - self.pairs,
+            pairs=self.pairs,
+            columns=columns,
+            permutations=PERMUTATIONS,
+            two_sided=True,
+        )
 
 
 def _compared(ours: Array, theirs: Array, shared: npt.NDArray[np.bool_]) -> _Compared:
