@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from hnrnn.models import build_model
     from hnrnn.stream import language_model_data
     from hnrnn.training import train
+    from hnrnn.v1_learner import learner
     from hnrnn.variants import VARIANTS, Variant
 
 __version__ = "0.1.0"
 
-__all__ = ["VARIANTS", "Variant", "build_model", "language_model_data", "train"]
+__all__ = ["VARIANTS", "Variant", "build_model", "language_model_data", "learner", "train"]
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -30,6 +31,7 @@ __getattr__, __dir__ = lazy(
         "Variant": "hnrnn.variants",
         "build_model": "hnrnn.models",
         "language_model_data": "hnrnn.stream",
+        "learner": "hnrnn.v1_learner",
         "train": "hnrnn.training",
     },
 )
