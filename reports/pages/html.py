@@ -31,6 +31,10 @@ th[aria-sort=ascending] button::after { content: " \\25B2"; }
 th[aria-sort=descending] button::after { content: " \\25BC"; }
 tbody tr:hover { background: #f3f8fb; }
 pre { background: #f5f5f5; padding: 0.6rem; overflow-x: auto; white-space: pre-wrap; }
+@media (max-width: 640px) {
+  p:has(> img) { overflow-x: auto; }
+  p > img { max-width: 760px; }
+}
 """
 
 SCRIPT = """
@@ -61,11 +65,12 @@ POLICY = (
     + base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode("ascii")
     + "'"
 )
+TITLE = "The human-numbers notebook, reproduced"
 LONG = 60
 """Cells with at least so many characters are broken into lines."""
 
 
-def page(markdown: str, folder: Path) -> str:
+def page(markdown: str, folder: Path, title: str = TITLE) -> str:
     """Return a report's markdown as an HTML page that contains the pictures in ``folder``."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     body = parser.render(markdown)
@@ -78,7 +83,7 @@ def page(markdown: str, folder: Path) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<title>The human-numbers notebook, reproduced</title>\n"
+        f"<title>{title}</title>\n"
         f"<style>{STYLE}</style>\n</head>\n<body>\n{body}<script>{SCRIPT}</script>\n"
         "</body>\n</html>\n"
     )
