@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hnrnn.models import build_model
     from hnrnn.stream import language_model_data
     from hnrnn.training import train
+    from hnrnn.v1_learner import learner
     from hnrnn.variants import VARIANTS, Variant
     from reports.api import judge, plot, published_table, seed_distribution
 
@@ -29,6 +30,7 @@ __all__ = [
     "build_model",
     "judge",
     "language_model_data",
+    "learner",
     "plot",
     "published_table",
     "seed_distribution",
@@ -43,6 +45,7 @@ __getattr__, __dir__ = lazy(
         "build_model": "hnrnn.models",
         "judge": "reports.api",
         "language_model_data": "hnrnn.stream",
+        "learner": "hnrnn.v1_learner",
         "plot": "reports.api",
         "published_table": "reports.api",
         "seed_distribution": "reports.api",

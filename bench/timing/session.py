@@ -23,8 +23,8 @@ from bench.timing.roofline import synchronise
 from hnrnn.metrics import LOSSES, correct
 from hnrnn.optimizer import BETAS, adamw, schedules
 from hnrnn.stream import language_model_data
-from hnrnn.training import DTYPES, initial_model
 from hnrnn.variants import Variant
+from hnrnn.weights import DTYPES, initial_model
 
 PHASES = ("train_step", "forward", "validation")
 

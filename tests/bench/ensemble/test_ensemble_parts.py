@@ -21,8 +21,8 @@ from bench.ensemble.stepping import CapturedStep, stepper
 from hnrnn.models import Model
 from hnrnn.optimizer import one_cycle
 from hnrnn.stream import language_model_data
-from hnrnn.training import initial_model
 from hnrnn.variants import VARIANTS
+from hnrnn.weights import initial_model
 
 
 def models(name: str, seeds: int = 2) -> list[Model]:
