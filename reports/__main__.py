@@ -13,11 +13,11 @@ from bench.errors import StoreError
 from bench.text import one_line
 from hnrnn.arguments import Parser
 from hnrnn.program import UNWRITTEN
-from reports.commands import baseline, calibrate, check, power, render, third_party
+from reports.commands import baseline, calibrate, check, power, render, site, third_party
 from reports.commands.errors import UnwrittenError, UsageError
 from reports.verdict.findings import FindingsError
 
-COMMANDS = (render, check, power, calibrate, baseline, third_party)
+COMMANDS = (render, check, power, calibrate, baseline, site, third_party)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

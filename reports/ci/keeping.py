@@ -20,7 +20,7 @@ from reports.runs.frozen import NotWholeError
 
 BASELINE = "baseline"
 """The baseline's folder among the nights that are kept."""
-HISTORY = re.compile(r"history/\d{8}T\d{6}Z-[0-9a-f]{20}\.parquet")
+HISTORY = re.compile(r"history/\d{8}T\d{6}Z-[0-9a-f]{20}\.(parquet|md)")
 AUTHOR = ("-c", "user.name=nightly", "-c", "user.email=nightly@users.noreply.github.com")
 WAITS = (0, 2, 10, 30)
 """Seconds to wait before each try, since another night may be pushed in between."""
@@ -59,11 +59,17 @@ def _add_history(night: Path, kept: Path) -> list[str]:
     faults = []
     for path in sorted((night / "history").glob("*")):
         name = path.relative_to(night).as_posix()
+        if (kept / name).exists():
+            continue
         if not HISTORY.fullmatch(name):
             print(f"skipped: {name!r}", file=sys.stderr)
-        elif not (kept / name).exists():
+        else:
             try:
-                content = untrusted_files.read_sealed(path)
+                content = (
+                    untrusted_files.read(path, untrusted_files.LARGEST_PAGE)
+                    if path.suffix == ".md"
+                    else untrusted_files.read_sealed(path)
+                )
             except OSError as error:
                 faults.append(str(error))
                 continue

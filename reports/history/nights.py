@@ -27,6 +27,7 @@ from reports.runs.completeness import ranges
 from reports.runs.night import CONFIGURATION, Night
 from reports.runs.ratios import latest, ratios
 from reports.runs.rules import number_breaches
+from reports.runs.selection import Selection
 from reports.verdict.decision import INCOMPLETE
 from reports.verdict.gates import has_run
 from reports.verdict.judgement import Judgement
@@ -105,6 +106,12 @@ def moments(grid: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=SCHEMA.names[: SCHEMA.names.index(MOMENTS[-1]) + 1])
 
 
+def start_of(selection: Selection) -> pd.Timestamp:
+    """Return the start of a night's earliest run, by which the history knows a complete night."""
+    first: pd.Timestamp = min(runs["started_at"].min() for runs in (selection.runs, selection.grid))
+    return first
+
+
 def text_of(values: npt.NDArray[np.float64]) -> str:
     """Return rows of a seed, its accuracy and its validation loss as a cell of ``final_values``."""
     return " ".join(
@@ -181,9 +188,7 @@ def append(folder: Path, summary: pd.DataFrame) -> Path:
     if len(nights) != 1:
         raise ValueError(f"a summary must be of one night, not of {len(nights)}")
     table = as_table(summary.sort_values(CONFIGURATION, kind="stable"), SCHEMA)
-    text = json.dumps([HISTORY_VERSION, table.to_pylist()], sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:20]
-    path = folder / f"{nights[0]:%Y%m%dT%H%M%SZ}-{digest}.parquet"
+    path = folder / f"{_stem(table)}.parquet"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -194,6 +199,21 @@ def append(folder: Path, summary: pd.DataFrame) -> Path:
             "name one that you may write to"
         ) from error
     return path
+
+
+def verdict_page(night: pd.DataFrame) -> str:
+    """Return the name of the page on a night's verdict, which lies beside its file if it was kept.
+
+    ``night`` has the rows of one night, as ``read`` returns them.
+    """
+    return f"{_stem(as_table(night, SCHEMA))}.md"
+
+
+def _stem(table: pa.Table) -> str:
+    """Return the name of a night's file, without its suffix."""
+    text = json.dumps([HISTORY_VERSION, table.to_pylist()], sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:20]
+    return f"{table['night'][0].as_py():%Y%m%dT%H%M%SZ}-{digest}"
 
 
 def read(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:

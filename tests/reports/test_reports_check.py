@@ -198,7 +198,8 @@ def test_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         main(["check", "--results", night, "--history", past])
     assert "appended" in capsys.readouterr().err
-    assert len(list((tmp_path / "history").iterdir())) == 1
+    names = sorted(path.name for path in (tmp_path / "history").iterdir())
+    assert [Path(name).suffix for name in names] == [".md", ".parquet"]
     assert main(["render", "--results", night, "--history", past]) == 0
     report = (tmp_path / "night" / "report" / "report.md").read_text(encoding="utf-8")
     assert "## History" in report

@@ -152,6 +152,19 @@ def test_damaged_history(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.usefixtures("kept")
+def test_pages_on_verdicts(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A page goes with its night, unless it is too large; an accepted shift comes by no night."""
+    page, large = LATER.replace(".parquet", ".md"), OTHER.replace(".parquet", ".md")
+    write(tmp_path / "night", page, large, "history/accepted-20260102T030400Z.json", text="new")
+    (tmp_path / "night" / large).write_bytes(b"x" * (keeping.LARGEST_PAGE + 1))
+    assert keep(tmp_path) == 1
+    assert names(pushed(tmp_path)) == {HISTORY, page}
+    error = capfd.readouterr().err
+    assert "is larger than 1,048,576 bytes" in error
+    assert "skipped: 'history/accepted-20260102T030400Z.json'" in error
+
+
+@pytest.mark.usefixtures("kept")
 def test_another_night_was_pushed_meanwhile(tmp_path: Path) -> None:
     """A rejected push is tried again on top of the other night, and both are there."""
     other = pushed(tmp_path)

@@ -40,7 +40,8 @@ def test_a_good_and_a_bad_night(github: GitHub) -> None:
     assert github.run(NIGHTLY, "publish").failed == []
     first = github.kept()
     assert {"baseline/frozen.json", "baseline/runs/runs.parquet"} <= set(first)
-    assert sum(name.startswith("history/") for name in first) == 1
+    pages = [Path(name).suffix for name in first if name.startswith("history/")]
+    assert pages == [".md", ".parquet"]
     assert github.calls == []
     baseline = github.git("rev-parse", "nights:baseline", cwd=github.origin)
 
@@ -62,7 +63,7 @@ def test_a_good_and_a_bad_night(github: GitHub) -> None:
     for name in ("report/report.md", "report/verdict.xml", "runs/runs.parquet", "throughput"):
         assert (artifact / "results" / name).exists(), name
     kept = [name for name in github.kept() if name.startswith("history/")]
-    assert len(kept) == 3
+    assert len(kept) == 6
     verdicts = pd.read_parquet(artifact / "nights" / "history")["verdict"]
     assert set(verdicts) == {"agrees", "inconclusive", "regressed"}
     assert github.git("rev-parse", "nights:baseline", cwd=github.origin) == baseline
