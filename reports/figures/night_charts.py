@@ -17,7 +17,7 @@ from bench.text import one_line
 from reports.history.drift import Drift
 from reports.history.nights import PROVENANCE, changes
 from reports.history.past import Past, Period
-from reports.runs.night import CONFIGURATION
+from reports.runs.night import CONFIGURATION, is_in
 from reports.verdict.decision import REGRESSED
 from reports.verdict.notebook import AGREES, DIFFERS
 
@@ -68,18 +68,18 @@ def chart() -> Data:
         label.transform_filter("!datum.late").mark_text(style="label", align="left", dx=4),
         night.mark_area(style="interval").encode(x=x, y=y("low"), y2=high),
         night.mark_line(style="trace").encode(x=x, y=y("value")),
-        night.mark_point(style="dot")
+        night.mark_point(style="dot", tooltip=alt.TooltipContent("data"))
         .encode(
             x=x,
             y=y("value"),
             fill=fill,
             shape=shape,
             size=small,
-            tooltip="hover:N",
             description="text:N",
         )
-        .add_params(hover),
-        drift.mark_point(style="drift", shape="triangle-up").encode(
+        .add_params(hover)
+        .properties(name="hovered"),
+        drift.mark_point(style="drift", filled=True, shape="triangle-up").encode(
             x=x, y=alt.value(alt.ExprRef("height")), description="text:N"
         ),
     )
@@ -213,8 +213,8 @@ def _band(
     baseline = period.baseline
     if baseline is None or period.nights.empty:
         return []
-    own = (baseline[CONFIGURATION] == configuration).all(axis=1)
-    inside = (period.nights[CONFIGURATION] == configuration).all(axis=1)
+    own = is_in(baseline, [configuration])
+    inside = is_in(period.nights, [configuration])
     seeds = period.nights.loc[inside & (period.nights["seeds"] > 0), "seeds"]
     since = max(baseline["night"].min(), period.nights["night"].min())
     row = baseline[own].iloc[0] if own.any() else None

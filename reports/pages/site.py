@@ -141,11 +141,11 @@ def _charts(nights: pd.DataFrame) -> str:
         "<h2>Charts</h2>\n"
         f'<form class="filters" aria-label="What the charts show">{"".join(controls)}</form>\n'
         f'<p class="legend">A point is a night ({legend}), with its standard error or its 95% '
-        "interval. The grey band has 95% of the nights if nothing has changed since the baseline; for "
-        "throughput it is the baseline's own interval. "
-        "A thick line is an accepted shift, a dashed one a change of software or device, and a "
-        "triangle at the bottom a night on which slow drift is flagged. Point at a night, or move "
-        "from night to night with the arrow keys.</p>\n"
+        "interval. The grey band has 95% of the nights if nothing has changed since the baseline; "
+        "for throughput it is the baseline's own interval. A thick line is an accepted shift, a "
+        "dashed one a change of software or device, and a triangle at the bottom a night on which "
+        "slow drift is flagged. Point at a night, or move from night to night with the arrow "
+        "keys.</p>\n"
         "<noscript><p>The charts need JavaScript; the table of nights does not.</p></noscript>\n"
         '<div id="charts" aria-label="Charts by night" role="region"></div>'
     )

@@ -18,8 +18,9 @@ STYLE = (
 .verdict strong.word { display: block; font-size: 2.6rem; line-height: 1.2; }
 .agrees .word { color: var(--agrees); } .fails .word { color: var(--fails); }
 .open .word { color: var(--open); }
-form.filters { position: sticky; top: 0; z-index: 2; display: flex; flex-wrap: wrap;
-       gap: 0.4rem 1rem; padding: 0.5rem 0; background: var(--paper); border-bottom: 1px solid var(--line); }
+form.filters { display: flex; flex-wrap: wrap; gap: 0.4rem 1rem; padding: 0.5rem 0;
+  position: sticky; top: 0; z-index: 2; background: var(--paper);
+  border-bottom: 1px solid var(--line); }
 select { font: inherit; max-width: 100%; color: var(--ink); background: var(--paper);
          border: 1px solid var(--line); border-radius: 4px; padding: 0.15rem 0.3rem; }
 .legend { font-size: 0.86rem; }
@@ -38,6 +39,9 @@ td.fails { color: var(--fails); font-weight: 600; } td.open { color: var(--open)
 #vg-tooltip-element td.key { color: var(--ink); opacity: 0.75; }
 #vg-tooltip-element td { white-space: normal; border: 0; padding: 0 0.4rem 0 0; max-width: 13rem; }
 @media (max-width: 760px) {
+  form.filters { position: static; }
+  #vg-tooltip-element { max-width: 9rem; }
+  #vg-tooltip-element td, #vg-tooltip-element table tr td.key { display: block; text-align: left; }
   .nights thead { display: none; }
   .nights tr { display: block; padding: 0.5rem 0; border-bottom: 1px solid var(--line); }
   .nights td { display: block; border: 0; padding: 0; white-space: normal; min-width: 0;
@@ -60,6 +64,13 @@ const when = time => new Date(time * 1000).toISOString().slice(0, 16).replace("T
 const written = value => value === null ? "-" : value.toFixed(4);
 let views = [];
 let drawing = 0;
+
+const options = { mode: "vega-lite", renderer: "svg", actions: false,
+  ast: true, // Vega's expressions are interpreted: the page's policy forbids to evaluate text
+  logLevel: 1, // errors; warnings tell of every chart without an event that it has none
+  tooltip: { formatTooltip: (row, escape) => "<table>" + Object.entries(row.hover).map(
+    ([name, value]) => `<tr><td class="key">${escape(name)}</td><td>${escape(value)}</td></tr>`
+  ).join("") + "</table>" } };
 
 function element(tag, text, parent) {
   const made = document.createElement(tag);
@@ -120,7 +131,7 @@ function readable(figure, said, rows) {
     said.textContent = rows[place].text;
   });
   const alarm = latest.drift ? `; ${latest.hover.event}` : "";
-  said.textContent = `${written(latest.value)} on ${latest.hover.night}${alarm}`;
+  said.textContent = `${written(latest.value)} on ${latest.hover.night.slice(0, 10)}${alarm}`;
 }
 
 async function draw() {
@@ -155,11 +166,9 @@ async function draw() {
   }
   if (!todo.length) element("p", "No night has such values.", charts);
   for (const [place, specification] of todo) {
-    // Without warnings: they tell of every chart without an event that it has none.
-    const view = await vegaEmbed(place, specification, { mode: "vega-lite", renderer: "svg",
-      ast: true, actions: false, config: theme, logLevel: 1 });
-    if (own !== drawing) return view.finalize();
-    views.push(view);
+    await new Promise(done => setTimeout(done)); // the page stays usable meanwhile
+    if (own !== drawing) return;
+    views.push(await vegaEmbed(place, specification, { ...options, config: theme }));
   }
   charts.ariaBusy = "false";
 }
