@@ -158,6 +158,7 @@ def write_history(folder: Path, nights: int = 200, page: str = "") -> None:
         append(folder, pa.Table.from_pylist(rows, schema=SCHEMA).to_pandas())
     for _, own in read(folder)[0].groupby("night"):
         text = f"## Verdict\n\n**{own['verdict'].iloc[0].capitalize()}.** {EVIDENCE}\n\n{page}"
+        (folder / verdict_page(own)).parent.mkdir(exist_ok=True)
         (folder / verdict_page(own)).write_text(text, encoding="utf-8")
     if nights > SHIFT + 2:
         accepted = FIRST + pd.Timedelta(days=SHIFT + 2)

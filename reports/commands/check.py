@@ -73,9 +73,11 @@ def _show(judgement: Judgement) -> None:
 
 
 def _remember(folder: Path, night: Night, judgement: Judgement, page: str) -> None:
+    summary = nights.summarise(night, judgement)
     try:
-        path = nights.append(folder, nights.summarise(night, judgement))
+        path = nights.append(folder, summary)
     except ValueError as error:
         raise UsageError(f"nothing to append to history {folder}: {error}") from error
-    write_files(folder, {path.with_suffix(".md").name: page})
+    kept = folder / nights.verdict_page(summary)
+    write_files(kept.parent, {kept.name: page})
     print(f"{one_line(path)} appended", file=sys.stderr)

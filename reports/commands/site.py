@@ -92,5 +92,5 @@ def _pages(folder: Path, past: Past) -> tuple[dict[pd.Timestamp, str], dict[str,
                     path, untrusted_files.LARGEST_PAGE
                 ).decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            unreadable[path.name] = one_line(error)
+            unreadable[path.relative_to(folder).as_posix()] = one_line(error)
     return pages, unreadable

@@ -1,7 +1,8 @@
 """The history of nights: one immutable parquet file per night, with one row per configuration.
 
 A file is named after the night's start and a hash of its content, so that appending the same night
-twice adds nothing. ``pandas.read_parquet(folder)`` reads them all.
+twice adds nothing. ``pandas.read_parquet(folder)`` reads them all. Two folders below hold the pages
+on the nights' verdicts, and the accepted shifts.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ PROVENANCE = {
 }
 """The columns about a night's software and device, with their labels."""
 HASHES = ("source_sha256", "commit")
+PAGES, SHIFTS = "_verdicts", "_accepted"
+"""Folders in the history's. Parquet readers skip names that begin so."""
 GATES, BETWEEN_GATES = "gates", "; "
 FINAL_VALUES = "final_values"
 DIGITS = 4
@@ -202,11 +205,12 @@ def append(folder: Path, summary: pd.DataFrame) -> Path:
 
 
 def verdict_page(night: pd.DataFrame) -> str:
-    """Return the name of the page on a night's verdict, which lies beside its file if it was kept.
+    """Return where a night's verdict is kept as markdown, from the history's folder.
 
-    ``night`` has the rows of one night, as ``read`` returns them.
+    ``night`` has the rows of one night, as ``summarise`` or ``read`` returns them.
     """
-    return f"{_stem(as_table(night, SCHEMA))}.md"
+    table = as_table(night.sort_values(CONFIGURATION, kind="stable"), SCHEMA)
+    return f"{PAGES}/{_stem(table)}.md"
 
 
 def _stem(table: pa.Table) -> str:

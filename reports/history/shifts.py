@@ -1,6 +1,6 @@
 """Accepted shifts: the nights from which another baseline holds, and why.
 
-Each is a JSON file in the history folder, beside the nights. ``baseline accept`` writes it.
+Each is a JSON file below the history folder, which ``baseline accept`` writes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pandas as pd
 
 from bench.store.files import write_whole
 from bench.text import one_line
+from reports.history.nights import SHIFTS
 from reports.runs import untrusted_files
 from reports.verdict.acceptance import Acceptance, acceptance_of
 
@@ -39,8 +40,8 @@ def record(folder: Path, shift: Shift) -> Path:
         "night": shift.night.isoformat(),
         "replaces": None if shift.replaces is None else shift.replaces.isoformat(),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"accepted-{shift.night:%Y%m%dT%H%M%SZ}.json"
+    path = folder / SHIFTS / f"{shift.night:%Y%m%dT%H%M%SZ}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, f"{json.dumps(content, indent=2)}\n".encode())
     return path
 
@@ -48,11 +49,11 @@ def record(folder: Path, shift: Shift) -> Path:
 def read_shifts(folder: Path) -> tuple[tuple[Shift, ...], dict[str, str]]:
     """Return the shifts of a history folder, oldest first, and why other files cannot be read."""
     shifts, unreadable = [], {}
-    for path in sorted(folder.glob("accepted-*.json")):
+    for path in sorted((folder / SHIFTS).glob("*.json")):
         try:
             shifts.append(_shift_of(json.loads(untrusted_files.read(path))))
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            unreadable[path.name] = f"it is no accepted shift ({one_line(error)})"
+            unreadable[f"{SHIFTS}/{path.name}"] = f"it is no accepted shift ({one_line(error)})"
     return tuple(sorted(shifts, key=lambda shift: shift.night)), unreadable
 
 

@@ -203,6 +203,7 @@ def test_hostile_nights(first: int, tmp_path: Path, capsys: pytest.CaptureFixtur
     injected = '<script>alert(1)</script> <img src="index.png"> ![x](y.png) [z](https://a.invalid)'
     last = nights[nights["night"] == nights["night"].max()]
     page = tmp_path / "history" / verdict_page(last)
+    page.parent.mkdir()
     page.write_text(f"## Verdict\n\n{injected}\n", encoding="utf-8")
     assert build(tmp_path / "history", tmp_path / "site") == 0
     said = capsys.readouterr()
@@ -241,8 +242,10 @@ def test_nights_without_values_or_pages(tmp_path: Path) -> None:
     whole.loc[2, ["seeds", "diverged", "final_values"]] = [0, 25, ""]
     whole.loc[2, ["accuracy_mean", "accuracy_sd", "valid_loss_mean", "valid_loss_sd"]] = np.nan
     for _, rows in whole.groupby("night"):
-        path = append(tmp_path / "history", rows)
-        path.with_suffix(".md").write_bytes(b"\xff")
+        append(tmp_path / "history", rows)
+        page = tmp_path / "history" / verdict_page(rows)
+        page.parent.mkdir(exist_ok=True)
+        page.write_bytes(b"\xff")
     assert build(tmp_path / "history", tmp_path / "site") == 0
     data, text = data_of(tmp_path / "site"), page_of(tmp_path / "site")
     (one,) = data["configurations"]
@@ -260,7 +263,7 @@ def test_the_name_of_a_page_is_that_of_its_night(tmp_path: Path) -> None:
     paths = [append(tmp_path, rows) for _, rows in nights.groupby("night")]
     found = read_past(tmp_path).nights
     assert [verdict_page(rows) for _, rows in found.groupby("night")] == [
-        path.with_suffix(".md").name for path in paths
+        f"_verdicts/{path.stem}.md" for path in paths
     ]
     assert pq.read_table(paths[0]).num_rows == 2
 
@@ -285,7 +288,7 @@ const wait = () => new Promise(done => setTimeout(done, 20));
     wide: document.documentElement.scrollWidth, window: innerWidth,
     hover: document.getElementById("vg-tooltip-element").innerText,
     read: figure.innerText, background: getComputedStyle(document.body).backgroundColor,
-    description: charts.querySelector("svg").ariaLabel,
+    description: charts.querySelector("[role=graphics-document]").getAttribute("aria-label"),
     label: charts.querySelector("svg text").getAttribute("fill") }));
 })();
 """
@@ -344,5 +347,5 @@ def test_in_a_browser(
         assert word in hover, seen["hover"]
     assert "night: 2026-07-19 03:04 UTC" in seen["read"]
     assert "torch: 2.13.0" in seen["read"]
-    assert seen["description"] == "Model4 compiled: final accuracy, 200 nights"
+    assert seen["description"] == "Model4 compiled: final accuracy, 199 nights"
     assert seen["background"] == background

@@ -53,7 +53,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         record(tmp_path, shift)
     assert read_shifts(tmp_path) == ((shifts[1], shifts[0]), {})
     again = replace(shifts[1], acceptance=replace(ACCEPTED, reason="another"))
-    assert record(tmp_path, again).name == "accepted-20260104T030400Z.json"
+    assert record(tmp_path, again).name == "20260104T030400Z.json"
     assert read_shifts(tmp_path)[0][0] == again
     assert read_shifts(tmp_path / "nowhere") == ((), {})
 
@@ -68,12 +68,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_damaged_shifts(text: str, tmp_path: Path) -> None:
     """A file that is no shift is named, and the others are read."""
     record(tmp_path, Shift(night(2), None, ACCEPTED))
-    path = tmp_path / "accepted-x.json"
+    path = tmp_path / "_accepted" / "x.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     shifts, unreadable = read_shifts(tmp_path)
     assert [shift.night for shift in shifts] == [night(2)]
-    assert list(unreadable) == ["accepted-x.json"]
-    assert unreadable["accepted-x.json"].startswith("it is no accepted shift (")
+    assert list(unreadable) == ["_accepted/x.json"]
+    assert unreadable["_accepted/x.json"].startswith("it is no accepted shift (")
     assert read_past(tmp_path).unreadable == unreadable
 
 
