@@ -21,12 +21,13 @@ from reports.commands import (
     judge,
     power,
     render,
+    site,
     third_party,
 )
 from reports.commands.errors import UnwrittenError, UsageError
 from reports.verdict.findings import FindingsError
 
-COMMANDS = (render, check, power, calibrate, baseline, third_party, judge, compare)
+COMMANDS = (render, check, power, calibrate, baseline, site, third_party, judge, compare)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from bench.text import counted
 from reports.history.drift import CONFIDENCE, FIRST_NIGHTS, Drift, DriftTest
 from reports.history.nights import PROVENANCE, changes
+from reports.history.shifts import Shift
 from reports.pages.tables import NO_VALUE, escape, table
 from reports.statistics.cusum import REFERENCE_VALUE
 
@@ -25,12 +26,13 @@ def history_section(
     unreadable: Mapping[str, str],
     test: DriftTest,
     pictures: Mapping[str, str],
+    shifts: Sequence[Shift] = (),
 ) -> str:
     """Return the section as markdown.
 
     ``history`` and ``unreadable`` are what ``reports.history.nights.read`` returns, ``test`` what
     ``reports.history.drift.find_drifts`` does; ``pictures`` names the trend figure of each variant
-    that has one, from where the report lies.
+    that has one, from where the report lies. ``shifts`` are the accepted ones, oldest first.
     """
     parts = [HEADING]
     if unreadable:
@@ -45,7 +47,8 @@ def history_section(
     parts += [
         f"{counted(nights, 'night')} {span}{shown}",
         _nights(history),
-        _findings(test),
+        *([_events(shifts)] if shifts else []),
+        _findings(test, shifts),
         *([_method(test)] if test.columns else []),
         *(f"![{escape(name)}: trend by night]({path})" for name, path in pictures.items()),
     ]
@@ -89,7 +92,25 @@ def _range(seeds: pd.Series[int]) -> str:
     return str(most) if fewest == most else f"{fewest} to {most}"
 
 
-def _findings(test: DriftTest) -> str:
+def _events(shifts: Sequence[Shift]) -> str:
+    """Return the accepted shifts as a list, the newest first."""
+    lines = "\n".join(
+        f"- {shift.night:{DAY}}: {escape(shift.acceptance.reason)} ({escape(where(shift))})"
+        for shift in reversed(shifts)
+    )
+    return (
+        f"**Accepted shifts.** From each of these nights on, that night is the baseline:\n\n{lines}"
+    )
+
+
+def where(shift: Shift) -> str:
+    """Name the configurations that a shift was accepted for."""
+    acceptance = shift.acceptance
+    names = dict.fromkeys([*acceptance.from_reference, *acceptance.from_baseline])
+    return ", ".join(names) or "no configuration departs"
+
+
+def _findings(test: DriftTest, shifts: Sequence[Shift] = ()) -> str:
     """Say what has drifted, in the numbers of the test."""
     if not test.columns:
         wanted = (
@@ -101,6 +122,7 @@ def _findings(test: DriftTest) -> str:
     tested = (
         f"{counted(test.columns, 'column')} (every backend's final accuracy and validation loss) "
         f"over {counted(test.nights, 'night')}"
+        + (f" since the shift of {shifts[-1].night:{DAY}}" if shifts else "")
     )
     if not test.drifts:
         return f"**No drift** is found in {tested}."
