@@ -50,6 +50,9 @@ for throughput."""
 THROUGHPUT = "throughput_ratio"
 LARGER_IS_BETTER = {**MEASURES, THROUGHPUT: True}
 """The measures that are charted, and whether larger is better."""
+DAY_EFFECTS = 1.2
+"""How much wider sums of throughput's scores are for day effects, such as a busy machine: the root
+of 1.4, for a correlation of 0.1 from one night to the next that halves with every further one."""
 CONFIDENCE = 0.95
 BEYOND = 3.0
 """How far a chart may exceed the threshold; it falls below six nights after a drift has gone."""
@@ -120,6 +123,8 @@ class _Column:
     configuration: Configuration
     measure: str
     nights: tuple[pd.Timestamp, ...]
+    reference_seeds: float
+    """The weight of the reference; 0 if it is among the nights."""
     seeds: Array
     """The weight of each night."""
     means: Array
@@ -127,8 +132,6 @@ class _Column:
     scores: Array
     stays: Array
     """The part of each score's variance that does not average out."""
-    reference_seeds: float
-    """The weight of the reference; 0 if it is among the nights."""
 
 
 Chart = Callable[[int | None], _Column]
@@ -148,12 +151,9 @@ def find_drifts(
     """
     known = history[:0] if baseline is None else baseline
     columns = [
-        column
+        (chart, chart(None))
         for configuration in sorted(configurations_of(history))
-        for column in (
-            *_columns(history, known, configuration),
-            *_throughput(history, configuration),
-        )
+        for chart in _columns(history, known, configuration) + _throughput(history, configuration)
     ]
     trained = history[history["seeds"] > 0]
     older = trained.loc[trained[FINAL_VALUES].isna(), "night"].nunique()
@@ -163,12 +163,11 @@ def find_drifts(
     stays = lasting_seed_variance(len(columns))
     commits = history.drop_duplicates("night").set_index("night")["commit"].sort_index()
     commits = commits.astype(object).where(commits.notna(), None)
+    drifts = tuple(drift for column in columns for drift in _drifts(*column, level, stays, commits))
     return DriftTest(
-        drifts=tuple(
-            drift for column in columns for drift in _drifts(column, level, stays, commits)
-        ),
+        drifts=drifts,
         columns=len(columns),
-        nights=max(len(column(None).nights) for column in columns),
+        nights=max(len(column.nights) for _, column in columns),
         threshold=level,
         false_alarm_nights=false_alarm_nights,
         with_baseline=baseline is not None,
@@ -213,9 +212,9 @@ def _throughput(history: pd.DataFrame, configuration: Configuration) -> list[Cha
     logs = np.log(rows[THROUGHPUT].to_numpy(dtype=np.float64))
 
     def chart(until: int | None) -> _Column:
-        scores, none = sequential_scores(logs, FIRST_NIGHTS, until), np.zeros(len(logs))
-        nights = tuple(rows["night"])
-        return _Column(configuration, THROUGHPUT, nights, none + 1, logs, none, scores, none, 0)
+        scores = sequential_scores(logs, FIRST_NIGHTS, until) / DAY_EFFECTS
+        nights, none = tuple(rows["night"]), np.zeros(len(logs))
+        return _Column(configuration, THROUGHPUT, nights, 0, none + 1, logs, none, scores, none)
 
     return [chart]
 
@@ -245,15 +244,14 @@ def _column(
         if until is None or number < until:
             reference = np.concatenate([reference, own[np.isnan(pairs) & ~again]])
             reference.sort(kind="stable")
-    seeds, means, reference_means, scores, stays = np.array(found).T
-    return _Column(
-        configuration, measure, nights, seeds, means, reference_means, scores, stays, len(drawn)
-    )
+    return _Column(configuration, measure, nights, len(drawn), *np.array(found).T)
 
 
-def _drifts(chart: Chart, level: float, stays: float, commits: pd.Series[str]) -> list[Drift]:
-    """Return the drifts of a column, at most one in each direction."""
-    alarms = _flagged(chart(None), level, stays)
+def _drifts(
+    chart: Chart, column: _Column, level: float, stays: float, commits: pd.Series[str]
+) -> list[Drift]:
+    """Return the drifts of a column, at most one in each direction; ``chart`` made the column."""
+    alarms = _flagged(column, level, stays)
     if not any(map(len, alarms)):
         return []
     column = chart(int(min(flagged[0] for flagged in alarms if len(flagged))))
