@@ -14,7 +14,8 @@ from matplotlib.patches import Patch
 from bench.plan.grid import reference_backend
 from hnrnn.variants import VARIANTS
 from reports.figures.drawing import legend_below, own_settings
-from reports.history.drift import THROUGHPUT, Drift
+from reports.history.columns import THROUGHPUT
+from reports.history.drift import Drift
 from reports.history.nights import HASHES, PROVENANCE, RATIO, Change, changes
 
 # Okabe and Ito's colours; their yellow, which is faint on white, is replaced by a grey.

@@ -1,15 +1,15 @@
 """Drifts that no single night can show: CUSUM charts over the grid, and since when.
 
-Each night's final values of a configuration and measure are ranked among a baseline's and those of
-the nights before: ``reports.statistics.cusum.rank_score`` is Wilcoxon's, which is valid for any
-distribution. Throughput is one ratio per night, ranked among those of earlier nights. Two one-sided
-charts sum the scores over the nights. After an alarm the reference no longer grows, so that a drift
-does not become normal.
+Each night's final values of a configuration and measure are ranked among a baseline's:
+``reports.statistics.cusum.rank_score`` is Wilcoxon's, which is valid for any distribution. Two
+one-sided charts sum the scores over the nights. Two more rank the seeds among those of all earlier
+nights too; after an alarm that reference no longer grows, so that a drift does not become normal.
+Throughput is charted by its ratio to the reference backend, ranked among those of earlier nights.
 
-Fresh seeds have independent scores. Part of the seed variance of others does not average out over
-nights: that of seeds which several nights share. A larger reference value accounts for it: 1/2 + z
+Part of the seed variance does not average out over nights: that of the baseline, which is one draw,
+and that of seeds which several nights share. A larger reference value accounts for it: 1/2 + z
 times the deviation that stays. With 95% confidence, no configuration and measure exceeds z; false
-alarms are then as rare as stated, or rarer. A drift within that seed variance is not detected.
+alarms are then as rare as stated, or rarer. A drift within the seed variance is not detected.
 
 The usual night repeats seeds of its baseline. They are compared in pairs, whose seed variance
 cancels. Where they differ by rounding, the scores are near 0. Single nights of such seeds are held
@@ -19,40 +19,24 @@ against their references to rounding elsewhere (``reports.verdict.same_computati
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
-from bench.plan.grid import reference_backend
-from hnrnn.variants import VARIANTS
-from reports.history.nights import FINAL_VALUES, MEASURED, values_of
-from reports.runs.night import Configuration, configurations_of, is_in
+from reports.history.columns import THROUGHPUT, Column, Scoring, scorings_of
+from reports.history.nights import FINAL_VALUES
+from reports.runs.night import configurations_of
 from reports.statistics.change_point import change_point
-from reports.statistics.cusum import (
-    REFERENCE_VALUE,
-    cusum,
-    rank_score,
-    sequential_scores,
-    threshold,
-)
+from reports.statistics.cusum import REFERENCE_VALUE, cusum, threshold
 from reports.verdict.grid_test import MEASURES
 
 FALSE_ALARM_NIGHTS = 1095
 """Three years from one false alarm to the next over the whole grid, on average."""
-FIRST_NIGHTS = 10
-"""Without a baseline, the first nights are the reference for those after them; so they always are
-for throughput."""
-THROUGHPUT = "throughput_ratio"
 LARGER_IS_BETTER = {**MEASURES, THROUGHPUT: True}
 """The measures that are charted, and whether larger is better."""
-DAY_EFFECTS = 1.2
-"""How much wider sums of throughput's scores are for day effects, such as a busy machine: the root
-of 1.4, for a correlation of 0.1 from one night to the next that halves with every further one."""
 CONFIDENCE = 0.95
 BEYOND = 3.0
 """How far a chart may exceed the threshold; it falls below six nights after a drift has gone."""
@@ -116,28 +100,6 @@ def lasting_seed_variance(columns: int) -> float:
     return -float(ndtri((1 - CONFIDENCE ** (1 / columns)) / 2))
 
 
-@dataclass(frozen=True)
-class _Column:
-    """The tested nights of a configuration and measure; arrays of shape (nights,)."""
-
-    configuration: Configuration
-    measure: str
-    nights: tuple[pd.Timestamp, ...]
-    reference_seeds: float
-    """The weight of the reference; 0 if it is among the nights."""
-    seeds: Array
-    """The weight of each night."""
-    means: Array
-    reference_means: Array
-    scores: Array
-    stays: Array
-    """The part of each score's variance that does not average out."""
-
-
-Chart = Callable[[int | None], _Column]
-"""Scores a column's nights; from the given number on, nights no longer join the reference."""
-
-
 def find_drifts(
     history: pd.DataFrame,
     baseline: pd.DataFrame | None = None,
@@ -147,27 +109,36 @@ def find_drifts(
 
     ``history`` has the columns of ``reports.history.nights.SCHEMA``; ``baseline`` holds the
     ``moments`` of its grid. Nights later than the baseline are tested. For a configuration without
-    a baseline, the first ``FIRST_NIGHTS`` nights are the reference for those after them.
+    a baseline, the first ``columns.FIRST_NIGHTS`` nights are the reference for those after them.
     """
     known = history[:0] if baseline is None else baseline
-    columns = [
-        (chart, chart(None))
+    scorings = [
+        (scoring, scoring(None))
         for configuration in sorted(configurations_of(history))
-        for chart in _columns(history, known, configuration) + _throughput(history, configuration)
+        for scoring in scorings_of(history, known, configuration)
     ]
     trained = history[history["seeds"] > 0]
     older = trained.loc[trained[FINAL_VALUES].isna(), "night"].nunique()
-    if not columns:
+    if not scorings:
         return DriftTest((), 0, 0, math.nan, false_alarm_nights, baseline is not None, older)
-    level = threshold(false_alarm_nights, len(columns))
-    stays = lasting_seed_variance(len(columns))
+    columns = len({(column.configuration, column.measure) for _, column in scorings})
+    level = threshold(false_alarm_nights, len(scorings))
+    stays = lasting_seed_variance(columns)
     commits = history.drop_duplicates("night").set_index("night")["commit"].sort_index()
     commits = commits.astype(object).where(commits.notna(), None)
-    drifts = tuple(drift for column in columns for drift in _drifts(*column, level, stays, commits))
+    drifts: dict[tuple[str, ...], Drift] = {}
+    for scoring, column in scorings:
+        for drift in _drifts(scoring, column, level, stays, commits):
+            key = (drift.variant, drift.backend, drift.measure, str(drift.score < 0))
+            # Of two charts, the one that is still flagged counts, or was flagged first.
+            drifts[key] = min(
+                (drifts.get(key, drift), drift),
+                key=lambda drift: (not drift.standing, drift.flagged[0]),
+            )
     return DriftTest(
-        drifts=drifts,
-        columns=len(columns),
-        nights=max(len(column.nights) for _, column in columns),
+        drifts=tuple(drifts.values()),
+        columns=columns,
+        nights=max(len(column.nights) for _, column in scorings),
         threshold=level,
         false_alarm_nights=false_alarm_nights,
         with_baseline=baseline is not None,
@@ -175,86 +146,14 @@ def find_drifts(
     )
 
 
-def _columns(
-    history: pd.DataFrame, baseline: pd.DataFrame, configuration: Configuration
-) -> list[Chart]:
-    """Return the charts of a configuration's final values; none without a tested night."""
-    rows = history[is_in(history, [configuration])].sort_values("night")
-    rows = rows[rows[FINAL_VALUES].notna() & (rows["seeds"] > 1)]
-    reference = baseline[is_in(baseline, [configuration]) & (baseline["seeds"] > 0)]
-    if len(reference):
-        later = (rows["night"] > reference["night"].iloc[0]).to_numpy()
-    else:
-        later = np.arange(len(rows)) >= FIRST_NIGHTS
-        reference = rows[~later]
-    tested = rows[later]
-    if tested.empty:
-        return []
-    drawn = np.concatenate([values_of(text) for text in reference[FINAL_VALUES]])
-    drawn = drawn[np.unique(drawn[:, 0], return_index=True)[1]]
-    nights = [values_of(text) for text in tested[FINAL_VALUES]]
-    return [
-        partial(_column, configuration, measure, tuple(tested["night"]), nights, drawn)
-        for measure in MEASURES
-    ]
-
-
-def _throughput(history: pd.DataFrame, configuration: Configuration) -> list[Chart]:
-    """Return the chart of a configuration's throughput, if it has been timed on enough nights.
-
-    Only nights on the device of its last timed night count.
-    """
-    variant, backend = configuration
-    rows = history[is_in(history, [configuration]) & (history[THROUGHPUT] > 0)].sort_values("night")
-    rows = rows[rows["device_name"].fillna("") == rows["device_name"].fillna("").iloc[-1:].max()]
-    if len(rows) <= FIRST_NIGHTS or backend == reference_backend(VARIANTS[variant]):
-        return []
-    logs = np.log(rows[THROUGHPUT].to_numpy(dtype=np.float64))
-
-    def chart(until: int | None) -> _Column:
-        scores = sequential_scores(logs, FIRST_NIGHTS, until) / DAY_EFFECTS
-        nights, none = tuple(rows["night"]), np.zeros(len(logs))
-        return _Column(configuration, THROUGHPUT, nights, 0, none + 1, logs, none, scores, none)
-
-    return [chart]
-
-
-def _column(
-    configuration: Configuration,
-    measure: str,
-    nights: tuple[pd.Timestamp, ...],
-    values: Sequence[Array],
-    drawn: Array,
-    until: int | None,
-) -> _Column:
-    """Score the nights of a measure; ``values`` and ``drawn`` are as ``values_of`` returns them."""
-    place = 1 + MEASURED.index(measure)
-    baseline = dict(zip(drawn[:, 0].tolist(), drawn[:, place].tolist(), strict=True))
-    reference = drawn[:, place]
-    earlier: set[float] = set()
-    found = []
-    for number, night in enumerate(values):
-        names, own = night[:, 0].tolist(), night[:, place]
-        pairs = np.array([baseline.get(seed, np.nan) for seed in names])
-        again = np.array([seed in earlier for seed in names])
-        score = rank_score(own, reference, pairs, again)
-        expected = np.where(np.isnan(pairs), drawn[:, place].mean(), pairs).mean()
-        found.append((len(names), own.mean(), expected, *score))
-        earlier.update(names)
-        if until is None or number < until:
-            reference = np.concatenate([reference, own[np.isnan(pairs) & ~again]])
-            reference.sort(kind="stable")
-    return _Column(configuration, measure, nights, len(drawn), *np.array(found).T)
-
-
 def _drifts(
-    chart: Chart, column: _Column, level: float, stays: float, commits: pd.Series[str]
+    scoring: Scoring, column: Column, level: float, stays: float, commits: pd.Series[str]
 ) -> list[Drift]:
-    """Return the drifts of a column, at most one in each direction; ``chart`` made the column."""
+    """Return the drifts of a column, at most one in each direction; ``scoring`` made it."""
     alarms = _flagged(column, level, stays)
     if not any(map(len, alarms)):
         return []
-    column = chart(int(min(flagged[0] for flagged in alarms if len(flagged))))
+    column = scoring(int(min(flagged[0] for flagged in alarms if len(flagged))))
     alarms = _flagged(column, level, stays)
     return [
         _drift(column, flagged, direction, commits)
@@ -263,14 +162,14 @@ def _drifts(
     ]
 
 
-def _flagged(column: _Column, level: float, stays: float) -> list[Numbers]:
+def _flagged(column: Column, level: float, stays: float) -> list[Numbers]:
     """Return the numbers of the nights on which the upper and the lower chart are flagged."""
     reference_values = REFERENCE_VALUE + stays * np.sqrt(column.stays)
     charts = cusum(column.scores, reference_values, highest=level + BEYOND)
     return [np.flatnonzero(chart >= level) for chart in charts]
 
 
-def _drift(column: _Column, flagged: Numbers, direction: int, commits: pd.Series[str]) -> Drift:
+def _drift(column: Column, flagged: Numbers, direction: int, commits: pd.Series[str]) -> Drift:
     """Date a drift up (1) or down (-1), by the nights up to its alarm: later ones may move on."""
     end = int(flagged[0]) + 1
     moved, weights = (column.means - column.reference_means)[:end], column.seeds[:end]

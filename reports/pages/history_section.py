@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bench.text import counted
-from reports.history.drift import CONFIDENCE, FIRST_NIGHTS, THROUGHPUT, Drift, DriftTest
+from reports.history.columns import FIRST_NIGHTS, THROUGHPUT
+from reports.history.drift import CONFIDENCE, Drift, DriftTest
 from reports.history.nights import PROVENANCE, changes
 from reports.pages.tables import NO_VALUE, escape, table
 from reports.statistics.cusum import REFERENCE_VALUE
@@ -144,13 +145,14 @@ def _method(test: DriftTest) -> str:
         else ""
     )
     return (
-        f"How drift is tested: each night's values are ranked among {reference} and those of the "
-        "nights before, by Wilcoxon's rank score: seeds that the baseline has are compared in "
-        "pairs. Throughput is ranked night by night. The scores are summed over the nights in two "
-        f"CUSUM charts (Page 1954; reference value {REFERENCE_VALUE:g}, threshold "
-        f"{test.threshold:.2f}). The threshold is for at most one false alarm, anywhere in the "
-        f"grid, in {test.false_alarm_nights} nights on average. The seed variance that stays, of "
-        f"repeated seeds, is allowed for at {CONFIDENCE:.0%} confidence: a drift within it is not "
-        "seen. A drift is dated by the most likely change of the mean up to its alarm, and the "
-        f"commit is that of the first night after it.{older}"
+        "How drift is tested: each night's values are held against "
+        f"{reference}, by Wilcoxon's rank score: seeds that both have are compared in pairs. A "
+        "second score ranks them among those of all earlier nights too; throughput is ranked among "
+        "that of earlier nights. The scores are summed over the nights in two CUSUM charts each "
+        f"(Page 1954; reference value {REFERENCE_VALUE:g}, threshold {test.threshold:.2f}). The "
+        "threshold is for at most one false alarm, anywhere in the grid, in "
+        f"{test.false_alarm_nights} nights on average. The seed variance that stays, of the "
+        f"reference and of repeated seeds, is allowed for at {CONFIDENCE:.0%} confidence: a drift "
+        "within it is not seen. A drift is dated by the most likely change of the mean up to its "
+        f"alarm; the commit is that of the first night after it.{older}"
     )

@@ -91,32 +91,38 @@ def placements(values: Array, baseline: Array) -> Array:
 
 
 def rank_score(
-    values: Array, reference: Array, own: Array, again: npt.NDArray[np.bool_]
+    values: Array,
+    reference: Array,
+    own: Array,
+    again: npt.NDArray[np.bool_],
+    *,
+    growing: bool = False,
 ) -> tuple[float, float]:
     """Return a night's Wilcoxon score against a reference, and the part of its variance that stays.
 
-    ``values`` has shape (n,). ``reference``, shape (m,), has the baseline's values and those of the
-    fresh seeds of all earlier nights. ``own`` has the baseline's value of the same seed, NaN where
-    it has none; ``again`` says which seeds an earlier night has had. The score is the sum of
-    placements less 1/2, or less the placement of the seed's own value in the reference, over
-    sqrt(n (m + f + 1) / (12 m)) for f fresh seeds.
+    ``values`` has shape (n,), ``reference`` (m,): the baseline's values and, if it is ``growing``,
+    those of the fresh seeds of all earlier nights. ``own`` has the baseline's value of the same
+    seed, NaN where it has none; ``again`` says which seeds an earlier night has had. The score is
+    the sum of placements less 1/2, or less the placement of the seed's own value in the reference,
+    over sqrt(n (m + 1) / (12 m)).
 
-    While nothing changes, and whatever the distribution, scores of fresh seeds have a variance of 1
-    and do not depend on one another: the rank of a value among all before it says nothing of their
-    ranks. A score is at most sqrt(3 n), so that few seeds have a lighter tail than the normal.
-    Seeds that are run again keep their placements, which adds their share of 1, and that of the
-    reference, which is one draw. Those that the baseline has cancel, but for the variance of their
-    differences.
+    While nothing changes, and whatever the distribution, a night of fresh seeds has a variance of 1
+    about a level that stays: the baseline is one draw, and the levels that baselines give have the
+    variance n / (m + 1). Against a growing reference the level does not stay: the rank of a value
+    among all before it says nothing of their ranks. There f fresh seeds have m + f + 1 in place of
+    m + 1, and independent scores of variance 1. A score is at most sqrt(3 n), so that few seeds
+    have a lighter tail than the normal. Seeds that are run again keep their placements, which adds
+    their share of 1. Those that the baseline has cancel, but for the variance of their differences.
     """
     n, m = len(values), len(reference)
     pairs = np.isfinite(own)
     pairs &= pairs.sum() >= LEAST_PAIRS
     repeated = ~pairs & (again | np.isfinite(own))
-    fresh = n - np.count_nonzero(pairs | repeated)
+    fresh = int((~pairs & ~repeated).sum()) if growing else 0
     expected = np.where(pairs, placements(own, reference), 0.5)
     differences = placements(values, reference) - expected
     unit = n * (m + fresh + 1) / (12 * m)
-    stays = repeated.sum() / n + repeated.sum() ** 2 / (n * (m + 1))
+    stays = repeated.sum() / n + (n - pairs.sum() - fresh) ** 2 / (n * (m + 1))
     if pairs.any():
         stays += pairs.sum() * differences[pairs].var(ddof=1) / unit
     return float(differences.sum() / np.sqrt(unit)), float(stays)

@@ -115,8 +115,8 @@ def test_drift_in_words() -> None:
 
 def test_drift_of_throughput_in_words() -> None:
     """A slower backend is told with its change point and the commits around it."""
-    history = made_up_history(40, backends=("nn", "cell"))
-    late = history["night"] >= FIRST + pd.Timedelta(days=25)
+    history = made_up_history(60, backends=("nn", "cell"))
+    late = history["night"] >= FIRST + pd.Timedelta(days=40)
     history.loc[late & (history["backend"] == "cell"), "throughput_ratio"] *= 0.9
     history.loc[late, "commit"] = "d" * 40
     test = find_drifts(history, made_up_baseline(100, ("nn", "cell")))
@@ -124,7 +124,7 @@ def test_drift_of_throughput_in_words() -> None:
     assert line.startswith(
         "- Model5 cell: throughput (ratio to the reference backend) has fallen, from 0.8"
     )
-    assert "since 2026-01-27, commit ddddddd after ccccccc (worse, " in line
+    assert "since 2026-02-11, commit ddddddd after ccccccc (worse, " in line
 
 
 def test_a_drift_that_has_gone() -> None:

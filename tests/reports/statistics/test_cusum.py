@@ -149,43 +149,35 @@ def test_rank_score_by_hand() -> None:
     baseline = np.array([1.0, 2.0])
     score, stays = rank_score(np.array([1.5, 0, 3, 1, 2]), baseline, FRESH, NEVER)
     assert score == pytest.approx(0)
-    assert stays == 0
+    assert stays == pytest.approx(5 / 3)
     highest, _ = rank_score(np.full(5, 3.0), baseline, FRESH, NEVER)
-    assert highest == pytest.approx((3 * 5 * 2 / 8) ** 0.5)
+    assert highest == pytest.approx((3 * 5 * 2 / 3) ** 0.5)
 
 
 def test_rank_score_is_wilcoxons() -> None:
-    """It is the standardised rank sum."""
+    """It is the standardised rank sum, but for the variance of the baseline."""
     generator = np.random.default_rng(4)
     values, baseline = generator.standard_normal(5), generator.standard_normal(12)
     score, stays = rank_score(values, baseline, FRESH, NEVER)
     p = mannwhitneyu(values, baseline, method="asymptotic", use_continuity=False).pvalue
-    assert 2 * norm.sf(abs(score)) == pytest.approx(p)
-    assert stays == 0
+    assert 2 * norm.sf(abs(score) / (1 + stays) ** 0.5) == pytest.approx(p)
 
 
 def test_rank_score_of_skewed_seeds() -> None:
-    """Whatever the distribution: mean 0, variance 1, and independent of later nights' scores."""
+    """Whatever the distribution: mean 0, and the variance 1 + n / (m + 1), of which 1 is noise."""
     draws = -np.random.default_rng(3).lognormal(sigma=2, size=(4000, 25))
-    scores = [
-        (rank_score(each[15:20], each[:15], FRESH, NEVER)[0],
-         rank_score(each[20:], each[:20], FRESH, NEVER)[0])
-        for each in draws
-    ]  # fmt: skip
-    assert np.mean(scores, axis=0) == pytest.approx(0, abs=0.07)
-    assert np.cov(*np.transpose(scores)) == pytest.approx(np.eye(2), abs=0.07)
+    scores = np.array([rank_score(each[:5], each[5:], FRESH, NEVER) for each in draws])
+    assert scores[:, 0].mean() == pytest.approx(0, abs=0.07)
+    assert scores[:, 0].var() == pytest.approx(1 + 5 / 21, rel=0.1)
+    assert scores[:, 1] == pytest.approx(5 / 21)
 
 
 def test_rank_score_of_repeated_seeds() -> None:
-    """Two of five seeds that an earlier night had keep two fifths of the variance, and more.
-
-    Their share of the reference's variance stays too.
-    """
+    """Two of five seeds that an earlier night had keep two fifths of the variance."""
     values, baseline = np.arange(5.0), np.arange(20.0)
-    score, stays = rank_score(values, baseline, FRESH, np.arange(5) < 2)
-    once, _ = rank_score(values, baseline, FRESH, NEVER)
-    assert score == pytest.approx(once * (26 / 24) ** 0.5)
-    assert stays == pytest.approx(2 / 5 + 4 / (5 * 21))
+    once = rank_score(values, baseline, FRESH, NEVER)
+    again = rank_score(values, baseline, FRESH, np.arange(5) < 2)
+    assert again == (once[0], pytest.approx(once[1] + 2 / 5))
 
 
 def test_rank_score_of_pairs() -> None:
@@ -206,6 +198,32 @@ def test_rank_score_of_pairs() -> None:
     assert rank_score(own, baseline, alone, NEVER) == rank_score(
         own, baseline, FRESH, np.arange(5) == 0
     )
+
+
+def test_rank_score_against_a_growing_reference() -> None:
+    """Whatever the distribution: mean 0, variance 1, and independent of later nights' scores."""
+    draws = -np.random.default_rng(3).lognormal(sigma=2, size=(4000, 25))
+    scores = [
+        (rank_score(each[15:20], each[:15], FRESH, NEVER, growing=True)[0],
+         rank_score(each[20:], each[:20], FRESH, NEVER, growing=True)[0])
+        for each in draws
+    ]  # fmt: skip
+    assert np.mean(scores, axis=0) == pytest.approx(0, abs=0.07)
+    assert np.cov(*np.transpose(scores)) == pytest.approx(np.eye(2), abs=0.07)
+    assert rank_score(draws[0][:5], draws[0][5:], FRESH, NEVER, growing=True)[1] == 0
+
+
+def test_repeated_seeds_against_a_growing_reference() -> None:
+    """Two of five seeds that an earlier night had keep two fifths of the variance, and more.
+
+    Their share of the reference's variance stays too.
+    """
+    values, reference = np.arange(5.0), np.arange(20.0)
+    again = np.arange(5) < 2
+    score, stays = rank_score(values, reference, FRESH, again, growing=True)
+    once, _ = rank_score(values, reference, FRESH, NEVER, growing=True)
+    assert score == pytest.approx(once * (26 / 24) ** 0.5)
+    assert stays == pytest.approx(2 / 5 + 4 / (5 * 21))
 
 
 def test_sequential_scores_by_hand() -> None:
