@@ -29,7 +29,7 @@ from scipy.special import ndtri
 from reports.history.columns import THROUGHPUT, Column, Scoring, scorings_of
 from reports.history.nights import FINAL_VALUES
 from reports.runs.night import configurations_of
-from reports.statistics.change_point import change_point
+from reports.statistics.changes import change_point
 from reports.statistics.cusum import REFERENCE_VALUE, cusum, threshold
 from reports.verdict.grid_test import MEASURES
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reports.statistics.change_point import change_point
+from reports.statistics.changes import change_point
 
 Array = npt.NDArray[np.float64]
 VALUES = arrays(np.float64, st.integers(2, 30), elements=st.floats(-50, 50))
