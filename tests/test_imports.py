@@ -16,7 +16,7 @@ PACKAGES = ("hnrnn", "bench", "reports")
 ROOMS = {
     "bench": (
         "errors text signals store backends plan ensemble execution engines night timing "
-        "verification commands __main__ test_throughput"
+        "verification commands __main__ conftest test_throughput"
     ).split(),
     "reports": (
         "statistics runs documents verdict history figures pages commands __main__ ci api"

@@ -42,7 +42,7 @@ class Session:
     """A variant on a backend, ready to run steps of any phase."""
 
     def __init__(self, variant: Variant, backend: str, device: str, dtype: str = "float32") -> None:
-        self.implementation = IMPLEMENTATIONS[backend]
+        self.variant, self.implementation = variant, IMPLEMENTATIONS[backend]
         self.device, self.loss = device, LOSSES[variant.loss]
         model = initial_model(variant, seed=0).to(device=device, dtype=DTYPES[dtype])
         self.tokens_per_step = model.batch_size * variant.bptt

@@ -7,6 +7,7 @@ They import NumPy and SciPy only. The CUSUM charts are in ``reports.statistics.c
 
 from __future__ import annotations
 
+from reports.statistics.changes import change_point
 from reports.statistics.envelope import (
     area_measures,
     area_p_value,
@@ -40,6 +41,7 @@ __all__ = [
     "MaxT",
     "area_measures",
     "area_p_value",
+    "change_point",
     "clopper_pearson",
     "corrected_level",
     "difference_interval",
