@@ -371,9 +371,19 @@ def test_a_change_after_a_calm_time() -> None:
 
 
 def test_a_drift_does_not_become_normal() -> None:
-    """Nights after the alarm do not join the reference: a drift stands for as long as it lasts."""
-    history = pd.concat([at_accuracy(10, 0.0), at_accuracy(300, -3.0, first=10)])
-    (drift,) = find_drifts(history, made_up_baseline(100)).drifts
-    assert drift.since == night(10)
+    """Nights after the alarm do not join the reference: a drift stands for as long as it lasts.
+
+    Against this small baseline alone it would not be seen.
+    """
+    history = pd.concat([at_accuracy(60, 0.0), at_accuracy(300, -1.5, first=60)])
+    (drift,) = find_drifts(history, made_up_baseline(25)).drifts
+    assert drift.since == night(60)
     assert drift.standing
-    assert len(drift.flagged) > 290
+    assert len(drift.flagged) > 270
+
+
+def test_slower_throughput_does_not_become_normal() -> None:
+    """Nor does a backend that stays slower."""
+    (drift,) = find_drifts(timed(40, 300), made_up_baseline(100, ("nn", "cell"))).drifts
+    assert drift.standing
+    assert len(drift.flagged) > 230
