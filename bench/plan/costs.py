@@ -1,4 +1,8 @@
-"""What runs cost: seconds and memory, as measured on one core of an AMD EPYC with torch 2.13.0."""
+"""What runs cost: seconds and memory, as measured on one core of an AMD EPYC with torch 2.13.0.
+
+The seconds are those of a quiet machine: the notebook's own backends and the ensemble by ``bench
+ensemble-timing``, and the others by their ratios in ``bench throughput`` and the published runs.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,12 @@ from hnrnn.variants import VARIANTS
 MEASURED_ON = "an AMD EPYC core"
 SECONDS: Mapping[str, tuple[float | None, ...]] = MappingProxyType(
     {
-        "nn": (None, None, None, None, 3.7, 6.3, 3.5, 3.6),
-        "cell": (None, None, None, None, 4.1, 6.9, 3.8, 4.0),
-        "custom": (3.4, 2.5, 2.5, 4.3, 4.4, 7.6, 4.2, 4.3),
-        "custom_hoisted": (3.4, 2.5, 2.5, 4.3, 4.4, 7.6, 4.2, 4.3),
-        "compiled": (3.4, 2.5, 2.5, 4.3, 4.4, 7.6, 4.2, 4.3),
-        ENSEMBLE: (1.2, 0.9, 0.9, 1.5, 1.3, 2.2, 1.2, 1.3),
+        "nn": (None, None, None, None, 2.3, 3.8, 2.0, 1.9),
+        "cell": (None, None, None, None, 2.3, 3.8, 2.3, 2.0),
+        "custom": (1.5, 1.5, 1.3, 2.5, 2.5, 4.1, 2.3, 2.4),
+        "custom_hoisted": (1.4, 1.4, 1.0, 2.0, 2.2, 2.8, 1.7, 1.7),
+        "compiled": (1.6, 1.5, 1.0, 1.7, 2.2, 2.9, 1.7, 1.7),
+        ENSEMBLE: (0.21, 0.20, 0.38, 0.76, 0.77, 2.0, 0.91, 0.89),
     }
 )
 """Seconds of one seed of ``Model0`` to ``Model7`` by the full recipe; None where it cannot run."""
@@ -25,13 +29,13 @@ ON_GPU_ONLY: Mapping[str, float] = MappingProxyType(
     {"nn_no_cudnn": 1.0, "graphed": 0.3, "graphed_loop": 0.4}
 )
 """Guessed costs relative to the reference backend, to order the runs; they are in no estimate."""
-_FIRST_SECONDS: Mapping[str, float] = MappingProxyType({"compiled": 20.0})
-_MEMORY_BYTES: Mapping[str, int] = MappingProxyType({"compiled": 2**30, ENSEMBLE: 2**30})
+_FIRST_SECONDS: Mapping[str, float] = MappingProxyType({"compiled": 8.0})
+_MEMORY_BYTES: Mapping[str, int] = MappingProxyType({"compiled": 850 * 2**20})
 
 
 def first_seconds(backend: str) -> float:
     """Return the seconds that a worker's first run of a variant takes beyond a later one's."""
-    return _FIRST_SECONDS.get(backend, 2.0)
+    return _FIRST_SECONDS.get(backend, 1.0)
 
 
 def memory_bytes(backend: str) -> int:
