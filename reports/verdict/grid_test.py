@@ -116,7 +116,7 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
     elsewhere = {column[0] for column in compress(columns, able)}
     few = {column[:2] for column in compress(columns, ~able) if column[0] in elsewhere}
     tested = np.array([column[:2] not in few for column in columns])
-    columns, compared = ([*compress(each, tested)] for each in (columns, compared))
+    columns, compared = [*compress(columns, tested)], [*compress(compared, tested)]
     test = max_t_test(
         a[:, tested], b[:, tested], permutations=PERMUTATIONS, paired=True, two_sided=True
     )

@@ -68,7 +68,7 @@ def test_other_runs_are_work_too() -> None:
     runs = plan("nn", ENSEMBLE, variants=("Model4",), seeds=8)
     assert max(len(task) for task in tasks_of(runs, 2)) == 8
     assert max(len(task) for task in tasks_of(runs, 8)) < 8
-    assert max(len(task) for task in tasks_of(plan(ENSEMBLE, seeds=8), 8)) == 2
+    assert len(tasks_of(plan(ENSEMBLE, seeds=8), 8)) >= 8
 
 
 @pytest.mark.parametrize("jobs", [2, 10, 100])
