@@ -58,6 +58,13 @@ def test_no_workers_from_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) ->
         engine.survey("cpu", None)
 
 
+@pytest.mark.parametrize(("gpus_per_run", "share"), [(None, 1.0), (0.25, 0.25)])
+def test_a_share_of_a_gpu(gpus_per_run: float | None, share: float) -> None:
+    """A worker is told the share of the GPU that the cluster gives it."""
+    pool = engine.RayPool(Trainer(), "cuda", None, gpus_per_run)
+    assert pool.trainer.gpu_share == share
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
