@@ -164,7 +164,7 @@ def test_events_and_bands(long: tuple[Path, Path]) -> None:
     assert alarms == {"Model7"}
     text = page_of(long[1])
     assert "Model7 ensemble: validation loss has risen from 1.0" in text
-    assert "over 77 nights since the accepted shift of 2026-05-04" in text
+    assert "over 78 nights since the accepted shift of 2026-05-04" in text
     assert "targets start at the first word: &lt;b&gt;better&lt;/b&gt; (Model4 nn" in text
 
 

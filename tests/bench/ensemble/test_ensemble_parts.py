@@ -175,6 +175,19 @@ def test_split() -> None:
     assert split([], 4) == []
 
 
+@pytest.mark.parametrize(("workers", "free"), [(1, 80), (2, 80), (4, 80), (4, 15)])
+def test_workers_share_a_gpu(workers: int, free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many start at once, together they take no more than half of the memory."""
+    cuda, share = torch.device("cuda"), 1 / workers
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free * 2**30, 80 * 2**30))
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _: 1.0)
+    alone = chunk_size(VARIANTS["Model5"], "float32", cuda)
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _: share)
+    together = workers * chunk_size(VARIANTS["Model5"], "float32", cuda)
+    assert together <= alone * max(1, 80 / free)
+    assert together >= alone - workers
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_chunk_size(name: str) -> None:
     """A CPU trains few seeds at once; float64 no more than float32."""
