@@ -44,7 +44,7 @@ class Calibration:
 @cache
 def published_calibration(folder: Path = FOLDER) -> Calibration | None:
     """Return the published calibration, or None if ``folder`` has none."""
-    files = [folder / NULLS, folder / SHIFTED, DETECTION, folder / SLOWED]
+    files = [folder / NULLS, folder / SHIFTED, DETECTION, FOLDER / SLOWED]
     if not all(path.exists() for path in files):
         return None
     return Calibration(*map(pd.read_csv, files))
