@@ -169,4 +169,6 @@ def _claim_slowdowns(page: Page, trusted: str) -> None:
         [place, *(_rate(row.found, row.nights) for row in own.itertuples(index=False))]
         for place, own in slowed[slowed["place"] != "nowhere"].groupby("place", sort=False)
     ]
+    shares = sorted(slowed.loc[slowed["slowdown"] > 0, "slowdown"].unique())
+    page.claim(f"| slower | {' | '.join(f'by {share:.0%}' for share in shares)} |")
     page.claim_table(trusted, rows, place=3)
