@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bench.store.records import (
+    CALIBRATION,
     DIVERGED,
     OK,
     SKIPPED,
@@ -130,17 +131,20 @@ def throughput_rows(
     started_at: datetime = START,
     device: str = "cpu",
     device_name: str = "a processor",
+    version: str = "calibration workload 1",
 ) -> pd.DataFrame:
     """Return a measurement in which every step takes so many milliseconds, by backend.
 
-    ``nn`` has its A/A control, ``graphed`` is skipped, and each round is slower than the last.
+    ``nn`` has its A/A control, ``graphed`` is skipped, and each round is slower than the last. A
+    ``calibration`` is the workload of that version.
     """
     environment = replace(ENVIRONMENT, device_name=device_name)
     samples: list[tuple[Timed, Sample | None]] = []
     for backend, step in milliseconds.items():
         for aa_control in (False, True) if backend == "nn" else (False,):
             timed = Timed(
-                variant, backend, aa_control, "float32", device, OK, None, "ATen",
+                variant, backend, aa_control, "float32", device, OK, None,
+                version if backend == CALIBRATION else "ATen",
                 parity_float64=1e-15, parity_float32=2e-6,
             )  # fmt: skip
             for phase in ("train_step", "forward", "validation"):
@@ -151,8 +155,9 @@ def throughput_rows(
                     compile_seconds=7.5 if backend == "compiled" else None,
                     peak_memory_bytes=3 * 1024**2 if phase == "train_step" else None,
                 )
+                tokens = 10 if backend == CALIBRATION else 12800
                 samples += [
-                    (cost, Sample(number, 0, 10, 12800, 0.01 * step * (1 + number), None))
+                    (cost, Sample(number, 0, 10, tokens, 0.01 * step * (1 + number), None))
                     for number in range(rounds)
                 ]
     skipped = Timed(

@@ -30,7 +30,8 @@ def add_parser(commands: Commands[Parser]) -> None:
         description="Time training steps, forward passes and validation of every named variant on "
         "every named backend that passes the parity gate, in interleaved rounds, and store every "
         "sample as parquet. The reference backend (custom for Model0 to Model3, otherwise nn) is "
-        "always timed, a second time as its own A/A control.",
+        "always timed, a second time as its own A/A control, and beside a fixed calibration "
+        "workload.",
     )
     add_grid(
         throughput,

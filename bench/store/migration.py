@@ -12,9 +12,10 @@ RENAMED = {5: {"plant": "injected_fault", "twin": "aa_control"}}
 ADDED: dict[int, tuple[str, ...]] = {
     2: ("injected_fault", "gates"),
     3: ("final_values",),
-    4: ("instruction_set", "numeric_fingerprint"),
+    4: ("instruction_set", "numeric_fingerprint", "calibration_ratio", "calibration_version"),
 }
-"""Columns by the version that introduced them; ``gates`` and ``final_values`` are a history's."""
+"""Columns by the version that introduced them. A history has versions of its own, and these of its
+columns: ``gates``, ``final_values``, and those of the calibration workload."""
 REMOVED = {5: ("engine",)}
 """Columns by the version that removed them; ``engine`` was what trained a run."""
 

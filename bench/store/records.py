@@ -14,6 +14,8 @@ SCHEMA_VERSION = 5
 VERSION_KEY = b"schema_version"
 """The key of a file's metadata for the version of its schema."""
 ENSEMBLE = "ensemble"
+CALIBRATION = "calibration"
+"""What stands for a backend in the rows of the calibration workload; ``kernel`` is its version."""
 ID_VERSION = 2
 """The version of what an id is made from."""
 
@@ -148,7 +150,8 @@ class Sample:
     tokens: int
     wall_seconds: float
     device_seconds: float | None
-    """Between CUDA events; None on a CPU."""
+    """Between CUDA events, or the CPU time of one thread, in which waiting does not count; None for
+    several threads, and in older records of a CPU."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ PHASES = ("train_step", "forward", "validation")
 
 @dataclass(frozen=True)
 class Block:
-    """The seconds of a number of steps; ``device_seconds`` is None on a CPU."""
+    """The seconds of a number of steps, by the clock and of the device; see ``Sample``."""
 
     steps: int
     wall_seconds: float
@@ -65,20 +65,7 @@ class Session:
         """Run ``steps`` of a phase between two synchronisations, and return their time."""
         step = self.step(phase)
         with self.implementation.settings():
-            synchronise(self.device)
-            make: Any = torch.cuda.Event
-            events = [make(enable_timing=True) for _ in range(2)] if self.device == "cuda" else []
-            start = time.perf_counter()
-            if events:
-                events[0].record()
-            for _ in range(steps):
-                step()
-            if events:
-                events[1].record()
-            synchronise(self.device)
-            wall_seconds = time.perf_counter() - start
-        device_seconds = events[0].elapsed_time(events[1]) / 1000 if events else None
-        return Block(steps, wall_seconds, device_seconds)
+            return time_block(step, steps, self.device)
 
     def peak_memory_bytes(self) -> int:
         """Return the largest amount of memory that a training step allocates while it runs.
@@ -128,6 +115,29 @@ class Session:
         scores = self.model(x)
         self.loss(scores, y)
         self.right, _ = correct(scores, y)
+
+
+def time_block(step: Callable[[], object], steps: int, device: str) -> Block:
+    """Call ``step`` so many times between two synchronisations, and return their time.
+
+    Several threads of a CPU wait for one another by spinning, so that their CPU time tells nothing.
+    """
+    synchronise(device)
+    make: Any = torch.cuda.Event
+    events = [make(enable_timing=True) for _ in range(2)] if device == "cuda" else []
+    start, cpu_start = time.perf_counter(), time.process_time()
+    if events:
+        events[0].record()
+    for _ in range(steps):
+        step()
+    if events:
+        events[1].record()
+    synchronise(device)
+    wall_seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    device_seconds = events[0].elapsed_time(events[1]) / 1000 if events else None
+    if device == "cpu" and torch.get_num_threads() == 1:
+        device_seconds = cpu_seconds
+    return Block(steps, wall_seconds, device_seconds)
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
+from operator import truediv
 
 import numpy as np
 
@@ -18,12 +20,17 @@ from bench.execution.environment import read_environment, read_provenance, repro
 from bench.execution.parity import check
 from bench.plan.grid import reference_backend
 from bench.plan.plan import backends_of
-from bench.store.records import FAILED, OK, SKIPPED, Measurement, Sample, Timed
-from bench.timing.session import PHASES, Session, nothing_compiled
+from bench.store.records import CALIBRATION, FAILED, OK, SKIPPED, Measurement, Sample, Timed
+from bench.timing import calibration_workload
+from bench.timing.calibration_workload import CalibrationWorkload
+from bench.timing.session import PHASES, Block, Session, nothing_compiled, time_block
 from hnrnn.text import one_line
+from hnrnn.training import DTYPES
 from hnrnn.variants import VARIANTS, Variant
 
 WARM_UP_BLOCKS = 2
+CALIBRATION_SHARE, LEAST_CALIBRATION_SECONDS = 0.2, 0.04
+"""The workload's part of a block's length, and the least that is no shorter than a whole block."""
 
 Samples = list[tuple[Timed, Sample | None]]
 
@@ -37,10 +44,26 @@ class Effort:
     phases: tuple[str, ...] = PHASES
 
 
+class _Calibration:
+    """The calibration workload, timed as a session is; it does the same in every phase."""
+
+    tokens_per_step = 1
+    """It has no tokens: a step counts as one."""
+    graphed_step = None
+    phases = PHASES
+
+    def __init__(self, device: str, dtype: str) -> None:
+        self.device, self.workload = device, CalibrationWorkload(device, DTYPES[dtype])
+
+    def run(self, _: str, steps: int) -> Block:
+        """Run ``steps`` of it between two synchronisations, and return their time."""
+        return time_block(self.workload.step, steps, self.device)
+
+
 @dataclass
 class _Entry:
     timed: Timed
-    session: Session
+    session: Session | _Calibration
     first_call_seconds: dict[str, float] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
     peak_memory_bytes: int | None = None
@@ -75,17 +98,35 @@ def measure(
 
 
 def summary(measurement: Measurement) -> str:
-    """Return one line per variant and phase, with the median milliseconds per step."""
+    """Return one line per variant and phase, with the median milliseconds per step.
+
+    A last line has the calibration workload's, and how many of its steps a step of each reference
+    takes: the median over the rounds.
+    """
     milliseconds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for timed, sample in measurement.samples:
         if sample is not None and not timed.aa_control:
             its_samples = milliseconds[f"{timed.variant} {timed.phase}"][timed.backend]
             its_samples.append(1000 * sample.wall_seconds / sample.steps)
-    return "\n".join(
+    workloads = {phase: each.pop(CALIBRATION, []) for phase, each in milliseconds.items()}
+    lines = [
         f"{phase}, ms per step: "
         + ", ".join(f"{name} {statistics.median(each):.2f}" for name, each in backends.items())
         for phase, backends in milliseconds.items()
-    )
+    ]
+    in_steps = [
+        f"{phase} {statistics.median(map(truediv, milliseconds[phase][reference], workload)):.2f}"
+        for phase, workload in workloads.items()
+        for reference in [reference_backend(VARIANTS[phase.partition(" ")[0]])]
+        if workload and reference in milliseconds[phase]
+    ]
+    if in_steps:
+        middle = statistics.median(chain.from_iterable(workloads.values()))
+        lines.append(
+            f"{calibration_workload.VERSION}, ms per step: {middle:.2f}; its steps per step of the "
+            f"reference: {', '.join(in_steps)}"
+        )
+    return "\n".join(lines)
 
 
 def _time_variant(
@@ -112,6 +153,8 @@ def _time_variant(
         if timed.status != OK:
             watch(f"{variant.name} {name}: {timed.status}, {one_line(timed.error)}")
             samples.append((timed, None))
+    if entries:
+        entries.append(_prepare_calibration(variant, effort, device, dtype))
     for phase in effort.phases:
         watch(f"{variant.name} {phase}: {effort.rounds} rounds")
         samples += _time_phase([e for e in entries if phase in e.steps], phase, effort)
@@ -140,8 +183,8 @@ def _gate(variant: Variant, timed: Timed) -> Timed:
 
 def _prepare(variant: Variant, timed: Timed, effort: Effort) -> _Entry:
     """Prepare a session: first calls, peak memory, warm-up and the number of steps per block."""
-    entry = _Entry(timed, Session(variant, timed.backend, timed.device, timed.dtype))
-    session = entry.session
+    session = Session(variant, timed.backend, timed.device, timed.dtype)
+    entry = _Entry(timed, session)
     # The parity gate has compiled already. Forget that, to measure the time of compiling.
     with nothing_compiled() if timed.backend == "compiled" else nullcontext():
         for phase in session.phases:
@@ -150,14 +193,31 @@ def _prepare(variant: Variant, timed: Timed, effort: Effort) -> _Entry:
                 session.run(phase, WARM_UP_CALLS - 1)
                 entry.peak_memory_bytes = session.peak_memory_bytes()
     for phase in set(session.phases) & set(effort.phases):
-        entry.steps[phase] = 1
-        for _ in range(WARM_UP_BLOCKS):
-            block = session.run(phase, max(3, entry.steps[phase]))
-            step_seconds = block.wall_seconds / block.steps
-            entry.steps[phase] = max(1, round(effort.block_seconds / step_seconds))
+        entry.steps[phase] = _steps_per_block(session, phase, effort.block_seconds)
     if session.graphed_step:
         session.graphed_step.check_captured()
     return entry
+
+
+def _prepare_calibration(variant: Variant, effort: Effort, device: str, dtype: str) -> _Entry:
+    """Prepare the workload; its blocks are shorter than the others', since it is timed often."""
+    version = calibration_workload.VERSION
+    timed = Timed(variant.name, CALIBRATION, False, dtype, device, kernel=version)  # noqa: FBT003
+    session = _Calibration(device, dtype)
+    least = min(effort.block_seconds, LEAST_CALIBRATION_SECONDS)
+    seconds = max(CALIBRATION_SHARE * effort.block_seconds, least)
+    first = session.run(PHASES[0], 1).wall_seconds
+    steps = _steps_per_block(session, PHASES[0], seconds)
+    return _Entry(timed, session, dict.fromkeys(PHASES, first), dict.fromkeys(effort.phases, steps))
+
+
+def _steps_per_block(session: Session | _Calibration, phase: str, seconds: float) -> int:
+    """Warm up, and return how many steps of a phase take so many seconds."""
+    steps = 1
+    for _ in range(WARM_UP_BLOCKS):
+        block = session.run(phase, max(3, steps))
+        steps = max(1, round(seconds * block.steps / block.wall_seconds))
+    return steps
 
 
 def _time_phase(entries: Sequence[_Entry], phase: str, effort: Effort) -> Samples:

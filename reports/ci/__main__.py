@@ -244,8 +244,10 @@ def _is_frozen_already(baseline: Path, results: Path) -> bool:
 
 def _freeze(results: Path, baseline: Path) -> list[str]:
     """Make the night the baseline, as a whole or not at all; return what went wrong."""
+    from reports.runs.reading import is_timed
+
     new, failed = frozen.new_beside(baseline), "the baseline was not frozen"
-    then, now = (any((folder / "throughput").glob("*.parquet")) for folder in (baseline, results))
+    then, now = map(is_timed, (baseline, results))
     if then and not now:
         return [
             f"{failed}: unlike the kept one, the night was not timed; delete the kept one first"

@@ -19,7 +19,7 @@ from reports.history.shifts import Shift, record
 from reports.runs import frozen
 from reports.runs.completeness import freezing_problems, ranges
 from reports.runs.night import Night, configurations_of, is_in
-from reports.runs.reading import read, read_with_baseline
+from reports.runs.reading import is_timed, read, read_with_baseline
 from reports.verdict import against_baseline
 from reports.verdict.acceptance import Acceptance
 from reports.verdict.against_baseline import AgainstBaseline
@@ -96,7 +96,7 @@ def accept(options: argparse.Namespace) -> int:
         frozen.repair(baseline)
         _copy(results, new)
         write_whole(new / frozen.ACCEPTED, acceptance.as_json().encode())
-        frozen.complete(new, throughput=_is_timed(results))
+        frozen.complete(new, throughput=is_timed(results))
         frozen.swap(baseline)
     except frozen.NotWholeError as error:
         raise StoreError(f"the new baseline is not whole ({error}): accept it again") from error
@@ -126,7 +126,7 @@ def _examine(results: Path, baseline: Path, reason: str) -> Shift:
     before = None
     if frozen.is_kept(baseline):
         _refuse_other_folders(baseline)
-        if _is_timed(baseline) and not _is_timed(results):
+        if is_timed(baseline) and not is_timed(results):
             raise UsageError(
                 f"{results} was not timed, unlike {baseline}: "
                 f"`python -m bench throughput --results {results}` times it"
@@ -194,7 +194,3 @@ def _other_file(folder: Path) -> str | None:
     known = {*frozen.TABLES, frozen.MANIFEST, frozen.ACCEPTED}
     files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return next((name for name in files if name not in known), None)
-
-
-def _is_timed(folder: Path) -> bool:
-    return any((folder / "throughput").glob("*.parquet"))

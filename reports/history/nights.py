@@ -26,7 +26,7 @@ from bench.store.parquet import as_table, read_folder, write_file
 from bench.store.records import VERSION_KEY
 from reports.runs.completeness import ranges
 from reports.runs.night import CONFIGURATION, Night
-from reports.runs.ratios import latest, ratios
+from reports.runs.ratios import calibration_ratios, latest, ratios, versions
 from reports.runs.rules import number_breaches
 from reports.runs.selection import Selection
 from reports.verdict.decision import INCOMPLETE
@@ -34,10 +34,11 @@ from reports.verdict.gates import has_run
 from reports.verdict.judgement import Judgement
 from reports.verdict.notebook import INCONCLUSIVE
 
-HISTORY_VERSION = 3
+HISTORY_VERSION = 4
 MEASURED = ["accuracy", "valid_loss"]
 MOMENTS = ["accuracy_mean", "accuracy_sd", "valid_loss_mean", "valid_loss_sd"]
 RATIO = ["throughput_ratio", "throughput_ratio_low", "throughput_ratio_high"]
+CALIBRATED, WORKLOAD = "calibration_ratio", "calibration_version"
 PROVENANCE = {
     "device_name": "device",
     "driver_version": "driver",
@@ -67,7 +68,8 @@ SCHEMA = pa.schema(
         pa.field("seed_ranges", pa.string(), nullable=False),
         pa.field("diverged", pa.int64(), nullable=False),
         pa.field(FINAL_VALUES, pa.string()),
-        *(pa.field(name, pa.float64()) for name in (*MOMENTS, *RATIO)),
+        *(pa.field(name, pa.float64()) for name in (*MOMENTS, *RATIO, CALIBRATED)),
+        pa.field(WORKLOAD, pa.string()),
         pa.field("verdict", pa.string(), nullable=False),
         *(pa.field(name, pa.string()) for name in PROVENANCE),
         pa.field(GATES, pa.string()),
@@ -80,8 +82,9 @@ others. ``final_values`` has a seed, its accuracy and its validation loss after 
 separated by spaces, and so on for every seed; ``values_of`` reads it. Means and standard deviations
 are over these seeds, of the accuracy (0 to 1) and of the validation loss (nats per token) after the
 last epoch. ``throughput_ratio`` compares the training step with the reference backend's, with a 95%
-interval. ``gates`` names the gates that ran, joined by ``; ``. Null means that there is no
-value."""
+interval. ``calibration_ratio`` is that of the reference's own training step to the calibration
+workload of ``calibration_version``. ``gates`` names the gates that ran, joined by ``; ``. Null
+means that there is no value."""
 
 
 def moments(grid: pd.DataFrame) -> pd.DataFrame:
@@ -153,6 +156,12 @@ def summarise(tonight: Night, judgement: Judgement) -> pd.DataFrame:
         for ratio in ratios(timed)
         if ratio.phase == "train_step" and not ratio.aa_control
     }
+    workload = "; ".join(versions(timed)) or None
+    calibrated = {
+        (ratio.variant, ratio.backend): {CALIBRATED: ratio.ratio, WORKLOAD: workload}
+        for ratio in calibration_ratios(timed)
+        if ratio.phase == "train_step"
+    }
     known = {(row["variant"], row["backend"]): row for row in _rows(moments(selection.grid))}
     configurations = sorted({*judgement.configurations, *known, *speeds}) if len(sources) else []
     night: dict[str, Any] = {
@@ -166,6 +175,7 @@ def summarise(tonight: Night, judgement: Judgement) -> pd.DataFrame:
         | {"seeds": 0, "seed_ranges": "", "diverged": 0}
         | known.get(configuration, {})
         | dict(zip(RATIO, speeds.get(configuration, (None,) * 3), strict=True))
+        | calibrated.get(configuration, {})
         | night
         for configuration in configurations
     ]

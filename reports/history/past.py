@@ -96,6 +96,7 @@ def last_night(
         night=f"{rows['night'].iloc[0]:%Y-%m-%d}",
         gates=frozenset(gates),
         configurations=frozenset(configurations_of(trained)),
+        timed=frozenset(configurations_of(rows[rows["throughput_ratio"].notna()])),
     )
 
 

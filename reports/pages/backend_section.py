@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.store.records import OK
+from bench.store.records import CALIBRATION, OK
 from bench.text import counted
 from hnrnn.variants import VARIANTS
 from reports.pages.tables import NO_VALUE, escape, number, paragraphs, table, table_of
 from reports.runs.attribution import Attribution, Estimate, attribute
-from reports.runs.ratios import Ratio, latest, ratios
+from reports.runs.ratios import Ratio, calibration_ratios, latest, ratios, versions
 from reports.runs.selection import Selection
 
 KEYS = ["variant", "backend", "aa_control"]
@@ -45,7 +45,8 @@ def section(selection: Selection, published: pd.DataFrame) -> str:
 
 def _device(name: str, rows: pd.DataFrame) -> str:
     """Return the parts on one device: the table of its variants, and what could not be timed."""
-    found, first, timed = ratios(rows), rows.iloc[0], rows[rows["status"] == OK]
+    workload = rows["backend"] == CALIBRATION
+    found, first, timed = ratios(rows), rows.iloc[0], rows[(rows["status"] == OK) & ~workload]
     conditions = (
         f"torch {escape(first['torch_version'])}, {counted(first['threads'], 'thread')}, "
         f"{escape(first['dtype'])}, {max((r.rounds for r in found), default=0)} rounds."
@@ -53,6 +54,7 @@ def _device(name: str, rows: pd.DataFrame) -> str:
     parts = [f"### On {escape(name)}", conditions]
     if found:
         parts += ["![Throughput of the backends as ratios](backends.png)", _timings(found, timed)]
+        parts.append(_calibrated(rows))
     parts.append(_not_timed(rows[rows["status"] != OK]))
     if timed["parity_tf32"].notna().any():
         parts.append(
@@ -98,6 +100,47 @@ def _timings(found: Sequence[Ratio], timed: pd.DataFrame) -> str:
         ],
         text=("model", "backend", "kernel"),
     )
+
+
+def _calibrated(rows: pd.DataFrame) -> str:
+    """Return the references' speed in steps of the calibration workload; empty without one."""
+    found = calibration_ratios(rows)
+    if not found:
+        return ""
+    own = rows[rows["backend"] == CALIBRATION]
+    milliseconds = 1000 * (own["wall_seconds"] / own["steps"]).median()
+    named = escape(" and ".join(versions(rows)))
+    ratio_of = {(r.variant, r.phase): r for r in found}
+    guide = (
+        "The reference itself is held against a fixed piece of work that no change of this project "
+        f"touches ({named}, {milliseconds:.2f} ms per step here). The ratios are the workload's "
+        "time per step over the reference's, with 95% bootstrap intervals: a slow-down of the "
+        "reference lowers them, and so does one of everything; a slower machine leaves them as "
+        "they are. *tokens per step* is how many tokens the reference trains on while the workload "
+        "does one step."
+    )
+    tokens = {
+        r.variant: r.ratio * r.tokens_per_second * r.milliseconds_per_step / 1000
+        for r in found
+        if r.phase == "train_step"
+    }
+
+    def phase_of(phase: str) -> Callable[[str], str]:
+        return lambda variant: _ratio(ratio_of.get((variant, phase)))
+
+    lines = table_of(
+        [name for name in VARIANTS if any(r.variant == name for r in found)],
+        [
+            ("model", str),
+            ("reference", lambda v: next(r.backend for r in found if r.variant == v)),
+            ("step", phase_of("train_step")),
+            ("forward", phase_of("forward")),
+            ("validation", phase_of("validation")),
+            ("tokens per step", lambda v: number(tokens.get(v, np.nan), digits=0)),
+        ],
+        text=("model", "reference"),
+    )
+    return paragraphs(guide, lines)
 
 
 def _not_timed(rows: pd.DataFrame) -> str:

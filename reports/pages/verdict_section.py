@@ -10,8 +10,9 @@ from bench.text import counted
 from reports.pages.departures_section import pairs_part, same_computation_part
 from reports.pages.notebook_section import certificate_part, findings_part, third_party_part
 from reports.pages.tables import NO_VALUE, escape, number, paragraphs, table, table_of
+from reports.pages.throughput_section import changes_part, slowdowns_part
 from reports.statistics.power import POWER
-from reports.verdict import confirmation, throughput
+from reports.verdict import confirmation
 from reports.verdict.baseline import Comparison
 from reports.verdict.findings import is_accepted
 from reports.verdict.gates import NOT_RUN
@@ -116,7 +117,7 @@ def evidence(judgement: Judgement, *, pictured: bool = False) -> str:
         gates_table(judgement),
         same_computation_part(judgement.same, pictured=pictured),
         _comparison(judgement.comparison, pairs) if judgement.comparison and pairs else "",
-        _changes(judgement.changes) if judgement.changes else "",
+        changes_part(judgement.changes) if judgement.changes else "",
         *(certificate_part(h, c, findings) for h, c in certificates.items() if c),
         findings_part(findings) if findings else "",
         third_party_part(judgement.third_party) if judgement.third_party else "",
@@ -206,30 +207,6 @@ def _configuration(difference: Difference) -> str:
     return escape(" ".join(difference.configuration))
 
 
-def _changes(changes: Sequence[throughput.Change]) -> str:
-    notable = sorted(changes, key=lambda c: c.change)
-    shown = [c for c in notable if c.slower or c.faster] or notable[:3]
-    slower = sum(c.slower for c in changes)
-    text = (
-        f"{counted(len(changes), 'ratio')} to the reference backend beside the baseline's: "
-        f"{slower or 'none'} slower by more than {throughput.MINIMUM_EFFECT:.0%}. Smaller changes "
-        "are not judged."
-    )
-    lines = table_of(
-        shown,
-        [
-            ("model", lambda c: c.variant),
-            ("backend", lambda c: c.backend),
-            ("phase", lambda c: c.phase),
-            ("change", lambda c: f"{c.change:.2f} ({c.low:.2f} to {c.high:.2f})"),
-            ("baseline", lambda c: f"{c.baseline_ratio:.2f}"),
-            ("tonight", lambda c: f"{c.ratio:.2f}"),
-        ],
-        text=("model", "backend", "phase"),
-    )
-    return f"### Throughput against the baseline\n\n{text}\n\n{lines}"
-
-
 def _calibration(calibration: Calibration) -> str:
     """Say how often this verdict itself is wrong, as it was measured."""
     alarms = [list(map(str, row)) for row in false_alarms(calibration.nulls)]
@@ -269,5 +246,6 @@ def _calibration(calibration: Calibration) -> str:
                 "whose values were all worse by a part of their standard deviation over seeds:"
             ),
             table(["shift", "nights suspected", "seeds per night, in the baseline"], shifts),
+            *slowdowns_part(calibration.slowed),
         ]
     )

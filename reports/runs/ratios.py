@@ -1,27 +1,30 @@
 """Throughput as ratios to the reference backend in the same measurement, with intervals.
 
 A bare time from a shared machine means little. Within a round, all backends are timed within
-seconds of one another, so that the ratio of their times compares equal conditions.
+seconds of one another, so that the ratio of their times compares equal conditions. The reference
+itself is compared with the calibration workload, which no change of this project touches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import betainc
 
 from bench.plan.grid import reference_backend
-from bench.store.records import OK
+from bench.store.records import CALIBRATION, OK
 from hnrnn.variants import VARIANTS
 
 LEVEL = 0.95
 RESAMPLES = 2000
 CONFIGURATION = ["variant", "phase", "backend", "aa_control"]
 """The columns that identify a timed configuration and phase."""
+WALL, DEVICE = "wall_seconds", "device_seconds"
 Key = tuple[Any, ...]
 Quotients = npt.NDArray[np.float64] | None
 
@@ -63,29 +66,59 @@ def latest(samples: pd.DataFrame) -> pd.DataFrame:
     return samples[chosen].reset_index(drop=True)
 
 
-def quotients(samples: pd.DataFrame, by: Sequence[str] = ()) -> dict[Key, Quotients]:
+def quotients(
+    samples: pd.DataFrame, by: Sequence[str] = (), clock: str = WALL
+) -> dict[Key, Quotients]:
     """Return the reference's seconds per step over each configuration's, shape (rounds,).
 
     The keys are values of the columns ``by`` and ``CONFIGURATION``; rows that agree in ``by`` are
     of one measurement. Only rounds that both have count. Without a timed reference the quotients
-    are None.
+    are None. ``clock`` is the column of seconds. The calibration workload has no key.
     """
-    timed = samples[samples["status"] == OK]
-    seconds: dict[Key, pd.Series[float]] = {
-        tuple(key): (rows["wall_seconds"] / rows["steps"]).set_axis(rows["round"]).sort_index()
-        for key, rows in timed.groupby([*by, *CONFIGURATION], sort=False)
-    }
+    seconds = _seconds_per_step(samples, by, clock)
     found: dict[Key, Quotients] = {}
     for key, own in seconds.items():
-        reference = reference_backend(VARIANTS[key[-4]])
-        theirs = seconds.get((*key[:-2], reference, False))
-        found[key] = None if theirs is None else np.asarray((theirs / own).dropna(), np.float64)
+        theirs = seconds.get((*key[:-2], _reference(key), False))
+        if key[-2] != CALIBRATION:
+            found[key] = None if theirs is None else _divide(theirs, own)
     return found
+
+
+def calibrated(
+    samples: pd.DataFrame, by: Sequence[str] = (), clock: str = WALL
+) -> dict[Key, npt.NDArray[np.float64]]:
+    """Return the calibration workload's seconds per step over the reference's, shape (rounds,).
+
+    It is the reference's speed in steps of the workload. The keys are those of ``quotients``, of
+    the references that were timed beside the workload.
+    """
+    seconds = _seconds_per_step(samples, by, clock)
+    return {
+        key: _divide(seconds[*key[:-2], CALIBRATION, False], own)
+        for key, own in seconds.items()
+        if key[-2:] == (_reference(key), False) and (*key[:-2], CALIBRATION, False) in seconds
+    }
+
+
+def calibration_ratios(samples: pd.DataFrame) -> list[Ratio]:
+    """Return the ratio of every reference to the calibration workload, as ``ratios`` does."""
+    by_round, found = calibrated(samples), []
+    for each in ratios(samples):
+        key = (each.variant, each.phase, each.backend, each.aa_control)
+        if key in by_round:
+            ratio, low, high = median_ratio(by_round[key])
+            found.append(replace(each, ratio=ratio, low=low, high=high))
+    return found
+
+
+def versions(samples: pd.DataFrame) -> list[str]:
+    """Return the versions of the calibration workload that was timed, in order."""
+    return sorted(samples.loc[samples["backend"] == CALIBRATION, "kernel"].dropna().unique())
 
 
 def ratios(samples: pd.DataFrame) -> list[Ratio]:
     """Return every timed configuration and phase of one measurement and device."""
-    timed = samples[samples["status"] == OK]
+    timed = samples[(samples["status"] == OK) & (samples["backend"] != CALIBRATION)]
     by_round = quotients(timed)
     found = []
     for key, rows in timed.groupby(CONFIGURATION, sort=False):
@@ -108,6 +141,21 @@ def ratios(samples: pd.DataFrame) -> list[Ratio]:
     return found
 
 
+def median_error(values: npt.NDArray[np.float64]) -> float:
+    """Return the standard error of the median of ``values``, shape (n,); NaN for fewer than two.
+
+    It is that of a bootstrap of infinitely many resamples. (Maritz and Jarrett 1978, *JASA*
+    73:194.)
+    """
+    count = len(values)
+    if count < 2:
+        return np.nan
+    cumulative = betainc((count + 1) / 2, (count + 1) / 2, np.arange(count + 1) / count)
+    weights, ordered = np.diff(cumulative), np.sort(values)
+    ordered = ordered - np.median(ordered)
+    return float(np.sqrt(max(0.0, weights @ ordered**2 - (weights @ ordered) ** 2)))
+
+
 def median_ratio(quotients: Quotients) -> tuple[float, float, float]:
     """Return the median of ``quotients`` and its 95% interval.
 
@@ -120,6 +168,26 @@ def median_ratio(quotients: Quotients) -> tuple[float, float, float]:
     if len(quotients) < 2:
         return middle, np.nan, np.nan
     return middle, *bootstrap_interval([quotients], np.median, RESAMPLES, LEVEL)
+
+
+def _seconds_per_step(
+    samples: pd.DataFrame, by: Sequence[str], clock: str
+) -> dict[Key, pd.Series[float]]:
+    """Return the seconds per step of each timed configuration and phase, by round."""
+    timed = samples[(samples["status"] == OK) & samples[clock].gt(0)]
+    return {
+        tuple(key): (rows[clock] / rows["steps"]).set_axis(rows["round"]).sort_index()
+        for key, rows in timed.groupby([*by, *CONFIGURATION], sort=False)
+    }
+
+
+def _reference(key: Key) -> str:
+    return reference_backend(VARIANTS[key[-4]])
+
+
+def _divide(a: pd.Series[float], b: pd.Series[float]) -> npt.NDArray[np.float64]:
+    """Return the quotients of the rounds that both have, shape (rounds,)."""
+    return np.asarray((a / b).dropna(), np.float64)
 
 
 def bootstrap_interval(

@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from bench.errors import StoreError
 from bench.store.parquet import read_folder
-from bench.store.schemas import RUNS_SCHEMA
+from bench.store.records import OK
+from bench.store.schemas import RUNS_SCHEMA, THROUGHPUT_SCHEMA
 from bench.store.store import EPOCHS, RUNS, THROUGHPUT, Contents, Store
 from bench.text import counted
 from reports.runs.completeness import LEFT_OUT, freezing_problems
@@ -123,6 +124,12 @@ def read_runs(folder: Path) -> pd.DataFrame:
     tables, _ = read_folder(folder / RUNS, RUNS_SCHEMA)
     runs: pd.DataFrame = pa.concat_tables([RUNS_SCHEMA.empty_table(), *tables.values()]).to_pandas()
     return runs
+
+
+def is_timed(folder: Path) -> bool:
+    """Say whether a store has a timed block; a file that cannot be read may have one."""
+    tables, unreadable = read_folder(folder / THROUGHPUT, THROUGHPUT_SCHEMA)
+    return bool(unreadable) or any(OK in table["status"].to_pylist() for table in tables.values())
 
 
 def without_own(night: Contents, baseline: Contents) -> tuple[Contents, int]:

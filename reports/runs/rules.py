@@ -14,7 +14,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.plan.grid import BACKENDS, reference_backend
-from bench.store.records import DIVERGED, FAILED, OK, SKIPPED, Environment, Provenance, recipe
+from bench.store.records import (
+    CALIBRATION,
+    DIVERGED,
+    FAILED,
+    OK,
+    SKIPPED,
+    Environment,
+    Provenance,
+    recipe,
+)
 from bench.store.store import EPOCHS, RUNS, SCHEMAS, THROUGHPUT
 from hnrnn.variants import LARGEST_SEED, VARIANTS
 
@@ -23,7 +32,7 @@ Rows = npt.NDArray[np.bool_]
 
 KNOWN: Mapping[str, Collection[str]] = {
     "variant": VARIANTS,
-    "backend": BACKENDS,
+    "backend": (*BACKENDS, CALIBRATION),
     "status": (OK, DIVERGED, FAILED, SKIPPED),
     "phase": ("train_step", "forward", "validation"),
 }
@@ -65,7 +74,7 @@ NUMBERS: Mapping[str, Bounds] = {
         Bounds(1e-9, MOST_SECONDS): "wall_seconds",
         Bounds(0, np.inf, may_be_no_number=True): "parity_float64 parity_float32 parity_tf32",
         Bounds(0, MOST_RATE): "train_tokens_per_second throughput_ratio_low",
-        Bounds(1e-9, MOST_RATE): "throughput_ratio throughput_ratio_high",
+        Bounds(1e-9, MOST_RATE): "throughput_ratio throughput_ratio_high calibration_ratio",
     }.items()
     for column in columns.split()
 }
@@ -167,6 +176,10 @@ def _not_executable(rows: pd.DataFrame) -> Rows:
     return ~pd.MultiIndex.from_frame(rows[["variant", "backend"]]).isin([*grid])
 
 
+def _not_timeable(rows: pd.DataFrame) -> Rows:
+    return _not_executable(rows) & (rows["backend"] != CALIBRATION).to_numpy()
+
+
 def _half_measured(rows: pd.DataFrame) -> Rows:
     present = rows[MEASURED].notna()
     return np.where(rows["status"] == OK, ~present.all(axis=1), present.any(axis=1))
@@ -174,7 +187,8 @@ def _half_measured(rows: pd.DataFrame) -> Rows:
 
 def _other_tokens(rows: pd.DataFrame) -> pd.Series:
     each = rows["tokens"] / rows["steps"]
-    usual = each.groupby([rows[c] for c in ("measurement_id", "variant", "phase")])
+    workload = rows["backend"] == CALIBRATION
+    usual = each.groupby([*(rows[c] for c in ("measurement_id", "variant", "phase")), workload])
     return each.notna() & (each != usual.transform("median"))
 
 
@@ -216,7 +230,10 @@ EPOCH_RULES: Mapping[str, Callable[[pd.DataFrame, pd.DataFrame], pd.Series | Row
 """Rules for epochs, and the run of each: both frames have the same rows."""
 
 THROUGHPUT_RULES: Mapping[str, Rule] = {
-    "a backend that cannot execute the variant": _not_executable,
+    "a backend that cannot execute the variant": _not_timeable,
+    "a calibration workload without a version": lambda rows: (
+        (rows["backend"] == CALIBRATION) & rows["kernel"].isna()
+    ),
     "a block that is timed in part, or not ok": _half_measured,
     "another number of tokens per step": _other_tokens,
     "a measurement with several times, devices or programs": _changing,

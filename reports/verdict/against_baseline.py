@@ -9,6 +9,7 @@ import pandas as pd
 from reports.runs.completeness import Problem, of_another_kind
 from reports.runs.night import CONFIGURATION, Configuration, Night, configurations_of, is_in
 from reports.runs.selection import with_runs
+from reports.runs.timings import lost_timings
 from reports.verdict import throughput
 from reports.verdict.acceptance import Acceptance
 from reports.verdict.baseline import EQUAL, SUSPECTED, Comparison, confirm, hold_against_baseline
@@ -33,6 +34,8 @@ class AgainstBaseline:
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     why_not_timed: str = NO_BASELINE
+    why_not_absolute: str = NO_BASELINE
+    """Why the reference backend was not held by the calibration workload; empty where it was."""
 
 
 def hold(
@@ -56,14 +59,9 @@ def hold(
         held.notes.append("The baseline is newer than this night.")
     held.changes = throughput.changes(ours.throughput, theirs.throughput)
     trained_on = ours.runs["device_name"].unique()
-    untimed = throughput.not_measured(ours.throughput, theirs.throughput, trained_on)
-    held.problems += [
-        Problem(
-            "missing timing", f"{' '.join(configuration)} has no {', '.join(phases)}", configuration
-        )
-        for configuration, phases in untimed.items()
-    ]
+    held.problems += lost_timings(ours.throughput, theirs.throughput, trained_on)
     held.why_not_timed = throughput.why_not_compared(ours.throughput, theirs.throughput)
+    held.why_not_absolute = throughput.why_not_absolute(ours.throughput, theirs.throughput)
     return held
 
 

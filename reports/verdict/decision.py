@@ -166,12 +166,7 @@ def _failures(held: AgainstBaseline) -> list[str]:
 
 
 def _slower(held: AgainstBaseline) -> list[str]:
-    return [
-        f"{c.variant} {c.backend}: {c.phase} at {c.change:.2f} of the baseline's throughput "
-        f"({c.low:.2f} to {c.high:.2f})"
-        for c in held.changes
-        if c.slower
-    ]
+    return [change.sentence() for change in held.changes if change.slower]
 
 
 def changes_in_words(held: AgainstBaseline) -> list[str]:

@@ -66,6 +66,8 @@ class LastNight:
     """The gates that ran."""
     configurations: frozenset[Configuration]
     """The configurations that had runs of the full recipe."""
+    timed: frozenset[Configuration] = frozenset()
+    """The configurations whose training step was timed."""
 
 
 def has_run(gate: Gate) -> bool:
@@ -208,19 +210,22 @@ def _gate_of_confirmation(comparison: Comparison) -> Gate:
     return Gate(CONFIRMATION, PASSED, "fresh seeds clear it")
 
 
-def gate_of_throughput(changes: Sequence[Change], why_not: str) -> Gate:
+def gate_of_throughput(changes: Sequence[Change], why_not: str, why_not_absolute: str) -> Gate:
     """Return the gate that holds throughput ratios against the baseline's.
 
-    ``why_not`` is the reason where nothing could be compared.
+    ``why_not`` is the reason where nothing could be compared, and ``why_not_absolute`` where no
+    reference could be held by the calibration workload.
     """
     if not changes:
         return Gate(THROUGHPUT, NOT_RUN, why_not)
     slower = sum(change.slower for change in changes)
     untested = sum(change.untested for change in changes)
     ratios = counted(len(changes), "ratio")
+    unheld = f"; the reference was not held absolutely: {why_not_absolute}"
+    unheld = unheld if why_not_absolute else ""
     if slower:
-        return Gate(THROUGHPUT, FAILED, f"{slower} of {ratios} fell")
+        return Gate(THROUGHPUT, FAILED, f"{slower} of {ratios} fell{unheld}")
     if untested:
         few = f"{untested} of {ratios} measured in a single round"
-        return Gate(THROUGHPUT, NOT_RUN, f"{few}, which cannot show a change")
-    return Gate(THROUGHPUT, PASSED, f"none of {ratios} fell")
+        return Gate(THROUGHPUT, NOT_RUN, f"{few}, which cannot show a change{unheld}")
+    return Gate(THROUGHPUT, PASSED, f"none of {ratios} fell{unheld}")

@@ -15,6 +15,7 @@ from reports.runs.completeness import SHORT_RUNS, Problem, find_notes, find_prob
 from reports.runs.night import Configuration, Night, configurations_of
 from reports.runs.reading import read
 from reports.runs.selection import with_runs
+from reports.runs.timings import MISSING_TIMING, lost_since
 from reports.verdict import against_baseline, gates, throughput
 from reports.verdict.against_baseline import AgainstBaseline
 from reports.verdict.baseline import Comparison
@@ -202,6 +203,10 @@ def _problems(
         Problem("unreadable history", f"{name}: {reason}: delete it, or restore it")
         for name, reason in sorted(evidence.unreadable_history.items())
     ]
+    if evidence.last and not any(problem.kind == MISSING_TIMING for problem in problems):
+        tonight = evidence.night.selection
+        timed, when = evidence.last.timed, evidence.last.night
+        problems += lost_since(tonight.throughput, tonight.runs, timed, when)
     alone = evidence.baseline is None and evidence.last is None
     if alone and [problem.kind for problem in problems] == [SHORT_RUNS]:
         return [], str(problems[0])
@@ -220,7 +225,9 @@ def _gates(evidence: Evidence, found: Findings) -> list[Gate]:
             unexpected=len(unexpected(evidence.findings, deciding)),
         ),
         *gates.gates_of_comparison(found.held),
-        gates.gate_of_throughput(found.held.changes, found.held.why_not_timed),
+        gates.gate_of_throughput(
+            found.held.changes, found.held.why_not_timed, found.held.why_not_absolute
+        ),
     ]
 
 

@@ -17,6 +17,7 @@ from reports.statistics.ranks import clopper_pearson
 
 FOLDER = Path(__file__).parents[1] / "published" / "calibration"
 NULLS, SHIFTED = "null_nights.csv", "shifted_nights.csv"
+TIMED, SLOWED = "timed_nights.csv", "slowed_nights.csv"
 DETECTION = FOLDER.parent / "rounding" / "detection.csv"
 DETECTION_EPOCHS = 2
 ALL_GATES = "all gates"
@@ -30,18 +31,20 @@ class Calibration:
     ``last`` are exit codes of ``check``, ``gate`` is what raised an alarm. ``shifted`` has one row
     per size of a shift: ``shift, seeds, baseline_seeds, nights, suspected``. ``detection`` counts
     how often injected faults depart from the reference runs, one row per ``kind, variant, seeds,
-    epochs`` with ``nights, found``.
+    epochs`` with ``nights, found``. ``slowed`` counts how often slow-downs are found, as
+    ``reports.verdict.timed_nights.rates_of`` returns it.
     """
 
     nulls: pd.DataFrame
     shifted: pd.DataFrame
     detection: pd.DataFrame
+    slowed: pd.DataFrame
 
 
 @cache
 def published_calibration(folder: Path = FOLDER) -> Calibration | None:
     """Return the published calibration, or None if ``folder`` has none."""
-    files = [folder / NULLS, folder / SHIFTED, DETECTION]
+    files = [folder / NULLS, folder / SHIFTED, DETECTION, FOLDER / SLOWED]
     if not all(path.exists() for path in files):
         return None
     return Calibration(*map(pd.read_csv, files))
@@ -102,6 +105,17 @@ def noticed_shifts(shifted: pd.DataFrame) -> Iterator[tuple[float, int, int, Rat
     for row in shifted.astype(float).to_numpy():
         shift, seeds, baseline_seeds, nights, suspected = row.tolist()
         yield shift, int(seeds), int(baseline_seeds), Rate(int(suspected), int(nights))
+
+
+def found_slowdowns(slowed: pd.DataFrame) -> dict[str, dict[float, Rate]]:
+    """Return how often a slow-down was found, by its place and its share of a step's time.
+
+    The share 0 has the false alarms.
+    """
+    rates: dict[str, dict[float, Rate]] = {}
+    for place, slowdown, nights, found in slowed.itertuples(index=False, name=None):
+        rates.setdefault(str(place), {})[float(slowdown)] = Rate(int(found), int(nights))
+    return rates
 
 
 def _rate(happened: pd.Series) -> Rate:

@@ -157,3 +157,18 @@ def _claim_calibration(page: Page) -> None:
         for shift, seeds, baseline, nights, suspected in shifted.itertuples(index=False)
     ]
     page.claim_table(trusted, rows, place=2)
+    _claim_slowdowns(page, trusted)
+
+
+def _claim_slowdowns(page: Page, trusted: str) -> None:
+    """Claim how often a slow-down was found, and how often none was there."""
+    slowed = pd.read_csv(PUBLISHED / "calibration" / "slowed_nights.csv")
+    (alarms,) = slowed[slowed["place"] == "nowhere"].itertuples(index=False)
+    page.claim(f"on a machine with other work: {_rate(alarms.found, alarms.nights)} failed.")
+    rows = [
+        [place, *(_rate(row.found, row.nights) for row in own.itertuples(index=False))]
+        for place, own in slowed[slowed["place"] != "nowhere"].groupby("place", sort=False)
+    ]
+    shares = sorted(slowed.loc[slowed["slowdown"] > 0, "slowdown"].unique())
+    page.claim(f"| slower | {' | '.join(f'by {share:.0%}' for share in shares)} |")
+    page.claim_table(trusted, rows, place=3)

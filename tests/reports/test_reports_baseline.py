@@ -361,6 +361,10 @@ def test_only_a_baseline_is_replaced(nights: Nights) -> None:
     nights.freeze(timed)
     code, output = nights.accept(results)
     assert (code, f"{results} was not timed, unlike " in output) == (2, True)
+    failed = throughput_rows({"nn": 2.0}).tail(1).assign(status="failed")
+    lost = nights.train(replace(changed(), throughput=failed))
+    code, output = nights.accept(lost)
+    assert (code, f"{lost} was not timed, unlike " in output) == (2, True)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"from_reference": 1, "from_baseline": []}'])

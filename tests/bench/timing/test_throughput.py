@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -16,9 +18,12 @@ from bench.store.records import OK, Measurement, Timed
 from bench.store.schemas import THROUGHPUT_SCHEMA
 from bench.store.store import Store
 from bench.timing import throughput
+from bench.timing.calibration_workload import VERSION
 from bench.timing.session import PHASES, Session
 from bench.timing.throughput import Effort, measure, summary
+from reports.verdict.throughput import changes
 from tests.command_line import exit_code
+from tests.made_up import frame_of
 from tests.trainers import ENVIRONMENT, PROVENANCE
 
 EFFORT = Effort(rounds=2, block_seconds=0.001, phases=("train_step",))
@@ -49,25 +54,56 @@ def test_measure() -> None:
     assert dict(configurations) == {
         (phase, backend, aa_control): 4
         for phase in PHASES
-        for backend, aa_control in (("nn", False), ("nn", True), ("custom", False))
+        for backend, aa_control in (
+            ("nn", False),
+            ("nn", True),
+            ("custom", False),
+            ("calibration", False),
+        )
     }
     orders = rows.sort_values(["phase", "round", "position"]).groupby(["phase", "round"])
-    assert all(list(group["position"]) == [0, 1, 2] for _, group in orders)
+    assert all(list(group["position"]) == [0, 1, 2, 3] for _, group in orders)
     assert (
         len({tuple(group["backend"] + group["aa_control"].astype(str)) for _, group in orders}) > 2
     )
-    assert (rows["tokens"] == rows["steps"] * 64 * 20).all()
+    workload = rows["backend"] == "calibration"
+    assert (rows["tokens"] == rows["steps"] * np.where(workload, 1, 64 * 20)).all()
     assert (rows["wall_seconds"] > 0).all()
-    steps = rows[rows["phase"] == "train_step"]
+    assert (rows["device_seconds"] > 0).all()
+    assert set(rows.loc[workload, "kernel"]) == {VERSION}
+    steps = rows[~workload & (rows["phase"] == "train_step")]
     assert (steps["peak_memory_bytes"] > 0).all()
-    assert (rows["parity_float64"] < 1e-12).all()
-    assert summary(measurement).count("ms per step: nn ") == 3
+    assert (rows.loc[~workload, "parity_float64"] < 1e-12).all()
+    text = summary(measurement)
+    assert text.count("ms per step: nn ") == 3
+    assert "calibration " not in text.partition(VERSION)[0]
+    assert f"\n{VERSION}, ms per step: " in text
+    assert "; its steps per step of the reference: Model4 train_step " in text
+
+
+def test_a_slow_step_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """End to end: with more work in a reference's step, the verdict names it by the workload."""
+    effort = Effort(rounds=9, block_seconds=0.02, phases=("train_step",))
+
+    def busy(session: Session) -> None:
+        end = time.process_time() + 0.01
+        _train_step(session)
+        while time.process_time() < end:
+            pass
+
+    _train_step = Session._train_step  # slowed down as a defect would
+    before, _, _ = measured(effort=effort)
+    monkeypatch.setattr(Session, "_train_step", busy)
+    tonight, _, _ = measured(effort=effort)
+    frames = (frame_of(each.rows(), THROUGHPUT_SCHEMA) for each in (tonight, before))
+    found = {(c.variant, c.backend, c.clock) for c in changes(*frames) if c.slower}
+    assert ("Model4", "nn", "device_seconds") in found
 
 
 def test_notebook_is_a_backend() -> None:
     """``notebook`` stands for each variant's own backend."""
     _, rows, _ = measured("notebook")
-    assert set(rows["backend"]) == {"nn"}
+    assert set(rows["backend"]) == {"nn", "calibration"}
 
 
 def test_skipped() -> None:
@@ -106,7 +142,7 @@ def test_a_broken_backend_costs_itself_only(where: str, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(throughput, where, broken)
     _, rows, _ = measured("custom", "cell")
-    assert set(rows[rows["status"] == "ok"]["backend"]) == {"nn", "cell"}
+    assert set(rows[rows["status"] == "ok"]["backend"]) == {"nn", "cell", "calibration"}
     (failed,) = rows[rows["backend"] == "custom"].to_dict(orient="records")
     assert (failed["status"], failed["error"]) == ("failed", "RuntimeError: no compiler")
 
@@ -117,9 +153,9 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command, "--backends", "cell", "--results", str(tmp_path)]) == 0
     output = capsys.readouterr()
     assert "Model4 train_step, ms per step: nn " in output.out
-    assert "18 rows stored in" in output.err
+    assert "24 rows stored in" in output.err
     contents = Store(tmp_path).read()
-    assert len(contents.throughput) == 18
+    assert len(contents.throughput) == 24
     assert contents.unreadable == {}
     (path,) = (tmp_path / "throughput").glob("*.parquet")
     Store(tmp_path).compact(tmp_path / "compact")

@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 
+from bench.store.parquet import as_table, write_file
+from bench.store.schemas import THROUGHPUT_SCHEMA
 from reports.ci import __main__ as night
 from reports.ci import issue
 from reports.runs import frozen
 from tests.frozen_data import freeze, text_of, write_tables
+from tests.made_up import throughput_rows
 
 COMMAND = ["python", "-m", "bench", "run", "--seeds", "200-399"]
 VERDICTS = {0: "agrees", 1: "regressed", 3: "incomplete", 4: "inconclusive"}
@@ -194,6 +197,20 @@ def test_few_seeds_become_no_baseline(tmp_path: Path, commands: Commands) -> Non
     commands.by_published = True
     assert judge(tmp_path) == 0
     assert commands.names == ["check", "render"]
+
+
+def test_a_freeze_loses_no_timing(
+    tmp_path: Path, commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A night in which all timing failed replaces no baseline that was timed."""
+    freeze(tmp_path / "nights" / "baseline", "old")
+    rows = throughput_rows({"nn": 2.0}).tail(1).assign(status="failed")
+    path = tmp_path / "results" / "throughput" / "throughput.parquet"
+    write_file(path, as_table(rows, THROUGHPUT_SCHEMA))
+    assert judge(tmp_path, "--freeze") == 3
+    assert "unlike the kept one, the night was not timed" in capsys.readouterr().err
+    assert "baseline" not in commands.names
+    assert text_of(tmp_path / "nights" / "baseline") == "old"
 
 
 @pytest.mark.parametrize("missing", [*frozen.TABLES])

@@ -104,6 +104,20 @@ def test_throughput_of_the_night(summary: pd.DataFrame) -> None:
     assert np.isnan(rows.loc["compiled", "accuracy_mean"])
 
 
+def test_the_reference_beside_the_workload(contents: Contents, judgement: Judgement) -> None:
+    """The reference's row has its ratio to the calibration workload, and the version of that."""
+    timed = throughput_rows({"nn": 2.0, "custom": 4.0, "calibration": 3.0})
+    rows = summarise(Night.of(replace(contents, throughput=timed)), judgement)
+    known = rows.set_index(["variant", "backend"])[["calibration_ratio", "calibration_version"]]
+    assert known.dropna().to_dict("index") == {
+        ("Model4", "nn"): {
+            "calibration_ratio": pytest.approx(1.5),
+            "calibration_version": "calibration workload 1",
+        }
+    }
+    assert ("Model4", "calibration") not in known.index
+
+
 def test_throughput_of_another_device(contents: Contents, judgement: Judgement) -> None:
     """A measurement on a device that trained nothing is not of this night's history."""
     elsewhere = contents.throughput.assign(device_name="a GPU")
@@ -155,7 +169,7 @@ def test_append_and_read(summary: pd.DataFrame, tmp_path: Path) -> None:
     got, unreadable = read(path.parent)
     pd.testing.assert_frame_equal(got, summary.sort_values(["variant", "backend"]), check_like=True)
     assert unreadable == {}
-    assert pq.read_schema(path).metadata[b"schema_version"] == b"3"
+    assert pq.read_schema(path).metadata[b"schema_version"] == b"4"
     assert path.name.startswith("20260102T030400Z-")
 
 
@@ -206,11 +220,15 @@ def test_truncated(tmp_path: Path, keep: float) -> None:
     assert whole.exists()
 
 
+WORKLOAD = ["calibration_ratio", "calibration_version"]
+
+
 @pytest.mark.parametrize(
-    ("version", "lacks"), [(1, ["gates", "final_values"]), (2, ["final_values"])]
+    ("version", "lacks"),
+    [(1, ["gates", "final_values", *WORKLOAD]), (2, ["final_values", *WORKLOAD]), (3, WORKLOAD)],
 )
 def test_older_files(version: int, lacks: list[str], tmp_path: Path) -> None:
-    """A file from before gates or final values were kept is read, without these."""
+    """A file from before these columns were kept is read, without them."""
     metadata = {b"schema_version": str(version).encode()}
     older = pa.schema([field for field in SCHEMA if field.name not in lacks], metadata)
     rows = pa.Table.from_pandas(made_up_history(1), schema=older, preserve_index=False)
@@ -235,13 +253,13 @@ def test_impossible_values(text: str, tmp_path: Path) -> None:
 
 def test_newer_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of a newer schema is refused, and told as one."""
-    newer = SCHEMA.with_metadata({b"schema_version": b"4"})
+    newer = SCHEMA.with_metadata({b"schema_version": b"5"})
     with monkeypatch.context() as patched:
         patched.setattr(history, "SCHEMA", newer)
         path = append(tmp_path, made_up_history(1))
     got, unreadable = read(tmp_path)
     assert got.empty
-    assert "schema version 4 is newer than 3" in unreadable[path.name]
+    assert "schema version 5 is newer than 4" in unreadable[path.name]
 
 
 def test_no_folder(tmp_path: Path) -> None:

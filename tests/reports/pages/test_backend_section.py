@@ -65,6 +65,17 @@ def test_table() -> None:
     assert "- graphed (Model4): skipped, graphed needs a GPU: a CPU has no CUDA graphs" in text
 
 
+def test_the_reference_beside_the_calibration_workload() -> None:
+    """The workload has a part of its own, with its version, and no row among the backends."""
+    text = section([], throughput_rows({"nn": 2.0, "custom": 4.0, "calibration": 3.0}))
+    assert "(calibration workload 1, 9.00 ms per step here)" in text
+    assert "| Model4 | nn | 1.50 (1.50 to 1.50) | 1.50 (1.50 to 1.50) |" in text
+    # 1280 tokens in 6 ms, and a step of the workload in 9 ms.
+    assert " | 1920 |" in text
+    assert "| Model4 | calibration |" not in text
+    assert "calibration" not in section([], throughput_rows({"nn": 2.0}))
+
+
 def test_gpu() -> None:
     """Each device has its own part; that of a GPU states TF32's effect."""
     here = throughput_rows({"nn": 2.0})

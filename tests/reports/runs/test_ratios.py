@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.runs.ratios import latest, median_ratio, ratios
+from reports.runs.ratios import (
+    calibration_ratios,
+    latest,
+    median_error,
+    median_ratio,
+    ratios,
+    versions,
+)
 from tests.made_up import throughput_rows
 
 SECONDS = st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=12)
@@ -74,6 +81,31 @@ def test_without_the_reference() -> None:
     found = ratios(rows[rows["backend"] != "nn"])
     assert {r.backend for r in found} == {"custom"}
     assert all(np.isnan(r.ratio) for r in found)
+
+
+def test_the_reference_beside_the_calibration_workload() -> None:
+    """Its speed is in steps of the workload, which is no backend of its own."""
+    rows = throughput_rows({"nn": 2.0, "custom": 4.0, "calibration": 3.0})
+    assert {r.backend for r in ratios(rows)} == {"nn", "custom"}
+    found = calibration_ratios(rows)
+    assert [(r.backend, r.aa_control) for r in found] == [("nn", False)] * 3
+    assert [r.ratio for r in found] == pytest.approx([1.5] * 3)
+    assert versions(rows) == ["calibration workload 1"]
+    older = throughput_rows({"nn": 2.0, "custom": 4.0})
+    assert calibration_ratios(older) == []
+    assert versions(older) == []
+
+
+def test_error_of_a_median() -> None:
+    """It is the standard deviation of medians of many resamples, and that of the normal's."""
+    generator = np.random.default_rng(3)
+    values = generator.standard_normal(9)
+    resampled = np.median(generator.choice(values, (20_000, 9)), axis=1)
+    assert median_error(values) == pytest.approx(resampled.std(), rel=0.02)
+    many = np.array([median_error(generator.standard_normal(101)) for _ in range(200)])
+    assert np.sqrt(np.mean(many**2)) == pytest.approx(1.2533 / np.sqrt(101), rel=0.1)
+    assert median_error(np.ones(5)) == 0
+    assert np.isnan(median_error(np.ones(1)))
 
 
 def test_latest() -> None:

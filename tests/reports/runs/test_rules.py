@@ -37,7 +37,8 @@ SEEDS = 3
 @cache
 def sound() -> Contents:
     """Return a night of every variant and a measurement, with possible values only."""
-    contents = notebook_night(SEEDS, samples=throughput_rows({"nn": 1.0, "cell": 2.0}))
+    steps = {"nn": 1.0, "cell": 2.0, "calibration": 3.0}
+    contents = notebook_night(SEEDS, samples=throughput_rows(steps))
     tables = {name: getattr(contents, name) for name in SCHEMAS}
     frames = {name: as_table(rows, SCHEMAS[name]).to_pandas() for name, rows in tables.items()}
     return Contents(**frames, unreadable={})
@@ -106,6 +107,15 @@ CASES: dict[str, tuple[str, str, Any]] = {
     "measurement of two devices": ("throughput", "device_name", "another"),
     "threads of 0": ("throughput", "threads", 0),
 }
+
+
+def test_a_calibration_workload_without_a_version() -> None:
+    """Nothing could be compared with its times; nor does it train any run."""
+    rows = sound().throughput
+    first = int(np.flatnonzero(rows["backend"] == "calibration")[0])
+    contents = set_apart(changed("throughput", first, "kernel", None), NOW)
+    assert list(contents.unreadable) == ["throughput with a calibration workload without a version"]
+    assert set_apart(changed("runs", 0, "backend", "calibration"), NOW).unreadable
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -13,6 +13,7 @@ from tests.made_up import throughput_rows
 from tests.reports.verdict.test_judgement import confirmed_by, night, together
 
 TIMED = throughput_rows({"nn": 2.0, "custom": 3.0})
+UNHELD = "the reference was not held absolutely: neither night has the calibration workload"
 
 
 def states(judgement: Judgement) -> dict[str, str]:
@@ -43,7 +44,7 @@ def test_a_whole_night() -> None:
         "same as the baseline: passed, 160 runs, all with the same weights as in the baseline",
         "accuracy and loss: passed, 16 columns compared seed by seed",
         "confirmation: not run, nothing is suspected",
-        "throughput: passed, none of 3 ratios fell",
+        f"throughput: passed, none of 3 ratios fell; {UNHELD}",
         "last night's gates: not run, no history was given",
     ]
 
@@ -52,8 +53,11 @@ def test_a_night_without_throughput() -> None:
     """Where the baseline was timed, a night that timed nothing is incomplete, and says so."""
     judgement = judge(Evidence.of(night(20), night(20, samples=TIMED)))
     assert judgement.exit_code == 3
-    assert judgement.reasons == (
-        "missing timing: Model4 custom has no train_step, forward, validation",
+    (why,) = judgement.reasons
+    assert why == (
+        "missing timing: nothing was timed tonight, and the baseline has 2 configurations; time it "
+        "with `python -m bench throughput --results DIR`, or accept the night without it: "
+        "`python -m reports baseline accept`"
     )
     assert states(judgement)["throughput"] == "not run"
     assert reason(judgement, "throughput") == "nothing was timed tonight"
@@ -121,7 +125,7 @@ def test_one_round_shows_no_change() -> None:
     slow = throughput_rows({"nn": 2.0, "custom": 9.0}, rounds=1)
     judgement = judge(Evidence.of(night(20, samples=slow), night(20, samples=TIMED)))
     assert reason(judgement, "throughput") == (
-        "3 of 3 ratios measured in a single round, which cannot show a change"
+        f"3 of 3 ratios measured in a single round, which cannot show a change; {UNHELD}"
     )
 
 

@@ -55,6 +55,18 @@ def test_a_configuration_that_ran_last_night_is_missed() -> None:
     assert why.startswith("missing configuration: Model5 compiled has no runs; train what ran ")
 
 
+def test_timing_that_ran_last_night_is_missed() -> None:
+    """Also without a baseline, or where the baseline was never timed."""
+    last = LastNight("2026-01-01", frozenset(), EVERY_CONFIGURATION, frozenset({("Model4", "nn")}))
+    for before in (None, night(20)):
+        judgement = judge(Evidence.of(night(20), before, last=last))
+        assert judgement.exit_code == 3
+        (why,) = judgement.reasons
+        assert why.startswith("missing timing: nothing of what was timed on 2026-01-01 was timed ")
+        again = judge(Evidence.of(night(20, samples=TIMED), before, last=last))
+        assert not again.problems
+
+
 def test_the_last_night_is_the_last_complete_one() -> None:
     """Passed over are an incomplete night, tonight, and one that failed without a baseline."""
     nights = made_up_history(4).assign(gates="complete data; throughput")
@@ -65,7 +77,10 @@ def test_the_last_night_is_the_last_complete_one() -> None:
         "complete data",
     ]
     last = LastNight(
-        "2026-01-03", frozenset({"complete data", "throughput"}), frozenset({("Model5", "nn")})
+        "2026-01-03",
+        frozenset({"complete data", "throughput"}),
+        frozenset({("Model5", "nn")}),
+        frozenset({("Model5", "nn")}),
     )
     assert last_night(nights, FIRST + 5 * day, FIRST + 5 * day) == last
     assert last_night(nights, FIRST, FIRST + 9 * day) == last  # an old run beside tonight's
