@@ -25,8 +25,8 @@ from bench.timing import calibration_workload
 from bench.timing.calibration_workload import CalibrationWorkload
 from bench.timing.session import PHASES, Block, Session, nothing_compiled, time_block
 from hnrnn.text import one_line
-from hnrnn.training import DTYPES
 from hnrnn.variants import VARIANTS, Variant
+from hnrnn.weights import DTYPES
 
 WARM_UP_BLOCKS = 2
 CALIBRATION_SHARE, LEAST_CALIBRATION_SECONDS = 0.2, 0.04
