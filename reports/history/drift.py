@@ -28,7 +28,7 @@ from scipy.special import ndtri
 
 from reports.history.columns import THROUGHPUT, Column, Scoring, scorings_of
 from reports.history.nights import FINAL_VALUES
-from reports.runs.night import configurations_of
+from reports.runs.night import Configuration, configurations_of
 from reports.statistics.changes import change_point
 from reports.statistics.cusum import REFERENCE_VALUE, cusum, threshold
 from reports.verdict.grid_test import MEASURES
@@ -38,6 +38,7 @@ FALSE_ALARM_NIGHTS = 1095
 LARGER_IS_BETTER = {**MEASURES, THROUGHPUT: True}
 """The measures that are charted, and whether larger is better."""
 CONFIDENCE = 0.95
+LEAST_SHARE = 0.1
 BEYOND = 3.0
 """How far a chart may exceed the threshold; it falls below six nights after a drift has gone."""
 
@@ -110,12 +111,20 @@ def find_drifts(
     ``history`` has the columns of ``reports.history.nights.SCHEMA``; ``baseline`` holds the
     ``moments`` of its grid. Nights later than the baseline are tested. For a configuration without
     a baseline, the first ``columns.FIRST_NIGHTS`` nights are the reference for those after them.
+    Accuracy and loss of a configuration of few seeds beside another of its variant are left out:
+    they would raise the threshold of all and could hardly reach it.
     """
     known = history[:0] if baseline is None else baseline
     scorings = [
         (scoring, scoring(None))
         for configuration in sorted(configurations_of(history))
         for scoring in scorings_of(history, known, configuration)
+    ]
+    many = _of_many_seeds(history)
+    scorings = [
+        (scoring, column)
+        for scoring, column in scorings
+        if column.measure == THROUGHPUT or column.configuration in many
     ]
     trained = history[history["seeds"] > 0]
     older = trained.loc[trained[FINAL_VALUES].isna(), "night"].nunique()
@@ -144,6 +153,13 @@ def find_drifts(
         with_baseline=baseline is not None,
         without_values=older,
     )
+
+
+def _of_many_seeds(history: pd.DataFrame) -> set[Configuration]:
+    """Return the configurations with at least ``LEAST_SHARE`` of the seeds of their variant's."""
+    seeds = history.groupby(["variant", "backend"])["seeds"].median()
+    most = seeds.groupby("variant").transform("max")
+    return {(str(v), str(b)) for v, b in seeds.index[seeds >= LEAST_SHARE * most]}
 
 
 def _drifts(

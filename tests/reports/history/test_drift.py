@@ -292,6 +292,15 @@ def test_nights_of_few_seeds() -> None:
     )
 
 
+def test_two_seeds_beside_many_are_not_tested() -> None:
+    """They leave the threshold as it is, although they have drifted; alone they are tested."""
+    many = made_up_history(40, random=1)
+    few = at_accuracy(40, 40.0, seeds=2).assign(backend="cell")
+    both = find_drifts(pd.concat([many, few]), made_up_baseline(100))
+    assert both == find_drifts(many, made_up_baseline(100))
+    assert find_drifts(few).columns == 2
+
+
 def test_order_does_not_matter() -> None:
     """The rows may come in any order."""
     history = made_up_history(30, backends=("nn", "cell"), drift=1.0, drift_from=10)
