@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from bench.text import one_line
@@ -26,17 +29,24 @@ COLUMNS = {
     "--configuration": "a column whose values are tested side by side, such as the model; repeat "
     "it for several columns",
     "--lower-is-better": "a metric of which lower values are better; default: those named like a "
-    "loss, an error or a duration",
+    "loss, an error, a duration or memory",
     "--higher-is-better": "a metric of which higher values are better; default: all others",
 }
 """The options that name columns, which may be given several times."""
-LOWER_IS_BETTER = re.compile(
-    r"(?<![a-z])(log)?"
-    r"(loss|err|error|errors|perplexity|ppl|mse|mae|rmse|nll|bpc|bpb|wer|cer|fid|seconds|latency)"
-    r"(?![a-z])",
-    re.IGNORECASE,
+LOWER_IS_BETTER = set(
+    """
+    loss losses logloss err errors error entropy crossentropy perplexity ppl mse mae rmse rmsle mape
+    nll kl kld divergence bpc bpb wer cer fid ece brier regret deviance false cost
+    duration durations time times runtime walltime traintime elapsed latency latencies seconds secs
+    sec milliseconds ms ns minutes hours memory mem bytes kib mib gib vram
+    """.split()
 )
-"""Names of metrics of which lower values are better, unless it is said otherwise."""
+"""Words in the names of metrics of which lower values are better, unless it is said otherwise."""
+SPEEDS = {"throughput", "bandwidth", "speed", "speedup"}
+TIMES = {"second", "sec", "s", "ms", "minute", "min", "hour", "h"}
+"""What follows ``per``, or ends the name after a slash, where a metric is a speed."""
+NEGATIVE = {"neg", "negative"}
+"""First words of the names of losses whose sign is changed."""
 
 
 def add_parser(commands: Commands[Parser]) -> None:
@@ -72,6 +82,11 @@ def add_parser(commands: Commands[Parser]) -> None:
         "incomplete unless something is worse without it",
     )  # fmt: skip
     compare.add_argument(
+        "--early-stopping", action="store_true",
+        help="runs may end at different steps: take the last value of each; default: one that ends "
+        "before others, in either table, has no value",
+    )  # fmt: skip
+    compare.add_argument(
         "--level", type=Number(0.0001, 0.25), default=LEVEL, metavar="P",
         help="probability that anything is called worse or better by chance, %(type)s; default: "
         f"{LEVEL:g}",
@@ -92,15 +107,14 @@ def carry_out(options: argparse.Namespace) -> int:
         by=tuple(dict.fromkeys(options.by or [])),
         configuration=tuple(dict.fromkeys(options.configuration or [])),
         step=options.step,
+        early_stopping=options.early_stopping,
     )
     if options.before.resolve() == options.after.resolve():
         raise UsageError(f"{options.before} is named twice: name two tables")
     names = _names(options.before, options.after)
     try:
-        before, after = (
-            one_row_per_run(name, read_table(path), columns)
-            for name, path in zip(names, (options.before, options.after), strict=True)
-        )
+        before = one_row_per_run(names[0], read_table(options.before), columns)
+        after = one_row_per_run(names[1], read_table(options.after), columns, before.ends)
     except TableError as error:
         raise UsageError(str(error)) from error
     if not set(before.table["configuration"]) & set(after.table["configuration"]):
@@ -109,6 +123,9 @@ def carry_out(options: argparse.Namespace) -> int:
         before, after, directions,
         level=options.level, paired=not options.unpaired, missing=options.missing or "",
     )  # fmt: skip
+    said = {*(options.lower_is_better or []), *(options.higher_is_better or [])}
+    assumed = [_assumed(name, directions[name]) for name in metrics if name not in said]
+    comparison = replace(comparison, notes=(*assumed, *comparison.notes))
     _show(comparison)
     if options.output is not None:
         _write(comparison, names, options.output)
@@ -124,9 +141,28 @@ def _directions(metrics: Sequence[str], lower: list[str], higher: list[str]) -> 
     if both := set(lower) & set(higher):
         raise UsageError(f"{min(both)} cannot be better both ways")
     return {
-        name: name in higher or (name not in lower and not LOWER_IS_BETTER.search(name))
+        name: name in higher or (name not in lower and not _lower_is_better(name))
         for name in metrics
     }
+
+
+def _lower_is_better(name: str) -> bool:
+    """Return whether a metric is named like one of which lower values are better."""
+    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|/", name)]
+    rate = any(a in ("per", "/") and b in TIMES for a, b in pairwise(words))
+    if rate or SPEEDS & set(words):
+        return False
+    if "per" in words:
+        words = words[: words.index("per")]
+    lower = bool(LOWER_IS_BETTER & set(words))
+    negated = bool(NEGATIVE & set(words[:1])) and (lower or "likelihood" in words)
+    return lower != negated
+
+
+def _assumed(name: str, larger_is_better: bool) -> str:  # noqa: FBT001
+    """Say which way is taken to be better, and how to change it."""
+    better, other = ("higher", "lower") if larger_is_better else ("lower", "higher")
+    return f"{name}: {better} is better, assumed: --{other}-is-better {shlex.quote(name)}"
 
 
 def _names(before: Path, after: Path) -> tuple[str, str]:

@@ -59,7 +59,7 @@ def sentence(comparison: Comparison) -> str:
         few = ", ".join(each.column.name for each in found if each.verdict == INCONCLUSIVE)
         return (
             f"inconclusive: the runs are too few to reject anything at the level of "
-            f"{_percent(comparison.level)}, whatever their values ({few}){also}"
+            f"{_percent(comparison.level)}, even if all after were worse ({few}){also}"
         )
     alike = [each for each in found if not each.verdict]
     if not alike:

@@ -6,14 +6,14 @@ silently.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from bench.text import counted, one_line
-from reports.runs.tidy_tables import NAME, TableError, check_names, with_rows_per_run
+from reports.runs.tidy_tables import NAME, TableError, check_names, plain, with_rows_per_run
 
 STEPS = ("epoch", "step", "_step", "global_step", "iteration")
 """Names of columns of steps, in the order in which they are looked for, whatever their case."""
@@ -26,6 +26,8 @@ IDENTITY = ["configuration", "key", "row"]
 """What a row of the result is one of; ``row`` is its place where nothing tells runs apart."""
 SHOWN_AT_MOST = 5
 """Runs that a message names."""
+Ends = Mapping[tuple[str, str, str], float]
+"""The last step with a value, by configuration, metric and column of steps."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Columns:
     by: tuple[str, ...] = ()
     configuration: tuple[str, ...] = ()
     step: str | None = None
+    early_stopping: bool = False
+    """Whether the last value of a run counts that ends before others."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,16 @@ class Runs:
     table: pd.DataFrame
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    ends: Ends = field(default_factory=dict)
 
 
-def one_row_per_run(name: str, table: pd.DataFrame, columns: Columns) -> Runs:
+def one_row_per_run(
+    name: str, table: pd.DataFrame, columns: Columns, others: Ends | None = None
+) -> Runs:
     """Return the runs of a table, each with its metrics after its last step.
+
+    A run has no value of a metric if it ends before others of its configuration do, in this table
+    or in the one whose ``ends`` are ``others``, unless ``columns`` allow early stopping.
 
     Runs are told apart by ``columns.by`` within a configuration; without it every row is a run. A
     run of a table with one column per run (``run-1 - accuracy``) is told by that name. Runs that
@@ -72,7 +82,7 @@ def one_row_per_run(name: str, table: pd.DataFrame, columns: Columns) -> Runs:
     notes: list[str] = []
     named = _named_rows(name, table, [*columns.configuration, *by], found, notes)
     table, found = table[named], found[named]
-    keys = [tuple(map(_plain, row)) for row in table[list(by)].to_numpy(dtype=object)]
+    keys = [tuple(map(plain, row)) for row in table[list(by)].to_numpy(dtype=object)]
     found.insert(0, "configuration", _words(table, columns.configuration))
     found.insert(1, "key", pd.Series(keys, index=found.index, dtype=object))
     found["row"] = range(len(found)) if not by else 0
@@ -83,20 +93,41 @@ def one_row_per_run(name: str, table: pd.DataFrame, columns: Columns) -> Runs:
     found, table = found[finished], table[finished]
     if found.empty:
         raise TableError(f"{name} has no finished run")
-    if found.duplicated(IDENTITY).any() or steps:
-        step = columns.step or _step_of(name, table, found, by)
-        found = found.assign(step=pd.to_numeric(table[step], errors="coerce"))
-        found = _last(name, found, step, columns.metrics, notes)
-    elif not by and (step_name := _first_of(table, STEPS)) and len(set(table[step_name])) > 1:
+    again = bool(found.duplicated(IDENTITY).any())
+    step = columns.step or _step_of(name, table, found, columns, by, needed=again)
+    if not by and step is not None and len(set(table[step])) > 1:
         raise TableError(
-            f"{name} has several values of {step_name}: name what tells its runs apart with --by"
+            f"{name} has several values of {step}: name what tells its runs apart with --by"
         )
+    ends: Ends = {}
+    early = pd.DataFrame(data=False, index=found.index, columns=list(columns.metrics))
+    if step is not None:
+        found = found.assign(step=pd.to_numeric(table[step], errors="coerce"))
+        found, ends = _last(name, found, step, columns.metrics)
+        early = _early(name, found, ends, others or {}, notes)
+        if again:
+            notes.append(f"{name}: the last {step} of each run counts")
     for metric in columns.metrics:
-        lost = found[found[metric].isna()]
+        end = f"end before the last {step} that others have {metric} of"
+        lost, short = found[found[metric].isna()], found[early[metric]]
+        if len(short) and columns.early_stopping:
+            notes.append(f"{_share(name, short, found)} {end}{_of_runs(short, by)}")
+        elif len(short):
+            missing.append(
+                f"{_share(name, short, found)} {end}{_of_runs(short, by)}; --early-stopping takes "
+                "their last values"
+            )
         if len(lost):
-            runs = f"{len(lost)} of {counted(len(found), 'run')}"
-            missing.append(f"{name}: {runs} without {metric}{_of_runs(lost, by)}")
-    return Runs(name, found.drop(columns="row"), tuple(notes), tuple(missing))
+            missing.append(f"{_share(name, lost, found)} without {metric}{_of_runs(lost, by)}")
+    if not columns.early_stopping:
+        found[early.columns] = found[early.columns].mask(early)
+    return Runs(
+        name, found[["configuration", "key", *columns.metrics]], tuple(notes), tuple(missing), ends
+    )
+
+
+def _share(name: str, some: pd.DataFrame, runs: pd.DataFrame) -> str:
+    return f"{name}: {len(some)} of {counted(len(runs), 'run')}"
 
 
 def _numbers(name: str, column: pd.Series) -> pd.Series:
@@ -131,22 +162,8 @@ def _named_rows(
 
 
 def _words(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
-    words = [" ".join(str(_plain(each)) for each in row) for row in table[list(columns)].to_numpy()]
+    words = [" ".join(str(plain(each)) for each in row) for row in table[list(columns)].to_numpy()]
     return pd.Series(words, index=table.index, dtype=object)
-
-
-def _plain(value: object) -> object:
-    """Return a value that is equal in every table: 3 for 3.0 and for "3"."""
-    if isinstance(value, (bool, np.bool_)):
-        return str(bool(value))
-    try:
-        number = float(value)  # type: ignore[arg-type]  # anything that is no number raises
-    except (TypeError, ValueError):
-        return str(value).strip()
-    if not np.isfinite(number):
-        return str(value).strip()
-    exact = isinstance(value, (int, np.integer))
-    return int(value) if exact else int(number) if number.is_integer() else number  # type: ignore[call-overload]
 
 
 def _states(name: str, table: pd.DataFrame, notes: list[str]) -> pd.Series:
@@ -175,25 +192,39 @@ def _unfinished(name: str, runs: pd.DataFrame, state: pd.Series, by: Sequence[st
     ]
 
 
-def _step_of(name: str, table: pd.DataFrame, runs: pd.DataFrame, by: Sequence[str]) -> str:
-    step = _first_of(table, STEPS)
-    if step is None:
+def _step_of(
+    name: str,
+    table: pd.DataFrame,
+    runs: pd.DataFrame,
+    columns: Columns,
+    by: Sequence[str],
+    *,
+    needed: bool,
+) -> str | None:
+    """Return the column of steps; None if there is none, and none is ``needed``."""
+    named = [*by, *columns.configuration, *columns.metrics]
+    step = _first_of(table.drop(columns=named), STEPS)
+    if step is None and needed:
         again = runs[runs.duplicated(IDENTITY)]
         run = _of_runs(again[:1], by) or " of one run"
         raise TableError(
             f"{name} has several rows{run}: name the column of steps with --step, or what else "
             "tells runs apart with another --by or --configuration"
         )
+    if step is not None and not needed:
+        # Where every run has one row, the column may be anything.
+        return None if pd.to_numeric(table[step], errors="coerce").isna().any() else step
     return step
 
 
 def _last(
-    name: str, rows: pd.DataFrame, step: str, metrics: Sequence[str], notes: list[str]
-) -> pd.DataFrame:
-    """Return each run's metrics after its last step.
+    name: str, rows: pd.DataFrame, step: str, metrics: Sequence[str]
+) -> tuple[pd.DataFrame, Ends]:
+    """Return each run's metrics after its last step, and the last steps of all.
 
     A metric that is logged at some steps only has a gap in some run; then the last value counts.
-    Otherwise a run without a value after its last step has none.
+    Otherwise a run without a value after its last step has none. The step of a run's value of a
+    metric is in the column (metric, step).
     """
     if rows["step"].isna().any():
         raise TableError(f"{name}: {step} has {int(rows['step'].isna().sum())} rows without number")
@@ -204,21 +235,41 @@ def _last(
         )
     rows = rows.sort_values("step", kind="stable")
     runs = rows[IDENTITY].drop_duplicates()
+    found: dict[tuple[str, str, str], float] = {}
     for metric in metrics:
         own = rows[[*IDENTITY, "step", metric]]
         later = own.groupby(IDENTITY, sort=False)[metric].bfill()
         if (own[metric].isna() & later.notna()).any():
             own = own[own[metric].notna()]
         ends = own.groupby(IDENTITY, sort=False).tail(1)
-        last = ends.groupby("configuration")["step"].transform("max")
-        if early := int((ends["step"] < last).sum()):
+        last = ends.groupby("configuration")["step"].max()
+        found |= {(str(each), metric, step): float(end) for each, end in last.items()}
+        runs = runs.merge(ends.rename(columns={"step": _end(metric)}), on=IDENTITY, how="left")
+    return runs, found
+
+
+def _end(metric: str) -> str:
+    """Return the name of the column of the steps of the last values; none of a user's has it."""
+    return f"\0{metric}"
+
+
+def _early(
+    name: str, runs: pd.DataFrame, ends: Ends, others: Ends, notes: list[str]
+) -> pd.DataFrame:
+    """Return which metrics of which runs end before others; those that diverged ended in time."""
+    metrics = dict.fromkeys(metric for _, metric, _ in ends)
+    early = pd.DataFrame(data=False, index=runs.index, columns=list(metrics))
+    for configuration, metric, step in ends:
+        own, other = ends[configuration, metric, step], others.get((configuration, metric, step))
+        here = runs["configuration"] == configuration
+        last = own if other is None else max(own, other)
+        ended = here & (runs[_end(metric)] < last) & np.isfinite(runs[metric])
+        early[metric] |= ended
+        if other is not None and own > other:
             notes.append(
-                f"{name}: {early} of {counted(len(ends), 'run')} end before the last {step} "
-                f"that others have {metric} of"
+                f"{name}: {metric} is that of {step} {own:g}, in the other table of {other:g}"
             )
-        runs = runs.merge(ends.drop(columns="step"), on=IDENTITY, how="left")
-    notes.append(f"{name}: the last {step} of each run counts")
-    return runs
+    return early
 
 
 def _of_runs(runs: pd.DataFrame, by: Sequence[str]) -> str:

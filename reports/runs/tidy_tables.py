@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.store.files import read_regular
@@ -26,6 +27,8 @@ NAME = "Name"
 """The column of runs that a table with one column per run is given, as in a table of runs."""
 SHOWN_AT_MOST = 15
 """Columns of a table that a message names."""
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+"""Text that is equal to a number; ``0012``, ``1e2`` and ``1_1`` are names."""
 
 
 class TableError(Exception):
@@ -113,7 +116,8 @@ def with_rows_per_run(table: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFra
         ],
         ignore_index=True,
     )
-    rows = rows.dropna(subset=[each for each in metrics if each in rows], how="all")
+    measured = rows[[each for each in metrics if each in rows]].notna().any(axis=1)
+    rows = rows[measured | ~measured.groupby(rows[NAME]).transform("any")]
     rows.attrs["unpivoted"] = True
     return rows
 
@@ -140,3 +144,21 @@ def _closest(wanted: str, table: pd.DataFrame) -> str:
     more = len(ordered) - SHOWN_AT_MOST
     shown = ", ".join(repr(one_line(each, 80)) for each in ordered[:SHOWN_AT_MOST])
     return shown + (f" and {more} more" if more > 0 else "")
+
+
+def plain(value: object) -> object:
+    """Return a value that is equal in every table: 3 for 3.0 and for "3"."""
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if not isinstance(value, (float, np.floating)):
+        text = str(value).strip()
+        if NUMBER.fullmatch(text) is None:
+            return text
+        if "." not in text:
+            return int(text)
+        value = float(text)
+    if not np.isfinite(value):
+        return str(value)
+    return int(value) if float(value).is_integer() else float(value)

@@ -16,6 +16,9 @@ from scipy.special import stdtrit
 
 from reports.statistics.ranks import check_level
 
+FEW = 10
+"""Values on a side, below which pairs among others do not know their covariance."""
+
 
 class Interval(NamedTuple):
     """A difference of means, and the bounds of its confidence interval, in the values' unit."""
@@ -34,8 +37,10 @@ def difference_interval(
     ``paired``, the value i of both is the same seed (n = m); a seed that one side lacks is NaN
     there, and counts as independent. The interval contains the true difference with probability
     ``level`` if the means are close to normal, as they are for 20 seeds or more unless the values
-    are very skewed. It bounds a difference of means, while ``max_t_test`` tests ranks: with few or
-    skewed values, one may see what the other does not.
+    are very skewed. Where a side has fewer than 10 values, pairs and others, a positive covariance
+    of c pairs counts for (c - 1) / c only, because so few pairs know it badly. The interval bounds
+    a difference of means, while ``max_t_test`` tests ranks: with few or skewed values, one may see
+    what the other does not.
 
     For k differences that shall hold together, pass 1 - (1 - ``level``) / k (Bonferroni). Bounds
     are NaN where a value is infinite, or where the seeds are too few to know their variance: at
@@ -59,6 +64,8 @@ def difference_interval(
         return Interval(float(after.mean() - before.mean()) if finite else np.nan, np.nan, np.nan)
     shares = float(after.var(ddof=1)) / n, float(before.var(ddof=1)) / m
     covariance = float(np.cov(*pairs)[0, 1]) if c > 1 else 0.0
+    if min(n, m) < FEW and c < max(n, m) and covariance > 0:
+        covariance *= (c - 1) / c
     variance = max(sum(shares) - 2 * covariance * c / (n * m), 0.0)
     if n == m == c:  # the same, without the rounding of large terms that cancel
         variance = float((pairs[0] - pairs[1]).var(ddof=1)) / c

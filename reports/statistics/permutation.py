@@ -137,13 +137,14 @@ def smallest_max_t_p_value(
     permutations: int = 9999,
     two_sided: bool = False,
 ) -> float:
-    """Return a p-value that ``max_t_test`` can reach with so few seeds.
+    """Return the p-value of ``max_t_test`` for a column in which so few seeds differ clearly.
 
     ``night`` and ``baseline`` are the numbers of independent seeds on either side, beside
     ``pairs``. One permutation in 2^pairs * C(night + baseline, night), or two of a two-sided test,
     is as extreme as can be in one of the ``columns``, and others may be in another. The result is
-    at least 1 / (1 + ``permutations``), and 1 where a side has fewer than 2 seeds. If it exceeds
-    the level, the seeds are too few to reject anything.
+    at least 1 / (1 + ``permutations``), and 1 where a side has fewer than 2 seeds. With one column
+    and without ties no p-value is smaller. Columns that agree can have that of one column, and ties
+    among more seeds on one side than on the other can halve a two-sided one.
 
     Raises ValueError for a negative number of seeds, and without columns or permutations.
     """

@@ -94,12 +94,16 @@ class Column:
         """How many values before and after are independent ones."""
         return len(self.before) - self.pairs, len(self.after) - self.pairs
 
-    def smallest_p_value(self, columns: int) -> float:
-        """Return the smallest p-value that so many runs can have beside the other columns."""
+    @property
+    def smallest_p_value(self) -> float:
+        """The p-value that no order of these values is below, whatever the other columns have."""
+        b, a = self.alone
+        apart = self.worse(np.concatenate([self.before[self.pairs :], self.after[self.pairs :]]))
+        # As extreme on the other side is one more order, unless ties make the ranks lopsided.
+        mirrored = a == b or len(np.unique(apart)) == len(apart)
         return smallest_max_t_p_value(
-            *self.alone, pairs=self.pairs, columns=columns, permutations=PERMUTATIONS,
-            two_sided=True,
-        )  # fmt: skip
+            b, a, pairs=self.pairs, permutations=PERMUTATIONS, two_sided=mirrored
+        )
 
     def interval(self, confidence: float) -> Interval:
         """Return the difference of the means, after less before, with its interval."""
@@ -151,7 +155,7 @@ class Difference:
     """Whether the values after are worse rather than better, as the test ranks them."""
     visible: float
     enough: bool
-    """Whether so many runs can be enough to reject anything."""
+    """Whether any order of so many values could be rejected."""
     level: float
 
     @property
@@ -287,7 +291,7 @@ def _tested(columns: Sequence[Column], labels: list[list[Key]], level: float) ->
             p=p,
             worse=statistic > 0,
             visible=column.visible(level, count),
-            enough=column.smallest_p_value(count) <= level,
+            enough=column.smallest_p_value <= level,
             level=level,
         )
         for column, p, statistic in zip(

@@ -305,13 +305,129 @@ def test_steps(capsys: pytest.CaptureFixture[str]) -> None:
     assert written()["differences"][0]["difference"] == 0
     long[(long["seed"] > 0) | (long["epoch"] < 3)].to_csv("short.csv")
     capsys.readouterr()
-    assert compare("a.csv", "short.csv", *words) == 0
-    assert "short.csv: 1 of 12 runs end before the last epoch" in capsys.readouterr().err
+    assert compare("a.csv", "short.csv", *words) == 3
+    ends = "short.csv: 1 of 12 runs end before the last epoch that others have accuracy of (seed 0)"
+    assert f"incomplete: {ends}; --early-stopping takes their last" in capsys.readouterr().out
+    assert compare("a.csv", "short.csv", *words, "--early-stopping") == 0
+    assert ends in capsys.readouterr().err
+    assert written()["differences"][0]["runs_after"] == RUNS
+    assert compare("a.csv", "short.csv", *words, "--missing", "worst") == 0
+    assert written()["differences"][0]["diverged_after"] == 1
     long.assign(accuracy=long["accuracy"].mask((long["seed"] == 2) & (long["epoch"] > 1))).to_csv(
         "nan.csv"
     )
     assert compare("a.csv", "nan.csv", *words) == 3
     assert "nan.csv: 1 of 12 runs without accuracy (seed 2)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("how", ["removed", "sparse", "one row", "all"])
+def test_runs_that_died_are_not_healthy(how: str) -> None:
+    """A run that ends early is missing, and the worst if it is asked for, however it is logged."""
+    long = epochs(runs(), last=10).reset_index(drop=True)
+    died = (long["seed"] < (RUNS if how == "all" else 8)) & (long["epoch"] > 4)
+    after = long[~died]
+    if how == "sparse":
+        after = long.assign(accuracy=long["accuracy"].mask(died | (long["epoch"] % 2 == 1)))
+    if how == "one row":
+        after = after.sort_values("epoch").groupby("seed").tail(1)
+    # The values are those that runs which died would have had in the end: nothing else differs.
+    after = after.assign(accuracy=after["accuracy"] + 10 - after["epoch"])
+    long.to_csv("a.csv")
+    after.to_csv("b.csv")
+    words = ("a.csv", "b.csv", "--by", "seed", "--metric", "accuracy")
+    assert compare(*words) == 3
+    assert compare(*words, "--missing", "worst") == 1
+    assert compare(*words, "--early-stopping") == 0
+
+
+def test_steps_that_tell_runs_apart() -> None:
+    """A column of epochs that is named for something else is no column of steps."""
+    epochs(runs()).to_csv("a.csv")
+    epochs(runs(seed=2)).to_csv("b.csv")
+    words = ("a.csv", "b.csv", "--by", "seed", "--metric", "accuracy", "--output", "out")
+    assert compare(*words, "--by", "epoch") == 0
+    assert written()["differences"][0]["pairs"] == 4 * RUNS
+    assert compare(*words, "--configuration", "epoch") == 0
+    assert [each["pairs"] for each in written()["differences"]] == [RUNS] * 4
+
+
+def test_other_numbers_of_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs that are longer than those before are compared, and it is said."""
+    epochs(runs()).to_csv("a.csv")
+    epochs(runs(seed=2), last=5).to_csv("b.csv")
+    assert compare("a.csv", "b.csv", "--by", "seed", "--metric", "accuracy") == 0
+    longer = "b.csv: accuracy is that of epoch 5, in the other table of 3"
+    assert longer in capsys.readouterr().err
+
+
+def test_chart_of_a_run_without_values() -> None:
+    """In a table with one column per run, an empty column is a run without a value."""
+    wandb_history(runs(), "a.csv")
+    table = runs()
+    wandb_history(table, "b.csv")
+    chart = pd.read_csv("b.csv")
+    chart.assign(**{"run-3 - accuracy": np.nan}).to_csv("b.csv")
+    assert compare("a.csv", "b.csv", "--metric", "accuracy") == 3
+
+
+LOWER = """duration train_time valLoss time runtime elapsed_ms losses cross_entropy kl KLDiv
+peak_memory_bytes perplexity top1Err eval/loss seconds_per_epoch errors/word RMSE logLoss
+false_negative_rate negative_log_likelihood"""
+HIGHER = """accuracy glossiness lossless_score terror tokens_per_second images/sec timely
+neg_mean_squared_error memory_bandwidth negative_predictive_value f1 itemsPerSec"""
+
+
+def test_assumed_directions(capsys: pytest.CaptureFixture[str]) -> None:
+    """What takes twice as long is worse; what is assumed is said, and how to change it."""
+    for names, way, other in ((LOWER, "lower", "higher"), (HIGHER, "higher", "lower")):
+        metrics = names.split()
+        for path, shift in (("a.csv", 0.0), ("b.csv", -0.9)):
+            table = runs(shift)
+            table.assign(**dict.fromkeys(metrics, table["accuracy"])).to_csv(path)
+        words = ["a.csv", "b.csv", "--by", "seed", *(f"--metric={each}" for each in metrics)]
+        worse = way == "lower"
+        assert compare(*words, "--output", "out") == worse
+        for each in written()["differences"]:
+            assert each["verdict"] == ("worse" if worse else "better"), each["metric"]
+        error = capsys.readouterr().err
+        for name in metrics:
+            assert f"{name}: {way} is better, assumed: --{other}-is-better {name}\n" in error
+        assert compare(*words, *(f"--{other}-is-better={each}" for each in metrics)) != worse
+        assert "assumed" not in capsys.readouterr().err
+
+
+def test_names_that_look_like_numbers() -> None:
+    """A name is a number only where it is written as one."""
+    names = ["1_1", "1_2", "2_1", "2_2", "1e2", "1e3", "0012", "0013", "x", "inf", "+5", "5.0"]
+    others = ["11", "12", "21", "22", "100", "1000", "12 ", "13", "y", "nan", " 5", "5"]
+    runs().assign(seed=names).to_parquet("a.parquet")
+    runs(seed=2).assign(seed=others).iloc[[*range(6), 7, 8, 9, 11]].to_parquet("b.parquet")
+    words = ("a.parquet", "b.parquet", "--by", "seed", "--metric", "accuracy", "--output", "out")
+    assert compare(*words) == 0
+    assert written()["differences"][0]["pairs"] == 1
+
+
+def test_inconclusive_is_never_said_where_worse_is_possible(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Six pairs can be worse in two metrics at once, and three runs against four equal ones."""
+    before = pd.DataFrame({"seed": range(6), "a": np.arange(6.0), "b": np.arange(6.0)})
+    before.to_csv("a.csv")
+    before.assign(a=before["a"] - 10, b=before["b"] - 10).to_csv("b.csv")
+    before.assign(a=before["a"][::-1].to_numpy(), b=before["b"] + [1, -2, 3, -4, 5, -6]).to_csv(
+        "c.csv"
+    )
+    words = ("--by", "seed", "--metric", "a", "--metric", "b")
+    assert compare("a.csv", "b.csv", *words) == 1
+    assert compare("a.csv", "c.csv", *words) == 0
+    before.head(5).to_csv("five.csv")
+    assert compare("five.csv", "b.csv", *words) == 4
+    assert "even if all after were worse (a, b)" in capsys.readouterr().out
+    pd.DataFrame({"a": [1.0, 1, 1, 1]}).to_csv("equal.csv")
+    pd.DataFrame({"a": [1.0, 2, 3, 4]}).to_csv("four.csv")
+    for name, last, code in (("equal", -1, 1), ("equal", 5, 0), ("four", -1, 4)):
+        pd.DataFrame({"a": [-3.0, -2, last]}).to_csv("three.csv")
+        assert compare(f"{name}.csv", "three.csv", "--metric", "a") == code, (name, last)
 
 
 TEXT = "seed,accuracy\n0,high\n1,0.9\n"
@@ -372,6 +488,7 @@ def test_bad_calls(capsys: pytest.CaptureFixture[str]) -> None:
         (("a.csv", "folder"), "folder"),
         (("a.csv", "e.csv"), "e.csv has several values of epoch: name what tells its runs apart"),
         (("a.csv", "e.csv", "--step", "iteration"), "has no column 'iteration'"),
+        (("e.csv", "a.csv", "--step", "epoch"), "e.csv has several values of epoch: name what"),
     ):
         assert compare(*words, "--metric", "accuracy") == 2
         error = capsys.readouterr().err

@@ -42,6 +42,19 @@ def test_pairs_and_others_together_cover_the_difference(correlation: float) -> N
     assert covered == pytest.approx(950, abs=25)
 
 
+@pytest.mark.parametrize("pairs", [2, 4])
+def test_few_pairs_among_others(pairs: int) -> None:
+    """Two or four pairs of five runs, which correlate, do not make the interval too short."""
+    rng, covered = np.random.default_rng(1), 0
+    for _ in range(1000):
+        common = np.sqrt(0.95) * rng.normal(size=10 - pairs)
+        after, before = common + np.sqrt(0.05) * rng.normal(size=(2, 10 - pairs))
+        after[5:] = before[pairs:5] = np.nan
+        _, low, high = difference_interval(after + 1, before, paired=True)
+        covered += low < 1 < high
+    assert covered >= 940
+
+
 def test_equal_values() -> None:
     """Without any spread the interval is the difference, to the last bit."""
     assert difference_interval(AFTER, AFTER, paired=True) == (0, 0, 0)
