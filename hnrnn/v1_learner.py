@@ -165,7 +165,8 @@ class V1Learner(Learner):  # type: ignore[misc]  # fastai has no types
     @contextmanager
     def _no_trace(self, *, record: bool = True) -> Iterator[None]:
         """Restore the kept hidden state at the end, and the record of the last fit."""
-        h = getattr(self.model, "h", None)
+        buffers = ((each, dict(each.named_buffers(recurse=False))) for each in self.model.modules())
+        kept = [(module, own["h"]) for module, own in buffers if "h" in own]
         recorders = self._grab_cbs(EpochRecorder) if record else []
         with ExitStack() as stack:
             stack.enter_context(pinned_settings())
@@ -174,8 +175,8 @@ class V1Learner(Learner):  # type: ignore[misc]  # fastai has no types
             try:
                 yield
             finally:
-                if h is not None:
-                    self.model.h = h
+                for module, h in kept:
+                    module.h = h
 
 
 def _at_share(value: Callable[[int], float], steps: int, share: float) -> float:
@@ -227,9 +228,14 @@ def learner(
     model = model.to(device=device, dtype=model_dtype)
     set_weights(model, initial_weights or {})
     digest = weights_sha256(model)
+    trained = model if convert is None else convert(model)
+    if not isinstance(trained, nn.Module) or next(trained.parameters(), None) is None:
+        raise ValueError(
+            f"convert must return a module with parameters to train, not {type(trained).__name__}"
+        )
     learn = V1Learner(
         language_model_data(variant.bptt, model.batch_size, device),
-        model if convert is None else convert(model),
+        trained,
         loss_func=LOSSES[variant.loss],
         opt_func=partial(OptimWrapper, opt=partial(adamw, betas=(FIRST_MOMENTUM, BETAS[1]))),
         lr=variant.learning_rate,

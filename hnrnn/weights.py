@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,11 +34,16 @@ def initial_model(
     ``initialisation`` is one of ``hnrnn.models.INITIALISATIONS``. torch's random state is
     restored. Raises ValueError for an invalid seed, initialisation or size.
     """
-    if not 0 <= seed <= LARGEST_SEED:
-        raise ValueError(f"seed must be from 0 to 2**32 - 1, not {seed}")
+    if not _is_whole(seed) or not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, not {seed!r}")
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(operator.index(seed))
         return build_model(variant, initialisation=initialisation, **sizes)
+
+
+def _is_whole(seed: object) -> bool:
+    """Return whether ``seed`` is an integer of any kind; True and False are none."""
+    return hasattr(seed, "__index__") and not isinstance(seed, bool)
 
 
 def set_weights(model: nn.Module, weights: Mapping[str, Any]) -> None:

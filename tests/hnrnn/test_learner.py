@@ -20,6 +20,7 @@ from fastai.callback.core import (
 from fastai.callback.progress import CSVLogger
 from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.learner import load_learner
+from torch import nn
 
 import hnrnn
 from hnrnn.optimizer import one_cycle
@@ -137,6 +138,16 @@ def test_predictions_leave_no_trace(learn: V1Learner) -> None:
     assert_same_training(learn)
 
 
+def test_a_converted_model_leaves_no_trace() -> None:
+    """The hidden state is restored wherever in the converted module it is."""
+    learn = hnrnn.learner(SHORT, seed=3, convert=nn.Sequential)
+    learn.fit_one_cycle()
+    assert learn.validate() == learn.validate()
+    plain = hnrnn.learner(SHORT, seed=3)
+    plain.fit_one_cycle()
+    assert learn.validate() == plain.validate()
+
+
 def test_callbacks(tmp_path: Path) -> None:
     """The callbacks of fastai find what they expect, and a fit that is stopped has its epochs."""
     seen: list[str] = []
@@ -247,3 +258,10 @@ def test_errors_of_the_configuration() -> None:
         hnrnn.learner("Model4", dtype="float16")
     with pytest.raises(ValueError, match="unknown variant 'Model8'"):
         hnrnn.learner("Model8")
+    for seed in (1.0, True, "1", -1, 2**32):
+        with pytest.raises(ValueError, match=r"seed must be a whole number from 0 to 2\*\*32 - 1"):
+            hnrnn.learner("Model4", seed=seed)  # type: ignore[arg-type]
+    assert hnrnn.learner("Model4", seed=np.int64(1)).seed == 1
+    for convert, name in ((lambda _: nn.Identity(), "Identity"), (lambda _: None, "NoneType")):
+        with pytest.raises(ValueError, match=f"a module with parameters to train, not {name}"):
+            hnrnn.learner("Model4", seed=0, convert=convert)
