@@ -10,12 +10,13 @@ from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
 
 from bench.text import counted
 from reports.runs.last_values import Runs
 from reports.statistics.intervals import Interval, difference_interval
 from reports.statistics.permutation import max_t_test, oriented, smallest_max_t_p_value
-from reports.statistics.power import smallest_visible_drop, smallest_visible_drop_of_pairs
+from reports.statistics.power import POWER, smallest_visible_drop, smallest_visible_drop_of_pairs
 from reports.verdict.decision import EXIT_CODES, INCOMPLETE, REGRESSED
 from reports.verdict.notebook import AGREES, INCONCLUSIVE
 
@@ -284,17 +285,22 @@ def _tested(columns: Sequence[Column], labels: list[list[Key]], level: float) ->
         after[own[[*range(pairs), *range(last, len(own))]], i] = column.worse(column.after)
     test = max_t_test(after, before, permutations=PERMUTATIONS, paired=True, two_sided=True)
     count = len(columns)
+    intervals = [column.interval(1 - level / count) for column in columns]
+    # The power of the ranks is optimistic for few runs. No less is visible than by the interval.
+    widths = 0.5 * (1 + float(ndtri(POWER)) / float(ndtri(1 - level / (2 * count))))
     return [
         Difference(
             column,
-            column.interval(1 - level / count),
+            interval,
             p=p,
             worse=statistic > 0,
-            visible=column.visible(level, count),
+            visible=float(
+                np.fmax(column.visible(level, count), widths * (interval.high - interval.low))
+            ),
             enough=column.smallest_p_value <= level,
             level=level,
         )
-        for column, p, statistic in zip(
-            columns, test.p_values.tolist(), test.statistics.tolist(), strict=True
+        for column, interval, p, statistic in zip(
+            columns, intervals, test.p_values.tolist(), test.statistics.tolist(), strict=True
         )
     ]
