@@ -181,7 +181,7 @@ def _nothing_in_common(before: Runs, after: Runs) -> str:
 
 def _show(comparison: Comparison) -> None:
     """Print the notes, the table and the verdict."""
-    for note in comparison.notes:
+    for note in compared_tables.notes(comparison):
         print(one_line(note), file=sys.stderr)
     print(compared_tables.as_table(comparison))
     print(f"\n{one_line(compared_tables.sentence(comparison))}")

@@ -78,6 +78,12 @@ def sentence(comparison: Comparison) -> str:
     )
 
 
+def notes(comparison: Comparison) -> list[str]:
+    """Return what a reader should know beside the sentence; an incomplete one names the rest."""
+    missing = () if comparison.verdict == INCOMPLETE else comparison.missing
+    return [*comparison.notes, *missing]
+
+
 def how(comparison: Comparison) -> str:
     """Say what was tested and how, in one paragraph."""
     count = len(comparison.differences)
@@ -94,7 +100,7 @@ def how(comparison: Comparison) -> str:
 
 def as_markdown(comparison: Comparison, title: str, *, picture: bool) -> str:
     """Return the page of a comparison."""
-    notes = "\n".join(f"- {escape(note)}" for note in comparison.notes)
+    lines = "\n".join(f"- {escape(note)}" for note in notes(comparison))
     return (
         paragraphs(
             f"# {escape(title)}",
@@ -102,7 +108,7 @@ def as_markdown(comparison: Comparison, title: str, *, picture: bool) -> str:
             as_table(comparison),
             f"![values and differences]({PICTURE})" if picture else "",
             how(comparison),
-            notes,
+            lines,
         )
         + "\n"
     )

@@ -68,9 +68,7 @@ class Column:
             return ""
         where = "before" if before else "after"
         runs = counted(before + after, "run")
-        return (
-            f"{self.name}: {runs} {where} without a partner left out; the other table has none left"
-        )
+        return f"{self.name}: {runs} {where} left out: the other table has no run with the same key"
 
     def worse(self, values: Array) -> Array:
         """Return values so that larger is worse, and what is not finite the worst."""

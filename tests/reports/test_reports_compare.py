@@ -200,7 +200,7 @@ def test_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
     assert compare("a.csv", "few.csv", *pairs) == 4
     captured = capsys.readouterr()
     assert "inconclusive: the runs are too few to reject anything" in captured.out
-    assert "7 runs before without a partner left out" in captured.err
+    assert "7 runs before left out: the other table has no run with the same key" in captured.err
 
 
 def test_directions(capsys: pytest.CaptureFixture[str]) -> None:
@@ -249,6 +249,9 @@ def test_missing_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (difference,) = written()["differences"]
     assert (difference["runs_after"], difference["diverged_after"]) == (11, 1)
     assert difference["low"] is None
+    after.assign(accuracy=after["accuracy"] - 1).to_csv("low.csv")
+    assert compare("a.csv", "low.csv", *words[2:6]) == 1
+    assert "low.csv: 1 of 11 runs without accuracy (seed 5)" in capsys.readouterr().err
     assert compare("b.csv", "a.csv", *words[2:]) == 0  # what was missing before is only named
     again = pd.concat([after, runs(seed=2).loc[[3, 5]].assign(State="finished")])
     again = again[again["accuracy"].notna()]

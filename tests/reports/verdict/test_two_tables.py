@@ -107,7 +107,7 @@ def test_what_has_nothing_to_be_compared_with_is_left_out() -> None:
     (difference,) = found.differences
     assert difference.column.means[0] == pytest.approx(VALUES[0][:15].mean())
     assert found.notes == (
-        "x: 5 runs before without a partner left out; the other table has none left",
+        "x: 5 runs before left out: the other table has no run with the same key",
     )
 
 
