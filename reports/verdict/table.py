@@ -7,7 +7,7 @@ most ``a`` with probability at most ``a``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import pairwise
@@ -26,6 +26,7 @@ from reports.statistics.envelope import envelope_p_value
 from reports.statistics.ranks import nan_as_largest, rank_p_value
 from reports.verdict.third_party import STARTS, Outcomes
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 FOUND = {
     "ones": "like runs whose BatchNorm weights start at 1 (PyTorch 1.2 or later)",
     "uniform": "like runs whose BatchNorm weights are drawn from U(0, 1) (PyTorch before 1.2)",
@@ -185,7 +186,7 @@ def _published_run(variant: str, rows: pd.DataFrame) -> str | None:
 
 
 @cache
-def _published_runs(variant: str) -> tuple[list[str], np.ndarray[Any, np.dtype[np.float64]]]:
+def _published_runs(variant: str) -> tuple[list[str], Floats]:
     """Return the names and the values of the notebook's run and of third-party runs."""
     theirs = published.third_party_runs()
     others = curves(theirs, variant, key="run")
@@ -195,18 +196,17 @@ def _published_runs(variant: str) -> tuple[list[str], np.ndarray[Any, np.dtype[n
     return ["the notebook's own table", *names], np.vstack([notebook, others])
 
 
-def _flat(rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _flat(rows: pd.DataFrame) -> Floats:
     """Return the values in the order of curves: all epochs of a measure, then the next one."""
     return rows[list(MEASURES)].to_numpy(dtype=np.float64).T.ravel()
 
 
 def _place(start: str, variant: str, rows: pd.DataFrame, ours: pd.DataFrame) -> Place:
     epochs = rows["epoch"].tolist()
-    measured = _flat(rows)
-    decimals = _decimals(measured)
-    observed = measured.round(decimals)
+    decimals = [_decimals(rows[measure].to_numpy(dtype=np.float64)) for measure in MEASURES]
+    observed = _rounded(_flat(rows), decimals)
     columns = [(str(measure), int(epoch)) for measure in MEASURES for epoch in epochs]
-    sample = ours[columns].to_numpy().round(decimals)
+    sample = _rounded(ours[columns].to_numpy(), decimals)
     points = [
         Point(*column, value, len(sample), int((values < value).sum()), int((values > value).sum()))
         for column, value, values in zip(
@@ -230,10 +230,18 @@ def _place(start: str, variant: str, rows: pd.DataFrame, ours: pd.DataFrame) -> 
     )
 
 
-def _decimals(values: np.ndarray[Any, np.dtype[np.float64]]) -> int:
-    """Return how many decimals a table is printed with, so that ours are rounded alike."""
+def _decimals(values: Floats) -> int:
+    """Return how many decimals a column is printed with, so that ours are rounded alike."""
     finite = values[np.isfinite(values)].round(DECIMALS)
-    return next((n for n in range(3, DECIMALS) if (finite == finite.round(n)).all()), DECIMALS)
+    fewer = (n for n in range(DECIMALS) if len(finite) and (finite == finite.round(n)).all())
+    return next(fewer, DECIMALS)
+
+
+def _rounded(values: Floats, decimals: Sequence[int]) -> Floats:
+    """Round the epochs of each measure, side by side in the last axis, to its decimals."""
+    parts = np.split(values, len(decimals), axis=-1)
+    rounded = [part.round(n) for part, n in zip(parts, decimals, strict=True)]
+    return np.concatenate(rounded, axis=-1)
 
 
 def _in_words(points: tuple[Point, ...]) -> Iterator[str]:
