@@ -141,7 +141,7 @@ class TableJudgement:
     def lines(self) -> list[str]:
         """Return the judgement as a headline and the lines below it."""
         count = VARIANTS[self.variant].epochs
-        there = f"{count} epochs" if self.complete else f"{_spans(self.epochs)} of {count} only"
+        there = f"{count} epochs" if self.complete else f"{spans(self.epochs)} of {count} only"
         notes = [] if self.complete else [NOT_THE_WHOLE]
         if self.copy_of:
             notes.insert(0, f"These are the values of {self.copy_of}: no new run.")
@@ -174,6 +174,20 @@ def judge_table(
 def judge_among_published(variant: str, rows: pd.DataFrame) -> TableJudgement:
     """Return where ``rows``, which ``usable_rows`` returns, lie among the published seeds."""
     return judge_table(variant, rows, *(published_curves(variant, start) for start in STARTS))
+
+
+def lacking(variant: str, rows: pd.DataFrame) -> str:
+    """Say which epochs of the recipe a table does not have, and which values are not finite.
+
+    ``rows`` are those of a table as it was found: ``epoch`` and the measures.
+    """
+    missing = sorted(set(range(VARIANTS[variant].epochs)) - set(rows["epoch"]))
+    said = [f"{spans(missing)} {'are' if len(missing) > 1 else 'is'} missing"] if missing else []
+    odd = {m: sorted(rows.loc[~np.isfinite(rows[m]), "epoch"]) for m in MEASURES}
+    said += [
+        f"{m} of {spans(epochs)} is not a finite number" for m, epochs in odd.items() if epochs
+    ]
+    return "; ".join(said) or "its epochs are not in order"
 
 
 def _published_run(variant: str, rows: pd.DataFrame) -> str | None:
@@ -250,10 +264,10 @@ def _in_words(points: tuple[Point, ...]) -> Iterator[str]:
     for point in points:
         groups.setdefault((point.measure, point.sentence()), []).append(point.epoch)
     for (measure, where), epochs in groups.items():
-        yield f"{measure} of {_spans(epochs)}: {where}"
+        yield f"{measure} of {spans(epochs)}: {where}"
 
 
-def _spans(epochs: list[int] | tuple[int, ...]) -> str:
+def spans(epochs: list[int] | tuple[int, ...]) -> str:
     """Return epochs in ascending order as text: ``epochs 0 to 3, 5``."""
     breaks = [0, *(n + 1 for n, (a, b) in enumerate(pairwise(epochs)) if b > a + 1), len(epochs)]
     spans = [(epochs[first], epochs[after - 1]) for first, after in pairwise(breaks)]
