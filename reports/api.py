@@ -23,7 +23,7 @@ def judge(table: Any, variant: str | Variant) -> TableJudgement:
 
     ``table`` is a DataFrame with ``train_loss``, ``valid_loss`` and ``accuracy``, one row per
     epoch, and ``epoch`` if rows are missing; or a fitted fastai ``Learner`` or its recorder.
-    Values are compared as printed, to six decimals.
+    Values are compared as printed: each column to its own decimals, at most six.
 
     Raises ValueError for an unknown variant, and for a table that cannot be one of the variant's.
     """

@@ -22,7 +22,7 @@ from reports.documents.training_table import TrainingTable
 from reports.pages.judged_tables import Examined, as_lines, as_markdown, picture, summary
 from reports.runs.published_seeds import published_seeds
 from reports.runs.table_rows import usable_rows
-from reports.verdict.table import judge_among_published
+from reports.verdict.table import judge_among_published, lacking
 
 UNREADABLE = 2
 
@@ -77,9 +77,10 @@ def carry_out(options: argparse.Namespace) -> int:
 
 def _examine(table: TrainingTable, variant: str | None) -> Examined:
     """Recognise a table and judge it, if it is of one variant and has values that can be judged."""
-    recognition = recognise(table, variant)
+    shown = recognise(table)
+    recognition = shown if variant is None else recognise(table, variant)
     if recognition.variant is None:
-        recognition = _as_part(table, variant) or recognition
+        recognition = _as_part(table, shown, variant) or recognition
     if recognition.variant is None:
         return Examined(table.source, recognition, table.rows, None)
     try:
@@ -89,21 +90,22 @@ def _examine(table: TrainingTable, variant: str | None) -> Examined:
         unusable: Recognition = replace(recognition, variant=None, reason=reason)
         return Examined(table.source, unusable, table.rows, None)
     judgement = judge_among_published(recognition.variant, rows)
-    return Examined(table.source, recognition, rows, judgement)
+    otherwise = "" if variant in (None, *shown.candidates) else shown.reason
+    return Examined(table.source, recognition, rows, judgement, otherwise)
 
 
-def _as_part(table: TrainingTable, variant: str | None) -> Recognition | None:
+def _as_part(table: TrainingTable, shown: Recognition, variant: str | None) -> Recognition | None:
     """Return the one variant that a table without a variant is of, but for what it lacks.
 
-    All else fits the candidates that are named without a user's ``variant``. A table that has what
-    it needs has several candidates or none.
+    All else fits the candidates that are ``shown`` without a user's ``variant``. A table that has
+    what it needs has several candidates or none.
     """
-    candidates = recognise(table).candidates
+    candidates = shown.candidates
     if variant is not None:
         candidates = tuple({variant} & set(candidates))
     if len(candidates) != 1:
         return None
-    reason = f"It fits {candidates[0]}, but epochs are missing or values are not finite."
+    reason = f"It fits {candidates[0]}, but {lacking(candidates[0], table.rows)}."
     return Recognition(candidates[0], candidates, reason)
 
 

@@ -18,7 +18,6 @@ KINDS = {
     "uniform": "like runs with BatchNorm weights from U(0, 1)",
     "undecided": "like runs of either start",
     "neither": "unlike runs of either start",
-    "partial": "with some of the epochs only",
     "ambiguous": "of more than one possible variant, not judged",
     "other": "of another recipe, not judged",
 }
@@ -37,34 +36,50 @@ EXPLANATION = (
 class Examined:
     """A table of a file: where it was, what it was taken for, and its judgement if it has one.
 
-    ``rows`` are those that were judged.
+    ``rows`` are those that were judged. ``otherwise`` is what its file shows against the variant
+    that a user named.
     """
 
     source: str
     recognition: Recognition
     rows: pd.DataFrame
     judgement: TableJudgement | None
+    otherwise: str = ""
 
     @property
     def kind(self) -> str:
         """One of ``KINDS``."""
         if self.judgement is None:
             return "ambiguous" if len(self.recognition.candidates) > 1 else "other"
-        return self.judgement.start if self.judgement.complete else "partial"
+        return self.judgement.start
+
+    @property
+    def result(self) -> str:
+        """Its kind in words, and what limits it."""
+        part = self.judgement is not None and not self.judgement.complete
+        limits = {"by some of the epochs only": part, "against what its file says": self.otherwise}
+        return ", ".join([KINDS[self.kind], *(words for words, true in limits.items() if true)])
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it was taken for a variant, or not, and what speaks against that."""
+        otherwise = [f"Its file says otherwise: {self.otherwise}"] if self.otherwise else []
+        return [self.recognition.reason, *otherwise]
 
 
 def as_lines(table: Examined) -> list[str]:
     """Return what is said of a table, as lines for a terminal."""
     if table.judgement is None:
         return [one_line(table.source), f"  Not judged. {one_line(table.recognition.reason)}"]
-    said = [table.recognition.reason, *table.judgement.lines()]
+    said = [*table.reasons, *table.judgement.lines()]
     return [one_line(table.source), *(f"  {_indented(line)}" for line in said)]
 
 
 def summary(tables: Sequence[Examined], files: int) -> list[str]:
-    """Return how many tables are of each kind, as lines; ``files`` were read."""
-    counts = Counter(table.kind for table in tables)
-    rows = [f"{counts[kind]:>5} {words}" for kind, words in KINDS.items() if counts[kind]]
+    """Return how many tables have each result, as lines; ``files`` were read."""
+    in_order = sorted(tables, key=lambda table: (list(KINDS).index(table.kind), table.result))
+    counts = Counter(table.result for table in in_order)
+    rows = [f"{count:>5} {words}" for words, count in counts.items()]
     return [f"{counted(len(tables), 'table')} in {counted(files, 'file')}:", *rows]
 
 
@@ -77,7 +92,7 @@ def as_markdown(tables: Sequence[Examined], files: int, unread: Sequence[str]) -
         (
             ("table", lambda item: item[1].source),
             ("variant", lambda item: item[1].recognition.variant or NO_VALUE),
-            ("result", lambda item: KINDS[item[1].kind]),
+            ("result", lambda item: item[1].result),
             ("p, weights at 1", lambda item: _p(item[1], "ones")),
             ("p, weights from U(0, 1)", lambda item: _p(item[1], "uniform")),
             ("final accuracy", _final_accuracy),
@@ -110,7 +125,7 @@ def _section(table: Examined, place: int) -> str:
     return paragraphs(
         head,
         f"**{escape(first)}**",
-        escape(table.recognition.reason),
+        *map(escape, table.reasons),
         Markup(items),
         f"![{alt}]({picture(place)})",
     )

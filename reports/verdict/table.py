@@ -7,7 +7,7 @@ most ``a`` with probability at most ``a``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import pairwise
@@ -26,6 +26,7 @@ from reports.statistics.envelope import envelope_p_value
 from reports.statistics.ranks import nan_as_largest, rank_p_value
 from reports.verdict.third_party import STARTS, Outcomes
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 FOUND = {
     "ones": "like runs whose BatchNorm weights start at 1 (PyTorch 1.2 or later)",
     "uniform": "like runs whose BatchNorm weights are drawn from U(0, 1) (PyTorch before 1.2)",
@@ -140,7 +141,7 @@ class TableJudgement:
     def lines(self) -> list[str]:
         """Return the judgement as a headline and the lines below it."""
         count = VARIANTS[self.variant].epochs
-        there = f"{count} epochs" if self.complete else f"{_spans(self.epochs)} of {count} only"
+        there = f"{count} epochs" if self.complete else f"{spans(self.epochs)} of {count} only"
         notes = [] if self.complete else [NOT_THE_WHOLE]
         if self.copy_of:
             notes.insert(0, f"These are the values of {self.copy_of}: no new run.")
@@ -175,6 +176,20 @@ def judge_among_published(variant: str, rows: pd.DataFrame) -> TableJudgement:
     return judge_table(variant, rows, *(published_curves(variant, start) for start in STARTS))
 
 
+def lacking(variant: str, rows: pd.DataFrame) -> str:
+    """Say which epochs of the recipe a table does not have, and which values are not finite.
+
+    ``rows`` are those of a table as it was found: ``epoch`` and the measures.
+    """
+    missing = sorted(set(range(VARIANTS[variant].epochs)) - set(rows["epoch"]))
+    said = [f"{spans(missing)} {'are' if len(missing) > 1 else 'is'} missing"] if missing else []
+    odd = {m: sorted(rows.loc[~np.isfinite(rows[m]), "epoch"]) for m in MEASURES}
+    said += [
+        f"{m} of {spans(epochs)} is not a finite number" for m, epochs in odd.items() if epochs
+    ]
+    return "; ".join(said) or "its epochs are not in order"
+
+
 def _published_run(variant: str, rows: pd.DataFrame) -> str | None:
     """Return the name of the published run whose values these are, at every epoch."""
     if len(rows) < VARIANTS[variant].epochs:
@@ -185,7 +200,7 @@ def _published_run(variant: str, rows: pd.DataFrame) -> str | None:
 
 
 @cache
-def _published_runs(variant: str) -> tuple[list[str], np.ndarray[Any, np.dtype[np.float64]]]:
+def _published_runs(variant: str) -> tuple[list[str], Floats]:
     """Return the names and the values of the notebook's run and of third-party runs."""
     theirs = published.third_party_runs()
     others = curves(theirs, variant, key="run")
@@ -195,18 +210,17 @@ def _published_runs(variant: str) -> tuple[list[str], np.ndarray[Any, np.dtype[n
     return ["the notebook's own table", *names], np.vstack([notebook, others])
 
 
-def _flat(rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _flat(rows: pd.DataFrame) -> Floats:
     """Return the values in the order of curves: all epochs of a measure, then the next one."""
     return rows[list(MEASURES)].to_numpy(dtype=np.float64).T.ravel()
 
 
 def _place(start: str, variant: str, rows: pd.DataFrame, ours: pd.DataFrame) -> Place:
     epochs = rows["epoch"].tolist()
-    measured = _flat(rows)
-    decimals = _decimals(measured)
-    observed = measured.round(decimals)
+    decimals = [_decimals(rows[measure].to_numpy(dtype=np.float64)) for measure in MEASURES]
+    observed = _rounded(_flat(rows), decimals)
     columns = [(str(measure), int(epoch)) for measure in MEASURES for epoch in epochs]
-    sample = ours[columns].to_numpy().round(decimals)
+    sample = _rounded(ours[columns].to_numpy(), decimals)
     points = [
         Point(*column, value, len(sample), int((values < value).sum()), int((values > value).sum()))
         for column, value, values in zip(
@@ -230,10 +244,18 @@ def _place(start: str, variant: str, rows: pd.DataFrame, ours: pd.DataFrame) -> 
     )
 
 
-def _decimals(values: np.ndarray[Any, np.dtype[np.float64]]) -> int:
-    """Return how many decimals a table is printed with, so that ours are rounded alike."""
+def _decimals(values: Floats) -> int:
+    """Return how many decimals a column is printed with, so that ours are rounded alike."""
     finite = values[np.isfinite(values)].round(DECIMALS)
-    return next((n for n in range(3, DECIMALS) if (finite == finite.round(n)).all()), DECIMALS)
+    fewer = (n for n in range(DECIMALS) if len(finite) and (finite == finite.round(n)).all())
+    return next(fewer, DECIMALS)
+
+
+def _rounded(values: Floats, decimals: Sequence[int]) -> Floats:
+    """Round the epochs of each measure, side by side in the last axis, to its decimals."""
+    parts = np.split(values, len(decimals), axis=-1)
+    rounded = [part.round(n) for part, n in zip(parts, decimals, strict=True)]
+    return np.concatenate(rounded, axis=-1)
 
 
 def _in_words(points: tuple[Point, ...]) -> Iterator[str]:
@@ -242,10 +264,10 @@ def _in_words(points: tuple[Point, ...]) -> Iterator[str]:
     for point in points:
         groups.setdefault((point.measure, point.sentence()), []).append(point.epoch)
     for (measure, where), epochs in groups.items():
-        yield f"{measure} of {_spans(epochs)}: {where}"
+        yield f"{measure} of {spans(epochs)}: {where}"
 
 
-def _spans(epochs: list[int] | tuple[int, ...]) -> str:
+def spans(epochs: list[int] | tuple[int, ...]) -> str:
     """Return epochs in ascending order as text: ``epochs 0 to 3, 5``."""
     breaks = [0, *(n + 1 for n, (a, b) in enumerate(pairwise(epochs)) if b > a + 1), len(epochs)]
     spans = [(epochs[first], epochs[after - 1]) for first, after in pairwise(breaks)]

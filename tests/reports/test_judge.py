@@ -67,8 +67,11 @@ def test_a_part(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows.to_csv("diverged.csv", index=False, na_rep="nan")
     assert main(["judge", "part.csv", "diverged.csv", "--variant", "Model4"]) == 0
     part, diverged, counts = capsys.readouterr().out.split("\n\n")
+    assert "It fits Model4, but epochs 4 to 19 are missing.\n" in part
     assert "Model4, epochs 0 to 3 of 20 only: like runs whose BatchNorm weights are drawn" in part
     assert "No p-value of a whole table" in part
+    which = (f"{loss} of epochs 12 to 19 is not a finite number" for loss in MEASURES[:2])
+    assert f"It fits Model4, but {'; '.join(which)}.\n" in diverged
     assert "Model4, 20 epochs: unlike our runs of either start" in diverged
     assert "valid_loss of epochs 12 to 19: not finite, the highest of all" in diverged
     assert counts.count("    1 ") == 2
@@ -76,6 +79,24 @@ def test_a_part(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["judge", "part.csv", *words]) == 0
         assert "part.csv\n  Not judged. It " in capsys.readouterr().out
     assert not list(here.glob("*.html"))
+
+
+@pytest.mark.usefixtures("here")
+def test_code_that_contradicts_the_variant(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who names the variant is still told what the file shows against it."""
+    table = pd.read_csv("own.csv")
+    lines = [" | ".join(f"{value:g}" for value in row) for row in table.to_numpy()]
+    head = [" | ".join(table.columns), "|".join(["---"] * 4)]
+    text = "\n".join(f"| {line} |" for line in [*head, *lines])
+    code = "bs, bptt = 64, 20\nlearn = Learner(data, Model4(), metrics=accuracy)\n"
+    for name, fit in (("same.md", "learn.fit_one_cycle(20, 3e-3)"), ("plain.md", "learn.fit(20)")):
+        Path(name).write_text(f"```python\n{code}{fit}\n```\n\n{text}\n")
+    assert main(["judge", "same.md", "plain.md", "--variant", "Model4"]) == 0
+    same, plain, counts = capsys.readouterr().out.split("\n\n")
+    assert "otherwise" not in same
+    assert "It is taken as Model4, as you say.\n  Its file says otherwise: It is not " in plain
+    assert "Model4, 20 epochs: like runs" in plain
+    assert counts.count("from U(0, 1), against what its file says\n") == 1
 
 
 def test_page(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

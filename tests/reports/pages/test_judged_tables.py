@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from reports.api import judge, published_table
@@ -28,8 +30,21 @@ TABLES = [
 
 
 def test_kinds() -> None:
-    """A table is judged in whole or in part, ambiguous, or of another recipe."""
-    assert [table.kind for table in TABLES] == ["ones", "partial", "ambiguous", "other", "neither"]
+    """A table is like runs of a start or unlike them, ambiguous, or of another recipe."""
+    assert [table.kind for table in TABLES] == ["ones", "ones", "ambiguous", "other", "neither"]
+
+
+def test_results() -> None:
+    """What limits a judgement stands beside it in the counts and on the page."""
+    part, whole = TABLES[1], replace(TABLES[4], otherwise="It is Model5.")
+    assert part.result == f"{KINDS['ones']}, by some of the epochs only"
+    assert whole.result == f"{KINDS['neither']}, against what its file says"
+    counted = [line.strip() for line in summary([whole, part, TABLES[4]], 1)[1:]]
+    assert counted == [f"1 {part.result}", f"1 {KINDS['neither']}", f"1 {whole.result}"]
+    assert "  Its file says otherwise: It is Model5." in as_lines(whole)
+    page = as_markdown([part, whole], 1, [])
+    assert page.count(f" | {part.result} | ") == page.count(f" | {whole.result} | ") == 1
+    assert "Its file says otherwise: It is Model5." in page
 
 
 def test_summary() -> None:
@@ -37,7 +52,9 @@ def test_summary() -> None:
     lines = summary(TABLES, 2)
     assert lines[0] == "5 tables in 2 files:"
     assert [line.strip() for line in lines[1:]] == [
-        f"1 {KINDS[kind]}" for kind in ("ones", "neither", "partial", "ambiguous", "other")
+        f"1 {KINDS['ones']}",
+        f"1 {KINDS['ones']}, by some of the epochs only",
+        *(f"1 {KINDS[kind]}" for kind in ("neither", "ambiguous", "other")),
     ]
     assert sum(int(line.split()[0]) for line in lines[1:]) == 5
 
