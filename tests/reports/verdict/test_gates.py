@@ -209,6 +209,7 @@ def test_few_seeds_beside_many_of_an_ensemble() -> None:
         "16 columns compared seed by seed; too few seeds for that in 8 configurations"
     )
     assert judgement.notes == ()
+    assert judgement.ensemble_seeds == "0-19"
     worse = as_ensemble(night(20, moved={"Model4": -0.2}))
     suspected = judge(Evidence.of(together(few, worse), both))
     assert "Model4 ensemble" in reason(suspected, "accuracy and loss")
