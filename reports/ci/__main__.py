@@ -114,7 +114,9 @@ def make_parser() -> Parser:
         carry_out=lambda o: issue.tell(
             o.report,
             {"training": o.trained, "timing": o.timed},
-            issue.repeat(o.profile, o.seeds, o.device, o.backends),
+            issue.repeat(
+                o.profile, issue.seeds_of(o.report, o.seeds, o.backends), o.device, o.backends
+            ),
         )
     )
     return parser

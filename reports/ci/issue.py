@@ -36,6 +36,9 @@ LIVE = re.compile(r"://|www\.|[@#]|\bGH-", re.IGNORECASE)
 """What GitHub turns into a link or a mention, even without markup."""
 WORD_JOINER = "\u2060"
 """A character without width that breaks up links and mentions."""
+SEEDS = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*")
+LONGEST_SEEDS = 1000
+ENSEMBLE = "ensemble"
 SPECIAL = re.compile(r"[^\w .,;:()+\-=%/'\"!?@#]|_")
 
 
@@ -59,6 +62,19 @@ def tell(report: Path, steps: Mapping[str, str], commands: Sequence[str]) -> int
     title = ["--title", f"The nightly run failed: {verdict}", "--label", LABEL]
     run(["gh", "issue", "create", *title, *text], check=True, text=body)
     return 0
+
+
+def seeds_of(report: Path, asked: str, backends: str) -> str:
+    """Return the seeds that repeat a night: those ``asked`` for, or those that its ensembles had.
+
+    Half of theirs are others every day, unless a range or a list was asked for. Where other
+    backends are named too, which have the same option, only what was asked for can be repeated.
+    """
+    trained = untrusted_files.read_json(report / VERDICT).get("ensemble_seeds")
+    fixed = asked and not asked.isdecimal()
+    if fixed or backends not in ("", ENSEMBLE) or not isinstance(trained, str):
+        return asked
+    return trained if SEEDS.fullmatch(trained) and len(trained) <= LONGEST_SEEDS else asked
 
 
 def repeat(profile: str, seeds: str, device: str, backends: str) -> list[str]:

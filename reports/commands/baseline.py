@@ -97,18 +97,23 @@ def accept(options: argparse.Namespace) -> int:
         _copy(results, new)
         write_whole(new / frozen.ACCEPTED, acceptance.as_json().encode())
         frozen.complete(new, throughput=is_timed(results))
+        if options.history is not None:  # before the swap, after which it cannot be repeated
+            _record(options.history, shift)
         frozen.swap(baseline)
     except frozen.NotWholeError as error:
         raise StoreError(f"the new baseline is not whole ({error}): accept it again") from error
     except OSError as error:
         raise UnwrittenError(baseline, error) from error
-    if options.history is not None:
-        try:
-            print(f"{one_line(record(options.history, shift))} written", file=sys.stderr)
-        except OSError as error:
-            raise UnwrittenError(options.history, error) from error
     print(f"{one_line(baseline)} accepted: {reason}", file=sys.stderr)
     return 0
+
+
+def _record(history: Path, shift: Shift) -> None:
+    """Add the change to the history; raise UnwrittenError where that cannot be written."""
+    try:
+        print(f"{one_line(record(history, shift))} written", file=sys.stderr)
+    except OSError as error:
+        raise UnwrittenError(history, error) from error
 
 
 def _copy(results: Path, folder: Path) -> None:

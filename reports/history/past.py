@@ -34,8 +34,8 @@ class Period:
 class Past:
     """The nights of a history folder, oldest first, with the shifts that were accepted.
 
-    ``unreadable`` has the reason for each unreadable file. An accepted shift begins a new period,
-    with a baseline of its own, from which later nights drift; there is at least one period.
+    ``unreadable`` has the reason for each file that is not used. An accepted shift begins a new
+    period, with a baseline of its own, from which later nights drift; there is at least one period.
     """
 
     nights: pd.DataFrame
@@ -103,7 +103,7 @@ def last_night(
 def read_past(folder: Path, baseline: Night | None = None) -> Past:
     """Return the nights of a history folder; raise StoreError if it cannot be read."""
     nights, unreadable = read(folder)
-    shifts, others = read_shifts(folder)
+    shifts, others = read_shifts(folder, nights["night"].max())
     known = None if baseline is None else moments(baseline.selection.grid)
     return Past(nights, unreadable | others, shifts, _periods(nights, shifts, known))
 
@@ -117,7 +117,9 @@ def _periods(
     that is kept; it takes the place of the last, unless that was accepted later.
     """
     starts = [None, *(shift.night for shift in shifts)]
-    baselines = [shifts[0].replaces if shifts else None, *starts[1:]]
+    replaced = shifts[0].replaces if shifts else None
+    # Only an earlier night can have been the baseline of the nights before the shift.
+    baselines = [replaced if replaced and replaced < shifts[0].night else None, *starts[1:]]
     found = []
     for since, until, night in zip(starts, [*starts[1:], None], baselines, strict=True):
         inside = (nights["night"] >= since) if since else nights["night"].notna()

@@ -46,15 +46,27 @@ def record(folder: Path, shift: Shift) -> Path:
     return path
 
 
-def read_shifts(folder: Path) -> tuple[tuple[Shift, ...], dict[str, str]]:
-    """Return the shifts of a history folder, oldest first, and why other files cannot be read."""
-    shifts, unreadable = [], {}
+def read_shifts(
+    folder: Path, last: pd.Timestamp | None = None
+) -> tuple[tuple[Shift, ...], dict[str, str]]:
+    """Return the shifts of a history folder, oldest first, and why other files are not used.
+
+    A shift later than the ``last`` night is not used: no night is there that it could hold for, and
+    the drifts until then stand.
+    """
+    shifts, unused = [], {}
     for path in sorted((folder / SHIFTS).glob("*.json")):
+        name = f"{SHIFTS}/{path.name}"
         try:
-            shifts.append(_shift_of(json.loads(untrusted_files.read(path))))
+            shift = _shift_of(json.loads(untrusted_files.read(path)))
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            unreadable[f"{SHIFTS}/{path.name}"] = f"it is no accepted shift ({one_line(error)})"
-    return tuple(sorted(shifts, key=lambda shift: shift.night)), unreadable
+            unused[name] = f"it is no accepted shift ({one_line(error)})"
+            continue
+        if last is not None and shift.night > last:
+            unused[name] = f"its shift of {shift.night:%Y-%m-%d} is later than the last night"
+        else:
+            shifts.append(shift)
+    return tuple(sorted(shifts, key=lambda shift: shift.night)), unused
 
 
 def _shift_of(content: dict[str, Any]) -> Shift:

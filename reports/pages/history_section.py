@@ -42,7 +42,7 @@ def history_section(
     parts = [HEADING]
     if unreadable:
         lines = [f"- {escape(name)}: {escape(reason)}" for name, reason in unreadable.items()]
-        parts.append("These files cannot be read, and are missing below:\n\n" + "\n".join(lines))
+        parts.append("These files cannot be used, and are missing below:\n\n" + "\n".join(lines))
     if history.empty:
         return "\n\n".join([*parts, "The history has no night yet."])
     nights = history["night"].nunique()

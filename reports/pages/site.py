@@ -232,4 +232,4 @@ def _unreadable(unreadable: Mapping[str, str]) -> str:
     if not unreadable:
         return ""
     lines = [f"{shown(name)}: {one_line(reason)}" for name, reason in unreadable.items()]
-    return f"<h2>Files that cannot be read</h2>\n<p>They are missing above.</p>\n{_list(lines)}"
+    return f"<h2>Files that cannot be used</h2>\n<p>They are missing above.</p>\n{_list(lines)}"

@@ -168,7 +168,7 @@ def _comparison(comparison: Comparison, pairs: Pairs) -> str:
     if first.few:
         tested += (
             f" {counted(len(first.few), 'configuration')} of too few seeds for it "
-            f"{'is' if len(first.few) == 1 else 'are'} held run by run only."
+            "can only be held run by run."
         )
     notable = sorted(first.differences, key=lambda d: d.p)[:8]
     lines = table_of(

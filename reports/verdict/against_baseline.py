@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from hnrnn.departures import NO_REFERENCE
 from reports.runs.completeness import Problem, of_another_kind
 from reports.runs.night import CONFIGURATION, Configuration, Night, configurations_of, is_in
 from reports.runs.selection import with_runs
@@ -63,6 +64,27 @@ def hold(
     held.why_not_timed = throughput.why_not_compared(ours.throughput, theirs.throughput)
     held.why_not_absolute = throughput.why_not_absolute(ours.throughput, theirs.throughput)
     return held
+
+
+def held_run_by_run(held: AgainstBaseline, same: SameComputation) -> set[Configuration]:
+    """Return the configurations with a run that a reference run or the baseline's run holds."""
+    found = [*same.departures, *(held.pairs.departures if held.pairs else ())]
+    return {each.configuration for each in found if each.verdict != NO_REFERENCE}
+
+
+def too_few_in_words(held: AgainstBaseline, same: SameComputation) -> list[str]:
+    """Name the configurations of too few seeds for the test of the grid that no run holds either.
+
+    The other backends of their variants are tested, and say nothing of them.
+    """
+    few = held.comparison.first.few if held.comparison else ()
+    return [
+        f"{' '.join(each)}: too few seeds tonight or in the baseline to compare means, and no run "
+        "could be held against a reference run or the baseline's of its seed: train seeds that "
+        "have one, such as 0 and 1"
+        for each in few
+        if each not in held_run_by_run(held, same)
+    ]
 
 
 def _confirm(

@@ -10,7 +10,7 @@ from hnrnn.variants import VARIANTS
 from reports.runs.completeness import ANOTHER_KIND, INJECTED, REPEATED, Problem
 from reports.runs.departures import NO_HASH
 from reports.verdict import baseline
-from reports.verdict.against_baseline import AgainstBaseline
+from reports.verdict.against_baseline import AgainstBaseline, held_run_by_run, too_few_in_words
 from reports.verdict.departure import Departure
 from reports.verdict.evidence import Evidence
 from reports.verdict.findings import Finding, unexpected
@@ -62,7 +62,8 @@ def decide(evidence: Evidence, found: Findings) -> tuple[str, list[str]]:
     sound = _beyond_doubt(found)
     certain = _failures(sound)
     problems = [str(problem) for problem in found.problems]
-    unexplained = [*_unexplained(found), *_held_by_nothing(evidence, found)]
+    few = too_few_in_words(found.held, found.same)
+    unexplained = [*_unexplained(found), *few, *_held_by_nothing(evidence, found)]
     questions = _open_questions(found)
     comparison = found.held.comparison
     suspected = questions if comparison and comparison.verdict == baseline.SUSPECTED else []
@@ -139,11 +140,10 @@ def _held_by_nothing(evidence: Evidence, found: Findings) -> list[str]:
     """
     if set(found.same.without_reference) == {NO_HASH} and not found.same.departures:
         return []
-    comparison, pairs = found.held.comparison, found.held.pairs
-    held = {each.configuration for each in found.same.departures}
-    held |= {each.configuration for each in (pairs.departures if pairs else ())}
+    comparison, held = found.held.comparison, held_run_by_run(found.held, found.same)
     if comparison and comparison.first.enough:
         held |= {each.configuration for each in comparison.first.differences}
+    held |= {*comparison.first.few} if comparison else set()  # they have a reason of their own
     accepted = {finding.variant for finding in evidence.findings}
     return [
         f"{a.variant} {a.backend}: its table differs by an accepted finding, and its runs have "

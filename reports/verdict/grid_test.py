@@ -106,7 +106,7 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
     after the last epoch. Seeds that both have are pairs. The others are independent samples, where
     both sides have some. Pairs that rounding explains count as equal. A configuration of too few
     seeds for any permutation to reject it is not tested where another backend of its variant has
-    enough: run by run they compute the same.
+    enough: it is among the ``few``, which have to be held run by run.
     """
     ours, theirs = _table(night), _table(baseline)
     columns = [cast("Column", column) for column in ours.columns.intersection(theirs.columns)]

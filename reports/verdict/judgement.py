@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.store.records import ENSEMBLE
 from hnrnn import published
 from hnrnn.departures import UNEXPLAINED
-from reports.runs.completeness import SHORT_RUNS, Problem, find_notes, find_problems
+from reports.runs.completeness import SHORT_RUNS, Problem, find_notes, find_problems, ranges
 from reports.runs.night import Configuration, Night, configurations_of
 from reports.runs.reading import read
 from reports.runs.selection import with_runs
@@ -67,6 +68,8 @@ class Judgement:
     changes: tuple[throughput.Change, ...]
     configurations: tuple[Configuration, ...]
     """Every configuration that has runs of the judged kind tonight."""
+    ensemble_seeds: str
+    """The seeds of the ensembles' runs of that kind, as in ``0-99,1000000-1000099``."""
     run_seconds: Mapping[Configuration, float]
     """How long those runs took, by configuration."""
     kind: Mapping[str, str]
@@ -146,6 +149,7 @@ def judge(evidence: Evidence) -> Judgement:
         comparison=held.comparison,
         changes=tuple(held.changes),
         configurations=tuple(sorted(configurations_of(night.selection.of_kind))),
+        ensemble_seeds=_ensemble_seeds(night.selection.of_kind),
         run_seconds=_run_seconds(night.selection.of_kind),
         kind=_kind(night),
         confirmation_seeds=held.confirmation_seeds,
@@ -237,6 +241,10 @@ def _kind(night: Night) -> dict[str, str]:
     found = {str(name): value for row in first for name, value in row.items()}
     common = {name: str(value) for name, value in found.items() if pd.notna(value)}
     return night.selection.kind | common
+
+
+def _ensemble_seeds(runs: pd.DataFrame) -> str:
+    return ranges(runs.loc[runs["backend"] == ENSEMBLE, "seed"].unique()).replace(", ", ",")
 
 
 def _run_seconds(runs: pd.DataFrame) -> dict[Configuration, float]:

@@ -15,6 +15,7 @@ from bench.store.records import DIVERGED, ENSEMBLE
 from bench.store.store import Contents, Store
 from reports.__main__ import main
 from reports.ci import keeping
+from reports.history.shifts import read_shifts
 from reports.runs import frozen
 from reports.verdict.acceptance import read_acceptance
 from tests.computed_nights import computed_night, departing, with_runs
@@ -60,10 +61,10 @@ class Nights:
         """Check a night against the baseline."""
         return self.call("check", "--results", results, "--baseline", str(self.baseline), *words)
 
-    def accept(self, results: str, reason: str = REASON) -> tuple[int, str]:
+    def accept(self, results: str, reason: str = REASON, *words: str) -> tuple[int, str]:
         """Accept a night."""
-        words = ("--results", results, "--baseline", str(self.baseline), "--reason", reason)
-        return self.call("baseline", "accept", *words)
+        named = ("--results", results, "--baseline", str(self.baseline), "--reason", reason)
+        return self.call("baseline", "accept", *named, *words)
 
     def freeze(self, contents: Contents) -> None:
         """Freeze a night, with a manifest, as ``reports.ci judge`` does."""
@@ -324,6 +325,24 @@ def test_an_accepted_baseline_forgets_the_nights_before(nights: Nights) -> None:
     for _ in range(2):
         code, output = nights.check(nights.train(with_runs(night)), *history)
         assert code == 0, output
+
+
+def test_a_history_that_cannot_be_written(nights: Nights) -> None:
+    """The baseline stays, so that the same command can be repeated, and names what it replaced."""
+    nights.freeze(computed_night(3))
+    history, results = nights.folder / "history", nights.train(changed())
+    history.mkdir()
+    (history / "_accepted").write_text("in the way")
+    kept = frozen.examine(nights.baseline)
+    code, output = nights.accept(results, REASON, "--history", str(history))
+    assert code == 74
+    assert f"cannot write to {history}" in output
+    assert frozen.examine(nights.baseline) == kept
+    (history / "_accepted").unlink()
+    assert nights.accept(results, REASON, "--history", str(history))[0] == 0
+    (shift,), _ = read_shifts(history)
+    assert (shift.replaces, shift.acceptance.reason) == (shift.night - pd.Timedelta(days=1), REASON)
+    assert frozen.examine(nights.baseline) != kept
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,7 @@ def test_nights_without_values_or_pages(tmp_path: Path) -> None:
     assert one["values"]["accuracy"][0][2] is None
     assert one["baselines"]["accuracy"] == []
     assert text.count("<tr data-night=") == 3
-    assert "Files that cannot be read" in text
+    assert "Files that cannot be used" in text
     assert "There are too few nights yet to test for slow drift." in text
 
 

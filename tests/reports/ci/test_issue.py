@@ -191,6 +191,27 @@ def test_what_repeats_a_night_is_quoted(value: str, tmp_path: Path, calls: Calls
     assert train[-1] == f"--seeds={value}"
 
 
+FRESH = "0-99,1000000-1000099"
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "backends", "repeated"),
+    [(FRESH, "", "", FRESH), (FRESH, "200", "ensemble", FRESH), (FRESH, "0-9", "", "0-9"),
+     (FRESH, "5", "nn,ensemble", "5"), ("", "", "", None), ("0-9\n", "", "", None),
+     ("0; x", "", "", None), ("--x", "", "", None), ("1," * 999 + "1", "", "", None),
+     ([FRESH], "7", "", "7"), (None, "7", "", "7")],
+)  # fmt: skip
+def test_the_seeds_of_the_night_are_repeated(
+    trained: object, asked: str, backends: str, repeated: str | None, tmp_path: Path, calls: Calls
+) -> None:
+    """Another day draws other fresh seeds: the night's own are named, if they are seeds."""
+    (tmp_path / "verdict.json").write_text(json.dumps({"ensemble_seeds": trained}))
+    assert tell(tmp_path, f"--seeds={asked}", f"--backends={backends}") == 0
+    (train,) = [line for line in body(calls).splitlines() if line.startswith("tox -e nightly")]
+    _, *named = train.split("--seeds=")
+    assert named == ([] if repeated is None else [repeated])
+
+
 def check_neutral(markdown: str) -> None:
     """Fail on anything that GitHub would make live."""
     for token in tokens_of(markdown):

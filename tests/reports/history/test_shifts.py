@@ -94,6 +94,27 @@ def test_drift_restarts_at_an_accepted_shift(tmp_path: Path) -> None:
     assert set(past.baseline["night"]) == {night(MOVED)}
 
 
+def test_a_shift_in_the_future_hides_no_drift(tmp_path: Path) -> None:
+    """A shift later than the last night is named and not used, until there is such a night."""
+    found = shifted_history(tmp_path).test.drifts
+    path = record(tmp_path, Shift(night(70), night(0), ACCEPTED))
+    past = read_past(tmp_path)
+    assert (past.test.drifts, past.shifts, len(past.periods)) == (found, (), 1)
+    why = "its shift of 2026-03-13 is later than the last night"
+    assert past.unreadable == {f"_accepted/{path.name}": why}
+    text = history_section(past.nights, past.unreadable, past.test, {}, past.shifts)
+    assert why in text
+    append(tmp_path, made_up_history(1, seeds=50).assign(night=night(70)))
+    assert len(read_past(tmp_path).shifts) == 1
+
+
+@pytest.mark.parametrize("replaced", [MOVED, MOVED + 5])
+def test_what_a_shift_cannot_have_replaced(replaced: int, tmp_path: Path) -> None:
+    """Of a shift that replaces itself or a later night, the nights before it are still tested."""
+    past = shifted_history(tmp_path, Shift(night(MOVED), night(replaced), ACCEPTED))
+    assert (past.periods[0].test.nights, past.periods[0].baseline) == (MOVED - 10, None)
+
+
 def test_drift_from_the_accepted_baseline_is_found(tmp_path: Path) -> None:
     """After the shift, going back to what was before is a drift."""
     past = shifted_history(tmp_path, Shift(night(MOVED), night(0), ACCEPTED), nights=40)

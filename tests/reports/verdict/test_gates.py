@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pandas as pd
+import pytest
 
 from bench.store.store import Contents
 from reports.verdict.evidence import Evidence
@@ -208,9 +209,43 @@ def test_few_seeds_beside_many_of_an_ensemble() -> None:
         "16 columns compared seed by seed; too few seeds for that in 8 configurations"
     )
     assert judgement.notes == ()
+    assert judgement.ensemble_seeds == "0-19"
     worse = as_ensemble(night(20, moved={"Model4": -0.2}))
     suspected = judge(Evidence.of(together(few, worse), both))
     assert "Model4 ensemble" in reason(suspected, "accuracy and loss")
+
+
+def started(contents: Contents) -> Contents:
+    """Return the runs with initial weights of their own for each variant and seed."""
+    runs = contents.runs
+    starts = runs["variant"] + "-" + runs["seed"].astype(str)
+    return replace(contents, runs=runs.assign(initial_weights_sha256=starts))
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "older"])
+@pytest.mark.parametrize(("seeds", "before"), [(2, 2), (2, 20), (3, 20), (20, 2)])
+def test_few_seeds_that_nothing_holds(seeds: int, before: int, *, recorded: bool) -> None:
+    """Beside an ensemble that is tested, few seeds that no run is beside are no agreement."""
+    known = started if recorded else replace
+    ensemble = as_ensemble(night(20, start=5000))
+    baseline = known(together(night(before, start=5000), ensemble))
+    fresh = elsewhere(night(seeds, start=7000, hashes="z", moved={"Model4": -0.2}))
+    tonight = judge(Evidence.of(known(together(fresh, ensemble)), baseline))
+    assert (tonight.verdict, len(tonight.reasons)) == ("inconclusive", 8)
+    assert (
+        "Model4 nn: too few seeds tonight or in the baseline to compare means, and no run could be "
+        "held against a reference run or the baseline's of its seed: train seeds that have one, "
+        "such as 0 and 1"
+    ) in tonight.reasons
+
+
+def test_few_seeds_that_the_baseline_holds() -> None:
+    """The runs of their seeds in the baseline hold them, whatever the ids and the commit."""
+    ensemble = as_ensemble(night(20, start=5000))
+    baseline = started(together(night(20, start=5000), ensemble))
+    for moved, verdict in (({}, "agrees"), ({"Model4": -0.2}, "differs")):
+        few = elsewhere(night(2, start=5000, hashes="z", moved=moved), commit="d" * 40)
+        assert judge(Evidence.of(started(together(few, ensemble)), baseline)).verdict == verdict
 
 
 def as_ensemble(contents: Contents) -> Contents:
