@@ -27,7 +27,7 @@ from reports.documents.learners import (
 from reports.documents.syntax import called, parse
 
 _MOST_CALLS = 100
-"""How many calls of the code's own functions are followed."""
+"""How many calls of the code's own functions and classes are followed."""
 _CHANGES = ("initial_weights", "epochs", "sizes", "dtype")
 """Options of ``hnrnn.train`` that make another training than the notebook's."""
 _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
@@ -50,23 +50,6 @@ def fits_in(code: str) -> tuple[Fit, ...]:
     except RecursionError:
         return ()
     return tuple(program.fits)
-
-
-def code_until(code: str, place: int, count: int) -> str:
-    """Return a cell's code until the training call that printed its table ``place`` of ``count``.
-
-    The whole code is returned if it does not have as many calls as tables.
-    """
-    tree = parse(code)
-    ends = sorted(
-        node.end_lineno or 0
-        for node in (ast.walk(tree) if tree else ())
-        if isinstance(node, ast.Call) and called(node) in FITS
-    )
-    if len(ends) != count or len(set(ends)) != count:
-        return code
-    until = "\n".join(code.split("\n")[: ends[place]])
-    return until if parse(until) else code
 
 
 class _Program(ast.NodeVisitor):
@@ -165,8 +148,9 @@ class _Program(ast.NodeVisitor):
         self, name: str, arguments: list[object], options: dict[str, object]
     ) -> Data | Learner | Model | None:
         """Return what a call of fastai's or ours makes, or of a class that is not in the code."""
-        if name in ("learner", "train") and arguments and str(arguments[0]) in VARIANTS:
-            return self._ours(name, str(arguments[0]), options)
+        variant = arguments[0] if arguments and isinstance(arguments[0], str) else None
+        if name in ("learner", "train") and variant is not None and variant in VARIANTS:
+            return self._ours(name, variant, options)
         if name in ("databunch", "language_model_data") or name in OTHER_DATA:
             return Data.of(name, arguments, options)
         if name.endswith("Learner"):
@@ -203,6 +187,9 @@ class _Program(ast.NodeVisitor):
         options: dict[str, object],
     ) -> Model | None:
         """Follow a call of what the code defines: a model's class, or a function that trains."""
+        if self._calls >= _MOST_CALLS:
+            return None
+        self._calls += 1
         outer = self.names
         if isinstance(definition, ast.ClassDef):
             inits = [
@@ -216,12 +203,10 @@ class _Program(ast.NodeVisitor):
             architecture = architecture_of(definition.name, classes, self.visit)
             self.names = outer
             return Model(definition.name, architecture, self._loops)
-        if self._calls < _MOST_CALLS:
-            self._calls += 1
-            self.names = self.names | self._parameters(definition, arguments, options)
-            for statement in definition.body:
-                self.visit(statement)
-            self.names = outer
+        self.names = self.names | self._parameters(definition, arguments, options)
+        for statement in definition.body:
+            self.visit(statement)
+        self.names = outer
         return None
 
     def _parameters(

@@ -15,7 +15,6 @@ from hnrnn.published import MEASURES
 from hnrnn.text import counted
 from hnrnn.variants import VARIANTS, Variant, find_variant
 from hnrnn.vocab import tokenize
-from reports.documents.fits import fits_in
 from reports.documents.learners import BATCH_SIZE, Fit
 from reports.documents.training_table import TrainingTable
 
@@ -53,7 +52,15 @@ def recognise(table: TrainingTable, variant: str | None = None) -> Recognition:
         if wrong:
             return _unjudged(f"It cannot be judged as {known.name}: {_listed(wrong)}.", known)
         return Recognition(known.name, (known.name,), f"It is taken as {known.name}, as you say.")
-    fit = next(reversed(fits_in(table.code)), None)
+    found = {_by_code(table, fit) for fit in table.fits or (None,)}
+    if len(found) == 1:
+        return found.pop()
+    calls = counted(len(table.fits), "training call")
+    return _unjudged(f"It cannot be told which of the {calls} in its code printed it.")
+
+
+def _by_code(table: TrainingTable, fit: Fit | None) -> Recognition:
+    """Return the variant of a table that this call printed; without code, of any."""
     named = _named(table, fit)
     recipes = {
         name: [*_other_network(fit, named, known), *_other_training(fit, known)]

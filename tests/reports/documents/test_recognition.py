@@ -12,12 +12,14 @@ import pytest
 from hnrnn.published import MEASURES, tables, third_party_runs
 from hnrnn.variants import VARIANTS
 from reports.documents.document import read_tables
+from reports.documents.fits import fits_in
 from reports.documents.recognition import recognise, validation_targets
 from reports.documents.training_table import TrainingTable
 from tests.reports.documents import forms
 from tests.reports.documents.forms import CODE, FIT, made_up
 from tests.reports.documents.programs import program
 
+MODEL5 = fits_in(program("Model5"))
 ELSEWISE = pd.DataFrame(
     {
         "epoch": range(10),
@@ -31,7 +33,8 @@ ELSEWISE = pd.DataFrame(
 
 def table_of(name: str, code: str | None = None) -> TrainingTable:
     """Return a made-up table of a variant, with the program that trains it or other code."""
-    return TrainingTable("run.ipynb", made_up(name), program(name) if code is None else code)
+    fits = fits_in(program(name) if code is None else code)
+    return TrainingTable("run.ipynb", made_up(name), fits[-1:])
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -247,7 +250,7 @@ def test_by_the_name_in_its_source() -> None:
 
 def test_part_of_a_table() -> None:
     """A fit that was interrupted is not judged as a whole; the epochs are counted."""
-    part = TrainingTable("run.ipynb", made_up("Model5").head(7), program("Model5"))
+    part = TrainingTable("run.ipynb", made_up("Model5").head(7), MODEL5)
     assert recognise(part).candidates == ("Model5",)
     assert recognise(part).reason == (
         "It may be Model5, but cannot be judged: it has 7 of 10 epochs, and a part is not judged "
@@ -263,7 +266,7 @@ def test_missing_values(column: str) -> None:
     """A table with a value that is missing or infinite is named, and not judged."""
     rows = made_up("Model5")
     rows.loc[2, column] = np.nan if column != "train_loss" else np.inf
-    found = recognise(TrainingTable("run.ipynb", rows, program("Model5")))
+    found = recognise(TrainingTable("run.ipynb", rows, MODEL5))
     assert (found.variant, found.candidates) == (None, ("Model5",))
     assert "it has no finite number in 1 place." in found.reason
 
@@ -271,7 +274,7 @@ def test_missing_values(column: str) -> None:
 def test_missing_epochs() -> None:
     """As many epochs as the variant has are not enough if they are others."""
     rows = made_up("Model5").assign(epoch=[*range(9), 10])
-    found = recognise(TrainingTable("run.ipynb", rows, program("Model5")))
+    found = recognise(TrainingTable("run.ipynb", rows, MODEL5))
     assert (found.variant, "epochs do not run from 0 to 9" in found.reason) == (None, True)
 
 
@@ -279,7 +282,7 @@ def test_other_counts() -> None:
     """Accuracies that are no whole counts of the validation targets are another recipe's."""
     for table in (
         TrainingTable("run.csv", ELSEWISE),
-        TrainingTable("run.ipynb", ELSEWISE, program("Model5")),
+        TrainingTable("run.ipynb", ELSEWISE, MODEL5),
     ):
         found = recognise(table)
         assert (found.variant, found.candidates) == (None, ())
@@ -307,9 +310,9 @@ def test_validation_targets() -> None:
 def test_rounded_accuracies() -> None:
     """Accuracies that were printed with fewer digits are held against what those allow."""
     rows = made_up("Model5").round({"accuracy": 4})
-    assert recognise(TrainingTable("run.ipynb", rows, program("Model5"))).variant == "Model5"
+    assert recognise(TrainingTable("run.ipynb", rows, MODEL5)).variant == "Model5"
     rows = ELSEWISE.round({"accuracy": 5})
-    assert recognise(TrainingTable("run.ipynb", rows, program("Model5"))).variant is None
+    assert recognise(TrainingTable("run.ipynb", rows, MODEL5)).variant is None
 
 
 def test_what_the_user_says() -> None:
