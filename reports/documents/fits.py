@@ -16,12 +16,12 @@ from reports.documents.architecture import Architecture, architecture_of
 from reports.documents.learners import (
     BATCH_SIZE,
     FITS,
-    LOADS,
     OTHER_DATA,
     Data,
     Fit,
     Learner,
     Model,
+    Part,
     real,
 )
 from reports.documents.syntax import called, parse
@@ -30,6 +30,13 @@ _MOST_CALLS = 100
 """How many calls of the code's own functions and classes are followed."""
 _CHANGES = ("initial_weights", "epochs", "sizes", "dtype")
 """Options of ``hnrnn.train`` that make another training than the notebook's."""
+_READERS = frozenset(
+    "print display len list dict dir type str repr isinstance id doc help iter next sum enumerate "
+    "vars zip sorted hasattr getattr count_parameters from_learner".split()
+)
+"""Functions that change nothing of what they are given."""
+_SHOWN = frozenset("metrics path model_dir silent".split())
+"""Attributes of a learner that change nothing of a training."""
 _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -76,6 +83,9 @@ class _Program(ast.NodeVisitor):
         for target in node.targets:
             self._assign(target, value)
 
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self._assign(node.target, self.visit(node.value) if node.value else None)
+
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         self._assign(node.target, None)
 
@@ -89,6 +99,44 @@ class _Program(ast.NodeVisitor):
         for statement in node.body:
             self.visit(statement)
         self._loops -= 1
+
+    def visit_If(self, node: ast.If) -> None:
+        """Follow both branches; what only they decide cannot be told."""
+        self.visit(node.test)
+        before = self.names
+        ends = []
+        for branch in (node.body, node.orelse):
+            self.names = dict(before)
+            for statement in branch:
+                self.visit(statement)
+            ends.append(self.names)
+        one, other = ends
+        self.names = one | other
+        for name in one.keys() & other.keys():
+            if not _is_same(one[name], other[name]):
+                self.names[name] = None
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        """Define a function that has no name: what it does when it is called is not followed."""
+
+    def visit_ListComp(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp) -> None:
+        for part in node.generators:
+            self.visit(part.iter)
+            self._assign(part.target, None)
+        self._loops += 1
+        self.visit(node.elt)
+        self._loops -= 1
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
+        self.visit_ListComp(node)
+
+    def visit_SetComp(self, node: ast.SetComp) -> None:
+        self.visit_ListComp(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> object:
+        owner = self.visit(node.value)
+        self.visit(node.slice)
+        return _part(owner)
 
     def visit_Constant(self, node: ast.Constant) -> object:
         return node.value
@@ -121,32 +169,34 @@ class _Program(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> object:
         owner = self.visit(node.value)
         if isinstance(owner, Learner):
-            return {"model": owner.model, "data": owner.data, "dls": owner.data}.get(node.attr)
+            parts = {"model": owner.model, "data": owner.data, "dls": owner.data, "recorder": None}
+            return parts[node.attr] if node.attr in parts else _part(owner)
         if isinstance(owner, Data):
             return {"bptt": owner.bptt, "bs": owner.batch_size}.get(node.attr)
-        return None
+        return _part(owner)
 
     def visit_Call(self, node: ast.Call) -> object:
         name = called(node)
         owner = self.visit(node.func.value) if isinstance(node.func, ast.Attribute) else None
         arguments = [self.visit(argument) for argument in node.args]
-        options = {option.arg: self.visit(option.value) for option in node.keywords if option.arg}
+        options = {option.arg or "options": self.visit(option.value) for option in node.keywords}
         if isinstance(node.func, ast.Attribute) and owner is None and name in FITS:
-            owner = Learner.of((), (), self._loops)  # of which nothing is known
+            owner = Learner.of((), {}, self._loops)  # of which nothing is known
         if isinstance(owner, Learner):
             self._keep(owner.call(name, arguments, options, self._loops))
             return owner
         if isinstance(owner, Model):
-            owner.trainings += name in LOADS
+            owner.call(name)
+            return owner
+        if isinstance(owner, Part):
+            owner.of.call(name) if isinstance(owner.of, Model) else self._change(owner, name)
             return owner
         defined = self.names.get(name) if isinstance(node.func, ast.Name) else None
         if isinstance(defined, (ast.ClassDef, ast.FunctionDef)):
             return self._own(defined, arguments, options)
         return self._known(name, arguments, options)
 
-    def _known(
-        self, name: str, arguments: list[object], options: dict[str, object]
-    ) -> Data | Learner | Model | None:
+    def _known(self, name: str, arguments: list[object], options: dict[str, object]) -> object:
         """Return what a call of fastai's or ours makes, or of a class that is not in the code."""
         variant = arguments[0] if arguments and isinstance(arguments[0], str) else None
         if name in ("learner", "train") and variant is not None and variant in VARIANTS:
@@ -154,7 +204,11 @@ class _Program(ast.NodeVisitor):
         if name in ("databunch", "language_model_data") or name in OTHER_DATA:
             return Data.of(name, arguments, options)
         if name.endswith("Learner"):
-            return Learner.of([*arguments, *options.values()], options, self._loops)
+            return Learner.of(arguments, options, self._loops)
+        for given in [*arguments, *options.values()] if name not in _READERS else []:
+            self._change(given, name)
+        if name == "slice":
+            return slice(None)
         return Model(name, None, self._loops) if name in VARIANTS else None
 
     def _assign(self, target: ast.expr, value: object) -> None:
@@ -164,6 +218,17 @@ class _Program(ast.NodeVisitor):
             values = value if isinstance(value, list) else []
             for place, part in enumerate(target.elts):
                 self._assign(part, values[place] if place < len(values) else None)
+        elif isinstance(target, (ast.Attribute, ast.Subscript)):
+            owner = self.visit(target.value)
+            name = target.attr if isinstance(target, ast.Attribute) else "values"
+            if name not in _SHOWN:
+                self._change(owner, f"setting {name}")
+
+    def _change(self, owner: object, by: str) -> None:
+        """Note what is done to data, a model or a learner, or to something in it."""
+        owner = owner.of if isinstance(owner, Part) else owner
+        if isinstance(owner, (Data, Learner, Model)):
+            owner.differences += (f"its {type(owner).__name__.lower()} is changed by {by}",)
 
     def _keep(self, fit: Fit | None) -> None:
         self.fits += [fit] if fit else []
@@ -199,8 +264,9 @@ class _Program(ast.NodeVisitor):
             ]
             for init in inits:
                 self.names = self.names | self._parameters(init, [None, *arguments], options)
-            classes = {key: node for key, node in outer.items() if isinstance(node, ast.ClassDef)}
-            architecture = architecture_of(definition.name, classes, self.visit)
+            kinds = (ast.ClassDef, ast.FunctionDef)
+            known = {key: node for key, node in outer.items() if isinstance(node, kinds)}
+            architecture = architecture_of(definition.name, known, self.visit)
             self.names = outer
             return Model(definition.name, architecture, self._loops)
         self.names = self.names | self._parameters(definition, arguments, options)
@@ -219,3 +285,15 @@ class _Program(ast.NodeVisitor):
         bound |= dict(zip(names, arguments, strict=False))
         bound |= {name: value for name, value in options.items() if name in names}
         return dict.fromkeys(names) | bound
+
+
+def _part(owner: object) -> Part | None:
+    """Return what stands for something inside a learner or a model."""
+    if isinstance(owner, Part):
+        return owner
+    return Part(owner) if isinstance(owner, (Learner, Model)) else None
+
+
+def _is_same(one: object, other: object) -> bool:
+    simple = isinstance(one, (int, float, str)) and isinstance(other, (int, float, str))
+    return one is other or (simple and one == other)

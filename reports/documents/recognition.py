@@ -118,7 +118,12 @@ def _evidence(fit: Fit | None, named: str) -> str:
     if fit is None:
         return "there is no code to tell, and its epochs and accuracies fit"
     if fit.architecture:
-        return "its code builds that network, and its epochs and accuracies fit"
+        told = {"learning rate": fit.learning_rate, "bptt": fit.bptt, "pct_start": fit.pct_start}
+        unknown = [name for name, value in told.items() if value is None]
+        but = f" (it does not tell the {' and '.join(unknown)})" if unknown else ""
+        return (
+            f"its code has that network's layers and calls{but}, and its epochs and accuracies fit"
+        )
     if named:
         return "its class has that name (its source is not there), and the recipe fits"
     return "its code does not show the model, and its recipe, epochs and accuracies fit"
@@ -152,6 +157,8 @@ def _other_training(fit: Fit | None, known: Variant) -> list[str]:
         for words, found, expected in compared
         if found is not None and not math.isclose(found, expected)
     ]
+    if fit.own_loss and known.target == "every":
+        wrong.append("its learner sets loss_func")
     if not fit.is_first:
         wrong.append("it continues a training instead of starting from fresh weights")
     return [*wrong, *fit.differences]

@@ -43,7 +43,8 @@ def test_by_what_the_code_builds(name: str) -> None:
     found = recognise(table_of(name))
     assert (found.variant, found.candidates) == (name, (name,))
     assert found.reason == (
-        f"It is {name}: its code builds that network, and its epochs and accuracies fit."
+        f"It is {name}: its code has that network's layers and calls, and its epochs and "
+        "accuracies fit."
     )
 
 
@@ -66,7 +67,7 @@ CHANGES = {
         "Model4",
         "batch_first",
         "nonlinearity='relu', batch_first",
-        "it sets nonline",
+        "its RNN layer sets nonlinearity",
     ),
     "LSTM": ("Model5", "nn.GRU", "nn.LSTM", "its recurrent layer is nn.LSTM"),
     "time first": ("Model4", ", batch_first=True", "", "its batches are (time, batch)"),
@@ -99,8 +100,8 @@ CHANGES = {
     ),
     "kept": (
         "Model1",
-        "return self.scores(state)",
-        "self.state = state; return self.scores(state)",
+        "state = torch.zeros(batch.shape[0], size)",
+        "self.state = state = self.state.detach()",
         "it keeps its hidden state",
     ),
     "steps first": (
@@ -130,6 +131,80 @@ CHANGES = {
         "hnrnn.learner('Model5', sizes={'hidden_size': 32}, ",
         "learner sets sizes",
     ),
+    "activation": ("Model3", "F.relu", "torch.tanh", "it calls tanh; it calls relu 0 times"),
+    "another activation": ("Model0", "F.relu(self.embed", "(self.embed", "relu 2 times, not 3"),
+    "no detach": ("Model5", "state.detach()", "state", "it does not detach its hidden state"),
+    "state not used": ("Model5", "), self.state)", "))", "it does not keep its hidden state"),
+    "zero state": (
+        "Model5",
+        "self.embed(batch), self.state)",
+        "self.embed(batch), torch.zeros_like(self.state))",
+        "it starts from zeros in each batch",
+    ),
+    "tied": (
+        "Model5",
+        "        self.norm =",
+        "        self.scores.weight = self.embed.weight\n        self.norm =",
+        "it sets weight",
+    ),
+    "a layer set again": (
+        "Model2",
+        "        self.norm =",
+        "        self.scores = self.inner\n        self.norm =",
+        "it sets scores again",
+    ),
+    "functional dropout": ("Model5", "self.norm(found)", "F.dropout(self.norm(found))", "dropout"),
+    "in a function": ("Model6", "found.append(state)", "found.append(drop(state))", "calls drop"),
+    "in a cell": ("Model7", "torch.tanh(c", "torch.tanh(drop(c)", "it calls drop"),
+    "scaled": ("Model5", "self.norm(found)", "self.norm(found) * 0.5", "it calculates otherwise"),
+    "own init": ("Model5", "__init__()\n", "__init__()\n        self.start()\n", "it calls start"),
+    "norm": (
+        "Model5",
+        "BatchNorm1dFlat(size",
+        "BatchNorm1dFlat(size, momentum=0.9",
+        "sets momentum",
+    ),
+    "bias": ("Model1", "nn.Linear(size, size", "nn.Linear(size, size, False", "more arguments"),
+    "attribute": ("Model5", "learn.fit", "learn.wd = 1.0\nlearn.fit", "is changed by setting wd"),
+    "callbacks": ("Model5", "metrics=", "callback_fns=[Clip], metrics=", "sets callback_fns"),
+    "later callbacks": (
+        "Model5",
+        "learn.fit",
+        "learn.callbacks.append(Clip)\nlearn.fit",
+        "its learner is changed by append",
+    ),
+    "optimizer by place": ("Model5", "Net(), ", "Net(), SGD, ", "its learner sets opt_func"),
+    "loss": ("Model5", "metrics=", "loss_func=smooth, metrics=", "its learner sets loss_func"),
+    "by place": ("Model5", "0.01)", "0.01, (0.8, 0.7), 10.0)", "sets moms; fit_one_cycle sets div"),
+    "unpacked": ("Model5", "0.01)", "0.01, **dict(wd=1.0))", "fit_one_cycle sets options"),
+    "frozen": ("Model5", "learn.fit", "learn.freeze()\nlearn.fit", "its learner calls freeze"),
+    "slice": ("Model5", "0.01)", "slice(1e-4, 0.01))", "its learning rate is a slice"),
+    "init": (
+        "Model5",
+        "learn.fit",
+        "learn.model.apply(f)\nlearn.fit",
+        "it calls apply of its model",
+    ),
+    "init of weights": (
+        "Model5",
+        "learn.fit",
+        "nn.init.orthogonal_(learn.model.scores.weight)\nlearn.fit",
+        "its model is changed by orthogonal_",
+    ),
+    "weights in place": (
+        "Model5",
+        "learn.fit",
+        "learn.model.scores.weight[0] = 0\nlearn.fit",
+        "its model is changed by setting values",
+    ),
+    "other data": ("Model5", "bptt=20", "bptt=20, valid_pct=0.5", "databunch sets valid_pct"),
+    "data set later": ("Model5", "learn.fit", "data.bptt = 40\nlearn.fit", "data is changed by"),
+    "a comprehension": (
+        "Model5",
+        "learn.fit_one_cycle(10, 0.01)",
+        "[learn.fit_one_cycle(10, 0.01) for _ in range(3)]",
+        "it continues a training",
+    ),
     "a cell of its own": ("Model7", "torch.tanh(", "torch.relu(", "Gates is no GRU cell"),
 }
 
@@ -143,6 +218,15 @@ def test_another_recipe(change: str) -> None:
     assert (found.variant, found.candidates) == (None, ())
     assert found.reason.startswith(f"It is not {name}'s recipe: ")
     assert reason in found.reason
+
+
+def test_a_choice() -> None:
+    """What only one branch of a choice sets is not told, and the reason says so."""
+    choice = "if fast:\n    rate = 3e-2\nelse:\n    rate = 1e-2\nlearn.fit_one_cycle(10, rate"
+    code = program("Model5").replace("learn.fit_one_cycle(10, 0.01", choice)
+    found = recognise(table_of("Model5", code))
+    assert found.variant == "Model5"
+    assert "(it does not tell the learning rate)" in found.reason
 
 
 def test_another_cell() -> None:
@@ -191,6 +275,17 @@ learn.fit_one_cycle(data.bptt // 2, 0.01)""",
     ),
     "layers by name": ("(size, size, 2,", "(input_size=size, hidden_size=size, num_layers=2,"),
     "a size as a parameter": ("__init__(self)", "__init__(self, size=64, unused: int = 3)"),
+    "what is looked at": (
+        "learn.fit",
+        """\
+learn.metrics = [accuracy]
+learn.summary()
+print(learn.model, len(list(learn.model.parameters())), learn.model.scores.weight.mean())
+if torch.cuda.is_available():
+    learn.model.cuda()
+learn.fit""",
+    ),
+    "a definition that is not called": ("learn.fit", "again = lambda: learn.fit(3)\nlearn.fit"),
     "commands of IPython": ("learn.fit", "%matplotlib inline\n!nvidia-smi\nNet??\nlearn.fit"),
 }
 
