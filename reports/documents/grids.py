@@ -60,15 +60,18 @@ def columns_of(header: Sequence[str]) -> dict[str, int]:
 def number(cell: str) -> float | None:
     """Return a cell as a number, NaN for one that says that there is none, else None.
 
-    A comma is the decimal point of many languages, unless there is a point too.
+    A comma is the decimal point of many languages, unless there is a point too. A percentage is
+    read as a share.
     """
-    text = cell.strip().strip("\"'*`").strip()
+    whole = cell.strip().strip("\"'*`").strip()
+    percent, text = whole.endswith("%"), whole.removesuffix("%").rstrip()
     if text.lower() in _ABSENT:
         return np.nan
     if "," in text:
         text = text.replace(",", "" if "." in text else ".")
     try:
-        return float(text) if "_" not in text else None
+        value = float(text) if "_" not in text else None
+        return round(value / 100, 12) if value is not None and percent else value
     except ValueError:
         return None
 

@@ -62,6 +62,11 @@ def recognise(table: TrainingTable, variant: str | None = None) -> Recognition:
 def _by_code(table: TrainingTable, fit: Fit | None) -> Recognition:
     """Return the variant of a table that this call printed; without code, of any."""
     named = _named(table, fit)
+    others = _others(table, VARIANTS[named]) if fit is None and named else []
+    if others:
+        but = f"its source names {named}, but its epochs and accuracies fit {_either(others)}"
+        known = [VARIANTS[name] for name in sorted([named, *others])]
+        return _unjudged(f"It is ambiguous: {but}; say which with --variant.", *known)
     recipes = {
         name: [*_other_network(fit, named, known), *_other_training(fit, known)]
         for name, known in VARIANTS.items()
@@ -73,6 +78,20 @@ def _by_code(table: TrainingTable, fit: Fit | None) -> Recognition:
         what = f"not {built}'s recipe:" if built else f"no variant's recipe; beside {nearest}'s,"
         return _unjudged(f"It is {what} {_listed(recipes[nearest])}.")
     return _by_table(table, likely, _evidence(fit, named))
+
+
+def _others(table: TrainingTable, named: Variant) -> list[str]:
+    """Return which variants a table is a whole one of, if it is only a part of the named one's.
+
+    A name in a source is weaker evidence than that.
+    """
+    if len(table.rows) >= named.epochs or _other_counts(table, named):
+        return []
+    return [
+        name
+        for name, known in VARIANTS.items()
+        if not (_other_epochs(table, known) or _other_counts(table, known))
+    ]
 
 
 def _by_table(table: TrainingTable, likely: Sequence[str], evidence: str) -> Recognition:
@@ -179,7 +198,8 @@ def _other_epochs(table: TrainingTable, known: Variant) -> list[str]:
 
 def _other_counts(table: TrainingTable, known: Variant) -> list[str]:
     """Return that the accuracies cannot be the variant's, if they are no whole counts."""
-    accuracies = table.rows["accuracy"].dropna().to_numpy()
+    accuracies = table.rows["accuracy"].to_numpy()
+    accuracies = accuracies[np.isfinite(accuracies)]
     targets = validation_targets(known)
     decimals = max((_decimals(value) for value in accuracies), default=0)
     tolerance = 0.5 * 10.0**-decimals + ROUNDING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from textwrap import indent
 
@@ -339,6 +340,14 @@ def test_by_the_name_in_its_source() -> None:
     """A file or a column that names a variant is believed as far as the numbers allow."""
     found = recognise(TrainingTable("runs.csv, Model5, table 3 of 4", made_up("Model5")))
     assert (found.variant, "its source names it" in found.reason) == ("Model5", True)
+    found = recognise(TrainingTable("notes about Model4.md", made_up("Model5")))
+    assert found.candidates == ("Model2", "Model4", "Model5", "Model6", "Model7")
+    assert found.reason == (
+        "It is ambiguous: its source names Model4, but its epochs and accuracies fit Model2, "
+        "Model5, Model6 or Model7; say which with --variant."
+    )
+    part = recognise(TrainingTable("run of Model4.csv", made_up("Model4").head(9)))
+    assert part.candidates == ("Model4",)
     for source in ("runs.csv, Model4", "Model1_Model5.csv"):
         assert recognise(TrainingTable(source, made_up("Model5"))).variant is None
 
@@ -360,10 +369,13 @@ def test_part_of_a_table() -> None:
 def test_missing_values(column: str) -> None:
     """A table with a value that is missing or infinite is named, and not judged."""
     rows = made_up("Model5")
-    rows.loc[2, column] = np.nan if column != "train_loss" else np.inf
-    found = recognise(TrainingTable("run.ipynb", rows, MODEL5))
-    assert (found.variant, found.candidates) == (None, ("Model5",))
-    assert "it has no finite number in 1 place." in found.reason
+    for value in (np.nan, np.inf):
+        rows.loc[2, column] = value
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = recognise(TrainingTable("run.ipynb", rows, MODEL5))
+        assert (found.variant, found.candidates) == (None, ("Model5",))
+        assert "it has no finite number in 1 place." in found.reason
 
 
 def test_missing_epochs() -> None:
