@@ -22,6 +22,7 @@ from reports.documents.learners import (
     Learner,
     Model,
     Part,
+    part_of,
     real,
 )
 from reports.documents.syntax import called, parse
@@ -103,18 +104,23 @@ class _Program(ast.NodeVisitor):
     def visit_If(self, node: ast.If) -> None:
         """Follow both branches; what only they decide cannot be told."""
         self.visit(node.test)
-        before = self.names
-        ends = []
+        found = [getattr(part, "id", getattr(part, "name", None)) for part in ast.walk(node)]
+        names = {name for name in found if name}
+        before, ends = self._known_of(names), []
         for branch in (node.body, node.orelse):
-            self.names = dict(before)
+            for name in names:
+                self.names.pop(name, None)
+            self.names |= before
             for statement in branch:
                 self.visit(statement)
-            ends.append(self.names)
+            ends.append(self._known_of(names))
         one, other = ends
-        self.names = one | other
-        for name in one.keys() & other.keys():
-            if not _is_same(one[name], other[name]):
-                self.names[name] = None
+        for name, value in one.items():
+            same = name not in other or _is_same(value, other[name])
+            self.names[name] = value if same else None
+
+    def _known_of(self, names: set[str]) -> dict[str, object]:
+        return {name: self.names[name] for name in names if name in self.names}
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         """Define a function that has no name: what it does when it is called is not followed."""
@@ -136,7 +142,7 @@ class _Program(ast.NodeVisitor):
     def visit_Subscript(self, node: ast.Subscript) -> object:
         owner = self.visit(node.value)
         self.visit(node.slice)
-        return _part(owner)
+        return part_of(owner)
 
     def visit_Constant(self, node: ast.Constant) -> object:
         return node.value
@@ -170,10 +176,10 @@ class _Program(ast.NodeVisitor):
         owner = self.visit(node.value)
         if isinstance(owner, Learner):
             parts = {"model": owner.model, "data": owner.data, "dls": owner.data, "recorder": None}
-            return parts[node.attr] if node.attr in parts else _part(owner)
+            return parts[node.attr] if node.attr in parts else part_of(owner)
         if isinstance(owner, Data):
             return {"bptt": owner.bptt, "bs": owner.batch_size}.get(node.attr)
-        return _part(owner)
+        return part_of(owner)
 
     def visit_Call(self, node: ast.Call) -> object:
         name = called(node)
@@ -285,13 +291,6 @@ class _Program(ast.NodeVisitor):
         bound |= dict(zip(names, arguments, strict=False))
         bound |= {name: value for name, value in options.items() if name in names}
         return dict.fromkeys(names) | bound
-
-
-def _part(owner: object) -> Part | None:
-    """Return what stands for something inside a learner or a model."""
-    if isinstance(owner, Part):
-        return owner
-    return Part(owner) if isinstance(owner, (Learner, Model)) else None
 
 
 def _is_same(one: object, other: object) -> bool:

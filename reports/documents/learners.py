@@ -154,6 +154,13 @@ class Part:
     of: Learner | Model
 
 
+def part_of(owner: object) -> Part | None:
+    """Return what stands for something inside a learner or a model."""
+    if isinstance(owner, Part):
+        return owner
+    return Part(owner) if isinstance(owner, (Learner, Model)) else None
+
+
 def real(value: object) -> float | None:
     """Return a number as a float, None for anything else."""
     return float(value) if isinstance(value, (int, float)) and abs(value) < 1e300 else None

@@ -93,7 +93,7 @@ def test_a_negative_loss(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_a_name_against_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """A whole table of other variants is a part of the one in its file's name only if one says so."""
+    """A whole table of others is a part of the variant in its name only if one says so."""
     seeds = seed_distribution("Model5", "ones")
     rows = seeds[seeds["seed"] == 3][["epoch", *MEASURES]].round(6)
     rows.to_csv("notes about Model4.csv", index=False)

@@ -83,6 +83,7 @@ def test_many_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "class A(A):\n    pass\nlearn = Learner(data, A())\nlearn.fit_one_cycle(10, 1e-2)",
         "import os\nos.remove(__file__)\nraise SystemExit",
         " " * 1_000_000 + "\n" + FIT,
+        "".join(f"a{n} = {n}\n" for n in range(20_000)) + "if a:\n  a1 = 2\n" * 15_000,
         "\n".join(
             f"class A{n}:\n    def __init__(self, x=A{n + 1}(), y=A{n + 1}()): pass"
             for n in range(60)
@@ -100,6 +101,7 @@ def test_many_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "bases",
         "commands",
         "spaces",
+        "choices",
         "classes",
         "lists",
         "sizes",
