@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hnrnn.text import counted
+from reports.documents.steps import Definitions, odd_options, odd_state, odd_steps, relus
 from reports.documents.syntax import attribute_of_self, called
 
 Evaluate = Callable[[ast.expr], object]
@@ -15,7 +16,6 @@ Evaluate = Callable[[ast.expr], object]
 _RECURRENT = ("RNN", "GRU", "LSTM", "RNNCell", "GRUCell", "LSTMCell")
 _NEAREST = {"RNN": "Model4", "GRU": "Model5", "GRUCell": "Model6", "own cell": "Model7"}
 _LAYERS = {"Model4": 1, "Model5": 2}
-_OPTIONS = {"input_size", "hidden_size", "num_layers", "batch_first", "bias"}
 _MOST_BASES = 8
 
 
@@ -32,14 +32,13 @@ class Architecture:
     sizes: frozenset[int] = frozenset()
 
 
-def architecture_of(
-    name: str, classes: Mapping[str, ast.ClassDef], evaluate: Evaluate
-) -> Architecture | None:
+def architecture_of(name: str, definitions: Definitions, evaluate: Evaluate) -> Architecture | None:
     """Return what the class of that name builds, or None if it has no layers or no ``forward``.
 
-    ``classes`` are those defined so far; ``evaluate`` returns the value of an expression in the
-    class, or None if it cannot be told.
+    ``definitions`` are the classes and functions so far; ``evaluate`` returns the value of an
+    expression in the class, or None if it cannot be told.
     """
+    classes = {key: node for key, node in definitions.items() if isinstance(node, ast.ClassDef)}
     line = list(_line_of(name, classes))
     methods = {
         node.name: node for each in line for node in each.body if isinstance(node, ast.FunctionDef)
@@ -70,9 +69,23 @@ def architecture_of(
     differences = [*found.differences, *_odd_layers(counts, linear=1 if recurrent else 2)]
     if _is_time_first(forward):
         differences.append("its batches are (time, batch)")
+    called_in = [
+        method
+        for each in line
+        for method in each.body
+        if isinstance(method, ast.FunctionDef)
+        and (method.name == "__init__" or (method is methods[method.name] and method.name in names))
+    ]
+    functions = [forward, *called_in]
+    differences += odd_steps(functions, layers, definitions, relu=not recurrent)
+    differences += [odd for key, call in used.items() for odd in odd_options(kinds[key], call)]
+    if not recurrent and relus(functions) != (expected := 3 if found.nearest == "Model0" else 1):
+        differences.append(f"it calls relu {counted(relus(functions), 'time')}, not {expected}")
+    if recurrent or found.nearest == "Model3":
+        differences += odd_state(forward)
     sizes = [evaluate(size) for call in used.values() for size in _hidden_sizes(call, classes)]
     known = frozenset(size for size in sizes if isinstance(size, int))
-    return Architecture(found.nearest, tuple(differences), known)
+    return Architecture(found.nearest, tuple(dict.fromkeys(differences)), known)
 
 
 _CELLS = (*_RECURRENT, "own cell")
@@ -128,7 +141,6 @@ def _of_layer(
             differences.append(f"it has {shown}, not {_LAYERS[nearest]}")
         if not evaluate(options.get("batch_first", ast.Constant(value=False))):
             differences.append("its batches are (time, batch)")
-    differences += [f"it sets {option}" for option in options if option not in _OPTIONS]
     if not _keeps_state(forward):
         differences.append("it does not keep its hidden state")
     return Architecture(nearest, tuple(differences))
@@ -185,12 +197,16 @@ def _normalises_state(
 
 
 def _keeps_state(forward: ast.FunctionDef) -> bool:
-    return any(
-        isinstance(node, ast.Attribute)
-        and isinstance(node.ctx, ast.Store)
-        and bool(attribute_of_self(node))
-        for node in ast.walk(forward)
+    """Return whether an attribute is both set and used."""
+    stored, loaded = (
+        {
+            attribute_of_self(node)
+            for node in ast.walk(forward)
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, context)
+        }
+        for context in (ast.Store, ast.Load)
     )
+    return bool(stored & loaded - {""})
 
 
 def _is_time_first(forward: ast.FunctionDef) -> bool:

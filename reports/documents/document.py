@@ -15,9 +15,10 @@ from reports.documents.cells import (
     cells_of_page,
     cells_of_text,
 )
-from reports.documents.fits import code_until, fits_in
+from reports.documents.fits import fits_in
 from reports.documents.grids import Values, frame, training_tables
 from reports.documents.jupyter import NotebookError, cells_of
+from reports.documents.learners import Fit
 from reports.documents.syntax import parse
 from reports.documents.training_table import TrainingTable
 
@@ -100,26 +101,26 @@ def _tables_of(name: str, cells: Iterable[Cell]) -> Iterator[TrainingTable]:
     earlier: list[str] = []
     place_in_all = 0
     for cell, tables in found:
+        fits = _fits(earlier, cell.code) if tables else ()
         for place, (label, values) in enumerate(tables):
             place_in_all += not cell.name
             which = (place + 1, len(tables)) if cell.name else (place_in_all, in_all)
             words = [name, cell.name, label, f"table {which[0]} of {which[1]}"]
             if which[1] == 1:
                 words.pop()
-            code = _code(earlier, code_until(cell.code, place, len(tables)))
             yield TrainingTable(
                 source=", ".join(one_line(word) for word in words if word),
                 rows=frame(values),
-                code=code,
+                fits=fits[place : place + 1] if len(fits) == len(tables) else fits,
             )
         if parse(cell.code):
             earlier.append(cell.code)
 
 
-def _code(earlier: Sequence[str], own: str) -> str:
-    """Return all code until a table; nothing unless its own cell trains, by itself or by a call."""
+def _fits(earlier: Sequence[str], own: str) -> tuple[Fit, ...]:
+    """Return the training calls of a cell, by itself or by functions of earlier cells."""
     before, until = "\n\n".join(earlier), "\n\n".join([*earlier, own])
-    return until if len(fits_in(until)) > len(fits_in(before)) else ""
+    return fits_in(until)[len(fits_in(before)) :]
 
 
 def _without_drafts(cell: Cell) -> list[tuple[str, Values]]:

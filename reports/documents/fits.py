@@ -16,20 +16,28 @@ from reports.documents.architecture import Architecture, architecture_of
 from reports.documents.learners import (
     BATCH_SIZE,
     FITS,
-    LOADS,
     OTHER_DATA,
     Data,
     Fit,
     Learner,
     Model,
+    Part,
+    part_of,
     real,
 )
 from reports.documents.syntax import called, parse
 
 _MOST_CALLS = 100
-"""How many calls of the code's own functions are followed."""
+"""How many calls of the code's own functions and classes are followed."""
 _CHANGES = ("initial_weights", "epochs", "sizes", "dtype")
 """Options of ``hnrnn.train`` that make another training than the notebook's."""
+_READERS = frozenset(
+    "print display len list dict dir type str repr isinstance id doc help iter next sum enumerate "
+    "vars zip sorted hasattr getattr count_parameters from_learner".split()
+)
+"""Functions that change nothing of what they are given."""
+_SHOWN = frozenset("metrics path model_dir silent".split())
+"""Attributes of a learner that change nothing of a training."""
 _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -50,23 +58,6 @@ def fits_in(code: str) -> tuple[Fit, ...]:
     except RecursionError:
         return ()
     return tuple(program.fits)
-
-
-def code_until(code: str, place: int, count: int) -> str:
-    """Return a cell's code until the training call that printed its table ``place`` of ``count``.
-
-    The whole code is returned if it does not have as many calls as tables.
-    """
-    tree = parse(code)
-    ends = sorted(
-        node.end_lineno or 0
-        for node in (ast.walk(tree) if tree else ())
-        if isinstance(node, ast.Call) and called(node) in FITS
-    )
-    if len(ends) != count or len(set(ends)) != count:
-        return code
-    until = "\n".join(code.split("\n")[: ends[place]])
-    return until if parse(until) else code
 
 
 class _Program(ast.NodeVisitor):
@@ -93,6 +84,9 @@ class _Program(ast.NodeVisitor):
         for target in node.targets:
             self._assign(target, value)
 
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self._assign(node.target, self.visit(node.value) if node.value else None)
+
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         self._assign(node.target, None)
 
@@ -106,6 +100,49 @@ class _Program(ast.NodeVisitor):
         for statement in node.body:
             self.visit(statement)
         self._loops -= 1
+
+    def visit_If(self, node: ast.If) -> None:
+        """Follow both branches; what only they decide cannot be told."""
+        self.visit(node.test)
+        found = [getattr(part, "id", getattr(part, "name", None)) for part in ast.walk(node)]
+        names = {name for name in found if name}
+        before, ends = self._known_of(names), []
+        for branch in (node.body, node.orelse):
+            for name in names:
+                self.names.pop(name, None)
+            self.names |= before
+            for statement in branch:
+                self.visit(statement)
+            ends.append(self._known_of(names))
+        one, other = ends
+        for name, value in one.items():
+            same = name not in other or _is_same(value, other[name])
+            self.names[name] = value if same else None
+
+    def _known_of(self, names: set[str]) -> dict[str, object]:
+        return {name: self.names[name] for name in names if name in self.names}
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        """Define a function that has no name: what it does when it is called is not followed."""
+
+    def visit_ListComp(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp) -> None:
+        for part in node.generators:
+            self.visit(part.iter)
+            self._assign(part.target, None)
+        self._loops += 1
+        self.visit(node.elt)
+        self._loops -= 1
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
+        self.visit_ListComp(node)
+
+    def visit_SetComp(self, node: ast.SetComp) -> None:
+        self.visit_ListComp(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> object:
+        owner = self.visit(node.value)
+        self.visit(node.slice)
+        return part_of(owner)
 
     def visit_Constant(self, node: ast.Constant) -> object:
         return node.value
@@ -138,39 +175,46 @@ class _Program(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> object:
         owner = self.visit(node.value)
         if isinstance(owner, Learner):
-            return {"model": owner.model, "data": owner.data, "dls": owner.data}.get(node.attr)
+            parts = {"model": owner.model, "data": owner.data, "dls": owner.data, "recorder": None}
+            return parts[node.attr] if node.attr in parts else part_of(owner)
         if isinstance(owner, Data):
             return {"bptt": owner.bptt, "bs": owner.batch_size}.get(node.attr)
-        return None
+        return part_of(owner)
 
     def visit_Call(self, node: ast.Call) -> object:
         name = called(node)
         owner = self.visit(node.func.value) if isinstance(node.func, ast.Attribute) else None
         arguments = [self.visit(argument) for argument in node.args]
-        options = {option.arg: self.visit(option.value) for option in node.keywords if option.arg}
+        options = {option.arg or "options": self.visit(option.value) for option in node.keywords}
         if isinstance(node.func, ast.Attribute) and owner is None and name in FITS:
-            owner = Learner.of((), (), self._loops)  # of which nothing is known
+            owner = Learner.of((), {}, self._loops)  # of which nothing is known
         if isinstance(owner, Learner):
             self._keep(owner.call(name, arguments, options, self._loops))
             return owner
         if isinstance(owner, Model):
-            owner.trainings += name in LOADS
+            owner.call(name)
+            return owner
+        if isinstance(owner, Part):
+            owner.of.call(name) if isinstance(owner.of, Model) else self._change(owner, name)
             return owner
         defined = self.names.get(name) if isinstance(node.func, ast.Name) else None
         if isinstance(defined, (ast.ClassDef, ast.FunctionDef)):
             return self._own(defined, arguments, options)
         return self._known(name, arguments, options)
 
-    def _known(
-        self, name: str, arguments: list[object], options: dict[str, object]
-    ) -> Data | Learner | Model | None:
+    def _known(self, name: str, arguments: list[object], options: dict[str, object]) -> object:
         """Return what a call of fastai's or ours makes, or of a class that is not in the code."""
-        if name in ("learner", "train") and arguments and str(arguments[0]) in VARIANTS:
-            return self._ours(name, str(arguments[0]), options)
+        variant = arguments[0] if arguments and isinstance(arguments[0], str) else None
+        if name in ("learner", "train") and variant is not None and variant in VARIANTS:
+            return self._ours(name, variant, options)
         if name in ("databunch", "language_model_data") or name in OTHER_DATA:
             return Data.of(name, arguments, options)
         if name.endswith("Learner"):
-            return Learner.of([*arguments, *options.values()], options, self._loops)
+            return Learner.of(arguments, options, self._loops)
+        for given in [*arguments, *options.values()] if name not in _READERS else []:
+            self._change(given, name)
+        if name == "slice":
+            return slice(None)
         return Model(name, None, self._loops) if name in VARIANTS else None
 
     def _assign(self, target: ast.expr, value: object) -> None:
@@ -180,6 +224,17 @@ class _Program(ast.NodeVisitor):
             values = value if isinstance(value, list) else []
             for place, part in enumerate(target.elts):
                 self._assign(part, values[place] if place < len(values) else None)
+        elif isinstance(target, (ast.Attribute, ast.Subscript)):
+            owner = self.visit(target.value)
+            name = target.attr if isinstance(target, ast.Attribute) else "values"
+            if name not in _SHOWN:
+                self._change(owner, f"setting {name}")
+
+    def _change(self, owner: object, by: str) -> None:
+        """Note what is done to data, a model or a learner, or to something in it."""
+        owner = owner.of if isinstance(owner, Part) else owner
+        if isinstance(owner, (Data, Learner, Model)):
+            owner.differences += (f"its {type(owner).__name__.lower()} is changed by {by}",)
 
     def _keep(self, fit: Fit | None) -> None:
         self.fits += [fit] if fit else []
@@ -203,6 +258,9 @@ class _Program(ast.NodeVisitor):
         options: dict[str, object],
     ) -> Model | None:
         """Follow a call of what the code defines: a model's class, or a function that trains."""
+        if self._calls >= _MOST_CALLS:
+            return None
+        self._calls += 1
         outer = self.names
         if isinstance(definition, ast.ClassDef):
             inits = [
@@ -212,16 +270,15 @@ class _Program(ast.NodeVisitor):
             ]
             for init in inits:
                 self.names = self.names | self._parameters(init, [None, *arguments], options)
-            classes = {key: node for key, node in outer.items() if isinstance(node, ast.ClassDef)}
-            architecture = architecture_of(definition.name, classes, self.visit)
+            kinds = (ast.ClassDef, ast.FunctionDef)
+            known = {key: node for key, node in outer.items() if isinstance(node, kinds)}
+            architecture = architecture_of(definition.name, known, self.visit)
             self.names = outer
             return Model(definition.name, architecture, self._loops)
-        if self._calls < _MOST_CALLS:
-            self._calls += 1
-            self.names = self.names | self._parameters(definition, arguments, options)
-            for statement in definition.body:
-                self.visit(statement)
-            self.names = outer
+        self.names = self.names | self._parameters(definition, arguments, options)
+        for statement in definition.body:
+            self.visit(statement)
+        self.names = outer
         return None
 
     def _parameters(
@@ -234,3 +291,8 @@ class _Program(ast.NodeVisitor):
         bound |= dict(zip(names, arguments, strict=False))
         bound |= {name: value for name, value in options.items() if name in names}
         return dict.fromkeys(names) | bound
+
+
+def _is_same(one: object, other: object) -> bool:
+    simple = isinstance(one, (int, float, str)) and isinstance(other, (int, float, str))
+    return one is other or (simple and one == other)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+
+from hnrnn.variants import VARIANTS
 
 Grid = list[list[str]]
 Values = list[list[float]]
 """A training table: epoch, losses and accuracy of each row."""
 
 COLUMNS = ("epoch", "train_loss", "valid_loss", "accuracy")
+RECIPE_EPOCHS = frozenset(variant.epochs for variant in VARIANTS.values())
 _SAME = {
     "epoch": "epoch epochs",
     "train_loss": "trainloss trnloss trainingloss",
@@ -60,23 +64,31 @@ def columns_of(header: Sequence[str]) -> dict[str, int]:
 def number(cell: str) -> float | None:
     """Return a cell as a number, NaN for one that says that there is none, else None.
 
-    A comma is the decimal point of many languages, unless there is a point too.
+    A comma is the decimal point of many languages, unless there is a point too. A percentage is
+    read as a share.
     """
-    text = cell.strip().strip("\"'*`").strip()
+    whole = cell.strip().strip("\"'*`").strip()
+    percent, text = whole.endswith("%"), whole.removesuffix("%").rstrip()
     if text.lower() in _ABSENT:
         return np.nan
     if "," in text:
         text = text.replace(",", "" if "." in text else ".")
     try:
-        return float(text) if "_" not in text else None
+        value = float(text) if "_" not in text else None
+        return round(value / 100, 12) if value is not None and percent else value
     except ValueError:
         return None
 
 
 def frame(values: Values) -> pd.DataFrame:
-    """Return a table as a frame with epochs from 0: the first versions of fastai count from 1."""
+    """Return a table as a frame with epochs from 0.
+
+    The first versions of fastai count from 1. A table that starts at 1 does so if it ends with the
+    number of a recipe's epochs; otherwise it lacks epoch 0.
+    """
     rows = pd.DataFrame(values, columns=list(COLUMNS), dtype=np.float64)
-    rows["epoch"] = rows["epoch"].astype(np.int64) - (rows["epoch"].iloc[0] == 1)
+    from_one = rows["epoch"].iloc[0] == 1 and rows["epoch"].iloc[-1] in RECIPE_EPOCHS
+    rows["epoch"] = rows["epoch"].astype(np.int64) - int(from_one)
     return rows
 
 
@@ -114,6 +126,8 @@ def _values(row: Sequence[str], places: dict[str, int], width: int) -> list[floa
 
 def _split(rows: Values, *, counted: bool) -> list[Values]:
     """Start a new table wherever the epochs start over; without epochs, the rows are counted."""
+    if not counted and all(row[0] > following[0] for row, following in pairwise(rows)):
+        rows = rows[::-1]  # the last epoch first
     tables: list[Values] = []
     for place, row in enumerate(rows):
         values = [float(place), *row[1:]] if counted else row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.documents.architecture import Architecture
@@ -12,12 +12,20 @@ FITS = frozenset("fit_one_cycle fit fit_flat_cos fine_tune fit_sgdr fit_fc".spli
 LOADS = frozenset("load load_state_dict load_encoder load_pretrained".split())
 """Methods after which a model has no fresh weights."""
 OTHER_DATA = frozenset("dataloaders from_dsets LMDataLoader from_df from_csv from_folder".split())
-_CHANGES = frozenset("to_fp16 mixup to_parallel clip_grad".split())
-_SETTINGS = frozenset(
-    "wd true_wd bn_wd wd_bn_bias opt_func moms div_factor div final_div div_final lr_mult".split()
+_HARMLESS = frozenset(
+    "lr_find summary predict save export validate get_preds show_results purge destroy no_bar "
+    "no_logging no_mbar to_fp32 unfreeze cuda cpu to train eval model data dl pred_batch "
+    "parameters named_parameters children named_children modules state_dict size numel item numpy "
+    "mean std keys values items".split()
 )
+"""Methods of a learner, a model or its parts that do not change what a fit does."""
+_OF_LEARNER = frozenset("data dls model metrics loss_func path model_dir silent".split())
+_OF_DATA = frozenset("bs bptt path num_workers device max_len p_bptt no_check".split())
 _POSITIONS = (("cyc_len", "n_epoch", "epochs"), ("max_lr", "lr_max", "lr"))
 """The names of a fit's first two arguments in fastai 1 and 2."""
+_OF_FIT = frozenset(["pct_start", *_POSITIONS[0], *_POSITIONS[1]])
+_FURTHER = ("moms", "div_factor", "pct_start", "final_div", "wd")
+"""The next arguments of ``fit_one_cycle`` in fastai 1."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class Fit:
     pct_start: float | None
     bptt: int | None
     batch_size: int | None
+    own_loss: bool
     differences: tuple[str, ...]
     is_first: bool
 
@@ -55,7 +64,8 @@ class Data:
             return cls(differences=("its batches are not those of fastai 1's databunch",))
         if name == "language_model_data":
             options = dict(zip(("bptt", "bs"), arguments, strict=False)) | dict(options)
-        return cls(options.get("bptt", 70), options.get("bs", BATCH_SIZE))
+        odd = tuple(f"{name} sets {option}" for option in options if option not in _OF_DATA)
+        return cls(options.get("bptt", 70), options.get("bs", BATCH_SIZE), odd)
 
 
 @dataclass
@@ -66,6 +76,13 @@ class Model:
     architecture: Architecture | None
     loops: int
     trainings: int = 0
+    differences: tuple[str, ...] = ()
+
+    def call(self, name: str) -> None:
+        """Follow the call of a method of the model or of a part of it."""
+        self.trainings += name in LOADS
+        if name not in _HARMLESS | LOADS:
+            self.differences += (f"it calls {name} of its model",)
 
 
 @dataclass
@@ -75,15 +92,19 @@ class Learner:
     data: Data
     model: Model
     differences: tuple[str, ...] = ()
+    own_loss: bool = False
 
     @classmethod
-    def of(cls, given: Iterable[object], settings: Iterable[str], loops: int) -> Learner:
-        """Return the learner that is made of ``given``, in any order, with these settings."""
-        values = list(given)
+    def of(cls, arguments: Sequence[object], options: Mapping[str, object], loops: int) -> Learner:
+        """Return the learner that is made of these arguments, in any order."""
+        values = [*arguments, *options.values()]
         data = next((value for value in values if isinstance(value, Data)), Data())
         model = next((value for value in values if isinstance(value, Model)), None)
-        differences = tuple(f"its learner sets {name}" for name in settings if name in _SETTINGS)
-        return cls(data, model or Model("", None, loops), differences)
+        odd = [name for name in options if name not in _OF_LEARNER]
+        odd += ["opt_func"] if len(arguments) > len(("data", "model")) else []
+        differences = tuple(f"its learner sets {name}" for name in odd)
+        model = model or Model("", None, loops)
+        return cls(data, model, differences, own_loss="loss_func" in options)
 
     def call(
         self, name: str, arguments: list[object], options: Mapping[str, object], loops: int
@@ -91,7 +112,7 @@ class Learner:
         """Follow the call of a method inside ``loops`` loops; a training call returns its fit."""
         if name in LOADS:
             self.model.trainings += 1
-        if name in _CHANGES:
+        if name not in _HARMLESS | LOADS | FITS:
             self.differences += (f"its learner calls {name}",)
         if name not in FITS:
             return None
@@ -101,10 +122,14 @@ class Learner:
             else next((options[known] for known in names if known in options), None)
             for place, names in enumerate(_POSITIONS)
         )
-        differences = [*self.data.differences, *self.differences]
+        differences = [*self.data.differences, *self.model.differences, *self.differences]
         if name != "fit_one_cycle":
             differences.append(f"it calls {name} instead of fit_one_cycle")
-        differences += [f"{name} sets {option}" for option in options if option in _SETTINGS]
+        if isinstance(rate, slice):
+            differences.append("its learning rate is a slice")
+        further = _FURTHER[: max(0, len(arguments) - len(_POSITIONS))]
+        odd = [*further, *(option for option in options if option not in _OF_FIT)]
+        differences += [f"{name} sets {option}" for option in odd]
         # A loop that does not build the model trains it again and again.
         is_first = self.model.trainings == 0 and loops <= self.model.loops
         self.model.trainings += 1
@@ -116,9 +141,24 @@ class Learner:
             pct_start=real(options.get("pct_start", 0.3)),
             bptt=_whole(self.data.bptt),
             batch_size=_whole(self.data.batch_size),
-            differences=tuple(differences),
+            own_loss=self.own_loss,
+            differences=tuple(dict.fromkeys(differences)),
             is_first=is_first,
         )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something inside a learner or a model: a layer, its weights, or a list of callbacks."""
+
+    of: Learner | Model
+
+
+def part_of(owner: object) -> Part | None:
+    """Return what stands for something inside a learner or a model."""
+    if isinstance(owner, Part):
+        return owner
+    return Part(owner) if isinstance(owner, (Learner, Model)) else None
 
 
 def real(value: object) -> float | None:

@@ -52,23 +52,23 @@ class _Reader(HTMLParser):
         self._text: list[str] = []
         self._unseen = 0
         self._in_pre = False
-        self._in_cell = False
+        self._cell: list[str] | None = None
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
         del attrs
+        if tag in ("table", "tr", "td", "th"):
+            self._end_cell()
         if tag in _UNSEEN:
             self._unseen += 1
         elif tag == "table":
             self.end_text("flow")
             self._tables.append([])
         elif tag == "tr" and self._tables:
-            self._in_cell = False
             self._tables[-1].append([])
         elif tag in ("td", "th") and self._tables:
             if not self._tables[-1]:
                 self._tables[-1].append([])
-            self._tables[-1][-1].append("")
-            self._in_cell = True
+            self._cell = []
         elif tag == "pre" and not self._tables:
             self.end_text("flow")
             self._in_pre = True
@@ -76,13 +76,12 @@ class _Reader(HTMLParser):
             self._text.append("\n")
 
     def handle_endtag(self, tag: str) -> None:
+        if tag in ("table", "tr", "td", "th"):
+            self._end_cell()
         if tag in _UNSEEN:
             self._unseen = max(0, self._unseen - 1)
         elif tag == "table" and self._tables:
             self.blocks.append(Block("table", self._tables.pop(), ""))
-            self._in_cell = False
-        elif tag in ("td", "th", "tr"):
-            self._in_cell = False
         elif tag == "pre" and self._in_pre:
             self.end_text("pre")
             self._in_pre = False
@@ -94,9 +93,14 @@ class _Reader(HTMLParser):
             return
         if not self._tables:
             self._text.append(data)
-        elif self._in_cell:
-            row = self._tables[-1][-1]
-            row[-1] = f"{row[-1]}{data}".strip()
+        elif self._cell is not None:
+            self._cell.append(data)
+
+    def _end_cell(self) -> None:
+        """Put the text of the cell so far into the row."""
+        if self._cell is not None:
+            self._tables[-1][-1].append("".join(self._cell).strip())
+        self._cell = None
 
     def end_text(self, kind: Literal["pre", "flow"]) -> None:
         """Put away the text so far."""
@@ -107,4 +111,5 @@ class _Reader(HTMLParser):
 
     def end_tables(self) -> None:
         """Put away tables that are not closed."""
+        self._end_cell()
         self.blocks += [Block("table", grid, "") for grid in reversed(self._tables)]

@@ -15,7 +15,6 @@ from hnrnn.published import MEASURES
 from hnrnn.text import counted
 from hnrnn.variants import VARIANTS, Variant, find_variant
 from hnrnn.vocab import tokenize
-from reports.documents.fits import fits_in
 from reports.documents.learners import BATCH_SIZE, Fit
 from reports.documents.training_table import TrainingTable
 
@@ -53,8 +52,21 @@ def recognise(table: TrainingTable, variant: str | None = None) -> Recognition:
         if wrong:
             return _unjudged(f"It cannot be judged as {known.name}: {_listed(wrong)}.", known)
         return Recognition(known.name, (known.name,), f"It is taken as {known.name}, as you say.")
-    fit = next(reversed(fits_in(table.code)), None)
+    found = {_by_code(table, fit) for fit in table.fits or (None,)}
+    if len(found) == 1:
+        return found.pop()
+    calls = counted(len(table.fits), "training call")
+    return _unjudged(f"It cannot be told which of the {calls} in its code printed it.")
+
+
+def _by_code(table: TrainingTable, fit: Fit | None) -> Recognition:
+    """Return the variant of a table that this call printed; without code, of any."""
     named = _named(table, fit)
+    others = _others(table, VARIANTS[named]) if fit is None and named else []
+    if others:
+        but = f"its source names {named}, but its epochs and accuracies fit {_either(others)}"
+        known = [VARIANTS[name] for name in sorted([named, *others])]
+        return _unjudged(f"It is ambiguous: {but}; say which with --variant.", *known)
     recipes = {
         name: [*_other_network(fit, named, known), *_other_training(fit, known)]
         for name, known in VARIANTS.items()
@@ -66,6 +78,20 @@ def recognise(table: TrainingTable, variant: str | None = None) -> Recognition:
         what = f"not {built}'s recipe:" if built else f"no variant's recipe; beside {nearest}'s,"
         return _unjudged(f"It is {what} {_listed(recipes[nearest])}.")
     return _by_table(table, likely, _evidence(fit, named))
+
+
+def _others(table: TrainingTable, named: Variant) -> list[str]:
+    """Return which variants a table is a whole one of, if it is only a part of the named one's.
+
+    A name in a source is weaker evidence than that.
+    """
+    if len(table.rows) >= named.epochs or _other_counts(table, named):
+        return []
+    return [
+        name
+        for name, known in VARIANTS.items()
+        if not (_other_epochs(table, known) or _other_counts(table, known))
+    ]
 
 
 def _by_table(table: TrainingTable, likely: Sequence[str], evidence: str) -> Recognition:
@@ -111,7 +137,12 @@ def _evidence(fit: Fit | None, named: str) -> str:
     if fit is None:
         return "there is no code to tell, and its epochs and accuracies fit"
     if fit.architecture:
-        return "its code builds that network, and its epochs and accuracies fit"
+        told = {"learning rate": fit.learning_rate, "bptt": fit.bptt, "pct_start": fit.pct_start}
+        unknown = [name for name, value in told.items() if value is None]
+        but = f" (it does not tell the {' and '.join(unknown)})" if unknown else ""
+        return (
+            f"its code has that network's layers and calls{but}, and its epochs and accuracies fit"
+        )
     if named:
         return "its class has that name (its source is not there), and the recipe fits"
     return "its code does not show the model, and its recipe, epochs and accuracies fit"
@@ -145,6 +176,8 @@ def _other_training(fit: Fit | None, known: Variant) -> list[str]:
         for words, found, expected in compared
         if found is not None and not math.isclose(found, expected)
     ]
+    if fit.own_loss and known.target == "every":
+        wrong.append("its learner sets loss_func")
     if not fit.is_first:
         wrong.append("it continues a training instead of starting from fresh weights")
     return [*wrong, *fit.differences]
@@ -165,7 +198,8 @@ def _other_epochs(table: TrainingTable, known: Variant) -> list[str]:
 
 def _other_counts(table: TrainingTable, known: Variant) -> list[str]:
     """Return that the accuracies cannot be the variant's, if they are no whole counts."""
-    accuracies = table.rows["accuracy"].dropna().to_numpy()
+    accuracies = table.rows["accuracy"].to_numpy()
+    accuracies = accuracies[np.isfinite(accuracies)]
     targets = validation_targets(known)
     decimals = max((_decimals(value) for value in accuracies), default=0)
     tolerance = 0.5 * 10.0**-decimals + ROUNDING

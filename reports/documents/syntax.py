@@ -9,7 +9,7 @@ import warnings
 LONGEST_CODE = 2**20
 """Characters; longer code is data rather than code, and is not read."""
 _COMMAND = re.compile(
-    r"^([ \t]*)(?:[%!].*|\?+[\w.]+|[\w.]+\?+|[\w., ]+=[ \t]*[%!].*)[ \t]*$", re.MULTILINE
+    r"^([ \t]*)(?:[%!].*|\?+[\w.]+|[\w.]+\?+|\w[\w., ]*=[ \t]*[%!].*)[ \t]*$", re.MULTILINE
 )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from reports.documents.learners import Fit
+
 
 @dataclass(frozen=True)
 class TrainingTable:
@@ -14,10 +16,10 @@ class TrainingTable:
     ``source`` says where, in words: ``human_numbers.ipynb, cell 31, table 1 of 2``. ``rows`` has
     the columns ``epoch`` (int64), ``train_loss``, ``valid_loss`` and ``accuracy`` (float64), one
     row per printed epoch; epochs count from 0, and a value that the file does not have is NaN.
-    ``code`` is the source of the table's cell and of earlier cells that define what it uses, where
-    there is any.
+    ``fits`` are the training calls that may have printed it: one where the code tells which, none
+    where there is no code.
     """
 
     source: str
     rows: pd.DataFrame
-    code: str = ""
+    fits: tuple[Fit, ...] = ()

@@ -188,8 +188,8 @@ def _missing(night: Night, expected: Iterable[Configuration]) -> list[Problem]:
             problems.append(Problem("missing runs", why, configuration))
     gone = [each for each in problems if each.configuration in earlier - needed]
     if gone:
-        advice = f"{gone[-1].detail}; train what ran before, or accept the night without it: "
-        advice += "`python -m reports baseline accept`"
+        advice = f"{gone[-1].detail}; train what ran before or, if nothing else is missing, accept "
+        advice += "the night without it: `python -m reports baseline accept`"
         if any(backend in JOINT for _, backend in seeds_of):
             advice += " (an older history has an ensemble's runs under the notebook's backends)"
         problems[problems.index(gone[-1])] = replace(gone[-1], detail=advice)

@@ -22,7 +22,7 @@ def usable_rows(table: pd.DataFrame, variant: str) -> pd.DataFrame:
     loss must diverge with its validation loss.
 
     Raises ValueError if the table cannot be one of the variant's: a column is missing or holds
-    text, an accuracy is no share, or there are other epochs than the recipe's.
+    text, a loss is negative, an accuracy is no share, or there are other epochs than the recipe's.
     """
     if table.index.name == "epoch":
         table = table.reset_index()
@@ -40,6 +40,12 @@ def usable_rows(table: pd.DataFrame, variant: str) -> pd.DataFrame:
     rows = rows[~missing_values].reset_index(drop=True)
     if rows.empty:
         raise ValueError("the table has no epoch with values in all of its columns")
+    for loss in MEASURES[:-1]:
+        if (rows[loss] < 0).any():
+            raise ValueError(
+                f"{loss} is {rows[loss].min():g}, and a cross-entropy is never negative: "
+                "check the columns"
+            )
     if not rows["accuracy"].between(0, 1).all():
         raise ValueError(f"accuracy must be a share from 0 to 1, not {rows['accuracy'].max():g}")
     return rows.astype({"epoch": np.int64})

@@ -99,6 +99,31 @@ def test_code_that_contradicts_the_variant(capsys: pytest.CaptureFixture[str]) -
     assert counts.count("from U(0, 1), against what its file says\n") == 1
 
 
+@pytest.mark.usefixtures("here")
+def test_a_negative_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    """A cross-entropy is never negative: the table is not judged, and the reason is one line."""
+    rows = pd.read_csv("own.csv")
+    rows.loc[5, "valid_loss"] = -1.25
+    rows.to_csv("negative.csv", index=False)
+    assert main(["judge", "negative.csv", "--variant", "Model4"]) == 0
+    assert capsys.readouterr().out == (
+        "negative.csv\n  Not judged. It cannot be judged as Model4: valid_loss is -1.25, and a "
+        "cross-entropy is never negative: check the columns.\n\n"
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_a_name_against_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """A whole table of others is a part of the variant in its name only if one says so."""
+    seeds = seed_distribution("Model5", "ones")
+    rows = seeds[seeds["seed"] == 3][["epoch", *MEASURES]].round(6)
+    rows.to_csv("notes about Model4.csv", index=False)
+    assert main(["judge", "notes about Model4.csv"]) == 0
+    assert "Not judged. It is ambiguous: its source names Model4" in capsys.readouterr().out
+    assert main(["judge", "notes about Model4.csv", "--variant", "Model4"]) == 0
+    assert "Model4, epochs 0 to 9 of 20 only" in capsys.readouterr().out
+
+
 def test_page(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The page is one file with a figure; an existing file is not overwritten."""
     words = ["judge", "own.csv", "--variant", "Model4", "--html", "page.html"]

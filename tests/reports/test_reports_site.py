@@ -225,12 +225,17 @@ def test_an_empty_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     """Without a night there is one clear line, and nothing is written."""
     (tmp_path / "history").mkdir()
     (tmp_path / "history" / "cut.parquet").write_bytes(b"PAR1")
-    for name, files in (("nowhere", "0 unreadable files"), ("history", "1 unreadable file")):
+    command = "`python -m reports check --history DIR`"
+    for name, words in (
+        ("nowhere", f"there is no history {tmp_path / 'nowhere'}: {command} makes one"),
+        (
+            "history",
+            f"no night can be read in {tmp_path / 'history'} (1 unreadable file): {command} "
+            "appends one",
+        ),
+    ):
         assert build(tmp_path / name, tmp_path / "site") == 2
-        assert capsys.readouterr().err == (
-            f"python -m reports site: no night can be read in {tmp_path / name} ({files}): "
-            "`python -m reports check --history DIR` appends one\n"
-        )
+        assert capsys.readouterr().err == f"python -m reports site: {words}\n"
     assert build(tmp_path / "history", tmp_path / "site", "--baseline", str(tmp_path / "b")) == 2
     assert "no baseline" in capsys.readouterr().err
     assert not (tmp_path / "site").exists()

@@ -48,6 +48,18 @@ def test_missing_values(word: str, tmp_path: Path) -> None:
         assert found.rows.drop(columns="valid_loss").equals(table.drop(columns="valid_loss"))
 
 
+def test_percentages(tmp_path: Path) -> None:
+    """Accuracies in percent are read as shares."""
+    table = made_up().round({"accuracy": 4})
+    content = forms.csv(table)
+    for share in table["accuracy"]:
+        content = content.replace(f",{share:.6f},", f",{share:.2%},")
+    (tmp_path / "run.csv").write_text(content, encoding="utf-8")
+    assert content.count("%") == 10
+    (found,) = read_tables(tmp_path / "run.csv")
+    assert found.rows.equals(table)
+
+
 def test_interrupted(tmp_path: Path) -> None:
     """A fit that was stopped leaves the epochs that it finished."""
     left = forms.second_html(made_up().head(3), "37.50% [3/8 00:05&lt;00:08 1.2345]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from textwrap import indent
 
@@ -12,12 +13,15 @@ import pytest
 from hnrnn.published import MEASURES, tables, third_party_runs
 from hnrnn.variants import VARIANTS
 from reports.documents.document import read_tables
+from reports.documents.fits import fits_in
 from reports.documents.recognition import recognise, validation_targets
 from reports.documents.training_table import TrainingTable
 from tests.reports.documents import forms
+from tests.reports.documents.changes import CHANGES
 from tests.reports.documents.forms import CODE, FIT, made_up
 from tests.reports.documents.programs import program
 
+MODEL5 = fits_in(program("Model5"))
 ELSEWISE = pd.DataFrame(
     {
         "epoch": range(10),
@@ -31,7 +35,8 @@ ELSEWISE = pd.DataFrame(
 
 def table_of(name: str, code: str | None = None) -> TrainingTable:
     """Return a made-up table of a variant, with the program that trains it or other code."""
-    return TrainingTable("run.ipynb", made_up(name), program(name) if code is None else code)
+    fits = fits_in(program(name) if code is None else code)
+    return TrainingTable("run.ipynb", made_up(name), fits[-1:])
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -40,95 +45,9 @@ def test_by_what_the_code_builds(name: str) -> None:
     found = recognise(table_of(name))
     assert (found.variant, found.candidates) == (name, (name,))
     assert found.reason == (
-        f"It is {name}: its code builds that network, and its epochs and accuracies fit."
+        f"It is {name}: its code has that network's layers and calls, and its epochs and "
+        "accuracies fit."
     )
-
-
-CHANGES = {
-    "bptt": ("Model5", "bptt=20", "bptt=40", "its bptt is 40, not 20"),
-    "default bptt": ("Model4", ", bptt=20", "", "its bptt is 70, not 20"),
-    "batch size": ("Model3", "rows, size = 64", "rows, size = 32", "its batch size is 32, not 64"),
-    "hidden size": ("Model6", "size = 64, 64", "size = 64, 56", "it has 56 hidden units, not 64"),
-    "epochs": ("Model7", "cycle(10", "cycle(5 * 3", "it is trained for 15 epochs, not 10"),
-    "rate": ("Model5", "0.01", "max_lr=1e-3", "its learning rate is 0.001, not 0.01"),
-    "pct_start": ("Model2", ", pct_start=0.1", "", "its pct_start is 0.3, not 0.1"),
-    "fit": ("Model1", "fit_one_cycle", "fit", "it calls fit instead of fit_one_cycle"),
-    "weight decay": ("Model1", "metrics=", "wd=0.1, metrics=", "its learner sets wd"),
-    "momentum": ("Model5", "0.01)", "0.01, moms=(0.8, 0.7))", "fit_one_cycle sets moms"),
-    "precision": ("Model5", "learn.fit", "learn.to_fp16().fit", "its learner calls to_fp16"),
-    "batches": ("Model5", "databunch", "dataloaders", "are not those of fastai 1's databunch"),
-    "layers": ("Model5", "size, 2, batch", "size, batch", "it has 1 layer, not 2"),
-    "unknown layers": ("Model5", "size, 2, batch", "size, many, batch", "without number, not 2"),
-    "nonlinearity": (
-        "Model4",
-        "batch_first",
-        "nonlinearity='relu', batch_first",
-        "it sets nonline",
-    ),
-    "LSTM": ("Model5", "nn.GRU", "nn.LSTM", "its recurrent layer is nn.LSTM"),
-    "time first": ("Model4", ", batch_first=True", "", "its batches are (time, batch)"),
-    "state": ("Model5", "        self.state = state.detach()\n", "", "not keep its hidden state"),
-    "dropout": ("Model5", "self.norm(found)", "self.unused(self.norm(found))", "it uses Dropout"),
-    "no norm": ("Model5", "self.norm(found)", "found", "it uses 0 BatchNorm layers, not 1"),
-    "first token": (
-        "Model0",
-        "self.embed(batch[:, 0])",
-        "self.inner(self.embed(batch[:, 0]))",
-        "its first token passes the hidden layer too",
-    ),
-    "fed back": (
-        "Model3",
-        "found.append(self.norm(state))",
-        "state = self.norm(state); found.append(state)",
-        "the state that it feeds back is normalised",
-    ),
-    "not fed back": (
-        "Model1",
-        "state = self.norm(",
-        "normed = self.norm(",
-        "the state that it feeds back is not normalised",
-    ),
-    "all steps": (
-        "Model3",
-        "self.scores(torch.stack(found, dim=1))",
-        "self.scores(self.norm(torch.stack(found, dim=1)))",
-        "it normalises all steps together",
-    ),
-    "kept": (
-        "Model1",
-        "return self.scores(state)",
-        "self.state = state; return self.scores(state)",
-        "it keeps its hidden state",
-    ),
-    "steps first": (
-        "Model2",
-        "in range(batch.shape[1])",
-        "in batch",
-        "its batches are (time, batch)",
-    ),
-    "trained before": (
-        "Model5",
-        "learn.fit",
-        "learn.fit_one_cycle(1, 1e-2)\nlearn.fit",
-        "it continues a training",
-    ),
-    "loaded": ("Model5", "learn.fit", "learn.load('best')\nlearn.fit", "it continues a training"),
-    "loaded model": ("Model5", "Net()", "Net().load_state_dict(kept)", "it continues a training"),
-    "a new learner": (
-        "Model5",
-        "learn.fit",
-        "learn.fit(1)\nlearn = Learner(data, learn.model)\nlearn.fit",
-        "it continues a training",
-    ),
-    "a loop": ("Model5", "learn.fit", "for _ in range(3): learn.fit", "it continues a training"),
-    "our training": (
-        "Model5",
-        "Learner(data, Net(), ",
-        "hnrnn.learner('Model5', sizes={'hidden_size': 32}, ",
-        "learner sets sizes",
-    ),
-    "a cell of its own": ("Model7", "torch.tanh(", "torch.relu(", "Gates is no GRU cell"),
-}
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -140,6 +59,15 @@ def test_another_recipe(change: str) -> None:
     assert (found.variant, found.candidates) == (None, ())
     assert found.reason.startswith(f"It is not {name}'s recipe: ")
     assert reason in found.reason
+
+
+def test_a_choice() -> None:
+    """What only one branch of a choice sets is not told, and the reason says so."""
+    choice = "if fast:\n    rate = 3e-2\nelse:\n    rate = 1e-2\nlearn.fit_one_cycle(10, rate"
+    code = program("Model5").replace("learn.fit_one_cycle(10, 0.01", choice)
+    found = recognise(table_of("Model5", code))
+    assert found.variant == "Model5"
+    assert "(it does not tell the learning rate)" in found.reason
 
 
 def test_another_cell() -> None:
@@ -188,6 +116,17 @@ learn.fit_one_cycle(data.bptt // 2, 0.01)""",
     ),
     "layers by name": ("(size, size, 2,", "(input_size=size, hidden_size=size, num_layers=2,"),
     "a size as a parameter": ("__init__(self)", "__init__(self, size=64, unused: int = 3)"),
+    "what is looked at": (
+        "learn.fit",
+        """\
+learn.metrics = [accuracy]
+learn.summary()
+print(learn.model, len(list(learn.model.parameters())), learn.model.scores.weight.mean())
+if torch.cuda.is_available():
+    learn.model.cuda()
+learn.fit""",
+    ),
+    "a definition that is not called": ("learn.fit", "again = lambda: learn.fit(3)\nlearn.fit"),
     "commands of IPython": ("learn.fit", "%matplotlib inline\n!nvidia-smi\nNet??\nlearn.fit"),
 }
 
@@ -241,13 +180,21 @@ def test_by_the_name_in_its_source() -> None:
     """A file or a column that names a variant is believed as far as the numbers allow."""
     found = recognise(TrainingTable("runs.csv, Model5, table 3 of 4", made_up("Model5")))
     assert (found.variant, "its source names it" in found.reason) == ("Model5", True)
+    found = recognise(TrainingTable("notes about Model4.md", made_up("Model5")))
+    assert found.candidates == ("Model2", "Model4", "Model5", "Model6", "Model7")
+    assert found.reason == (
+        "It is ambiguous: its source names Model4, but its epochs and accuracies fit Model2, "
+        "Model5, Model6 or Model7; say which with --variant."
+    )
+    part = recognise(TrainingTable("run of Model4.csv", made_up("Model4").head(9)))
+    assert part.candidates == ("Model4",)
     for source in ("runs.csv, Model4", "Model1_Model5.csv"):
         assert recognise(TrainingTable(source, made_up("Model5"))).variant is None
 
 
 def test_part_of_a_table() -> None:
     """A fit that was interrupted is not judged as a whole; the epochs are counted."""
-    part = TrainingTable("run.ipynb", made_up("Model5").head(7), program("Model5"))
+    part = TrainingTable("run.ipynb", made_up("Model5").head(7), MODEL5)
     assert recognise(part).candidates == ("Model5",)
     assert recognise(part).reason == (
         "It may be Model5, but cannot be judged: it has 7 of 10 epochs, and a part is not judged "
@@ -262,16 +209,19 @@ def test_part_of_a_table() -> None:
 def test_missing_values(column: str) -> None:
     """A table with a value that is missing or infinite is named, and not judged."""
     rows = made_up("Model5")
-    rows.loc[2, column] = np.nan if column != "train_loss" else np.inf
-    found = recognise(TrainingTable("run.ipynb", rows, program("Model5")))
-    assert (found.variant, found.candidates) == (None, ("Model5",))
-    assert "it has no finite number in 1 place." in found.reason
+    for value in (np.nan, np.inf):
+        rows.loc[2, column] = value
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = recognise(TrainingTable("run.ipynb", rows, MODEL5))
+        assert (found.variant, found.candidates) == (None, ("Model5",))
+        assert "it has no finite number in 1 place." in found.reason
 
 
 def test_missing_epochs() -> None:
     """As many epochs as the variant has are not enough if they are others."""
     rows = made_up("Model5").assign(epoch=[*range(9), 10])
-    found = recognise(TrainingTable("run.ipynb", rows, program("Model5")))
+    found = recognise(TrainingTable("run.ipynb", rows, MODEL5))
     assert (found.variant, "epochs do not run from 0 to 9" in found.reason) == (None, True)
 
 
@@ -279,7 +229,7 @@ def test_other_counts() -> None:
     """Accuracies that are no whole counts of the validation targets are another recipe's."""
     for table in (
         TrainingTable("run.csv", ELSEWISE),
-        TrainingTable("run.ipynb", ELSEWISE, program("Model5")),
+        TrainingTable("run.ipynb", ELSEWISE, MODEL5),
     ):
         found = recognise(table)
         assert (found.variant, found.candidates) == (None, ())
@@ -307,9 +257,9 @@ def test_validation_targets() -> None:
 def test_rounded_accuracies() -> None:
     """Accuracies that were printed with fewer digits are held against what those allow."""
     rows = made_up("Model5").round({"accuracy": 4})
-    assert recognise(TrainingTable("run.ipynb", rows, program("Model5"))).variant == "Model5"
+    assert recognise(TrainingTable("run.ipynb", rows, MODEL5)).variant == "Model5"
     rows = ELSEWISE.round({"accuracy": 5})
-    assert recognise(TrainingTable("run.ipynb", rows, program("Model5"))).variant is None
+    assert recognise(TrainingTable("run.ipynb", rows, MODEL5)).variant is None
 
 
 def test_what_the_user_says() -> None:

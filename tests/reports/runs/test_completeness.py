@@ -22,7 +22,8 @@ from tests.made_up import (
 )
 
 ADVICE = (
-    "; train what ran before, or accept the night without it: `python -m reports baseline accept`"
+    "; train what ran before or, if nothing else is missing, accept the night without it: "
+    "`python -m reports baseline accept`"
 )
 
 
