@@ -46,6 +46,11 @@ def add_parser(commands: Commands[Parser]) -> None:
 
 def carry_out(options: argparse.Namespace) -> int:
     """Carry out ``reports site``."""
+    if not options.history.is_dir():
+        raise UsageError(
+            f"there is no history {options.history}: "
+            "`python -m reports check --history DIR` makes one"
+        )
     if options.baseline is not None and not options.baseline.is_dir():
         raise UsageError(
             f"no baseline {options.baseline}: leave --baseline out, or name its folder"

@@ -85,8 +85,9 @@ def _latest(nights: pd.DataFrame, pages: Mapping[pd.Timestamp, str]) -> str:
     gates = str(row[GATES] or "").split(BETWEEN_GATES) if pd.notna(row[GATES]) else []
     ran = f"Gates that ran: {', '.join(map(shown, filter(None, gates)))}." if any(gates) else ""
     runs = int(rows["seeds"].sum())
+    whole = counted(runs, "run") if runs else "No run of the full recipe"
     made = (
-        f"{counted(runs, 'run')} of {counted(len(rows), 'configuration')}, on "
+        f"{whole} of {counted(len(rows), 'configuration')}, on "
         f"{shown(row['device_name'])} with torch {shown(row['torch_version'])}, commit "
         f"{shown(row['commit'])[:COMMIT]}. {ran}"
     )
@@ -105,7 +106,7 @@ def _latest(nights: pd.DataFrame, pages: Mapping[pd.Timestamp, str]) -> str:
 def _drifts(past: Past) -> str:
     """Name what drifts now, and what was tested."""
     test = past.test
-    if not test.columns:
+    if not test.columns or test.nights < 2:
         return "<p>There are too few nights yet to test for slow drift.</p>"
     tested = f"{counted(test.columns, 'column')} tested over {counted(test.nights, 'night')}"
     if past.shifts:

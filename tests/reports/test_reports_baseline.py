@@ -318,8 +318,8 @@ def test_an_accepted_baseline_forgets_the_nights_before(nights: Nights) -> None:
     assert code == 3
     assert (
         "missing configuration: Model7 custom has no runs; train what ran before or, if nothing "
-        "else is missing, accept the night without it: `python -m reports baseline accept` (an older "
-        "history has an ensemble's runs under the notebook's backends)\n"
+        "else is missing, accept the night without it: `python -m reports baseline accept` "
+        "(an older history has an ensemble's runs under the notebook's backends)\n"
     ) in output
     assert nights.accept(results, "one batched computation")[0] == 0
     for _ in range(2):
