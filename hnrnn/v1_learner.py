@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -28,25 +28,28 @@ from torch import nn
 from hnrnn.metrics import LOSSES, Accuracy, EpochRecorder
 from hnrnn.models import Model
 from hnrnn.optimizer import BETAS, FIRST_MOMENTUM, adamw, schedules
+from hnrnn.recipes import sizes_of, unlike_recipe
 from hnrnn.settings import pinned_settings
 from hnrnn.stream import language_model_data
 from hnrnn.variants import Variant, find_variant
-from hnrnn.weights import find_dtype, initial_model, set_weights, weights_sha256
+from hnrnn.weights import find_device, find_dtype, initial_model, set_weights, weights_sha256
 
 
 class V1Learner(Learner):  # type: ignore[misc]  # fastai has no types
     """The ``Learner`` of a variant; ``hnrnn.learner`` makes it.
 
-    ``variant``, ``seed`` and ``initial_weights_sha256`` say where it started. Whatever computes
-    does so under the settings of ``hnrnn.settings``, and restores the caller's. What does not train
-    leaves no trace: ``validate``, ``get_preds``, ``show_results`` and ``lr_find`` start from the
-    kept hidden state and restore it, so that a call repeats, and a training after it is the same
-    as without.
+    ``variant``, ``seed``, ``sizes`` and ``initial_weights_sha256`` say where it started, ``fits``
+    how often it was fitted. Whatever computes does so under the settings of ``hnrnn.settings``, and
+    restores the caller's. What does not train leaves no trace: ``validate``, ``get_preds``,
+    ``show_results`` and ``lr_find`` start from the kept hidden state and restore it, so that a call
+    repeats, and a training after it is the same as without.
     """
 
     variant: Variant
     seed: int
+    sizes: Mapping[str, int]
     initial_weights_sha256: str
+    fits: int = 0
 
     def fit(
         self,
@@ -65,6 +68,7 @@ class V1Learner(Learner):  # type: ignore[misc]  # fastai has no types
         if n_epoch < 1:
             raise ValueError(f"n_epoch must be 1 or more, not {n_epoch}")
         check_rate(self.lr if lr is None else lr, "lr")
+        self.fits += 1
         with pinned_settings():
             super().fit(n_epoch, lr, wd, cbs, reset_opt, start_epoch)
 
@@ -151,6 +155,17 @@ class V1Learner(Learner):  # type: ignore[misc]  # fastai has no types
         with self._no_trace(record=False):
             return super().lr_find(*arguments, **options)
 
+    def predict(self, *_: Any, **__: Any) -> NoReturn:
+        """Raise NotImplementedError: ``get_preds`` takes batches, and this data has no items."""
+        raise NotImplementedError(
+            "predict takes an item, and this data has none: use get_preds, with dl=[(x, y)] for "
+            "a batch of your own"
+        )
+
+    def unlike_recipe(self, variant: Variant) -> list[str]:
+        """Return what the training did otherwise than a variant's recipe, one clause each."""
+        return unlike_recipe(self, variant)
+
     def show_results(self, ds_idx: int = 1, max_n: int = 9) -> None:
         """Display rows of the first batch: the tokens, those that follow, and the predictions."""
         batch = x, y = self.dls[ds_idx].batch(0)
@@ -167,6 +182,7 @@ class V1Learner(Learner):  # type: ignore[misc]  # fastai has no types
         """Restore the kept hidden state at the end, and the record of the last fit."""
         buffers = ((each, dict(each.named_buffers(recurse=False))) for each in self.model.modules())
         kept = [(module, own["h"]) for module, own in buffers if "h" in own]
+        fits = self.fits
         recorders = self._grab_cbs(EpochRecorder) if record else []
         with ExitStack() as stack:
             stack.enter_context(pinned_settings())
@@ -175,6 +191,7 @@ class V1Learner(Learner):  # type: ignore[misc]  # fastai has no types
             try:
                 yield
             finally:
+                self.fits = fits
                 for module, h in kept:
                     module.h = h
 
@@ -221,13 +238,13 @@ def learner(
     Raises ValueError for an invalid argument.
     """
     variant = find_variant(variant)
-    model_dtype = find_dtype(dtype)
+    model_dtype, device = find_dtype(dtype), find_device(device)
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     model = initial_model(variant, seed, initialisation=initialisation, **(sizes or {}))
     model = model.to(device=device, dtype=model_dtype)
     set_weights(model, initial_weights or {})
-    digest = weights_sha256(model)
+    sizes, digest = sizes_of(model), weights_sha256(model)
     trained = model if convert is None else convert(model)
     if not isinstance(trained, nn.Module) or next(trained.parameters(), None) is None:
         raise ValueError(
@@ -244,6 +261,7 @@ def learner(
         default_cbs=False,  # they are global, and anyone may have changed them
         path=path,
     )
-    learn.variant, learn.seed, learn.initial_weights_sha256 = variant, seed, digest
+    learn.variant, learn.seed, learn.sizes = variant, seed, sizes
+    learn.initial_weights_sha256 = digest
     learn.add_cbs(cbs)
     return learn

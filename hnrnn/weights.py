@@ -25,6 +25,15 @@ def find_dtype(name: str) -> torch.dtype:
     return DTYPES[name]
 
 
+def find_device(name: str | torch.device) -> torch.device:
+    """Return the torch device; raise ValueError for one that cannot be used here."""
+    try:
+        return torch.empty(0, device=name).device
+    except (AssertionError, RuntimeError) as error:  # torch raises either, by the device
+        reason = str(error).partition("\n")[0].partition(". ")[0]  # torch says a lot
+        raise ValueError(f"cannot compute on device {str(name)!r}: {reason}") from error
+
+
 @pinned_settings()
 def initial_model(
     variant: str | Variant, seed: int, *, initialisation: str = "ones", **sizes: object

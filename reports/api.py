@@ -25,7 +25,12 @@ def judge(table: Any, variant: str | Variant) -> TableJudgement:
     epoch, and ``epoch`` if rows are missing; or a fitted fastai ``Learner`` or its recorder.
     Values are compared as printed: each column to its own decimals, at most six.
 
-    Raises ValueError for an unknown variant, and for a table that cannot be one of the variant's.
+    A learner of ``hnrnn.learner`` must have been trained once, by the variant's recipe. Of another
+    ``Learner`` only the number of epochs is checked: that its model, data and schedule are the
+    variant's is up to you, as it is for a DataFrame.
+
+    Raises ValueError for an unknown variant, for a table that cannot be one of the variant's, and
+    for a learner that trained otherwise.
     """
     name = _known(variant)
     return judge_among_published(name, usable_rows(_frame(table, name), name))
@@ -109,6 +114,9 @@ def _frame(table: Any, variant: str) -> pd.DataFrame:
             kinds = "a DataFrame, a fastai Learner or its recorder"
             raise ValueError(f"the table must be {kinds}, not {type(table).__name__}") from error
         raise ValueError("the learner has not been fitted yet: it has no table") from error
+    unlike = getattr(getattr(recorder, "learn", None), "unlike_recipe", None)  # of V1Learner
+    if wrong := unlike(VARIANTS[variant]) if unlike else []:
+        raise ValueError(f"the learner does not have {variant}'s recipe: {'; '.join(wrong)}")
     scheduled, recipe = getattr(recorder, "n_epoch", None), VARIANTS[variant].epochs
     if scheduled not in (None, recipe):
         raise ValueError(

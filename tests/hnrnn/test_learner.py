@@ -115,6 +115,7 @@ def test_lr_find_leaves_no_trace(learn: V1Learner) -> None:
     """``lr_find`` suggests a rate, and the training after it is the same as without."""
     found = learn.lr_find(num_it=30, show_plot=False)
     assert 1e-7 < found.valley < 10
+    assert learn.fits == 0
     assert len(learn.recorder.losses) == len(learn.recorder.lrs) > 20
     assert not [*learn.path.joinpath("models").iterdir()]
     learn.fit_one_cycle()
@@ -265,3 +266,30 @@ def test_errors_of_the_configuration() -> None:
     for convert, name in ((lambda _: nn.Identity(), "Identity"), (lambda _: None, "NoneType")):
         with pytest.raises(ValueError, match=f"a module with parameters to train, not {name}"):
             hnrnn.learner("Model4", seed=0, convert=convert)
+    with pytest.raises(ValueError, match="cannot compute on device 'gpu': Expected one of cpu"):
+        hnrnn.learner("Model4", device="gpu")
+
+
+@pytest.mark.parametrize("error", [AssertionError, RuntimeError])
+def test_a_device_that_is_not_there(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A torch without CUDA, and one without a GPU, give one line for ``device="cuda"``."""
+    empty = torch.empty
+
+    def refuse(*size: int, device: object = None) -> torch.Tensor:
+        if device == "cuda":
+            raise error("no GPU here. See\nmore")
+        return empty(*size)
+
+    monkeypatch.setattr(torch, "empty", refuse)
+    with pytest.raises(ValueError, match=r"cannot compute on device 'cuda': no GPU here$"):
+        hnrnn.learner("Model4", device="cuda")
+
+
+def test_predict(learn: V1Learner) -> None:
+    """``predict`` names ``get_preds``, which takes a batch."""
+    with pytest.raises(NotImplementedError, match="use get_preds, with dl="):
+        learn.predict("one thousand")
+    batch = learn.dls.valid.batch(0)
+    assert learn.get_preds(dl=[batch])[0].shape == (64, 20, 40)

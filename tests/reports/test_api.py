@@ -10,11 +10,14 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from fastai.callback.tracker import EarlyStoppingCallback
 from matplotlib import pyplot as plt
 
 import hnrnn
 from hnrnn.published import MEASURES
-from hnrnn.variants import VARIANTS
+from hnrnn.stream import BatchStream, LanguageModelData
+from hnrnn.v1_learner import V1Learner
+from hnrnn.variants import VARIANTS, Variant
 from reports.api import judge, plot, published_table, seed_distribution
 from reports.verdict.table import TableJudgement
 
@@ -159,6 +162,72 @@ def test_a_real_learner() -> None:
     assert judge(learn, "Model1") == judge(expected, "Model1")
     with pytest.raises(ValueError, match="fitted for 6 epochs, and Model5 is trained for 10"):
         judge(learn.recorder, "Model5")
+
+
+def own_learner(variant: str | Variant = "Model1", **sizes: int) -> V1Learner:
+    """Return one of our own learners, with two batches in an epoch."""
+    learn = hnrnn.learner(variant, seed=0, sizes=sizes)
+    streams = [BatchStream(each.numbers[:300], each.bptt, each.bs) for each in learn.dls]
+    learn.dls = LanguageModelData(*streams, device="cpu")
+    return learn
+
+
+def fitted(learn: V1Learner, **options: Any) -> V1Learner:
+    """Return a learner after ``fit_one_cycle``."""
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(**options)
+    return learn
+
+
+def refused(learn: Any, variant: str = "Model1") -> str:
+    """Return why a learner is not judged."""
+    with pytest.raises(
+        ValueError, match=f"the learner does not have {variant}'s recipe: "
+    ) as error:
+        judge(learn, variant)
+    return str(error.value).partition("recipe: ")[2]
+
+
+def test_our_own_learner() -> None:
+    """One that trained by the recipe is judged, as is its recorder, also after ``validate``."""
+    learn = fitted(own_learner())
+    found = judge(learn, "Model1")
+    assert found.complete
+    learn.validate()
+    learn.get_preds()
+    assert judge(learn, "Model1") == judge(learn.recorder, "Model1") == found
+
+
+def test_our_own_learner_that_was_stopped() -> None:
+    """The epochs that it finished are judged."""
+    stopped = own_learner().add_cb(EarlyStoppingCallback(min_delta=100, patience=2))
+    assert judge(fitted(stopped), "Model1").epochs == (0, 1, 2)
+
+
+def test_our_own_learner_of_another_recipe() -> None:
+    """One that trained otherwise has no published seeds, and the differences are named."""
+    rates = "its learning rates are not those of the one-cycle schedule, 6 epochs at 0.0001"
+    longer = replace(VARIANTS["Model1"], bptt=4)
+    assert refused(fitted(own_learner()), "Model0") == "it trains Model1"
+    assert refused(fitted(own_learner(hidden_size=56))) == "its hidden_size is 56, not 64"
+    assert refused(fitted(own_learner(longer))) == "its bptt is 4, not 3"
+    assert refused(fitted(own_learner(), lr_max=1e-3)) == rates
+    assert refused(fitted(own_learner(), pct_start=0.5)).startswith(rates)
+    assert refused(fitted(own_learner(), n_epoch=5)) == "it was fitted for 5 epochs, not 6"
+    momenta = "its momenta are not those of the one-cycle schedule"
+    assert refused(fitted(own_learner(), moms=(0.9, 0.8, 0.9))) == momenta
+    assert refused(fitted(own_learner(), wd=0.1)) == "its weight decay is 0.1, not 0.01"
+
+
+def test_our_own_learner_after_another_fit() -> None:
+    """A plain ``fit`` is no recipe, and a second fit continues the first."""
+    learn = own_learner()
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(6)
+    assert refused(learn).startswith("its learning rates are not those of the one-cycle schedule")
+    again = "it was fitted 2 times, so the last fit continues a training"
+    assert refused(fitted(learn)) == again
+    assert refused(learn.recorder) == again
 
 
 def test_plot() -> None:

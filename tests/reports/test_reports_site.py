@@ -230,8 +230,10 @@ def test_an_empty_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         ("nowhere", f"there is no history {tmp_path / 'nowhere'}: {command} makes one"),
         (
             "history",
-            f"no night can be read in {tmp_path / 'history'} (1 unreadable file): {command} "
-            "appends one",
+            (
+                f"no night can be read in {tmp_path / 'history'} (1 unreadable file): "
+                f"{command} appends one"
+            ),
         ),
     ):
         assert build(tmp_path / name, tmp_path / "site") == 2

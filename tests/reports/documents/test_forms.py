@@ -48,6 +48,17 @@ def test_missing_values(word: str, tmp_path: Path) -> None:
         assert found.rows.drop(columns="valid_loss").equals(table.drop(columns="valid_loss"))
 
 
+def test_epochs_as_they_stand(tmp_path: Path) -> None:
+    """Epochs from 1 on lack epoch 0, unless the last is a recipe's; the last epoch may come first."""
+    table = made_up()
+    (tmp_path / "late.csv").write_text(forms.csv(table[1:]), encoding="utf-8")
+    (late,) = read_tables(tmp_path / "late.csv")
+    assert late.rows["epoch"].tolist() == [*range(1, 10)]
+    (tmp_path / "back.csv").write_text(forms.csv(table[::-1]), encoding="utf-8")
+    (back,) = read_tables(tmp_path / "back.csv")
+    assert back.rows.equals(table)
+
+
 def test_percentages(tmp_path: Path) -> None:
     """Accuracies in percent are read as shares."""
     table = made_up().round({"accuracy": 4})
