@@ -64,6 +64,7 @@ LEFT_OUT: Mapping[str, str] = MappingProxyType(
         "hnrnn.exports": "imports names when they are first used",
         "hnrnn.archives": "unpacks a copy of the text, which must equal the generated one",
         "hnrnn.corpus": "the hash of its text is part of the id",
+        "hnrnn.recipes": "compares what a learner has trained with a recipe",
         "hnrnn.text": "makes messages",
     }
 )

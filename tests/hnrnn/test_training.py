@@ -169,7 +169,7 @@ def test_other_sizes_and_recipes() -> None:
     ("arguments", "message"),
     [
         ({"variant": "Model8"}, "unknown variant 'Model8'"),
-        ({"seed": -1}, "seed must be from 0"),
+        ({"seed": -1}, "seed must be a whole number from 0"),
         ({"dtype": "float16"}, "unknown dtype 'float16': choose from float32, float64"),
         ({"epochs": 0}, "epochs must be from 1 to 20"),
         ({"epochs": 21}, "epochs must be from 1 to 20"),

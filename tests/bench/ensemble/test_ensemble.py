@@ -144,7 +144,7 @@ def test_the_caller_s_random_state_stays() -> None:
     ("arguments", "message"),
     [
         ({"variant": "Model8"}, "unknown variant 'Model8'"),
-        ({"seeds": [0, -1]}, "seed must be from 0"),
+        ({"seeds": [0, -1]}, "seed must be a whole number from 0"),
         ({"dtype": "float16"}, "unknown dtype 'float16': choose from float32, float64"),
         ({"epochs": 0}, "epochs must be from 1 to 20"),
         ({"initialisation": "zeros"}, "choose from ones, uniform"),

@@ -49,7 +49,7 @@ def test_missing_values(word: str, tmp_path: Path) -> None:
 
 
 def test_epochs_as_they_stand(tmp_path: Path) -> None:
-    """Epochs from 1 on lack epoch 0, unless the last is a recipe's; the last epoch may come first."""
+    """Epochs from 1 on lack epoch 0, unless the last is a recipe's; their order may be reversed."""
     table = made_up()
     (tmp_path / "late.csv").write_text(forms.csv(table[1:]), encoding="utf-8")
     (late,) = read_tables(tmp_path / "late.csv")
