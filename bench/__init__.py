@@ -16,10 +16,11 @@ from hnrnn.exports import lazy
 if TYPE_CHECKING:
     from bench.engines.work import Halted
     from bench.errors import StoreError, UsageError
+    from bench.execution.own_cell import check_cell
     from bench.night import run
     from bench.store.store import Store
 
-__all__ = ["Halted", "Store", "StoreError", "UsageError", "run"]
+__all__ = ["Halted", "Store", "StoreError", "UsageError", "check_cell", "run"]
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -28,6 +29,7 @@ __getattr__, __dir__ = lazy(
         "Store": "bench.store.store",
         "StoreError": "bench.errors",
         "UsageError": "bench.errors",
+        "check_cell": "bench.execution.own_cell",
         "run": "bench.night",
     },
 )

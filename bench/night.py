@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,19 +64,50 @@ def run(
         epochs=epochs,
         injected_fault=injected_fault,
     )
+    return train(
+        lambda _: asked,
+        device=device,
+        injected_fault=injected_fault,
+        engine=engine,
+        jobs=jobs,
+        gpus_per_run=gpus_per_run,
+        ray_address=ray_address,
+        fail_fast=fail_fast,
+        results=results,
+        data=data,
+        display=display,
+    )
+
+
+def train(
+    plan: Callable[[str], Sequence[Run]],
+    *,
+    device: str,
+    injected_fault: str | None,
+    engine: str,
+    jobs: int | None,
+    gpus_per_run: float | None,
+    ray_address: str | None,
+    fail_fast: bool,
+    results: str | Path,
+    data: str | Path | None,
+    display: Display | None,
+) -> Store:
+    """Train what ``plan`` returns for the device that is found, as ``run`` does."""
     settings = find_engine(engine, gpus_per_run=gpus_per_run, ray_address=ray_address)
     _check(data)
     module = load_engine(engine)  # from here on torch is loaded
     site: Site = module.survey(device, injected_fault, **settings)
+    site = replace(site, jobs=jobs or site.jobs)
     store = Store(results)
     store.prepare()
-    missing = _missing(asked, site, store, display := display or Display())
+    missing = _missing(plan(site.device), site, store, display := display or Display())
     if missing:
         from bench.execution.environment import read_provenance
 
         provenance = read_provenance(site.device)
         ledger = Ledger(store, site.environment, provenance, fail_fast=fail_fast)
-        options = {"jobs": jobs or site.jobs, "display": display, **settings}
+        options = {"jobs": site.jobs, "display": display, **settings}
         module.run_all(missing, Trainer(provenance), ledger, **options)
     return store
 
@@ -89,7 +120,7 @@ def _check(data: str | Path | None) -> None:
         raise UsageError(str(error)) from error
 
 
-def _missing(asked: list[Run], site: Site, store: Store, display: Display) -> list[Run]:
+def _missing(asked: Sequence[Run], site: Site, store: Store, display: Display) -> list[Run]:
     """Return the runs, on the site's device, that are not finished; show how many they are."""
     planned = [replace(run, device=site.device) for run in asked]
     ids = {run: run_id(run, environment_of(run, site.environment)) for run in planned}

@@ -1,8 +1,9 @@
-"""The same timing by pytest-benchmark: ``pytest bench``, with ``--benchmark-json FILE`` to keep it.
+"""The same timing by pytest-benchmark: ``pytest bench``, with ``--benchmark-autosave`` to keep it.
 
-A test is one variant on one backend in one phase, and an operation is one step. To compare
-backends, use ``python -m bench throughput``, which interleaves them. The ensemble is left out: its
-step trains many seeds.
+A test is one variant on one backend in one phase, and an operation is one step. A group is a
+variant and a phase, so that a table compares the backends. Its rows are timed one after the other:
+``python -m bench throughput`` interleaves them. The ensemble is left out: its step trains many
+seeds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from bench.backends import IMPLEMENTATIONS
+from bench.backends.cuda_graph import WARM_UP_CALLS
 from bench.execution.environment import find_device, reproducible_settings
 from bench.execution.parity import check
 from bench.plan.grid import BACKENDS
@@ -22,8 +24,6 @@ from bench.timing.session import PHASES, Session
 from hnrnn.variants import VARIANTS
 
 DEVICE = find_device("auto")
-WARM_UP_STEPS = 4
-"""One more than a CUDA graph takes before it is captured."""
 STEPS = 10
 ROUNDS = 20
 
@@ -60,7 +60,11 @@ def test_throughput(session: Session, phase: str, benchmark: Any) -> None:
     """Steps of one phase, in blocks between two readings of the clock."""
     if phase not in session.phases:
         pytest.skip("only the training step is captured in a graph")
-    session.run(phase, WARM_UP_STEPS)
+    session.run(phase, WARM_UP_CALLS)
+    benchmark.group = f"{session.variant.name} {phase}"
     benchmark.extra_info["tokens_per_step"] = session.tokens_per_step
+    if phase == "train_step":
+        benchmark.extra_info["peak_memory_bytes"] = session.peak_memory_bytes()
+    session.run(phase, 1)
     with session.implementation.settings():
         benchmark.pedantic(session.step(phase), rounds=ROUNDS, iterations=STEPS)

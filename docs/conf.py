@@ -18,12 +18,17 @@ from hnrnn import __version__
 
 project = "hnrnn"
 release = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "_generated/*.md"]
 smartquotes = False  # they would make a dash of the -- before an option
 nitpicky = True
 autodoc_typehints = "none"  # the docstrings give shapes and units
 autodoc_member_order = "bysource"
+
+nb_execution_mode = "force"  # outputs are not committed
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+nb_merge_streams = True
 
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4
@@ -31,7 +36,7 @@ myst_heading_anchors = 4
 html_theme = "furo"
 html_title = "hnrnn"
 html_static_path = ["static"]
-html_css_files = ["narrow.css"]
+html_css_files = ["narrow.css", "notebook.css"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
@@ -50,11 +55,13 @@ def link_to_repository(_app: Sphinx, page: str, source: list[str]) -> None:
     repository = os.environ.get("GITHUB_REPOSITORY")
 
     def target(match: re.Match[str]) -> str:
-        path, anchor = (DOCS / match[1]).resolve(), match[2] or ""
+        path, anchor = ((DOCS / page).parent / match[1]).resolve(), match[2] or ""
+        if path.is_relative_to(DOCS):
+            return match[0]
         if not path.is_file():
             logging.getLogger(__name__).warning("%s: no file %s", page, match[1])
         if path.is_relative_to(PUBLISHED) and path.suffix in (".md", ".png"):
-            return f"_generated/published/{path.relative_to(PUBLISHED).as_posix()}{anchor}"
+            return f"/_generated/published/{path.relative_to(PUBLISHED).as_posix()}{anchor}"
         if repository:
             name = path.relative_to(ROOT).as_posix()
             return f"https://github.com/{repository}/blob/main/{name}{anchor}"

@@ -13,8 +13,10 @@ from hnrnn.variants import Variant
 BETAS = (0.95, 0.99)
 EPS = 1e-8
 WEIGHT_DECAY = 0.01
-LOWEST_MOMENTUM = 0.85
-"""The momentum (AdamW's first beta) falls from ``BETAS[0]`` to this, and rises again."""
+MOMENTA = (BETAS[0], 0.85, BETAS[0])
+"""In one cycle the momentum (AdamW's first beta) falls, and rises again."""
+FIRST_MOMENTUM = 0.9
+"""The momentum of a training without a schedule."""
 
 adamw = partial(torch.optim.AdamW, betas=BETAS, eps=EPS, weight_decay=WEIGHT_DECAY)
 """Takes parameters and ``lr``. Every parameter decays, BatchNorm and biases too, as in v1."""
@@ -59,13 +61,21 @@ def _cosine(start: float, end: float, position: float) -> float:
     return end + (start - end) / 2 * (math.cos(math.pi * position) + 1)
 
 
-def schedules(variant: Variant, batches: int) -> Mapping[str, Callable[[int], float]]:
+def schedules(
+    variant: Variant,
+    batches: int,
+    *,
+    div: float = 25.0,
+    div_final: float = 25e4,
+    momenta: tuple[float, float, float] = MOMENTA,
+) -> Mapping[str, Callable[[int], float]]:
     """Return the recipe's learning rate, ``lr``, and momentum, ``mom``, as functions of the step.
 
-    Steps are counted from 0; an epoch has ``batches`` of them.
+    Steps are counted from 0; an epoch has ``batches`` of them. The rate starts at the recipe's
+    divided by ``div`` and ends at the recipe's divided by ``div_final``.
     """
     steps, peak = variant.epochs * batches, variant.learning_rate
     return {
-        "lr": one_cycle(steps, variant.pct_start, peak / 25, peak, peak / 25e4),
-        "mom": one_cycle(steps, variant.pct_start, BETAS[0], LOWEST_MOMENTUM, BETAS[0]),
+        "lr": one_cycle(steps, variant.pct_start, peak / div, peak, peak / div_final),
+        "mom": one_cycle(steps, variant.pct_start, *momenta),
     }

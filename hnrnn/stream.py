@@ -43,6 +43,10 @@ class BatchStream:
         self.device = torch.device(device)
         self._batches = [self.batch(index) for index in range(len(self))]
 
+    def __reduce__(self) -> tuple[type[BatchStream], tuple[npt.NDArray[np.int64], int, int]]:
+        """Pickle the numbers, not the batches; they are made again, on the CPU."""
+        return type(self), (self.numbers, self.bptt, self.bs)
+
     def __len__(self) -> int:
         return math.ceil(len(self.numbers) / (self.bptt * self.bs))
 
@@ -65,6 +69,14 @@ class BatchStream:
         return self
 
 
+class LanguageModelData(DataLoaders):  # type: ignore[misc]  # fastai has no types
+    """fastai's ``DataLoaders`` of the two splits, with the ``vocab``."""
+
+    def new_empty(self) -> LanguageModelData:
+        """Return the data itself, so that an exported ``Learner`` takes it along."""
+        return self
+
+
 @cache
 def numericalized(corpus: Corpus) -> tuple[Vocab, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the training split's vocabulary, and both splits as numbers, shape (tokens,)."""
@@ -75,7 +87,7 @@ def numericalized(corpus: Corpus) -> tuple[Vocab, npt.NDArray[np.int64], npt.NDA
 
 def language_model_data(
     bptt: int, bs: int = 64, device: str | torch.device = "cpu", corpus: Corpus | None = None
-) -> DataLoaders:
+) -> LanguageModelData:
     """Return the notebook's data as a fastai ``DataLoaders`` of two ``BatchStream``.
 
     A row has ``bptt`` tokens and a batch has ``bs`` rows; ``dls.vocab`` is the vocabulary. Without
@@ -86,6 +98,6 @@ def language_model_data(
     """
     vocab, train, valid = numericalized(corpus or corpora.generate())
     streams = [BatchStream(numbers, bptt, bs, device) for numbers in (train, valid)]
-    dls = DataLoaders(*streams, device=torch.device(device))
+    dls = LanguageModelData(*streams, device=torch.device(device))
     dls.vocab = vocab
     return dls

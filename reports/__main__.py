@@ -13,20 +13,31 @@ from bench.errors import StoreError
 from bench.text import one_line
 from hnrnn.arguments import Parser
 from hnrnn.program import UNWRITTEN
-from reports.commands import baseline, calibrate, check, power, render, third_party
+from reports.commands import (
+    baseline,
+    calibrate,
+    check,
+    compare,
+    judge,
+    power,
+    render,
+    site,
+    third_party,
+)
 from reports.commands.errors import UnwrittenError, UsageError
 from reports.verdict.findings import FindingsError
 
-COMMANDS = (render, check, power, calibrate, baseline, third_party)
+COMMANDS = (render, check, power, calibrate, baseline, site, third_party, judge, compare)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     ``check`` returns 0 agrees, 1 regressed or differs, 3 incomplete or corrupt data, 4
-    inconclusive; the other commands return 0. All return 2 for wrong usage, and 74 where a result
-    cannot be written. An unexpected error is raised: ``hnrnn.program`` gives it an exit code that
-    no verdict has.
+    inconclusive; ``compare`` 0 not worse, 1 worse, and the same 3 and 4; the other commands return
+    0. All return 2 for wrong usage (``judge`` for a file that it cannot read too), and 74 where a
+    result cannot be written. An unexpected error is
+    raised: ``hnrnn.program`` gives it an exit code that no verdict has.
     """
     parser = make_parser()
     options = parser.parse_args(arguments)

@@ -23,6 +23,7 @@ from bench.real_main import make_parser
 
 from bench.commands.options import seeds_joined
 from bench.plan import plan
+from bench.plan.profiles import PROFILES
 from bench.store.parquet import write_file
 from bench.store.records import OK, Outcome, Run, recipe, run_id
 from bench.store.schemas import EPOCHS_SCHEMA, RUNS_SCHEMA
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.profile == "smoke":
         return real_main([*words, "--variants", *SMOKE, "--backends", NOTEBOOK, "--jobs", "1"])
-    profile = plan.PROFILES[options.profile]
+    profile = PROFILES[options.profile]
     runs = plan.make_plan(
         variants=plan.parse_names(options.variants),
         backends=[NOTEBOOK] if options.backends is None else plan.parse_names(options.backends),

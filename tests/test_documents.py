@@ -85,6 +85,7 @@ def test_python_runs(tmp_path: Path) -> None:
     blocks = [
         block
         for path in DOCUMENTS
+        if path.name != "your-own-model.md"  # which has a test of its own
         for block in re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
     ]
     assert len(blocks) > 5

@@ -16,9 +16,11 @@ PACKAGES = ("hnrnn", "bench", "reports")
 ROOMS = {
     "bench": (
         "errors text signals store backends plan ensemble execution engines night timing "
-        "verification commands __main__ test_throughput"
+        "verification commands __main__ conftest test_throughput"
     ).split(),
-    "reports": "statistics runs verdict history figures pages commands __main__ ci".split(),
+    "reports": (
+        "statistics runs documents verdict history figures pages commands __main__ ci api"
+    ).split(),
 }
 """The rooms of a package, and its modules beside them: an import goes to its own or one before."""
 
@@ -50,13 +52,18 @@ def room(module: str) -> str:
 
 
 def test_packages_import_only_those_before() -> None:
-    """``hnrnn`` imports neither of the others, and ``bench`` nothing of ``reports``."""
+    """``hnrnn`` imports neither of the others, and ``bench`` nothing of ``reports``.
+
+    The module ``hnrnn`` itself is the front door of the project: it names what ``reports.api``
+    offers, for type checkers, and loads it when it is first used. No other module imports that.
+    """
     order = {name: place for place, name in enumerate(PACKAGES)}
     assert [
         (module, other)
         for module, others in imports().items()
         for other in others
-        if order[other.split(".")[0]] > order[module.split(".")[0]]
+        if (module, other) != ("hnrnn", "reports.api")
+        and order[other.split(".")[0]] > order[module.split(".")[0]]
     ] == []
 
 

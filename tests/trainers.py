@@ -145,7 +145,7 @@ class TracedTrainer(Trainer):
 
     def carry_out(self, task: Task) -> tuple[Record, ...]:
         """Train."""
-        take_number(self.folder, task[0].variant)
+        take_number(self.folder, task[0].backend)
         return super().carry_out(task)
 
 

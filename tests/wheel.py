@@ -20,6 +20,7 @@ from tests.places import ROOT
 
 PACKAGES = ("hnrnn", "bench", "reports")
 TRAINING = ("run", "--profile", "smoke", "--variants", "Model0", "Model5", "--seeds", "1")
+TABLE = "import hnrnn; hnrnn.published_table('Model5').to_csv('table.csv', index=False)"
 TIMING = ("throughput", "--profile", "smoke", "--variants", "Model5", "--backends", "nn")
 
 
@@ -76,6 +77,8 @@ def use(programs: Path, folder: Path) -> None:
     run(programs / "hnrnn-ci", "judge", "--device", "cpu", codes=[3, 4])
     run(programs / "hnrnn-reports", "check", codes=[3, 4])
     run(programs / "hnrnn-reports", "render")
+    run(programs / "python", "-P", "-c", TABLE)
+    run(programs / "hnrnn-reports", "judge", "table.csv", "--variant=Model5", "--html=table.html")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     examples = "\n".join(re.findall(r"```python\n(.*?)```", readme, re.DOTALL))
     run(programs / "python", "-P", "-c", examples)

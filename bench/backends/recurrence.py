@@ -64,11 +64,15 @@ def canonical_parameters(recurrence: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _cell_parameters(cell: nn.Module, layer: int) -> dict[str, nn.Parameter]:
-    names = NAMES_IN_CELL if isinstance(cell, nn.RNNCellBase) else NAMES_IN_HAND_WRITTEN_CELL
-    return {
-        f"{canonical}_l{layer}": cell.get_parameter(name)
-        for canonical, name in zip(NAMES_IN_CELL, names, strict=True)
-    }
+    parameters = dict(cell.named_parameters())
+    for names in (NAMES_IN_CELL, NAMES_IN_HAND_WRITTEN_CELL):
+        if parameters.keys() == set(names):
+            pairs = zip(NAMES_IN_CELL, names, strict=True)
+            return {f"{canonical}_l{layer}": parameters[name] for canonical, name in pairs}
+    raise TypeError(
+        f"the parameters of {type(cell).__name__} are {', '.join(parameters) or 'none'}; "
+        f"a cell has {', '.join(NAMES_IN_CELL)}, or {', '.join(NAMES_IN_HAND_WRITTEN_CELL)}"
+    )
 
 
 def model_weights(model: Model) -> dict[str, nn.Parameter]:

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.plan.plan import CHOICES, PROFILES, Profile
+from bench.plan.plan import CHOICES
+from bench.plan.profiles import PROFILES, Profile
 from hnrnn.arguments import DEVICES, Parser, WholeNumber
 from hnrnn.variants import VARIANTS
 

@@ -16,7 +16,8 @@ from bench.commands.options import (
 )
 from bench.errors import UsageError
 from bench.plan.grid import BACKENDS
-from bench.plan.plan import PROFILES, find_configurations, parse_names, unsupported_configurations
+from bench.plan.plan import find_configurations, parse_names, unsupported_configurations
+from bench.plan.profiles import PROFILES
 from bench.store.records import FAILED
 from bench.text import counted, one_line
 from hnrnn.arguments import Parser, output_folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bench.plan.plan import expected_cost
+from bench.plan.costs import expected_cost
 from bench.store.records import Run
 from bench.text import counted
 

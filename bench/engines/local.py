@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -46,6 +47,7 @@ def run_all(
     runs: Sequence[Run], trainer: Trainer, ledger: Ledger, *, jobs: int, display: Display
 ) -> list[Finished]:
     """Train a plan's ``runs`` in ``jobs`` worker processes, as ``Schedule.carry_out`` does."""
+    trainer = replace(trainer, gpu_share=1 / jobs)  # all on one GPU, if there is one
     pool = LocalPool(trainer, runs[0].device, runs[0].injected_fault)
     return Schedule(pool, ledger, jobs=jobs, display=display).carry_out(runs)
 

@@ -15,7 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.engines.tasks import alike
 from bench.engines.work import Display, Finished, Site
-from bench.plan.plan import expected_cost
+from bench.plan.costs import expected_cost
+from bench.plan.forecast import forecast, stored_runs
 from bench.store.records import OK, SKIPPED, Run
 from bench.text import counted, one_line
 
@@ -66,6 +67,9 @@ class ProgressDisplay(Display):
             f"{folder}, {len(missing)} to do on {site.device} ({site.environment.device_name})"
         )
         if missing:
+            rows = stored_runs(folder)
+            for line in forecast(planned, missing, rows, site.jobs, site.device):
+                self.say(line)
             self.bar.start()
             self.task = self.bar.add_task("", total=self.total_cost, **self._texts([]))
 

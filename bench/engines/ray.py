@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 # Set before Ray is imported. Otherwise the raylet's log is printed into the progress display.
@@ -203,8 +204,10 @@ class RayPool:
     def __init__(
         self, trainer: Trainer, device: str, injected_fault: str | None, gpus_per_run: float | None
     ) -> None:
-        self.trainer, self.device, self.injected_fault = trainer, device, injected_fault
-        gpus = (gpus_per_run or 1) if device == "cuda" else 0
+        self.device, self.injected_fault = device, injected_fault
+        share = gpus_per_run or 1.0
+        self.trainer = replace(trainer, gpu_share=share)
+        gpus = share if device == "cuda" else 0
         self.actors = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(RemoteTrainer)
         self.workers: list[RayWorker] = []
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bench.plan.costs import expected_cost
 from bench.plan.grid import BACKENDS
-from bench.plan.plan import expected_cost
 from bench.store.records import Run
 
 Task = tuple[Run, ...]
@@ -28,13 +29,15 @@ def tasks_of(runs: Sequence[Run], jobs: int) -> list[Task]:
     """Return the tasks for ``jobs`` workers, in the order in which they should start.
 
     ``runs`` are in the order of a plan. The tasks are in the order of their first seeds, and the
-    longest first. A joint task is as large as allowed, unless workers would have nothing to do.
+    longest first. A joint task is as large as allowed, unless other workers would have nothing to
+    do meanwhile.
     """
     joint = [group for group in alike(runs) if BACKENDS[group[0].backend].joint]
     tasks: list[Task] = [(run,) for run in runs if not BACKENDS[run.backend].joint]
-    shares = max(1, -(-(jobs - len(tasks)) // max(1, len(joint))))
+    fair = sum(map(expected_cost, runs)) / jobs
     for group in joint:
-        size = min(MOST_SEEDS[group[0].device], -(-len(group) // shares))
+        shares = math.ceil(len(group) * expected_cost(group[0]) / fair - 1e-9)
+        size = min(MOST_SEEDS[group[0].device], len(group) // min(shares, len(group)))
         tasks += [tuple(group[start : start + size]) for start in range(0, len(group), size)]
     places = {seed: place for place, seed in enumerate(dict.fromkeys(run.seed for run in runs))}
     return sorted(tasks, key=lambda task: (places[task[0].seed], -sum(map(expected_cost, task))))

@@ -59,6 +59,8 @@ class Trainer:
 
     provenance: Provenance | None = None
     """The same for all runs of a night; None if each run is to read it."""
+    gpu_share: float = 1.0
+    """How much of a GPU's memory is for this worker; others have the rest."""
 
     def moved(self, device: str) -> Self:
         """Return the trainer with the provenance of this machine."""
@@ -69,9 +71,14 @@ class Trainer:
         return replace(self, provenance=replace(self.provenance, **machine_facts(device)))
 
     def read_environment(self, device: str, injected_fault: str | None) -> Environment:
-        """Return the environment of runs that are trained here one at a time."""
+        """Return the environment of runs that are trained here one at a time.
+
+        From now on this process holds no more than its share of a GPU's memory.
+        """
         from bench.execution import environment  # loads torch and fastai, in the worker only
 
+        if device == "cuda" and self.gpu_share < 1:
+            environment.take_share(self.gpu_share)
         with environment.reproducible_settings(environment.threads_of(injected_fault)):
             return environment.read_environment(device, injected_fault)
 

@@ -22,7 +22,9 @@ def chunk_size(variant: Variant, dtype: str, device: torch.device) -> int:
     """Return the largest number of seeds to train at once, 2 or more."""
     itemsize = {"float32": 4, "float64": 8}[dtype]
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
+        free, total = torch.cuda.mem_get_info(device)
+        # Other workers on the GPU may not have taken their share yet.
+        free = min(free, int(total * torch.cuda.get_per_process_memory_fraction(device)))
         # An upper bound of a seed's memory: buffers, then weights and the indices of batches.
         of_layers = 64 * variant.bptt * 64 * (12 * variant.num_layers + 10) * itemsize
         return max(2, int(free * MEMORY_SHARE / (of_layers + 5 * 2**20)))

@@ -23,15 +23,9 @@ from hnrnn.metrics import SmoothedLoss, history_table
 from hnrnn.models import Model
 from hnrnn.settings import pinned_settings
 from hnrnn.stream import language_model_data
-from hnrnn.training import (
-    DTYPES,
-    Training,
-    check_arguments,
-    initial_model,
-    set_weights,
-    weights_sha256,
-)
+from hnrnn.training import Training, check_arguments
 from hnrnn.variants import Variant, find_variant
+from hnrnn.weights import DTYPES, initial_model, set_weights, weights_sha256
 
 Floats = npt.NDArray[np.float64]
 
@@ -107,7 +101,7 @@ def _fit_chunk(
         start = time.perf_counter()
         steps = factors[epoch * len(train) : (epoch + 1) * len(train)]
         losses = torch.stack([step(*both) for both in zip(train, steps, strict=True)])
-        train_loss = smoothed.after(losses)
+        train_loss = smoothed.after_each(losses)[-1]
         trained = time.perf_counter()
         valid_loss, accuracy = _validate(ensemble, valid)
         validated = time.perf_counter()

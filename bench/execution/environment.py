@@ -35,6 +35,11 @@ def find_device(name: str) -> str:
     return name
 
 
+def take_share(share: float) -> None:
+    """Limit this process to a ``share`` of its GPU's memory."""
+    torch.cuda.set_per_process_memory_fraction(share)
+
+
 def device_works(device: str) -> bool:
     """Return whether this process can still compute on the device after an error."""
     if device != "cuda":

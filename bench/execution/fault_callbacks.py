@@ -179,6 +179,8 @@ class BatchNormTrainsInValidation(Callback):  # type: ignore[misc]
 class StopAfter(Callback):  # type: ignore[misc]
     """Stop the fit after ``epochs``, with the schedule of the full recipe."""
 
+    order = 60  # after the recorder has finished the epoch's row
+
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
 

@@ -35,11 +35,12 @@ from bench.execution.fault_callbacks import (
 )
 from bench.plan.faults import FAULTS
 from hnrnn import corpus
-from hnrnn.metrics import LOSSES, EpochRecorder, history_table
+from hnrnn.metrics import LOSSES, Accuracy, EpochRecorder
 from hnrnn.models import Model
 from hnrnn.stream import Batch, numericalized
-from hnrnn.training import DTYPES, Training, fit, initial_model, weights_sha256
+from hnrnn.training import Training, fit
 from hnrnn.variants import Variant
+from hnrnn.weights import DTYPES, initial_model, weights_sha256
 
 Fit = Callable[..., Training]
 """Takes the arguments that ``bench.execution.fitting`` passes to ``hnrnn.training.fit``."""
@@ -124,13 +125,15 @@ def with_fastai_v2_defaults(
         DataLoaders(*loaders, device=torch.device(device)),
         executed,
         loss_func=LOSSES[variant.loss],
+        metrics=[Accuracy()],
         cbs=[TrainEvalCallback(), recorder, PassReset(), StopAfter(epochs), *callbacks],
         default_cbs=False,
     )
     stated = {} if variant.pct_start == Variant.pct_start else {"pct_start": variant.pct_start}
-    learner.fit_one_cycle(variant.epochs, variant.learning_rate, **stated)
+    with learner.no_logging():
+        learner.fit_one_cycle(variant.epochs, variant.learning_rate, **stated)
     train_tokens = sum(x.numel() for x, _ in loaders[0])
-    history = history_table(recorder.rows)
+    history = recorder.history()
     return Training(variant, seed, history, train_tokens, initial_weights_sha256, executed)
 
 

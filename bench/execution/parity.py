@@ -83,10 +83,14 @@ class Parity:
         return not self.failures
 
 
-@pinned_settings()
 def check(variant: Variant, backend: str, device: str) -> Parity:
     """Return the result of comparing a backend with the reference at the variant's sizes."""
-    implementation = IMPLEMENTATIONS[backend]
+    return check_implementation(variant, IMPLEMENTATIONS[backend], device)
+
+
+@pinned_settings()
+def check_implementation(variant: Variant, implementation: Implementation, device: str) -> Parity:
+    """Do what ``check`` does, for an implementation that need not be one of the backends."""
     expected = partial(_variant_quantities, variant, reference_of(variant), device="cpu")
     found = partial(_variant_quantities, variant, implementation, device=device)
     reference = expected(torch.float64)

@@ -35,8 +35,9 @@ from bench.store.records import (
     Run,
     run_id,
 )
-from hnrnn.training import Training, weights_sha256
+from hnrnn.training import Training
 from hnrnn.variants import VARIANTS
+from hnrnn.weights import weights_sha256
 
 
 def execute(run: Run, provenance: Provenance | None = None) -> Record:

@@ -29,7 +29,8 @@ LEARNER_MODULES: tuple[str, ...] = (
     *_modules("bench.backends", "cell compiled cuda_graph custom custom_hoisted graphed"),
     *_modules("bench.backends", "hoisted_layers implementation nn nn_no_cudnn recurrence"),
     "bench.execution.fitting",
-    *_modules("hnrnn", "cells metrics models optimizer settings stream training variants vocab"),
+    *_modules("hnrnn", "cells metrics models optimizer settings stream training v1_learner"),
+    *_modules("hnrnn", "variants vocab weights"),
 )
 """The modules that train every run; the ensemble shares its models and settings with them."""
 FAULT_MODULES = _modules("bench.execution", "fault_callbacks fault_injection")

@@ -32,6 +32,7 @@ class Backend:
     """Whether the whole training step is captured, not the recurrence alone."""
     joint: bool = False
     """Whether the seeds of a variant are trained together, so that a task holds many runs."""
+    needs_gpu: bool = False
 
     def executes(self, variant: Variant) -> bool:
         """Return whether the backend executes the variant's recurrence."""
@@ -46,7 +47,7 @@ class Backend:
 
 _TABLE = (
     Backend("nn", "nn.RNN or nn.GRU: cuDNN on a GPU, ATen on a CPU", _MODULE),
-    Backend("nn_no_cudnn", "nn without cuDNN: ATen on a GPU", _MODULE),
+    Backend("nn_no_cudnn", "nn without cuDNN: ATen on a GPU", _MODULE, needs_gpu=True),
     Backend("cell", "Python loop over nn.RNNCell or nn.GRUCell", _MODULE),
     Backend("custom", "Python loop over a hand-written cell", _EVERY),
     Backend(
@@ -60,12 +61,14 @@ _TABLE = (
         "the whole training step as a CUDA graph, over nn (ReLU: custom)",
         _EVERY,
         graphed=True,
+        needs_gpu=True,
     ),
     Backend(
         "graphed_loop",
         "the whole training step as a CUDA graph, over custom_hoisted",
         _EVERY,
         graphed=True,
+        needs_gpu=True,
     ),
     Backend(
         ENSEMBLE,

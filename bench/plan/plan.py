@@ -1,53 +1,20 @@
-"""The runs that are asked for: profiles, seeds, and the grid of variants and backends."""
+"""The runs that are asked for: seeds, and the grid of variants and backends."""
 
 from __future__ import annotations
 
 import operator
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
 from bench.errors import UsageError
+from bench.plan.costs import expected_cost
 from bench.plan.faults import FAULTS
-from bench.plan.grid import BACKENDS, NOTEBOOK, NOTEBOOK_BACKENDS
+from bench.plan.grid import BACKENDS, NOTEBOOK
 from bench.store.records import Run
 from hnrnn.arguments import DEVICES
 from hnrnn.variants import LARGEST_SEED, VARIANTS, Variant
-
-
-@dataclass(frozen=True)
-class Profile:
-    """How much a command does unless its options say otherwise."""
-
-    description: str
-    seeds: int
-    rounds: int
-    """Of ``bench throughput``."""
-    block_seconds: float
-    """How long a block of steps lasts in a round."""
-    epochs: int | None = None
-    """None for all epochs of the recipe."""
-    backends: tuple[str, ...] = (NOTEBOOK, *NOTEBOOK_BACKENDS)
-
-
-PROFILES = {
-    "smoke": Profile("to see that everything works", 2, rounds=2, block_seconds=0.01, epochs=1),
-    "quick": Profile("minutes on a CPU", 5, rounds=15, block_seconds=0.2),
-    "nightly": Profile("enough for the tests to reject", 200, rounds=40, block_seconds=0.5),
-}
-
-RELATIVE_SECONDS = {
-    "Model0": 3.4, "Model1": 2.5, "Model2": 2.5, "Model3": 4.3,
-    "Model4": 3.7, "Model5": 6.3, "Model6": 3.8, "Model7": 4.3,
-}  # fmt: skip
-"""Rough times of the full recipes on the notebook's backends and one CPU thread."""
-RELATIVE_BACKEND_SECONDS = {
-    "nn": 1.0, "nn_no_cudnn": 1.0, "cell": 1.1, "custom": 1.2,
-    "custom_hoisted": 0.9, "compiled": 2.0, "graphed": 0.3, "graphed_loop": 0.4, "ensemble": 0.35,
-}  # fmt: skip
-"""Rough times of a variant on each backend, relative to ``nn``."""
 
 MOST_SEEDS = 100_000
 MOST_JOBS = 1024
@@ -245,10 +212,3 @@ def make_plan(
         for variant, backend in configurations
     ]
     return sorted(runs, key=lambda run: (places[run.seed], -expected_cost(run)))
-
-
-def expected_cost(run: Run) -> float:
-    """Return roughly how long a run takes, in seconds of no particular machine."""
-    variant, factors = VARIANTS[run.variant], RELATIVE_BACKEND_SECONDS
-    relative = factors[run.backend] / factors[variant.backend]
-    return RELATIVE_SECONDS[variant.name] * relative * (run.epochs / variant.epochs)

@@ -26,8 +26,8 @@ from bench.ensemble.optimizer import AdamW, factors_of_steps
 from bench.ensemble.parameters import Parameters
 from hnrnn.metrics import LOSSES
 from hnrnn.stream import language_model_data
-from hnrnn.training import initial_model
 from hnrnn.variants import Variant
+from hnrnn.weights import initial_model
 
 PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}
 """The number of rows of each square matrix in the product that is timed."""

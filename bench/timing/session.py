@@ -23,8 +23,8 @@ from bench.timing.roofline import synchronise
 from hnrnn.metrics import LOSSES, correct
 from hnrnn.optimizer import BETAS, adamw, schedules
 from hnrnn.stream import language_model_data
-from hnrnn.training import DTYPES, initial_model
 from hnrnn.variants import Variant
+from hnrnn.weights import DTYPES, initial_model
 
 PHASES = ("train_step", "forward", "validation")
 
@@ -42,7 +42,7 @@ class Session:
     """A variant on a backend, ready to run steps of any phase."""
 
     def __init__(self, variant: Variant, backend: str, device: str, dtype: str = "float32") -> None:
-        self.implementation = IMPLEMENTATIONS[backend]
+        self.variant, self.implementation = variant, IMPLEMENTATIONS[backend]
         self.device, self.loss = device, LOSSES[variant.loss]
         model = initial_model(variant, seed=0).to(device=device, dtype=DTYPES[dtype])
         self.tokens_per_step = model.batch_size * variant.bptt

@@ -22,8 +22,8 @@ from bench.verification.recording import (
     summary,
 )
 from hnrnn.stream import language_model_data
-from hnrnn.training import DTYPES, initial_model, weights_sha256
 from hnrnn.variants import VARIANTS
+from hnrnn.weights import DTYPES, initial_model, weights_sha256
 
 
 @torch.no_grad()

@@ -224,7 +224,7 @@ def _trainings(
 
 def _moved(variant: Variant, seed: int, draw: int, start: str = "ones") -> dict[str, Any]:
     """Return the seed's initial weights, each moved up or down by one unit in the last place."""
-    from hnrnn.training import initial_model
+    from hnrnn.weights import initial_model
 
     directions = np.random.default_rng((seed, draw))
     return {

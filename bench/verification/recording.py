@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.backends.recurrence import ConvertedModel, canonical_parameters, model_weights
 from hnrnn.models import Recurrent
-from hnrnn.training import weights_sha256
+from hnrnn.weights import weights_sha256
 
 SEED = 1
 """Not 0: a run that takes seed 0 for every seed would not show."""
@@ -25,7 +25,7 @@ Trace = dict[str, Values]
 """What was found at each stage, by a name such as ``step 0: gradient of h_o.weight``, in order."""
 
 
-class Recorder(Callback):  # type: ignore[misc]  # fastai has no types
+class TraceRecorder(Callback):  # type: ignore[misc]  # fastai has no types
     """Write down what happens in a training, in the order in which it happens."""
 
     order = 90  # after the schedule and whatever else changes a step

@@ -16,7 +16,7 @@ from bench.backends import IMPLEMENTATIONS
 from bench.execution.environment import reproducible_settings, threads_of
 from bench.plan.grid import BACKENDS
 from bench.verification.ensemble_stages import record_ensemble
-from bench.verification.recording import SEED, Recorder, Trace, Values
+from bench.verification.recording import SEED, Trace, TraceRecorder, Values
 from hnrnn.training import fit
 from hnrnn.variants import VARIANTS
 
@@ -75,7 +75,7 @@ def record(
         from bench.execution.fault_injection import faulty_fit
 
         train = faulty_fit(injected_fault, found, backend)
-    recorder = Recorder()
+    recorder = TraceRecorder()
     with reproducible_settings(threads_of(injected_fault)), implementation.settings():
         training = train(
             found,

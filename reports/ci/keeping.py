@@ -20,7 +20,8 @@ from reports.runs.frozen import NotWholeError
 
 BASELINE = "baseline"
 """The baseline's folder among the nights that are kept."""
-HISTORY = re.compile(r"history/\d{8}T\d{6}Z-[0-9a-f]{20}\.parquet")
+NIGHT = r"\d{8}T\d{6}Z-[0-9a-f]{20}"
+HISTORY = re.compile(rf"history/({NIGHT}\.parquet|_verdicts/{NIGHT}\.md)")
 AUTHOR = ("-c", "user.name=nightly", "-c", "user.email=nightly@users.noreply.github.com")
 WAITS = (0, 2, 10, 30)
 """Seconds to wait before each try, since another night may be pushed in between."""
@@ -57,13 +58,19 @@ def keep(night: Path, kept: Path, *, freeze: bool) -> int:
 def _add_history(night: Path, kept: Path) -> list[str]:
     """Copy the nights that are not kept yet; return what is wrong with the damaged ones."""
     faults = []
-    for path in sorted((night / "history").glob("*")):
+    for path in sorted(path for path in (night / "history").rglob("*") if not path.is_dir()):
         name = path.relative_to(night).as_posix()
+        if (kept / name).exists():
+            continue
         if not HISTORY.fullmatch(name):
             print(f"skipped: {name!r}", file=sys.stderr)
-        elif not (kept / name).exists():
+        else:
             try:
-                content = untrusted_files.read_sealed(path)
+                content = (
+                    untrusted_files.read(path, untrusted_files.LARGEST_PAGE)
+                    if path.suffix == ".md"
+                    else untrusted_files.read_sealed(path)
+                )
             except OSError as error:
                 faults.append(str(error))
                 continue

@@ -14,6 +14,8 @@ from bench.text import one_line
 from hnrnn.arguments import Parser, output_folder
 from reports.commands.errors import UnwrittenError, UsageError
 from reports.commands.options import Commands, add_results
+from reports.history.nights import start_of
+from reports.history.shifts import Shift, record
 from reports.runs import frozen
 from reports.runs.completeness import freezing_problems, ranges
 from reports.runs.night import Night, configurations_of, is_in
@@ -54,6 +56,10 @@ def add_parser(commands: Commands[Parser]) -> None:
         help="the baseline to replace, or a new folder",
     )  # fmt: skip
     accepting.add_argument("--reason", required=True, metavar="TEXT", help="why it is intended")
+    accepting.add_argument(
+        "--history", type=output_folder, metavar="DIR",
+        help="summaries of all nights: the change is added, and drift is tested from there on",
+    )  # fmt: skip
     accepting.set_defaults(carry_out=accept)
 
 
@@ -81,7 +87,8 @@ def accept(options: argparse.Namespace) -> int:
     results, baseline, reason = options.results, options.baseline, one_line(options.reason).strip()
     if not reason:
         raise UsageError("--reason is empty: say why the change is intended")
-    acceptance = _examine(results, baseline, reason)
+    shift = _examine(results, baseline, reason)
+    acceptance = shift.acceptance
     for line in acceptance.lines():
         print(one_line(line), file=sys.stderr)
     new = frozen.new_beside(baseline)
@@ -95,6 +102,11 @@ def accept(options: argparse.Namespace) -> int:
         raise StoreError(f"the new baseline is not whole ({error}): accept it again") from error
     except OSError as error:
         raise UnwrittenError(baseline, error) from error
+    if options.history is not None:
+        try:
+            print(f"{one_line(record(options.history, shift))} written", file=sys.stderr)
+        except OSError as error:
+            raise UnwrittenError(options.history, error) from error
     print(f"{one_line(baseline)} accepted: {reason}", file=sys.stderr)
     return 0
 
@@ -109,7 +121,7 @@ def _copy(results: Path, folder: Path) -> None:
         raise
 
 
-def _examine(results: Path, baseline: Path, reason: str) -> Acceptance:
+def _examine(results: Path, baseline: Path, reason: str) -> Shift:
     """Return what is to be accepted; raise UsageError for what cannot be."""
     before = None
     if frozen.is_kept(baseline):
@@ -126,7 +138,7 @@ def _examine(results: Path, baseline: Path, reason: str) -> Acceptance:
     held = against_baseline.hold(night, before, None) if before else AgainstBaseline()
     departing = [*held.pairs.others, *held.pairs.unexplained] if held.pairs else []
     changes = [*changes_in_words(held), *map(str, held.problems)]
-    return Acceptance(
+    acceptance = Acceptance(
         reason=reason,
         accepted=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         commit=", ".join(sorted(night.selection.grid["commit"].dropna().unique())),
@@ -134,6 +146,8 @@ def _examine(results: Path, baseline: Path, reason: str) -> Acceptance:
         from_baseline=tuple(dict.fromkeys(each.name for each in departing)),
         changes=(*changes, *(_lost(night, before) if before else ())),
     )
+    replaces = None if before is None else start_of(before.selection)
+    return Shift(start_of(night.selection), replaces, acceptance)
 
 
 def _departing(night: Night) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ def carry_out(options: argparse.Namespace) -> int:
     if judgement.exit_code == FAILED:
         words = ["python", "-m", "reports", "baseline", "accept", "--results", options.results]
         words += ["--baseline", options.baseline or "DIR", "--reason", "TEXT"]
+        words += ["--history", options.history] if options.history else []
         print(f"if the change is intended, accept it:\n  {one_line(shlex.join(map(str, words)))}")
     files = {
         "verdict.json": machine.as_json(judgement),
@@ -56,7 +57,7 @@ def carry_out(options: argparse.Namespace) -> int:
     write_files(output, files)
     print(f"{one_line(output / 'verdict.md')}, .json and .xml written", file=sys.stderr)
     if options.history is not None:
-        _remember(options.history, night, judgement)
+        _remember(options.history, night, judgement, files["verdict.md"])
     return judgement.exit_code
 
 
@@ -71,9 +72,12 @@ def _show(judgement: Judgement) -> None:
         print(f"to confirm or clear it:\n  {verdict_section.confirmation_command(judgement)}")
 
 
-def _remember(folder: Path, night: Night, judgement: Judgement) -> None:
+def _remember(folder: Path, night: Night, judgement: Judgement, page: str) -> None:
+    summary = nights.summarise(night, judgement)
     try:
-        path = nights.append(folder, nights.summarise(night, judgement))
+        path = nights.append(folder, summary)
     except ValueError as error:
         raise UsageError(f"nothing to append to history {folder}: {error}") from error
+    kept = folder / nights.verdict_page(summary)
+    write_files(kept.parent, {kept.name: page})
     print(f"{one_line(path)} appended", file=sys.stderr)

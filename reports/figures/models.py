@@ -5,7 +5,7 @@ Equal data gives equal bytes: no randomness, no date in the file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from bench.text import counted
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
 from reports.figures.drawing import draw_each, label_epochs, legend_below, opacity, own_settings
+from reports.runs.curves import DECIMALS
 from reports.runs.curves import curves as run_curves
 from reports.runs.ratios import Ratio
 from reports.statistics.envelope import global_envelope
@@ -33,6 +34,7 @@ OURS = "#0072B2"
 NOTEBOOK = "#D55E00"
 THIRD_PARTY = "#555555"
 UNIFORM = "#E69F00"
+TABLE = "#CC79A7"
 TITLES = {"train_loss": "Training loss", "valid_loss": "Validation loss", "accuracy": "Accuracy"}
 DOTS_PER_INCH = 110
 GOLDEN_RATIO = (1 + 5**0.5) / 2
@@ -46,29 +48,44 @@ EDGE = [Stroke(linewidth=4.5, foreground="white"), Normal()]
 
 @own_settings()
 def curves(
-    variant: str, epochs: pd.DataFrame, published: pd.DataFrame, third_party: pd.DataFrame
+    variant: str,
+    epochs: pd.DataFrame,
+    published: pd.DataFrame,
+    third_party: pd.DataFrame,
+    *,
+    table: pd.DataFrame | None = None,
+    start: str = "ones",
+    make: Callable[..., Figure] = Figure,
 ) -> Figure:
     """Draw one variant: our seeds' curves and the notebook's by epoch, one panel per measure.
 
     The shaded band is the 95% global envelope of all three panels together. The notebook's curve
-    leaves it if the whole-table test rejects at 5%, before Holm's correction.
+    leaves it if the whole-table test rejects at 5%, before Holm's correction. With a ``table``,
+    which has ``epoch`` and the measures, its curve is drawn too, and the envelope is that of its
+    own test. ``start`` says how the BatchNorm weights of ``epochs`` begin; ``make`` makes the
+    figure.
     """
     ours = epochs[epochs["variant"] == variant]
     notebook = published[published["model"] == variant].set_index("epoch")
     others = run_curves(third_party, variant, key="run")
     seeds = counted(ours["seed"].nunique(), "seed")
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    if start == "uniform":
+        seeds += " with BatchNorm weights from U(0, 1)"
+    figure = make(figsize=(12, 4.2), layout="constrained")
     figure.suptitle(f"{variant}: {VARIANTS[variant].description} ({seeds})", fontsize=14)
-    bounds = _envelope(variant, ours, published)
+    tested = notebook if table is None else table.set_index("epoch")
+    bounds = _envelope(variant, ours, tested)
     for axes, measure in zip(figure.subplots(1, 3), MEASURES, strict=True):
         if measure in bounds:
             low, high = bounds[measure]
-            axes.fill_between(range(len(low)), low, high, color=OURS, alpha=0.2, lw=0, zorder=2)
+            axes.fill_between(tested.index, low, high, color=OURS, alpha=0.2, lw=0, zorder=2)
         if len(others):
             theirs = others[measure].to_numpy().T
             axes.plot(theirs, color=THIRD_PARTY, lw=0.9, ls=(0, (3, 1.5)), alpha=0.8, zorder=3)
         _draw_curves(axes, ours, measure)
         axes.plot(notebook.index, notebook[measure], "o-", color=NOTEBOOK, lw=2, ms=4.5, zorder=5)
+        if table is not None:
+            axes.plot(tested.index, tested[measure], "D-", color=TABLE, lw=2.4, ms=5.5, zorder=6)
         axes.set_xlabel("epoch")
         label_epochs(axes, TITLES[measure], VARIANTS[variant].epochs)
     handles = [
@@ -76,26 +93,33 @@ def curves(
         Line2D([], [], color=OURS, lw=2, label="our median"),
         Line2D([], [], color=OURS, lw=0.6, alpha=0.6, label="each seed"),
     ]
+    if table is not None:
+        label = "this table"
+        handles.insert(0, Line2D([], [], color=TABLE, marker="D", lw=2.4, ms=5.5, label=label))
     if bounds:
         handles.append(Patch(color=OURS, alpha=0.2, lw=0, label="95% global envelope"))  # type: ignore[arg-type]
     if len(others):
         label = f"{len(others)} third-party runs"
         handles.append(Line2D([], [], color=THIRD_PARTY, lw=0.9, ls=(0, (3, 1.5)), label=label))
-    legend_below(figure, *handles, columns=5)
+    legend_below(figure, *handles, columns=6)
     return figure
 
 
 def _envelope(
-    variant: str, ours: pd.DataFrame, published: pd.DataFrame
+    variant: str, ours: pd.DataFrame, tested: pd.DataFrame
 ) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
-    """Return the envelope's lower and upper curve by measure; empty without whole runs."""
-    table = run_curves(ours, variant)
-    if table.empty:
+    """Return the envelope's lower and upper curve by measure; empty without whole runs.
+
+    ``tested`` has the measures by epoch; the curves have its epochs.
+    """
+    sample = run_curves(ours, variant)
+    if sample.empty:
         return {}
-    notebook = run_curves(published, variant, key="model")
-    bounds = global_envelope(table.to_numpy(), observed=notebook.to_numpy()[0])
+    there = sample.loc[:, sample.columns.isin(tested.index, level="epoch")].to_numpy()
+    observed = tested[list(MEASURES)].to_numpy(dtype=np.float64).T.ravel().round(DECIMALS)
     low, high = (
-        np.where(np.isfinite(bound), bound, np.nan).reshape(len(MEASURES), -1) for bound in bounds
+        np.where(np.isfinite(bound), bound, np.nan).reshape(len(MEASURES), -1)
+        for bound in global_envelope(there, observed=observed)
     )
     return dict(zip(MEASURES, zip(low, high, strict=True), strict=True))
 

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from bench.plan.grid import reference_backend
 from hnrnn.variants import VARIANTS
 from reports.figures.drawing import legend_below, own_settings
+from reports.history.columns import THROUGHPUT
 from reports.history.drift import Drift
 from reports.history.nights import HASHES, PROVENANCE, RATIO, Change, changes
 
@@ -83,7 +84,11 @@ def trend(
         color, marker = BACKEND_STYLES[backend]
         handles.append(Line2D([], [], color=color, marker=marker, lw=1.8, ms=6.5, label=backend))
     handles += _draw_band(above, variant, own, baseline)
-    handles += _mark_drifts(above, [d for d in drifts if d.variant == variant], place)
+    own_drifts = [drift for drift in drifts if drift.variant == variant]
+    marked = _mark_drifts(above, [d for d in own_drifts if d.measure != THROUGHPUT], place)
+    for axes in below:
+        marked += _mark_drifts(axes, [d for d in own_drifts if d.measure == THROUGHPUT], place)
+    handles += marked[:1]
     handles += _mark_changes([above, *below], history, place)
     above.set_ylabel("final accuracy,\nmean ± standard error", fontsize=11)
     if own["accuracy_mean"].isna().all():

@@ -1,8 +1,10 @@
-"""Slow drifts that no single night can show: CUSUM charts over the grid.
+"""Drifts that no single night can show: CUSUM charts over the grid, and since when.
 
-Each night's final values of a configuration and measure are held against a baseline's by their
-ranks: ``reports.statistics.cusum.rank_score`` is Wilcoxon's, which is valid for any distribution.
-Two one-sided charts sum the scores over the nights.
+Each night's final values of a configuration and measure are ranked among a baseline's:
+``reports.statistics.cusum.rank_score`` is Wilcoxon's, which is valid for any distribution. Two
+one-sided charts sum the scores over the nights. Two more rank the seeds among those of all earlier
+nights too; after an alarm that reference no longer grows, so that a drift does not become normal.
+Throughput is charted by its ratio to the reference backend, ranked among those of earlier nights.
 
 Part of the seed variance does not average out over nights: that of the baseline, which is one draw,
 and that of seeds which several nights share. A larger reference value accounts for it: 1/2 + z
@@ -17,7 +19,6 @@ against their references to rounding elsewhere (``reports.verdict.same_computati
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,30 +26,35 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
-from reports.history.nights import FINAL_VALUES, MEASURED, values_of
-from reports.runs.night import Configuration, configurations_of, is_in
-from reports.statistics.cusum import REFERENCE_VALUE, cusum, rank_score, threshold
+from reports.history.columns import THROUGHPUT, Column, Scoring, scorings_of
+from reports.history.nights import FINAL_VALUES
+from reports.runs.night import configurations_of
+from reports.statistics.changes import change_point
+from reports.statistics.cusum import REFERENCE_VALUE, cusum, threshold
 from reports.verdict.grid_test import MEASURES
 
 FALSE_ALARM_NIGHTS = 1095
 """Three years from one false alarm to the next over the whole grid, on average."""
-FIRST_NIGHTS = 10
-"""Without a baseline, the first nights are the reference for those after them."""
+LARGER_IS_BETTER = {**MEASURES, THROUGHPUT: True}
+"""The measures that are charted, and whether larger is better."""
 CONFIDENCE = 0.95
 BEYOND = 3.0
 """How far a chart may exceed the threshold; it falls below six nights after a drift has gone."""
 
 Array = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Drift:
     """A configuration and measure whose mean has drifted one way.
 
-    ``since`` is the likely beginning: the night on which the chart left zero before the alarm.
+    ``since`` is the change point: the first night after the most likely change of the mean.
     ``mean`` is over the seeds from there to the last flagged night, ``reference_mean`` is what the
     reference has for the same seeds, or over all of its seeds, and ``score`` is the average score
-    of a night: below 0 where the values are lower than the reference's.
+    of a night: below 0 where the values are lower than the reference's. Throughput is the ratio to
+    the reference backend; its ``mean`` and ``reference_mean`` are geometric, over the nights from
+    ``since`` on and before.
     """
 
     variant: str
@@ -62,11 +68,15 @@ class Drift:
     mean: float
     reference_mean: float
     score: float
+    commit: str | None = None
+    """The commit of the change point's night, if it is known."""
+    commit_before: str | None = None
+    """The commit of the night before it, after which the change was made."""
 
     @property
     def worse(self) -> bool:
         """Whether the drift is for the worse."""
-        return (self.score < 0) == MEASURES[self.measure]
+        return (self.score < 0) == LARGER_IS_BETTER[self.measure]
 
 
 @dataclass(frozen=True)
@@ -90,21 +100,6 @@ def lasting_seed_variance(columns: int) -> float:
     return -float(ndtri((1 - CONFIDENCE ** (1 / columns)) / 2))
 
 
-@dataclass(frozen=True)
-class _Column:
-    """The tested nights of a configuration and measure; arrays of shape (nights,)."""
-
-    configuration: Configuration
-    measure: str
-    nights: tuple[pd.Timestamp, ...]
-    seeds: Array
-    means: Array
-    reference_means: Array
-    scores: Array
-    stays: Array
-    """The part of each score's variance that does not average out."""
-
-
 def find_drifts(
     history: pd.DataFrame,
     baseline: pd.DataFrame | None = None,
@@ -114,24 +109,36 @@ def find_drifts(
 
     ``history`` has the columns of ``reports.history.nights.SCHEMA``; ``baseline`` holds the
     ``moments`` of its grid. Nights later than the baseline are tested. For a configuration without
-    a baseline, the first ``FIRST_NIGHTS`` nights are the reference for those after them.
+    a baseline, the first ``columns.FIRST_NIGHTS`` nights are the reference for those after them.
     """
     known = history[:0] if baseline is None else baseline
-    columns = [
-        column
+    scorings = [
+        (scoring, scoring(None))
         for configuration in sorted(configurations_of(history))
-        for column in _columns(history, known, configuration)
+        for scoring in scorings_of(history, known, configuration)
     ]
     trained = history[history["seeds"] > 0]
     older = trained.loc[trained[FINAL_VALUES].isna(), "night"].nunique()
-    if not columns:
+    if not scorings:
         return DriftTest((), 0, 0, math.nan, false_alarm_nights, baseline is not None, older)
-    level = threshold(false_alarm_nights, len(columns))
-    stays = lasting_seed_variance(len(columns))
+    columns = len({(column.configuration, column.measure) for _, column in scorings})
+    level = threshold(false_alarm_nights, len(scorings))
+    stays = lasting_seed_variance(columns)
+    commits = history.drop_duplicates("night").set_index("night")["commit"].sort_index()
+    commits = commits.astype(object).where(commits.notna(), None)
+    drifts: dict[tuple[str, ...], Drift] = {}
+    for scoring, column in scorings:
+        for drift in _drifts(scoring, column, level, stays, commits):
+            key = (drift.variant, drift.backend, drift.measure, str(drift.score < 0))
+            # Of two charts, the one that is still flagged counts, or was flagged first.
+            drifts[key] = min(
+                (drifts.get(key, drift), drift),
+                key=lambda drift: (not drift.standing, drift.flagged[0]),
+            )
     return DriftTest(
-        drifts=tuple(drift for column in columns for drift in _drifts(column, level, stays)),
-        columns=len(columns),
-        nights=max(len(column.nights) for column in columns),
+        drifts=tuple(drifts.values()),
+        columns=columns,
+        nights=max(len(column.nights) for _, column in scorings),
         threshold=level,
         false_alarm_nights=false_alarm_nights,
         with_baseline=baseline is not None,
@@ -139,75 +146,53 @@ def find_drifts(
     )
 
 
-def _columns(
-    history: pd.DataFrame, baseline: pd.DataFrame, configuration: Configuration
-) -> list[_Column]:
-    """Return the tested nights of a configuration, by measure; nothing if there are none."""
-    rows = history[is_in(history, [configuration])].sort_values("night")
-    rows = rows[rows[FINAL_VALUES].notna() & (rows["seeds"] > 1)]
-    reference = baseline[is_in(baseline, [configuration]) & (baseline["seeds"] > 0)]
-    if len(reference):
-        later = (rows["night"] > reference["night"].iloc[0]).to_numpy()
-    else:
-        later = np.arange(len(rows)) >= FIRST_NIGHTS
-        reference = rows[~later]
-    tested = rows[later]
-    if tested.empty:
+def _drifts(
+    scoring: Scoring, column: Column, level: float, stays: float, commits: pd.Series[str]
+) -> list[Drift]:
+    """Return the drifts of a column, at most one in each direction; ``scoring`` made it."""
+    alarms = _flagged(column, level, stays)
+    if not any(map(len, alarms)):
         return []
-    drawn = np.concatenate([values_of(text) for text in reference[FINAL_VALUES]])
-    drawn = drawn[np.unique(drawn[:, 0], return_index=True)[1]]
-    nights = [values_of(text) for text in tested[FINAL_VALUES]]
+    column = scoring(int(min(flagged[0] for flagged in alarms if len(flagged))))
+    alarms = _flagged(column, level, stays)
     return [
-        _column(configuration, measure, tuple(tested["night"]), nights, drawn)
-        for measure in MEASURES
+        _drift(column, flagged, direction, commits)
+        for flagged, direction in zip(alarms, (1, -1), strict=True)
+        if len(flagged)
     ]
 
 
-def _column(
-    configuration: Configuration,
-    measure: str,
-    nights: tuple[pd.Timestamp, ...],
-    values: Sequence[Array],
-    drawn: Array,
-) -> _Column:
-    """Score the nights of a measure; ``values`` and ``drawn`` are as ``values_of`` returns them."""
-    place = 1 + MEASURED.index(measure)
-    baseline = dict(zip(drawn[:, 0].tolist(), drawn[:, place].tolist(), strict=True))
-    earlier: set[float] = set()
-    found = []
-    for night in values:
-        seeds, own = night[:, 0].tolist(), night[:, place]
-        pairs = np.array([baseline.get(seed, np.nan) for seed in seeds])
-        again = np.array([seed in earlier for seed in seeds])
-        score = rank_score(own, drawn[:, place], pairs, again)
-        expected = np.where(np.isnan(pairs), drawn[:, place].mean(), pairs).mean()
-        found.append((len(seeds), own.mean(), expected, *score))
-        earlier.update(seeds)
-    return _Column(configuration, measure, nights, *np.array(found).T)
-
-
-def _drifts(column: _Column, level: float, stays: float) -> list[Drift]:
-    """Return the drifts of a column, at most one in each direction."""
-    found = []
+def _flagged(column: Column, level: float, stays: float) -> list[Numbers]:
+    """Return the numbers of the nights on which the upper and the lower chart are flagged."""
     reference_values = REFERENCE_VALUE + stays * np.sqrt(column.stays)
-    for chart in cusum(column.scores, reference_values, highest=level + BEYOND):
-        flagged = np.flatnonzero(chart >= level)
-        if len(flagged):
-            zeros = np.flatnonzero(chart[: flagged[0]] == 0)
-            since = int(zeros[-1]) + 1 if len(zeros) else 0
-            span = slice(since, int(flagged[-1]) + 1)
-            found.append(
-                Drift(
-                    *column.configuration,
-                    measure=column.measure,
-                    since=column.nights[since],
-                    flagged=tuple(column.nights[night] for night in flagged),
-                    standing=bool(flagged[-1] == len(chart) - 1),
-                    mean=float(np.average(column.means[span], weights=column.seeds[span])),
-                    reference_mean=float(
-                        np.average(column.reference_means[span], weights=column.seeds[span])
-                    ),
-                    score=float(column.scores[span].mean()),
-                )
-            )
-    return found
+    charts = cusum(column.scores, reference_values, highest=level + BEYOND)
+    return [np.flatnonzero(chart >= level) for chart in charts]
+
+
+def _drift(column: Column, flagged: Numbers, direction: int, commits: pd.Series[str]) -> Drift:
+    """Date a drift up (1) or down (-1), by the nights up to its alarm: later ones may move on."""
+    end = int(flagged[0]) + 1
+    moved, weights = (column.means - column.reference_means)[:end], column.seeds[:end]
+    before = int(column.reference_seeds > 0)
+    if before:
+        moved, weights = np.append(0, moved), np.append(column.reference_seeds, weights)
+    since = change_point(moved, weights, direction) - before
+    span = slice(since, int(flagged[-1]) + 1)
+    mean = float(np.average(column.means[span], weights=column.seeds[span]))
+    if before:
+        expected = np.average(column.reference_means[span], weights=column.seeds[span])
+    else:
+        mean, expected = math.exp(mean), np.exp(column.means[:since].mean())
+    upto = commits[: column.nights[since]].tolist()
+    return Drift(
+        *column.configuration,
+        measure=column.measure,
+        since=column.nights[since],
+        flagged=tuple(column.nights[night] for night in flagged),
+        standing=bool(flagged[-1] == len(column.nights) - 1),
+        mean=mean,
+        reference_mean=float(expected),
+        score=float(column.scores[span].mean()),
+        commit=upto[-1],
+        commit_before=upto[-2] if len(upto) > 1 else None,
+    )

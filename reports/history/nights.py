@@ -1,7 +1,8 @@
 """The history of nights: one immutable parquet file per night, with one row per configuration.
 
 A file is named after the night's start and a hash of its content, so that appending the same night
-twice adds nothing. ``pandas.read_parquet(folder)`` reads them all.
+twice adds nothing. ``pandas.read_parquet(folder)`` reads them all. Two folders below hold the pages
+on the nights' verdicts, and the accepted shifts.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from reports.runs.completeness import ranges
 from reports.runs.night import CONFIGURATION, Night
 from reports.runs.ratios import latest, ratios
 from reports.runs.rules import number_breaches
+from reports.runs.selection import Selection
 from reports.verdict.decision import INCOMPLETE
 from reports.verdict.gates import has_run
 from reports.verdict.judgement import Judgement
@@ -48,6 +50,8 @@ PROVENANCE = {
 }
 """The columns about a night's software and device, with their labels."""
 HASHES = ("source_sha256", "commit")
+PAGES, SHIFTS = "_verdicts", "_accepted"
+"""Folders in the history's. Parquet readers skip names that begin so."""
 GATES, BETWEEN_GATES = "gates", "; "
 FINAL_VALUES = "final_values"
 DIGITS = 4
@@ -103,6 +107,12 @@ def moments(grid: pd.DataFrame) -> pd.DataFrame:
             row[f"{measure}_sd"] = finite[measure].std()
         rows.append(row)
     return pd.DataFrame(rows, columns=SCHEMA.names[: SCHEMA.names.index(MOMENTS[-1]) + 1])
+
+
+def start_of(selection: Selection) -> pd.Timestamp:
+    """Return the start of a night's earliest run, by which the history knows a complete night."""
+    first: pd.Timestamp = min(runs["started_at"].min() for runs in (selection.runs, selection.grid))
+    return first
 
 
 def text_of(values: npt.NDArray[np.float64]) -> str:
@@ -181,9 +191,7 @@ def append(folder: Path, summary: pd.DataFrame) -> Path:
     if len(nights) != 1:
         raise ValueError(f"a summary must be of one night, not of {len(nights)}")
     table = as_table(summary.sort_values(CONFIGURATION, kind="stable"), SCHEMA)
-    text = json.dumps([HISTORY_VERSION, table.to_pylist()], sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:20]
-    path = folder / f"{nights[0]:%Y%m%dT%H%M%SZ}-{digest}.parquet"
+    path = folder / f"{_stem(table)}.parquet"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -194,6 +202,22 @@ def append(folder: Path, summary: pd.DataFrame) -> Path:
             "name one that you may write to"
         ) from error
     return path
+
+
+def verdict_page(night: pd.DataFrame) -> str:
+    """Return where a night's verdict is kept as markdown, from the history's folder.
+
+    ``night`` has the rows of one night, as ``summarise`` or ``read`` returns them.
+    """
+    table = as_table(night.sort_values(CONFIGURATION, kind="stable"), SCHEMA)
+    return f"{PAGES}/{_stem(table)}.md"
+
+
+def _stem(table: pa.Table) -> str:
+    """Return the name of a night's file, without its suffix."""
+    text = json.dumps([HISTORY_VERSION, table.to_pylist()], sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:20]
+    return f"{table['night'][0].as_py():%Y%m%dT%H%M%SZ}-{digest}"
 
 
 def read(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:

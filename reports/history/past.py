@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pandas as pd
 from hnrnn.variants import VARIANTS
 from reports.history.drift import DriftTest, find_drifts
 from reports.history.nights import BETWEEN_GATES, GATES, moments, read
+from reports.history.shifts import Shift, read_shifts
 from reports.runs.night import Night, configurations_of
 from reports.verdict.decision import INCOMPLETE
 from reports.verdict.gates import COMPLETE, LASTING, PAIRED, THROUGHPUT, VALUES, LastNight
@@ -18,17 +19,39 @@ from reports.verdict.notebook import AGREES
 
 
 @dataclass(frozen=True)
-class Past:
-    """The nights of a history folder, oldest first, and their drifts.
+class Period:
+    """The nights that one baseline holds for, and their test for drifts."""
 
-    ``unreadable`` has the reason for each unreadable file; ``baseline`` has the ``moments`` of the
-    baseline's grid, if any.
+    since: pd.Timestamp | None
+    """The baseline's night; None for the nights before a baseline was accepted."""
+    nights: pd.DataFrame
+    baseline: pd.DataFrame | None
+    """The baseline's rows, at least with the columns of its ``moments``, if they are known."""
+    test: DriftTest
+
+
+@dataclass(frozen=True)
+class Past:
+    """The nights of a history folder, oldest first, with the shifts that were accepted.
+
+    ``unreadable`` has the reason for each unreadable file. An accepted shift begins a new period,
+    with a baseline of its own, from which later nights drift; there is at least one period.
     """
 
     nights: pd.DataFrame
     unreadable: Mapping[str, str]
-    test: DriftTest
-    baseline: pd.DataFrame | None
+    shifts: tuple[Shift, ...]
+    periods: tuple[Period, ...]
+
+    @property
+    def test(self) -> DriftTest:
+        """The test for drifts since the last accepted shift."""
+        return self.periods[-1].test
+
+    @property
+    def baseline(self) -> pd.DataFrame | None:
+        """The baseline's rows, if there is one."""
+        return self.periods[-1].baseline
 
     @property
     def pictures(self) -> dict[str, str]:
@@ -76,8 +99,33 @@ def last_night(
     )
 
 
-def read_past(folder: Path, baseline: Night | None) -> Past:
+def read_past(folder: Path, baseline: Night | None = None) -> Past:
     """Return the nights of a history folder; raise StoreError if it cannot be read."""
     nights, unreadable = read(folder)
+    shifts, others = read_shifts(folder)
     known = None if baseline is None else moments(baseline.selection.grid)
-    return Past(nights, unreadable, find_drifts(nights, known), known)
+    return Past(nights, unreadable | others, shifts, _periods(nights, shifts, known))
+
+
+def _periods(
+    nights: pd.DataFrame, shifts: Sequence[Shift], newest: pd.DataFrame | None
+) -> tuple[Period, ...]:
+    """Divide the nights at the accepted shifts, and test each period against its own baseline.
+
+    The baseline of a period is the accepted night, as the history has it. ``newest`` is the one
+    that is kept; it takes the place of the last, unless that was accepted later.
+    """
+    starts = [None, *(shift.night for shift in shifts)]
+    baselines = [shifts[0].replaces if shifts else None, *starts[1:]]
+    found = []
+    for since, until, night in zip(starts, [*starts[1:], None], baselines, strict=True):
+        inside = (nights["night"] >= since) if since else nights["night"].notna()
+        inside &= (nights["night"] < until) if until else True
+        own = nights[nights["night"] == night]
+        known = own if len(own) else None
+        newer = newest is not None and (since is None or newest["night"].min() >= since)
+        if until is None and newer:
+            known = newest
+        test = find_drifts(nights[inside], known)
+        found.append(Period(since, nights[inside], known, test))
+    return tuple(found)

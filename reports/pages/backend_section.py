@@ -139,10 +139,10 @@ def _attribution(found: Attribution | None) -> str:
         "The notebook's three GRU models differ in depth, in backend and in their seed. Here each "
         f"of them ran on each of the notebook's three backends, with at least "
         f"{counted(found.seeds, 'seed')}. The table splits the notebook's differences of final "
-        "accuracy, in percentage points. *depth* is two layers beside one, on `nn`. *backend* is "
-        "how far each model's mean on its own backend is from that on `nn`, over the seeds that "
-        "both have. The rest is left to seed variance, whose standard deviation is that of the "
-        "difference between two runs."
+        f"accuracy, in percentage points. *depth* is two layers beside one, on `{found.base}`. "
+        "*backend* is how far each model's mean on its own backend is from that on `nn`, over the "
+        "seeds that both have. The rest is left to seed variance, whose standard deviation is that "
+        "of the difference between two runs."
     )
     guide_to_effects = (
         "The effects by themselves, with 95% intervals. Those of a backend are seed by seed, from "
@@ -172,7 +172,7 @@ def _attribution(found: Attribution | None) -> str:
 
 def _answer(found: Attribution) -> str:
     """Say in words what the numbers are, whichever way they fall."""
-    depth = found.depth["nn"]
+    depth = found.depth[found.base]
     sure = "includes" if depth.low <= 0 <= depth.high else "excludes"
     layer = (
         f"A second layer changes the final accuracy by {_points(depth.mean)} points; the 95% "

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from bench.text import counted
-from reports.history.drift import CONFIDENCE, FIRST_NIGHTS, Drift, DriftTest
+from reports.history.columns import FIRST_NIGHTS, THROUGHPUT
+from reports.history.drift import CONFIDENCE, Drift, DriftTest
 from reports.history.nights import PROVENANCE, changes
+from reports.history.shifts import Shift
 from reports.pages.tables import NO_VALUE, escape, table
 from reports.statistics.cusum import REFERENCE_VALUE
 
@@ -16,7 +18,11 @@ HEADING = "## History"
 NIGHTS_SHOWN = 14
 MARKED = [column for column in PROVENANCE if column != "commit"]
 """Columns whose changes are named; the commit has a column of its own."""
-MEASURE_NAMES = {"accuracy": "accuracy", "valid_loss": "validation loss"}
+MEASURE_NAMES = {
+    "accuracy": "accuracy",
+    "valid_loss": "validation loss",
+    THROUGHPUT: "throughput (ratio to the reference backend)",
+}
 DAY = "%Y-%m-%d"
 
 
@@ -25,12 +31,13 @@ def history_section(
     unreadable: Mapping[str, str],
     test: DriftTest,
     pictures: Mapping[str, str],
+    shifts: Sequence[Shift] = (),
 ) -> str:
     """Return the section as markdown.
 
     ``history`` and ``unreadable`` are what ``reports.history.nights.read`` returns, ``test`` what
     ``reports.history.drift.find_drifts`` does; ``pictures`` names the trend figure of each variant
-    that has one, from where the report lies.
+    that has one, from where the report lies. ``shifts`` are the accepted ones, oldest first.
     """
     parts = [HEADING]
     if unreadable:
@@ -45,7 +52,8 @@ def history_section(
     parts += [
         f"{counted(nights, 'night')} {span}{shown}",
         _nights(history),
-        _findings(test),
+        *([_events(shifts)] if shifts else []),
+        _findings(test, shifts),
         *([_method(test)] if test.columns else []),
         *(f"![{escape(name)}: trend by night]({path})" for name, path in pictures.items()),
     ]
@@ -89,7 +97,25 @@ def _range(seeds: pd.Series[int]) -> str:
     return str(most) if fewest == most else f"{fewest} to {most}"
 
 
-def _findings(test: DriftTest) -> str:
+def _events(shifts: Sequence[Shift]) -> str:
+    """Return the accepted shifts as a list, the newest first."""
+    lines = "\n".join(
+        f"- {shift.night:{DAY}}: {escape(shift.acceptance.reason)} ({escape(where(shift))})"
+        for shift in reversed(shifts)
+    )
+    return (
+        f"**Accepted shifts.** From each of these nights on, that night is the baseline:\n\n{lines}"
+    )
+
+
+def where(shift: Shift) -> str:
+    """Name the configurations that a shift was accepted for."""
+    acceptance = shift.acceptance
+    names = dict.fromkeys([*acceptance.from_reference, *acceptance.from_baseline])
+    return ", ".join(names) or "no configuration departs"
+
+
+def _findings(test: DriftTest, shifts: Sequence[Shift] = ()) -> str:
     """Say what has drifted, in the numbers of the test."""
     if not test.columns:
         wanted = (
@@ -99,8 +125,9 @@ def _findings(test: DriftTest) -> str:
         )
         return f"**No test for drift yet:** it needs {wanted}."
     tested = (
-        f"{counted(test.columns, 'column')} (every backend's final accuracy and validation loss) "
-        f"over {counted(test.nights, 'night')}"
+        f"{counted(test.columns, 'column')} (every backend's final accuracy, validation loss and, "
+        f"where it is timed, throughput) over {counted(test.nights, 'night')}"
+        + (f" since the shift of {shifts[-1].night:{DAY}}" if shifts else "")
     )
     if not test.drifts:
         return f"**No drift** is found in {tested}."
@@ -115,10 +142,18 @@ def _sentence(drift: Drift) -> str:
     return (
         f"{escape(drift.variant)} {escape(drift.backend)}: {MEASURE_NAMES[drift.measure]} has "
         f"{way}, from {drift.reference_mean:.4f} to {drift.mean:.4f} on average since "
-        f"{drift.since:{DAY}}{until} ({'worse' if drift.worse else 'better'}, with an average "
-        f"rank score of {drift.score:+.1f}). It was flagged first on {drift.flagged[0]:{DAY}}, "
-        f"{last}."
+        f"{drift.since:{DAY}}{_commits(drift)}{until} ({'worse' if drift.worse else 'better'}, "
+        f"with an average rank score of {drift.score:+.1f}). It was flagged first on "
+        f"{drift.flagged[0]:{DAY}}, {last}."
     )
+
+
+def _commits(drift: Drift) -> str:
+    """Name the commit of the change point, and the last one before it if that is another."""
+    if drift.commit is None:
+        return ""
+    after = drift.commit_before if drift.commit_before != drift.commit else None
+    return f", commit {escape(drift.commit[:7])}" + (f" after {escape(after[:7])}" if after else "")
 
 
 def _method(test: DriftTest) -> str:
@@ -133,10 +168,13 @@ def _method(test: DriftTest) -> str:
     )
     return (
         "How drift is tested: each night's values are held against "
-        f"{reference}, by Wilcoxon's rank score: seeds that both have are compared in pairs. The "
-        "scores are summed over the nights in two CUSUM charts (Page 1954; reference value "
-        f"{REFERENCE_VALUE:g}, threshold {test.threshold:.2f}). The threshold is for at most one "
-        f"false alarm, anywhere in the grid, in {test.false_alarm_nights} nights on average. The "
-        f"seed variance that stays, of the reference and of repeated seeds, is allowed for at "
-        f"{CONFIDENCE:.0%} confidence: a drift within it is not seen.{older}"
+        f"{reference}, by Wilcoxon's rank score: seeds that both have are compared in pairs. A "
+        "second score ranks them among those of all earlier nights too; throughput is ranked among "
+        "that of earlier nights. The scores are summed over the nights in two CUSUM charts each "
+        f"(Page 1954; reference value {REFERENCE_VALUE:g}, threshold {test.threshold:.2f}). The "
+        "threshold is for at most one false alarm, anywhere in the grid, in "
+        f"{test.false_alarm_nights} nights on average. The seed variance that stays, of the "
+        f"reference and of repeated seeds, is allowed for at {CONFIDENCE:.0%} confidence: a drift "
+        "within it is not seen. A drift is dated by the most likely change of the mean up to its "
+        f"alarm; the commit is that of the first night after it.{older}"
     )

@@ -9,6 +9,7 @@ from bench.plan.grid import BACKENDS
 from bench.text import counted
 from hnrnn import departures
 from hnrnn.variants import VARIANTS
+from reports.history.past import Past
 from reports.pages import backend_section, provenance, variant_section, verdict_section
 from reports.pages.history_section import history_section
 from reports.pages.material import Material
@@ -48,12 +49,16 @@ def report(material: Material) -> str:
         *(variant_section.section(variant, material) for variant in VARIANTS.values()),
         backend_section.section(selection, material.tables),
         _eras(material) if len(material.night.uniform_epochs) else "",
-        history_section(past.nights, past.unreadable, past.test, past.pictures) if past else "",
+        _history(past) if past else "",
         "## What the verdict rests on",
         verdict_section.evidence(material.judgement, pictured=len(material.cells) > 0),
         provenance.section(selection.runs),
     )
     return f"{text}\n"
+
+
+def _history(past: Past) -> str:
+    return history_section(past.nights, past.unreadable, past.test, past.pictures, past.shifts)
 
 
 def summary(material: Material) -> str:

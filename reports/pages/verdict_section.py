@@ -164,6 +164,11 @@ def _comparison(comparison: Comparison, pairs: Pairs) -> str:
         f"{first.corrected:.4f}: for 95% of baselines, a night without any change is then "
         f"suspected with a probability of at most {first.level:.0%}."
     )
+    if first.few:
+        tested += (
+            f" {counted(len(first.few), 'configuration')} of too few seeds for it "
+            f"{'is' if len(first.few) == 1 else 'are'} held run by run only."
+        )
     notable = sorted(first.differences, key=lambda d: d.p)[:8]
     lines = table_of(
         notable,

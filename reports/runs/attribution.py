@@ -40,8 +40,9 @@ class Pair:
 
     ``depth`` and ``backend`` are differences of means; ``seed_variance`` is the rest of
     ``notebook``. ``seed_deviation`` is the standard deviation of the difference between one run of
-    each model. ``share_as_far`` is the share of all pairs of our runs, on the notebook's backends,
-    whose difference is at least as far from the mean difference as the notebook's.
+    each model. ``share_as_far`` is the share of all pairs of our runs whose difference is at least
+    as far from the mean difference as the notebook's. Both are of each model's own backend, unless
+    another has more seeds.
     """
 
     first: str
@@ -67,6 +68,8 @@ class Attribution:
     """Share of seeds whose final accuracy is the same on the backend as on nn."""
     pairs: tuple[Pair, ...]
     seeds: int
+    base: str = "nn"
+    """The backend with the most seeds, on which the pairs' depth is measured."""
 
 
 def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | None:
@@ -83,6 +86,7 @@ def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | Non
     measured = [name for name in BACKENDS if all(len(runs[model, name]) > 1 for model in MODELS)]
     if not set(NOTEBOOK_BACKENDS) <= set(measured):
         return None
+    base = max(measured, key=lambda name: min(len(runs[model, name]) for model in MODELS))
     depth = {}
     for backend in measured:
         two_layers, *one_layer = (runs[model, backend].to_numpy() for model in MODELS)
@@ -97,16 +101,18 @@ def attribute(final: pd.DataFrame, published: pd.DataFrame) -> Attribution | Non
         backend=backends,
         identical=identical,
         pairs=tuple(
-            _pair((first, second), runs, depth["nn"].mean, backends, published)
+            _pair((first, second), runs, base, depth[base].mean, backends, published)
             for first, second in combinations(MODELS, 2)
         ),
         seeds=min(len(runs[key]) for key in product(MODELS, NOTEBOOK_BACKENDS)),
+        base=base,
     )
 
 
 def _pair(
     models: tuple[str, str],
     runs: Mapping[tuple[str, str], pd.Series],
+    base: str,
     depth: float,
     backends: Mapping[tuple[str, str], Estimate],
     published: pd.DataFrame,
@@ -121,7 +127,8 @@ def _pair(
     # Each model's own difference between nn and the notebook's backend, seed by seed.
     steps = [backends[key].mean if key in backends else 0.0 for key in own]
     backend = steps[0] - steps[1]
-    ours = [runs[key].to_numpy() for key in own]
+    most = [max(key, (key[0], base), key=lambda at: len(runs[at])) for key in own]
+    ours = [runs[key].to_numpy() for key in most]
     seed_variance = notebook - depth - backend
     differences = np.subtract.outer(*ours) - (ours[0].mean() - ours[1].mean())
     return Pair(

@@ -10,16 +10,18 @@ from bench.store.files import SEAL, UnfitFileError, is_changed, read_regular
 
 LARGEST = 100 * 2**20
 """The size of the largest file that GitHub takes, in bytes."""
+LARGEST_PAGE = 2**20
+"""The size of the largest page on a verdict that is kept and shown, in bytes."""
 MARK = b"PAR1"
 """The first and the last bytes of a parquet file."""
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, largest: int = LARGEST) -> bytes:
     """Return a file's content; raise OSError unless it is a regular file of a sane size."""
     if path.is_symlink():  # it may lead anywhere
         raise OSError(f"{path} is a link, not a regular file")
     try:
-        return read_regular(path, LARGEST)
+        return read_regular(path, largest)
     except UnfitFileError as error:
         raise OSError(f"{path}: {error}") from error
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
 
 REFERENCE_VALUE = 0.5
 """Half the shift to be detected, in standard deviations of a value."""
@@ -84,36 +85,60 @@ def _exits(paths: Array, level: float) -> tuple[npt.NDArray[np.int64], Array]:
 
 def placements(values: Array, baseline: Array) -> Array:
     """Return which share of ``baseline``, shape (m,), is below each value; ties count half."""
-    ordered = np.sort(baseline)
+    ordered = np.sort(baseline, kind="stable")  # quick where much of it is sorted already
     below, up_to = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
     return np.asarray((below + up_to) / (2 * len(ordered)))
 
 
 def rank_score(
-    values: Array, baseline: Array, own: Array, again: npt.NDArray[np.bool_]
+    values: Array,
+    reference: Array,
+    own: Array,
+    again: npt.NDArray[np.bool_],
+    *,
+    growing: bool = False,
 ) -> tuple[float, float]:
-    """Return a night's Wilcoxon score against a baseline, and the part of its variance that stays.
+    """Return a night's Wilcoxon score against a reference, and the part of its variance that stays.
 
-    ``values`` has shape (n,), ``baseline`` (m,). ``own`` has the baseline's value of the same seed,
-    NaN where it has none; ``again`` says which seeds an earlier night has had. The score is the sum
-    of placements less 1/2, or less the placement of the seed's own value in the baseline, over
-    sqrt(n (m + 1) / (12 m)).
+    ``values`` has shape (n,), ``reference`` (m,): the baseline's values and, if it is ``growing``,
+    those of the fresh seeds of all earlier nights. ``own`` has the baseline's value of the same
+    seed, NaN where it has none; ``again`` says which seeds an earlier night has had. The score is
+    the sum of placements less 1/2, or less the placement of the seed's own value in the reference,
+    over sqrt(n (m + 1) / (12 m)).
 
     While nothing changes, and whatever the distribution, a night of fresh seeds has a variance of 1
     about a level that stays: the baseline is one draw, and the levels that baselines give have the
-    variance n / (m + 1). A score is at most sqrt(3 n), so that few seeds have a lighter tail than
-    the normal. Seeds that are run again keep their placements, which adds their share of 1. Those
-    that the baseline has cancel, but for the variance of their differences.
+    variance n / (m + 1). Against a growing reference the level does not stay: the rank of a value
+    among all before it says nothing of their ranks. There f fresh seeds have m + f + 1 in place of
+    m + 1, and independent scores of variance 1. A score is at most sqrt(3 n), so that few seeds
+    have a lighter tail than the normal. Seeds that are run again keep their placements, which adds
+    their share of 1. Those that the baseline has cancel, but for the variance of their differences.
     """
-    n, m = len(values), len(baseline)
+    n, m = len(values), len(reference)
     pairs = np.isfinite(own)
     pairs &= pairs.sum() >= LEAST_PAIRS
-    expected = np.where(pairs, placements(own, baseline), 0.5)
-    differences = placements(values, baseline) - expected
-    unit = n * (m + 1) / (12 * m)
-    fresh = n - int(pairs.sum())
-    stays = fresh**2 / (n * (m + 1))
-    stays += np.count_nonzero(~pairs & (again | np.isfinite(own))) / n
-    if fresh < n:
-        stays += (n - fresh) * differences[pairs].var(ddof=1) / unit
+    repeated = ~pairs & (again | np.isfinite(own))
+    fresh = int((~pairs & ~repeated).sum()) if growing else 0
+    expected = np.where(pairs, placements(own, reference), 0.5)
+    differences = placements(values, reference) - expected
+    unit = n * (m + fresh + 1) / (12 * m)
+    stays = repeated.sum() / n + (n - pairs.sum() - fresh) ** 2 / (n * (m + 1))
+    if pairs.any():
+        stays += pairs.sum() * differences[pairs].var(ddof=1) / unit
     return float(differences.sum() / np.sqrt(unit)), float(stays)
+
+
+def sequential_scores(values: Array, first: int, until: int | None = None) -> Array:
+    """Return the normal scores of each value's rank among the values before it, shape (n,).
+
+    While nothing changes, and whatever the distribution, the scores do not depend on one another;
+    their mean is 0 and their variance just below 1 (McDonald 1990, *Naval Research Logistics*
+    37:627). The ``first`` values have a score of 0. Values from ``until`` on are ranked among those
+    before it only, so that a change does not become normal.
+    """
+    scores = np.zeros(len(values))
+    for number in range(first, len(values)):
+        earlier = values[: number if until is None else min(number, until)]
+        place = float(placements(values[number : number + 1], earlier)[0]) * len(earlier)
+        scores[number] = ndtri((place + 0.5) / (len(earlier) + 1))
+    return scores

@@ -42,17 +42,23 @@ def extreme_rank_lengths(curves: npt.ArrayLike) -> Array:
 def envelope_p_value(observed: npt.ArrayLike, sample: npt.ArrayLike) -> float:
     """Return the exact p-value of one curve, shape (d,), within a sample, shape (N, d).
 
-    It is a multiple of 1 / (N + 1) in (0, 1].
+    It is a multiple of 1 / (N + 1) in (0, 1]. The values may have any unit, another one at each
+    point; a NaN counts as larger than any number.
+
+    Raises ValueError for a curve and a sample of different lengths.
     """
-    return float(extreme_rank_lengths(np.vstack([observed, sample]))[0])
+    return float(extreme_rank_lengths(_together(observed, sample))[0])
 
 
 def p_values_of_each(observed: npt.ArrayLike, sample: npt.ArrayLike) -> Array:
     """Return the ``envelope_p_value`` of each of k curves on its own, shape (k,).
 
     ``observed`` has shape (k, d), ``sample`` (N, d). The sample is ranked only once.
+
+    Raises ValueError for curves and a sample of different lengths.
     """
     observed, sample = _table(observed), _table(sample)
+    _check_lengths(observed.shape[1:], sample)
     among_sample = midranks(sample)
     return np.array([_p_value(curve, sample, among_sample) for curve in observed])
 
@@ -68,8 +74,8 @@ def area_measures(curves: npt.ArrayLike) -> Array:
     Raises ValueError unless ``curves`` is two-dimensional with at least one point.
     """
     curves = _table(curves)
-    from_below = _continuous_ranks(curves)
-    ranks = np.minimum(from_below, len(curves) - from_below)
+    # From either end, because n less a rank near n would be rounded, even to 0.
+    ranks = np.minimum(_continuous_ranks(curves), _continuous_ranks(-curves))
     extreme = np.ceil(ranks.min(axis=1, keepdims=True))
     measures: Array = extreme[:, 0] - np.maximum(extreme - ranks, 0).mean(axis=1)
     return measures
@@ -79,8 +85,10 @@ def area_p_value(observed: npt.ArrayLike, sample: npt.ArrayLike) -> float:
     """Return the exact p-value of one curve, shape (d,), within a sample, by the area measure.
 
     ``sample`` has shape (N, d). The value is a multiple of 1 / (N + 1) in (0, 1].
+
+    Raises ValueError for a curve and a sample of different lengths.
     """
-    measures = area_measures(np.vstack([observed, sample]))
+    measures = area_measures(_together(observed, sample))
     return float(np.mean(measures <= measures[0]))
 
 
@@ -102,10 +110,11 @@ def global_envelope(
     To illustrate a test, pass the curve that is tested. If N is too small to reject any curve, the
     bounds enclose all of them. A bound is infinite where a diverged curve lies within it.
 
-    Raises ValueError if there are no curves, or ``level`` is not between 0 and 1.
+    Raises ValueError if there are no curves, or ``level`` is not between 0 and 1, or ``observed``
+    has another length than the sample's curves.
     """
     check_level(level)
-    curves = _table(sample if observed is None else np.vstack([observed, sample]))
+    curves = _table(sample) if observed is None else _together(observed, sample)
     if not len(curves):
         raise ValueError("an envelope needs at least one curve")
     # 1 - 0.9 is slightly below 0.1, so that 1 curve in 10 would be kept without rounding.
@@ -120,6 +129,20 @@ def _table(curves: npt.ArrayLike) -> Array:
             f"curves need one row each and one column per point, not shape {values.shape}"
         )
     return values
+
+
+def _together(observed: npt.ArrayLike, sample: npt.ArrayLike) -> Array:
+    """Return one curve, followed by those of a sample."""
+    curve, curves = nan_as_largest(observed), _table(sample)
+    _check_lengths(curve.shape, curves)
+    return np.vstack([curve, curves])
+
+
+def _check_lengths(shape: tuple[int, ...], curves: Array) -> None:
+    if shape != curves.shape[1:]:
+        raise ValueError(
+            f"a curve of shape {shape} can't be ranked among curves of {curves.shape[1]} points"
+        )
 
 
 def _from_nearer_end(from_below: Array, curves: int) -> Array:

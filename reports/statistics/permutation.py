@@ -10,6 +10,7 @@ tested without it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,10 @@ class MaxT:
 
 
 def oriented(values: npt.ArrayLike, *, larger_is_better: bool) -> Array:
-    """Return the values of finished runs so that larger is worse, and NaN (diverged) infinite."""
+    """Return the values of finished runs so that larger is worse, and NaN (diverged) infinite.
+
+    The result is float64 and has the shape of ``values``.
+    """
     array = np.asarray(values, dtype=np.float64)
     return nan_as_largest(-array if larger_is_better else array)
 
@@ -84,7 +88,7 @@ def max_t_test(
     sum of their squares, from the complete pairs. A seed that one table lacks is a row of NaN
     there. Such rows are independent samples: they are compared by the rank sum, and both sums are
     added, each with the inverse of its variance as its weight. The weights are the same in every
-    permutation, so that this test is exact too.
+    permutation, so that this test is exact too. The index of a DataFrame is not looked at.
 
     A column with fewer than 2 values (or pairs) on either side is not tested: its statistic is 0,
     its p-value 1, and it has a note. The same ``seed`` gives the same permutations.
@@ -124,6 +128,37 @@ def max_t_test(
     return MaxT(statistics, p_values, shares, tuple(notes))
 
 
+def smallest_max_t_p_value(
+    night: int,
+    baseline: int,
+    *,
+    pairs: int = 0,
+    columns: int = 1,
+    permutations: int = 9999,
+    two_sided: bool = False,
+) -> float:
+    """Return a p-value that ``max_t_test`` can reach with so few seeds.
+
+    ``night`` and ``baseline`` are the numbers of independent seeds on either side, beside
+    ``pairs``. One permutation in 2^pairs * C(night + baseline, night), or two of a two-sided test,
+    is as extreme as can be in one of the ``columns``, and others may be in another. The result is
+    at least 1 / (1 + ``permutations``), and 1 where a side has fewer than 2 seeds. If it exceeds
+    the level, the seeds are too few to reject anything.
+
+    Raises ValueError for a negative number of seeds, and without columns or permutations.
+    """
+    if min(night, baseline, pairs) < 0 or min(columns, permutations) < 1:
+        raise ValueError(
+            "seeds and pairs must not be negative, and columns and permutations at least 1, not "
+            f"{night}, {baseline}, {pairs}, {columns} and {permutations}"
+        )
+    if pairs + min(night, baseline) < LEAST:
+        return 1.0
+    arrangements = 2**pairs * math.comb(night + baseline, night)
+    extreme = columns * (2 if two_sided else 1)
+    return float(max(min(1.0, extreme / arrangements), 1 / (1 + permutations)))
+
+
 def _by_seed(night: Array, baseline: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Return the rows of seeds that both have, and those of seeds that one of them has."""
     here, there = (~np.isnan(table).all(axis=1) for table in (night, baseline))
@@ -148,8 +183,8 @@ def _exceeded(observed: Array, drawn: Array, *, two_sided: bool) -> npt.NDArray[
 def _check(night: Array, baseline: Array, permutations: int, *, paired: bool) -> None:
     if night.ndim != 2 or baseline.ndim != 2 or night.shape[1] != baseline.shape[1]:
         raise ValueError(
-            "night and baseline must be tables with the same columns, not of the shapes "
-            f"{night.shape} and {baseline.shape}"
+            "night and baseline must be tables with the same columns, (n, k) and (m, k), not of "
+            f"the shapes {night.shape} and {baseline.shape}; one column is values[:, np.newaxis]"
         )
     if paired and len(night) != len(baseline):
         raise ValueError(f"{len(night)} rows of the night can't be paired with {len(baseline)}")

@@ -13,9 +13,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import comb, ndtr, ndtri
+from scipy.special import comb, ndtr, ndtri, stdtrit
 
 from reports.statistics.permutation import LEAST
+from reports.statistics.ranks import check_level, midranks
 from reports.statistics.tolerance import corrected_level
 
 Array = npt.NDArray[np.float64]
@@ -88,15 +89,16 @@ def smallest_visible_drop(
     count as independent, which asks for a little more than a test of dependent ones does. The
     result is infinite if there are so few values that no permutation test could reject.
 
-    Raises ValueError for fewer than two finite values, for a ``power`` outside 0.5 to 1, and as
-    ``corrected_level`` does.
+    Raises ValueError for anything but one column of two finite values or more, for a ``power``
+    outside 0.5 to 1, and as ``corrected_level`` does.
     """
     values = np.asarray(final_values, dtype=np.float64)
+    if values.ndim != 1:
+        raise ValueError(f"final_values must be one column, not of the shape {values.shape}")
     finite = values[np.isfinite(values)]
     if len(finite) < 2:
         raise ValueError(f"a standard deviation needs two finite values or more, not {len(finite)}")
-    if not 0.5 <= power < 1:
-        raise ValueError(f"power must be at least 0.5 and below 1, not {power}")
+    check_power(power)
     sides = 2 if two_sided else 1
     columns *= sides
     corrected = corrected_level(
@@ -114,6 +116,67 @@ def smallest_visible_drop(
         else:
             high = middle
     return high
+
+
+def smallest_visible_drop_of_pairs(
+    night: npt.ArrayLike,
+    baseline: npt.ArrayLike,
+    *,
+    level: float,
+    power: float = POWER,
+    columns: int = 1,
+    two_sided: bool = False,
+) -> float:
+    """Return the fall of the mean that as many pairs as these detect with probability ``power``.
+
+    ``night`` and ``baseline`` have shape (n,): values of the same n seeds. Pairs with a value that
+    is not finite are ignored. The test is ``max_t_test`` with ``paired``, at the level that each of
+    so many ``columns`` has by Bonferroni. Its power is that of a t statistic of the differences of
+    midranks, for pairs like these whose mean difference is the fall. Few pairs know their own
+    spread badly: in simulations, a power of 90% was 67 to 78% with 8 pairs, 81 to 91% with 20, and
+    84 to 90% with 60. The result is infinite if there are so few pairs that no permutation test
+    could reject.
+
+    Raises ValueError for fewer than two finite pairs, for columns of different lengths, for no
+    ``columns``, for a ``power`` outside 0.5 to 1, and for a ``level`` that is not between 0 and 1.
+    """
+    after, before = (np.asarray(values, dtype=np.float64) for values in (night, baseline))
+    if after.ndim != 1 or after.shape != before.shape:
+        raise ValueError(f"pairs need two equal columns, not shapes {after.shape}, {before.shape}")
+    finite = np.isfinite(after) & np.isfinite(before)
+    after, before = after[finite], before[finite]
+    count = len(after)
+    if count < 2:
+        raise ValueError(f"a standard deviation needs two finite pairs or more, not {count}")
+    if columns < 1:
+        raise ValueError(f"columns must be at least 1, not {columns}")
+    check_power(power)
+    check_level(level)
+    sides = 2 if two_sided else 1
+    if sides / 2**count > level:
+        return math.inf
+    critical = float(stdtrit(count - 1, 1 - level / (sides * columns)))
+    # A t statistic varies more, the larger it is (Johnson and Welch 1940, Biometrika 31:362).
+    needed = critical + float(ndtri(power)) * math.sqrt(1 + critical**2 / (2 * (count - 1)))
+    alike = after - (after - before).mean()
+
+    def is_visible(drop: float) -> bool:
+        ranks = midranks(np.concatenate([alike - drop, before])[:, np.newaxis])[:, 0]
+        differences = ranks[count:] - ranks[:count]
+        error = differences.std(ddof=1) / math.sqrt(count)
+        return bool(differences.mean() >= needed * error and differences.mean() > 0)
+
+    low, high = 0.0, float(np.ptp(np.concatenate([alike, before])))
+    for _ in range(HALVINGS if high else 0):
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_visible(middle) else (middle, high)
+    return high
+
+
+def check_power(power: float) -> None:
+    """Raise ValueError if ``power`` is not at least 0.5 and below 1."""
+    if not 0.5 <= power < 1:
+        raise ValueError(f"power must be at least 0.5 and below 1, not {power}")
 
 
 def _critical_value(night: int, baseline: int, share: float) -> float:

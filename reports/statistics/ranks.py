@@ -40,8 +40,12 @@ def rank_p_value(value: float, sample: npt.ArrayLike) -> float:
     p is twice the smaller tail, at most 1. Ties make p conservative. NaN counts as larger than any
     number. (The two-sided conformal p-value of Vovk, Gammerman and Shafer 2005, *Algorithmic
     Learning in a Random World*.)
+
+    Raises ValueError for a sample that is not one column.
     """
     value, sample = nan_as_largest(value).item(), nan_as_largest(sample)
+    if sample.ndim != 1:
+        raise ValueError(f"sample must be one column of values, not of the shape {sample.shape}")
     at_most = 1 + np.count_nonzero(sample <= value)
     at_least = 1 + np.count_nonzero(sample >= value)
     return float(min(1.0, 2 * min(at_most, at_least) / (sample.size + 1)))
@@ -58,8 +62,10 @@ def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     Rejecting the adjusted values up to ``level`` makes any false rejection at most ``level``
     likely, under any dependence (Holm 1979, *Scandinavian Journal of Statistics* 6:65). NaN, for a
     test that was not made, stays NaN and does not count.
+
+    Raises ValueError for anything but one column of values from 0 to 1.
     """
-    p_values = np.asarray(p_values, dtype=np.float64)
+    p_values = _p_values(p_values)
     adjusted = np.full(p_values.shape, np.nan)
     order = np.argsort(p_values)[: np.count_nonzero(~np.isnan(p_values))]
     still_to_test = np.arange(len(order), 0, -1)
@@ -74,12 +80,22 @@ def joint_p_value(p_values: npt.ArrayLike) -> float:
     samples that share no seeds or are so large that their seed variance is negligible. For discrete
     p-values the result is conservative. (Fisher 1932, *Statistical Methods for Research Workers*,
     4th edition, section 21.1.)
+
+    Raises ValueError for anything but one column of values from 0 to 1.
     """
-    p_values = np.asarray(p_values, dtype=np.float64)
+    p_values = _p_values(p_values)
     tested = p_values[~np.isnan(p_values)]
     if not len(tested):
         return np.nan
-    return float(chdtrc(2 * len(tested), -2 * np.log(tested).sum()))
+    with np.errstate(divide="ignore"):  # a p-value of 0 makes the joint one 0
+        return float(chdtrc(2 * len(tested), -2 * np.log(tested).sum()))
+
+
+def _p_values(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    p_values = np.asarray(values, dtype=np.float64)
+    if p_values.ndim != 1 or ((p_values < 0) | (p_values > 1)).any():
+        raise ValueError("p-values must be one column of numbers from 0 to 1, or NaN")
+    return p_values
 
 
 def check_level(level: float) -> None:
@@ -106,11 +122,21 @@ def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[f
 
     Each bound errs with probability at most (1 - ``level``) / 2. Without trials the interval is
     (0, 1). (Clopper and Pearson 1934, *Biometrika* 26:404.)
+
+    Raises ValueError for successes that are not from 0 to ``trials``, and for a ``level`` that is
+    not between 0 and 1.
     """
+    check_level(level)
+    _check_counts(successes, trials)
     beyond, failures = (1 - level) / 2, trials - successes
     low = betaincinv(successes, failures + 1, beyond) if successes else 0.0
     high = betaincinv(successes + 1, failures, 1 - beyond) if failures else 1.0
     return float(low), float(high)
+
+
+def _check_counts(successes: int, trials: int) -> None:
+    if not 0 <= successes <= trials:
+        raise ValueError(f"successes must be from 0 to {trials}, not {successes}")
 
 
 def same_rate_p_value(successes: int, trials: int, others: int, other_trials: int) -> float:
@@ -119,7 +145,11 @@ def same_rate_p_value(successes: int, trials: int, others: int, other_trials: in
     ``others`` counts the successes in ``other_trials``. The uncertainty of both rates counts. Given
     the sum of the successes, p is the probability of all splits that are at most as probable as
     this one. (Fisher's exact test; 1934, *Statistical Methods for Research Workers*, 5th edition.)
+
+    Raises ValueError for successes that are not from 0 to the number of trials.
     """
+    _check_counts(successes, trials)
+    _check_counts(others, other_trials)
     if trials > other_trials:
         successes, trials, others, other_trials = others, other_trials, successes, trials
     total = successes + others

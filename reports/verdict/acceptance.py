@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import StoreError
 from bench.text import one_line
@@ -41,6 +43,14 @@ class Acceptance:
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
+def acceptance_of(content: Mapping[str, Any]) -> Acceptance:
+    """Return what the content of such a file says; raise TypeError, KeyError or AttributeError."""
+    texts = [str(content[name]) for name in ("reason", "accepted", "commit")]
+    lists = [tuple(map(str, content[name])) for name in ("from_reference", "from_baseline")]
+    changes = tuple(map(str, content.get("changes", ())))  # older files have none
+    return Acceptance(texts[0], texts[1], texts[2], lists[0], lists[1], changes)
+
+
 def read_acceptance(baseline: Path) -> Acceptance | None:
     """Return what a baseline was accepted for; None for one that was only frozen.
 
@@ -50,11 +60,7 @@ def read_acceptance(baseline: Path) -> Acceptance | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(untrusted_files.read(path))
-        texts = [str(content[name]) for name in ("reason", "accepted", "commit")]
-        lists = [tuple(map(str, content[name])) for name in ("from_reference", "from_baseline")]
-        changes = tuple(map(str, content.get("changes", ())))  # older files have none
-        return Acceptance(texts[0], texts[1], texts[2], lists[0], lists[1], changes)
+        return acceptance_of(json.loads(untrusted_files.read(path)))
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise StoreError(
             f"{path} cannot be read ({one_line(error)}): accept the baseline again with "

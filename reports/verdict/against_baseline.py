@@ -48,10 +48,9 @@ def hold(
     held.comparison = hold_against_baseline(ours.grid, theirs.grid)
     if held.comparison.first.suspects:
         _confirm(held, night, baseline, fresh, acceptance)
-    compared = {difference.configuration for difference in held.comparison.first.differences}
     held.notes += [
         f"{' '.join(configuration)} is not in the baseline: whether it is worse cannot be said."
-        for configuration in sorted(configurations_of(ours.grid) - compared)
+        for configuration in sorted(configurations_of(ours.grid) - configurations_of(theirs.grid))
     ]
     if len(ours.grid) and theirs.grid["started_at"].min() > ours.grid["started_at"].max():
         held.notes.append("The baseline is newer than this night.")

@@ -188,7 +188,9 @@ def _gate_of_values(comparison: Comparison) -> Gate:
         return Gate(VALUES, NOT_RUN, "too few seeds to reject anything")
     names = ", ".join(dict.fromkeys(" ".join(d.configuration) for d in first.suspects))
     if not first.suspects:
-        return Gate(VALUES, PASSED, f"{len(first.differences)} columns compared {first.how}")
+        few = counted(len(first.few), "configuration")
+        few = f"; too few seeds for that in {few}" if first.few else ""
+        return Gate(VALUES, PASSED, f"{len(first.differences)} columns compared {first.how}{few}")
     if comparison.confirmation and comparison.verdict == EQUAL:
         return Gate(VALUES, PASSED, f"{names} suspected, and cleared on fresh seeds")
     return Gate(VALUES, FAILED, f"{names} suspected to differ")

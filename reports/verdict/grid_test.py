@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -14,7 +14,13 @@ import pandas as pd
 from hnrnn.departures import limits_of
 from hnrnn.published import rounding
 from reports.runs.night import Configuration
-from reports.statistics.permutation import LEAST, MaxT, max_t_test, oriented
+from reports.statistics.permutation import (
+    LEAST,
+    MaxT,
+    max_t_test,
+    oriented,
+    smallest_max_t_p_value,
+)
 from reports.statistics.power import smallest_visible_drop
 from reports.statistics.tolerance import level_for_share
 
@@ -75,6 +81,8 @@ class GridTest:
     corrected: float
     enough: bool
     """Whether there are enough seeds for the test to be able to reject."""
+    few: tuple[Configuration, ...] = ()
+    """Configurations of too few seeds whose variant is tested on another backend."""
 
     @property
     def suspects(self) -> tuple[Difference, ...]:
@@ -96,7 +104,9 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
 
     Each frame has one row per run with ``variant, backend, seed``, and ``accuracy, valid_loss``
     after the last epoch. Seeds that both have are pairs. The others are independent samples, where
-    both sides have some. Pairs that rounding explains count as equal.
+    both sides have some. Pairs that rounding explains count as equal. A configuration of too few
+    seeds for any permutation to reject it is not tested where another backend of its variant has
+    enough: run by run they compute the same.
     """
     ours, theirs = _table(night), _table(baseline)
     columns = [cast("Column", column) for column in ours.columns.intersection(theirs.columns)]
@@ -106,8 +116,15 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
     shared = seeds.isin(ours.index) & seeds.isin(theirs.index)
     a, b = (table.reindex(index=seeds, columns=columns).to_numpy() for table in (ours, theirs))
     a = _without_rounding(a, b, columns, night)
-    test = max_t_test(a, b, permutations=PERMUTATIONS, paired=True, two_sided=True)
     compared = [_compared(*values, shared) for values in zip(a.T, b.T, strict=True)]
+    able = np.array([values.least_p_value(1) <= level for values in compared])
+    elsewhere = {column[0] for column in compress(columns, able)}
+    few = {column[:2] for column in compress(columns, ~able) if column[0] in elsewhere}
+    tested = np.array([column[:2] not in few for column in columns])
+    columns, compared = [*compress(columns, tested)], [*compress(compared, tested)]
+    test = max_t_test(
+        a[:, tested], b[:, tested], permutations=PERMUTATIONS, paired=True, two_sided=True
+    )
     corrected = _corrected(level, test)
     moved = sum(not np.array_equal(values.ours, values.theirs) for values in compared)
     beside = min(moved + 1, len(columns))  # equal pairs are equal in every permutation
@@ -122,6 +139,7 @@ def compare_grids(night: pd.DataFrame, baseline: pd.DataFrame, level: float) -> 
         level=level,
         corrected=corrected,
         enough=least <= corrected,
+        few=tuple(sorted(few)),
     )
 
 
@@ -160,15 +178,15 @@ class _Compared(NamedTuple):
     pairs: int
 
     def least_p_value(self, columns: int) -> float:
-        """Return a p-value that the column can reach, adjusted for so many ``columns``.
-
-        Two permutations of all are as extreme as can be in a column, and others may be in another.
-        """
-        if min(len(self.ours), len(self.theirs)) < LEAST:
-            return 1.0
-        alone = len(self.ours) - self.pairs, len(self.theirs) - self.pairs
-        permutations = 2**self.pairs * math.comb(sum(alone), alone[0])
-        return float(1 / min(permutations / (2 * columns), 1 + PERMUTATIONS))
+        """Return a p-value that the column can reach, adjusted for so many ``columns``."""
+        return smallest_max_t_p_value(
+            len(self.ours) - self.pairs,
+            len(self.theirs) - self.pairs,
+            pairs=self.pairs,
+            columns=columns,
+            permutations=PERMUTATIONS,
+            two_sided=True,
+        )
 
 
 def _compared(ours: Array, theirs: Array, shared: npt.NDArray[np.bool_]) -> _Compared:

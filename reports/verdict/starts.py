@@ -45,18 +45,21 @@ def starts_of(
     """Return all runs with ``whose`` run has their seed, and whether it starts from ``other``.
 
     A run that has no reference, or may depart from it, is held to the baseline. It is ``unpaired``
-    where the baseline has no run of its seed. ``alone`` are cells of such runs that do depart.
+    where the baseline has no run of its seed, unless it has no reference either and other runs of
+    its configuration are paired. ``alone`` are cells of such runs that do depart.
     """
     runs = pd.concat([cells.drop_duplicates("run_id"), unheld.assign(alone=False)])
     reasons, accepted = runs["reason"], runs["name"].isin(may_depart)
     open_ = runs["alone"] | reasons.isin([NO_SEED, OTHER_DTYPE])
     open_ |= accepted & (reasons == OTHER_WEIGHTS)
     others = runs["run_id"].isin(partners.other_starts)
-    by_baseline = open_ & (others | runs["run_id"].isin(partners.ours))
+    is_paired = runs["run_id"].isin(partners.ours)
+    by_baseline = open_ & (others | is_paired)
+    fresh = (reasons == NO_SEED) & runs["name"].isin(runs.loc[is_paired, "name"])
     return runs.assign(
         whose=runs["reference_name"].mask(by_baseline, BASELINE),
         other=((reasons == OTHER_WEIGHTS) & ~accepted) | (others & open_),
-        unpaired=accepted & open_ & ~by_baseline & (reasons != OTHER_DTYPE),
+        unpaired=accepted & open_ & ~by_baseline & ~fresh & (reasons != OTHER_DTYPE),
     )[by_baseline | (reasons != OTHER_DTYPE)]
 
 

@@ -121,7 +121,7 @@ def test_every_option_has_a_type() -> None:
         else:
             assert kind in (None, filled), option
             assert metavar not in ("N", "X", "P", "POINTS"), option
-    assert sum(isinstance(option.action.type, kinds) for option in OPTIONS) == 16
+    assert sum(isinstance(option.action.type, kinds) for option in OPTIONS) == 17
     assert sum(option.action.type in PATHS for option in OPTIONS) > 25
 
 

@@ -17,8 +17,9 @@ import hnrnn
 from bench.ensemble.training import fit_many
 from bench.execution.parity import check
 from hnrnn.settings import SettingsError, pinned_settings, tf32_allowed
-from hnrnn.training import fit, initial_model, weights_sha256
+from hnrnn.training import fit
 from hnrnn.variants import VARIANTS
+from hnrnn.weights import initial_model, weights_sha256
 
 
 @contextmanager

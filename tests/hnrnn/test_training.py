@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import hnrnn
-from hnrnn import training
+from hnrnn import training, weights
 from hnrnn.optimizer import one_cycle
 from hnrnn.published import MEASURES
 from hnrnn.variants import VARIANTS
@@ -116,8 +116,8 @@ def test_float32_and_float64_start_alike() -> None:
 def test_initialisation_draws_batchnorm_when_it_is_built() -> None:
     """``uniform`` changes the BatchNorm weights, and those of layers that are built after it."""
     for name, later in (("Model5", set()), ("Model7", {"rnnc.i2h.weight", "rnnc.h2h.weight"})):
-        ones = training.initial_model(name, 0).state_dict()
-        uniform = training.initial_model(name, 0, initialisation="uniform").state_dict()
+        ones = weights.initial_model(name, 0).state_dict()
+        uniform = weights.initial_model(name, 0, initialisation="uniform").state_dict()
         different = {key for key in ones if not torch.equal(ones[key], uniform[key])}
         assert {key for key in different if "bias" not in key} == {"bn.weight"} | later
     assert 0 <= uniform["bn.weight"].min() < 0.2
@@ -132,10 +132,10 @@ def test_initialisation_changes_the_run() -> None:
 
 def test_initial_weights_may_be_tensors_and_few() -> None:
     """Weights may be tensors, and parameters that are not named keep the seed's values."""
-    model = training.initial_model("Model4", 0)
+    model = weights.initial_model("Model4", 0)
     bias = torch.full((40,), 0.5)
-    training.set_weights(model, {"h_o.bias": bias})
-    kept = training.initial_model("Model4", 0)
+    weights.set_weights(model, {"h_o.bias": bias})
+    kept = weights.initial_model("Model4", 0)
     assert torch.equal(model.state_dict()["h_o.bias"], bias)
     assert torch.equal(model.state_dict()["h_o.weight"], kept.state_dict()["h_o.weight"])
 
@@ -145,9 +145,9 @@ def test_history_measures_time_and_counts() -> None:
     result = training.fit("Model4", seed=0, epochs=1)
     assert (result.history[["train_seconds", "valid_seconds"]] > 0).all(axis=None)
     assert result.train_tokens == 40 * 64 * 20
-    start = training.initial_model("Model4", 0)
-    assert result.initial_weights_sha256 == training.weights_sha256(start)
-    assert result.initial_weights_sha256 != training.weights_sha256(result.model)
+    start = weights.initial_model("Model4", 0)
+    assert result.initial_weights_sha256 == weights.weights_sha256(start)
+    assert result.initial_weights_sha256 != weights.weights_sha256(result.model)
 
 
 def test_accuracy_is_a_whole_count() -> None:

@@ -174,6 +174,25 @@ def test_every_accepted_run_needs_a_pair(nights: Nights) -> None:
     assert f"accepted: {REASON} (Model4 nn)" in output
 
 
+def test_fresh_seeds_beside_accepted_pairs(nights: Nights) -> None:
+    """Seeds that nobody has trained before leave no night open while others are paired."""
+    nights.accept(nights.train(changed()))
+    again, fresh = with_runs(changed()), with_runs(with_runs(changed()))
+    for rows in (fresh.runs, fresh.epochs):
+        rows["seed"] += 1_000_000
+    both = replace(
+        again,
+        runs=pd.concat([again.runs, fresh.runs.assign(weights_sha256=fresh.runs["run_id"])]),
+        epochs=pd.concat([again.epochs, fresh.epochs]),
+    )
+    code, output = nights.check(nights.train(both))
+    assert code == 0, output
+    assert f"accepted: {REASON} (Model4 nn)" in output
+    code, output = nights.check(nights.train(fresh))
+    assert code == 4, output
+    assert "the baseline has no runs of seeds 1000000-1000002" in output
+
+
 def test_acceptance_covers_no_other_start(nights: Nights) -> None:
     """The baseline knows how its seeds start, whatever else was accepted in them."""
     nights.accept(nights.train(changed()))

@@ -198,7 +198,9 @@ def test_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         main(["check", "--results", night, "--history", past])
     assert "appended" in capsys.readouterr().err
-    assert len(list((tmp_path / "history").iterdir())) == 1
+    assert len(pd.read_parquet(tmp_path / "history")) == 8
+    (page,) = (tmp_path / "history").glob("*/*.md")
+    assert page.read_text(encoding="utf-8").startswith("## Verdict")
     assert main(["render", "--results", night, "--history", past]) == 0
     report = (tmp_path / "night" / "report" / "report.md").read_text(encoding="utf-8")
     assert "## History" in report

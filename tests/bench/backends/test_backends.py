@@ -33,8 +33,9 @@ from bench.execution.parity import (
 )
 from bench.execution.runner import execute
 from bench.store.records import FAILED
-from hnrnn.training import fit, initial_model
+from hnrnn.training import fit
 from hnrnn.variants import VARIANTS, Recurrence
+from hnrnn.weights import initial_model
 from tests.conftest import small_run
 
 NN, CUSTOM = IMPLEMENTATIONS["nn"], IMPLEMENTATIONS["custom"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.engines.limits import Limits
-from bench.plan.plan import PROFILES, expected_cost, make_plan
+from bench.plan.costs import expected_cost
+from bench.plan.profiles import PROFILES, plan_of
 from tests.trainers import made_up_run
 
 ONE = made_up_run(0, "Model4")
@@ -86,14 +87,14 @@ def test_limits_share_nothing() -> None:
 
 def test_every_run_of_a_night_has_a_limit() -> None:
     """Each run of the nightly's grid can be given one."""
-    profile = PROFILES["nightly"]
-    runs = make_plan(
+    runs = plan_of(
+        PROFILES["nightly"],
         variants=[f"Model{number}" for number in range(8)],
-        backends=profile.backends,
-        seeds=[0],
+        backends=None,
+        seeds="2",
         dtype="float32",
         initialisation="ones",
-        device="cpu",
-        epochs=None,
+        device="cuda",
+        night=0,
     )
     assert all(Limits().of(run).seconds >= 600 for run in runs)

@@ -19,6 +19,11 @@ from tests.trainers import ENVIRONMENT
 
 SITE = Site("cpu", ENVIRONMENT, 1)
 FIRST = "1 run: 0 stored already in results, 1 to do on cpu (a processor)"
+PART = "one seed at a time: 1 configuration, 1 seed, 1 run, 0 stored already, 1 to do"
+PLAN = (
+    f"{PART}, 0 s of one worker",
+    "together: about 11 s with 1 worker (as an AMD EPYC core takes), up to 0.6 GiB of memory",
+)
 
 
 def shown(*, terminal: bool) -> str:
@@ -40,6 +45,8 @@ def test_plain_lines() -> None:
     """Without a terminal every run is a line: count, name, result, time, time left."""
     lines = shown(terminal=False).splitlines()
     assert lines.pop(0).startswith("2 runs: 0 stored already in results, 2 to do on cpu")
+    assert [line.partition(":")[0] for line in lines[:2]] == ["one seed at a time", "together"]
+    del lines[:2]
     assert lines[0].startswith("1/2  Model4 nn seed 0  accuracy 0.2500  1.5 s  (")
     assert lines[0].endswith("left)")
     assert lines[1] == "a [line]"
@@ -77,7 +84,7 @@ def test_time_left_of_an_ensemble(monkeypatch: pytest.MonkeyPatch) -> None:
     with ProgressDisplay(console=Console(file=file, width=150)) as display:
         display.begin(runs, runs, SITE, Path("results"))
         display.show(runs[32:], [Finished(run, OK, accuracy=0.25) for run in runs[:32]])
-    lines = file.getvalue().splitlines()[1:]
+    lines = file.getvalue().splitlines()[3:]
     assert lines[0].startswith("1/40  Model4 ensemble seed 0")
     assert lines[31].startswith("32/40  Model4 ensemble seed 31")
     assert all(line.endswith("(15 s left)") for line in lines)
@@ -91,10 +98,12 @@ def test_an_error_is_one_line() -> None:
         display.begin([run, run], [run], SITE, Path("results"))
         display.show([], [Finished(run, FAILED, error="RuntimeError: injected\n::error::\x1b[31m")])
         display.say("x\n::error::y")
-    assert file.getvalue() == (
-        "a note\n2 runs: 1 stored already in results, 1 to do on cpu (a processor)\n"
-        "Model4 nn seed 0: failed, RuntimeError: injected ::error::\\x1b[31m\nx ::error::y\n"
-    )
+    lines = file.getvalue().splitlines()
+    assert lines[:2] == ["a note", FIRST.replace("1 run: 0", "2 runs: 1")]
+    assert lines[-2:] == [
+        "Model4 nn seed 0: failed, RuntimeError: injected ::error::\\x1b[31m",
+        "x ::error::y",
+    ]
 
 
 LINE = "1/1  Model4 nn seed 0  accuracy 0.2500  1.5 s  (0 s left)"
@@ -117,7 +126,7 @@ def test_a_file_is_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     log = tmp_path / "log"
     with log.open("w") as file:
         show_one_run(file, "xterm", monkeypatch)
-    assert log.read_text() == f"{FIRST}\n{LINE}\n"
+    assert log.read_text().splitlines() == [FIRST, *PLAN, LINE]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
@@ -134,4 +143,4 @@ def test_a_terminal(terminal: str, *, live: bool, monkeypatch: pytest.MonkeyPatc
             shown += os.read(ours, 100_000).decode()
     os.close(ours)
     assert ("\x1b" in shown) == live
-    assert (shown == f"{FIRST}\r\n{LINE}\r\n") != live
+    assert (shown.splitlines() == [FIRST, *PLAN, LINE]) != live

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -26,8 +27,8 @@ from bench.engines.work import Trainer
 from bench.errors import UsageError
 from bench.execution.environment import read_provenance
 from bench.execution.sources import environment_of
-from bench.plan.plan import make_plan
-from bench.store.records import FAILED, OK, Run, run_id
+from bench.plan.profiles import PROFILES, plan_of
+from bench.store.records import ENSEMBLE, FAILED, OK, Run, run_id
 from bench.store.store import Store
 from tests.nights import Lines, Night, are_gone, processes_below, wait_for
 from tests.trainers import NeverReady, TracedTrainer
@@ -57,28 +58,41 @@ def test_no_workers_from_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) ->
         engine.survey("cpu", None)
 
 
+@pytest.mark.parametrize(("gpus_per_run", "share"), [(None, 1.0), (0.25, 0.25)])
+def test_a_share_of_a_gpu(gpus_per_run: float | None, share: float) -> None:
+    """A worker is told the share of the GPU that the cluster gives it."""
+    pool = engine.RayPool(Trainer(), "cuda", None, gpus_per_run)
+    assert pool.trainer.gpu_share == share
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
-    """Ray's records are the local engine's, the ensemble's too, though a worker is killed."""
+    """Two workers' records of a small nightly are those of one local worker, though one is killed.
+
+    The ensemble's seeds are then in other tasks and chunks, and the killed worker has some.
+    """
     site = engine.survey("cpu", None, ray_address=cluster.address)
     assert (site.device, site.jobs) == ("cpu", 2)
-    runs = make_plan(
-        variants=["Model4"],
-        backends=["notebook", "ensemble"],
-        seeds=2,
+    planned_runs = plan_of(
+        PROFILES["nightly"],
+        variants=["Model1", "Model4"],
+        backends=None,
+        seeds="12",
         dtype="float32",
         initialisation="ones",
         device=site.device,
-        epochs=1,
+        night=0,
     )
+    left_out = ("compiled", "custom_hoisted", "cell")  # which would only take longer
+    runs = [replace(run, epochs=1) for run in planned_runs if run.backend not in left_out]
     attempts = tmp_path / "attempts"
     attempts.mkdir()
     killed: list[int] = []
 
     class Killer(Lines):
         def show(self, *_: object) -> None:
-            file = attempts / "Model4-1"
+            file = attempts / f"{ENSEMBLE}-1"
             if not killed and file.exists() and file.read_text():
                 killed.append(int(file.read_text()))
                 os.kill(killed[0], signal.SIGKILL)
@@ -88,25 +102,27 @@ def test_same_records_as_local(cluster: Cluster, tmp_path: Path) -> None:
     provenance = read_provenance("cpu")
     stores = Store(tmp_path / "ray"), Store(tmp_path / "local")
     traced, plain = TracedTrainer(provenance, folder=attempts), Trainer(provenance)
-    nights = (engine.run_all, killer, traced), (local.run_all, Lines(), plain)
-    for store, (run_all, display, trainer) in zip(stores, nights, strict=True):
+    nights = (engine.run_all, killer, traced, 2), (local.run_all, Lines(), plain, 1)
+    for store, (run_all, display, trainer, jobs) in zip(stores, nights, strict=True):
         store.prepare()
         ended = run_all(
             runs,
             trainer,
             Ledger(store, site.environment, provenance),
-            jobs=1,
+            jobs=jobs,
             display=display,
         )
-        assert [finished.status for finished in ended] == [OK] * 4
+        assert {finished.status for finished in ended} == {OK}
     assert re.fullmatch(
-        r"Model4 nn seed 0: its worker on \S+ died: .*; it is tried once more", *killer.lines
+        r"Model. ensemble seed 0 and \d+ more seeds: its worker on \S+ died: .*; it is tried once "
+        "more",
+        *killer.lines,
     )
-    assert len({file.read_text() for file in attempts.glob("Model4-*")}) == 2
+    assert len({file.read_text() for file in attempts.glob("*")}) == 3
 
     by_ray, by_local = (store.read() for store in stores)
     planned = {run_id(run, environment_of(run, site.environment)) for run in runs}
-    assert len(planned) == 4
+    assert len(planned) == len(runs) == 30
     assert set(by_ray.runs["run_id"]) == set(by_local.runs["run_id"]) == planned
     same = ["run_id", "weights_sha256", "initial_weights_sha256", "backend", "commit", "platform"]
     first, second = (frame.sort_values("run_id")[same] for frame in (by_ray.runs, by_local.runs))

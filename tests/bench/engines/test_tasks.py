@@ -9,8 +9,11 @@ import pytest
 
 from bench.engines.local import run_all
 from bench.engines.tasks import MOST_SEEDS, tasks_of
+from bench.plan.costs import expected_cost
 from bench.plan.plan import make_plan
+from bench.plan.profiles import PROFILES, plan_of
 from bench.store.records import ENSEMBLE, FAILED, OK, Run
+from hnrnn.variants import VARIANTS
 from tests.nights import Night
 
 
@@ -61,10 +64,30 @@ def test_order_of_a_mixed_plan() -> None:
 
 
 def test_other_runs_are_work_too() -> None:
-    """A joint task is not divided for workers that have single runs to do."""
+    """A joint task is divided only where it would outlast the work of the others."""
     runs = plan("nn", ENSEMBLE, variants=("Model4",), seeds=8)
-    assert max(len(task) for task in tasks_of(runs, 8)) == 8
-    assert max(len(task) for task in tasks_of(plan(ENSEMBLE, seeds=8), 8)) == 2
+    assert max(len(task) for task in tasks_of(runs, 2)) == 8
+    assert max(len(task) for task in tasks_of(runs, 8)) < 8
+    assert len(tasks_of(plan(ENSEMBLE, seeds=8), 8)) >= 8
+
+
+@pytest.mark.parametrize("jobs", [2, 10, 100])
+def test_a_nightly_keeps_every_worker_busy(jobs: int) -> None:
+    """No task of a nightly outlasts a worker's fair share, unless it is a single seed."""
+    runs = plan_of(
+        PROFILES["nightly"],
+        variants=list(VARIANTS),
+        backends=None,
+        seeds=None,
+        dtype="float32",
+        initialisation="ones",
+        device="cuda",
+        night=0,
+    )
+    fair = sum(map(expected_cost, runs)) / jobs
+    tasks = tasks_of(runs, jobs)
+    assert max(sum(map(expected_cost, task)) for task in tasks) <= 1.001 * fair
+    assert sum(map(len, tasks)) == len(runs)
 
 
 @pytest.mark.usefixtures("in_process")

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from bench.ensemble.training import fit_many
-from hnrnn.training import Training, fit, weights_sha256
+from hnrnn.training import Training, fit
 from hnrnn.variants import VARIANTS, Variant
+from hnrnn.weights import weights_sha256
 
 CURVES = ["train_loss", "valid_loss", "accuracy"]
 SLOWEST = ("Model5", "Model7")

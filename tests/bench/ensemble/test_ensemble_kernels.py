@@ -17,8 +17,8 @@ from bench.ensemble.models import ensemble_model
 from bench.ensemble.optimizer import AdamW, factors_of_steps
 from bench.ensemble.parameters import Parameters
 from hnrnn.stream import language_model_data
-from hnrnn.training import initial_model
 from hnrnn.variants import VARIANTS
+from hnrnn.weights import initial_model
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NAME = "bench.ensemble.kernels"

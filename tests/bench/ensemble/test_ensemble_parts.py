@@ -21,8 +21,8 @@ from bench.ensemble.stepping import CapturedStep, stepper
 from hnrnn.models import Model
 from hnrnn.optimizer import one_cycle
 from hnrnn.stream import language_model_data
-from hnrnn.training import initial_model
 from hnrnn.variants import VARIANTS
+from hnrnn.weights import initial_model
 
 
 def models(name: str, seeds: int = 2) -> list[Model]:
@@ -173,6 +173,19 @@ def test_split() -> None:
     assert split(list(range(10)), 4) == [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
     assert split([5], 4) == [[5]]
     assert split([], 4) == []
+
+
+@pytest.mark.parametrize(("workers", "free"), [(1, 80), (2, 80), (4, 80), (4, 15)])
+def test_workers_share_a_gpu(workers: int, free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many start at once, together they take no more than half of the memory."""
+    cuda, share = torch.device("cuda"), 1 / workers
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free * 2**30, 80 * 2**30))
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _: 1.0)
+    alone = chunk_size(VARIANTS["Model5"], "float32", cuda)
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _: share)
+    together = workers * chunk_size(VARIANTS["Model5"], "float32", cuda)
+    assert together <= alone * max(1, 80 / free)
+    assert together >= alone - workers
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -18,11 +18,11 @@ from bench.execution.fault_callbacks import reset_state
 from bench.execution.runner import execute
 from bench.store.records import OK
 from hnrnn import corpus
-from hnrnn.metrics import EpochRecorder, cross_entropy, history_table
+from hnrnn.metrics import Accuracy, EpochRecorder, cross_entropy
 from hnrnn.optimizer import one_cycle
 from hnrnn.stream import numericalized
-from hnrnn.training import initial_model
 from hnrnn.variants import VARIANTS, Variant
+from hnrnn.weights import initial_model
 from tests.bench.execution.test_fault_injection import MEASURES, model4, train
 from tests.conftest import small_run
 
@@ -41,11 +41,13 @@ def fastai_v2(variant: Variant, seed: int) -> pd.DataFrame:
         DataLoaders(*loaders, device=torch.device("cpu")),
         model,
         loss_func=cross_entropy,
+        metrics=[Accuracy()],
         cbs=[TrainEvalCallback(), ModelResetter(), recorder],
         default_cbs=False,
     )
-    learner.fit_one_cycle(variant.epochs, variant.learning_rate)
-    return history_table(recorder.rows)
+    with learner.no_logging():
+        learner.fit_one_cycle(variant.epochs, variant.learning_rate)
+    return recorder.history()
 
 
 def test_fastai_v2_defaults() -> None:

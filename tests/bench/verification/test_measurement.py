@@ -24,8 +24,8 @@ from bench.verification.measurement import (
     train,
 )
 from hnrnn.published import MEASURES, rounding
-from hnrnn.training import initial_model
 from hnrnn.variants import VARIANTS
+from hnrnn.weights import initial_model
 
 
 def rows(kind: str = "cell", seeds: int = 2, epochs: int = 2) -> pd.DataFrame:

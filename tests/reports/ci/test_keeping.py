@@ -11,6 +11,7 @@ import pytest
 from bench.store.files import seal
 from reports.ci import __main__ as night
 from reports.ci import keeping
+from reports.runs.untrusted_files import LARGEST_PAGE
 from tests.escaping import check_terminal
 from tests.frozen_data import freeze, parquet, text_of, write_tables
 
@@ -62,7 +63,8 @@ def keep(tmp_path: Path, *more: str) -> int:
 
 def names(folder: Path) -> set[str]:
     """Return the files of the history."""
-    return {path.relative_to(folder).as_posix() for path in (folder / "history").iterdir()}
+    files = (path for path in (folder / "history").rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix() for path in files}
 
 
 @pytest.mark.usefixtures("kept")
@@ -149,6 +151,25 @@ def test_damaged_history(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
     assert keep(tmp_path) == 1
     assert names(pushed(tmp_path)) == {HISTORY, OTHER}
     assert capfd.readouterr().err.count("not kept: ") == 2
+
+
+@pytest.mark.usefixtures("kept")
+def test_pages_on_verdicts(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A page goes with its night, unless it is too large; an accepted shift comes by no night."""
+    page, large = (
+        name.replace("history", "history/_verdicts").replace(".parquet", ".md")
+        for name in (LATER, OTHER)
+    )
+    shift = "history/_accepted/20260102T030400Z.json"
+    others = page.replace(".md", ".parquet"), LATER.replace(".parquet", ".md")
+    write(tmp_path / "night", page, large, shift, *others, text="new")
+    (tmp_path / "night" / large).write_bytes(b"x" * (LARGEST_PAGE + 1))
+    assert keep(tmp_path) == 1
+    assert names(pushed(tmp_path)) == {HISTORY, page}
+    error = capfd.readouterr().err
+    assert "it is larger than 1 MiB" in error
+    for name in (shift, *others):
+        assert f"skipped: {name!r}" in error
 
 
 @pytest.mark.usefixtures("kept")

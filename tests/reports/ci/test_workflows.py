@@ -40,8 +40,10 @@ def test_a_good_and_a_bad_night(github: GitHub) -> None:
     assert github.run(NIGHTLY, "publish").failed == []
     first = github.kept()
     assert {"baseline/frozen.json", "baseline/runs/runs.parquet"} <= set(first)
-    assert sum(name.startswith("history/") for name in first) == 1
+    pages = [Path(name).suffix for name in first if name.startswith("history/")]
+    assert sorted(pages) == [".md", ".parquet"]
     assert github.calls == []
+    check_publishing(github)
     baseline = github.git("rev-parse", "nights:baseline", cwd=github.origin)
 
     (github.folder / "tree" / "fault.json").write_text('{"Model0": 0.2}')
@@ -62,7 +64,7 @@ def test_a_good_and_a_bad_night(github: GitHub) -> None:
     for name in ("report/report.md", "report/verdict.xml", "runs/runs.parquet", "throughput"):
         assert (artifact / "results" / name).exists(), name
     kept = [name for name in github.kept() if name.startswith("history/")]
-    assert len(kept) == 3
+    assert len(kept) == 6
     verdicts = pd.read_parquet(artifact / "nights" / "history")["verdict"]
     assert set(verdicts) == {"agrees", "inconclusive", "regressed"}
     assert github.git("rev-parse", "nights:baseline", cwd=github.origin) == baseline
@@ -82,6 +84,14 @@ def test_a_good_and_a_bad_night(github: GitHub) -> None:
     assert github.calls[-1]["arguments"][:3] == ["issue", "comment", "3"]
     assert github.calls[-1]["body"] == created["body"]
     assert len(github.calls) == 5
+
+
+def check_publishing(github: GitHub) -> None:
+    """Fail unless the last job starts the workflow that publishes the pages, and no more."""
+    assert github.run(NIGHTLY, "pages").failed == []
+    (call,) = github.calls
+    assert call["arguments"] == ["workflow", "run", "docs.yml"]
+    (github.folder / "gh.jsonl").unlink()
 
 
 def check_repeatable(body: str, printed: str, github: GitHub) -> None:
@@ -138,6 +148,7 @@ def test_what_a_workflow_may_do(name: str) -> None:
     }
     for key, job in workflow["jobs"].items():
         may = writing[name] if key == "publish" else {"contents": "read"}
+        may = {"actions": "write"} if key == "pages" else may
         assert job["permissions"] == may
         assert 0 < job["timeout-minutes"] <= 720
         for step in job["steps"]:
@@ -174,6 +185,6 @@ def test_ci_calls_what_is_there() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
     words = [each for script in scripts for each in re.findall(r"-e ([\w,]+)", script)]
     named = {name for word in words for name in word.split(",")}
-    assert named == {"audit", "docs", "lint", "nightly", "throughput", "night", "wheel"}
+    assert named == {"audit", "docs", "lint", "nightly", "throughput", "night", "site", "wheel"}
     for name in named:
         assert environments[f"testenv:{name}"]["commands"]

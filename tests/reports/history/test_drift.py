@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from reports.history.drift import FIRST_NIGHTS, Drift, DriftTest, find_drifts, lasting_seed_variance
+from reports.history.columns import FIRST_NIGHTS
+from reports.history.drift import Drift, DriftTest, find_drifts, lasting_seed_variance
+from reports.history.nights import SCHEMA
 from reports.statistics.cusum import REFERENCE_VALUE, threshold
 from tests.history_data import (
     ACCURACY,
@@ -42,7 +44,7 @@ def at_accuracy(
         summary(number, draws, start=seeds * number if fresh else 0)
         for number in range(first, first + nights)
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=SCHEMA.names)
 
 
 @pytest.mark.parametrize("random", range(12))
@@ -67,7 +69,7 @@ def test_by_hand() -> None:
     history, baseline = at_accuracy(12, 40.0), made_up_baseline(100)
     test = find_drifts(history, baseline)
     assert (test.columns, test.nights, test.with_baseline) == (2, 12, True)
-    assert test.threshold == threshold(1095, 2)
+    assert test.threshold == threshold(1095, 4)  # two charts for each
     (drift,) = test.drifts
     score = np.sqrt(3 * 25 * 100 / 101)
     reference_value = REFERENCE_VALUE + lasting_seed_variance(2) * np.sqrt(25 / 101)
@@ -118,7 +120,7 @@ def test_seed_variance_of_seeds_that_are_run_again() -> None:
 
 def of_seeds(number: int, draws: Array, *, start: int = 10**6) -> pd.DataFrame:
     """Return a night whose seeds, by default the baseline's first, have these draws."""
-    return pd.DataFrame([summary(number, draws, start=start)])
+    return pd.DataFrame([summary(number, draws, start=start)], columns=SCHEMA.names)
 
 
 def test_pairs() -> None:
@@ -254,7 +256,7 @@ def test_means_are_over_seeds() -> None:
 def test_a_configuration_that_the_baseline_lacks() -> None:
     """It is held against its own first nights."""
     history = made_up_history(12, backends=("nn", "cell"))
-    assert find_drifts(history, made_up_baseline(100)).columns == 4
+    assert find_drifts(history, made_up_baseline(100)).columns == 4 + 1  # and the throughput
     assert find_drifts(history[:18], made_up_baseline(100)).columns == 2
 
 
@@ -296,3 +298,92 @@ def test_order_does_not_matter() -> None:
     shuffled = history.sample(frac=1, random_state=0)
     baseline = made_up_baseline(100, ("nn", "cell"))
     assert find_drifts(shuffled, baseline) == find_drifts(history, baseline)
+
+
+def timed(slower_from: int, nights: int = 60, random: int = 0, faster: float = 0.9) -> pd.DataFrame:
+    """Return nights in which ``cell`` becomes a tenth slower; every ten nights are of a commit."""
+    history = made_up_history(nights, backends=("nn", "cell"), random=random)
+    number = (history["night"] - FIRST).dt.days
+    slow = (history["backend"] == "cell") & (number >= slower_from)
+    history.loc[slow, "throughput_ratio"] *= faster
+    return history.assign(commit=[f"{each // 10:x}" * 40 for each in number])
+
+
+@pytest.mark.parametrize("random", range(6))
+def test_slower_throughput_is_found(random: int) -> None:
+    """A backend that becomes slower is found within 12 nights, with the night and the commits."""
+    test = find_drifts(timed(40, random=random), made_up_baseline(100, ("nn", "cell")))
+    (drift,) = test.drifts
+    assert (drift.variant, drift.backend, drift.measure) == ("Model5", "cell", "throughput_ratio")
+    assert drift.worse
+    assert drift.standing
+    assert drift.since == night(40)
+    assert night(40) < drift.flagged[0] < night(52)
+    assert (drift.commit_before, drift.commit) == ("3" * 40, "4" * 40)
+    assert drift.reference_mean == pytest.approx(0.8, rel=0.01)
+    assert drift.mean == pytest.approx(0.72, rel=0.01)
+
+
+def test_faster_throughput_is_better() -> None:
+    """The same the other way is for the better."""
+    (drift,) = find_drifts(timed(40, faster=1.1), made_up_baseline(100, ("nn", "cell"))).drifts
+    assert not drift.worse
+
+
+def test_throughput_that_stays() -> None:
+    """Without a change nothing is found, nor where the nights before are of another device."""
+    assert find_drifts(timed(999, 200)).drifts == ()
+    other = timed(40).assign(device_name="another processor")
+    other.loc[other["night"] >= night(40), "device_name"] = "this one"
+    test = find_drifts(other, made_up_baseline(100, ("nn", "cell")))
+    assert (test.drifts, test.columns) == ((), 5)
+
+
+def test_few_timed_nights() -> None:
+    """Throughput needs more than the first nights; an untimed night is left out."""
+    history = timed(0, FIRST_NIGHTS + 1)
+    assert find_drifts(history, made_up_baseline(100)).columns == 5
+    history.loc[history["night"] == night(3), "throughput_ratio"] = np.nan
+    assert find_drifts(history, made_up_baseline(100)).columns == 4
+
+
+def test_a_step_is_dated() -> None:
+    """A step of two errors of a night's mean is dated within three nights, with the commits."""
+    draws = np.random.default_rng(1).standard_normal((60, 2, 25))
+    draws[30:] -= np.array([[2 / 5], [0]])
+    rows = [summary(n, each, start=25 * n) | {"commit": f"{n:040}"} for n, each in enumerate(draws)]
+    (drift,) = find_drifts(pd.DataFrame(rows, columns=SCHEMA.names), made_up_baseline(100)).drifts
+    assert abs(drift.since - night(30)) <= pd.Timedelta(days=3)
+    first = (drift.since - FIRST).days
+    assert (drift.commit_before, drift.commit) == (f"{first - 1:040}", f"{first:040}")
+
+
+def test_a_change_after_a_calm_time() -> None:
+    """A step within the baseline's seed variance is found among the nights, and then stands."""
+    draws = np.random.default_rng(7).standard_normal((150, 2, 100))
+    draws[100:, 0] -= 1.5 / 10
+    rows = [summary(n, each, start=100 * n) for n, each in enumerate(draws)]
+    test = find_drifts(pd.DataFrame(rows, columns=SCHEMA.names), made_up_baseline(100))
+    (drift,) = test.drifts
+    assert drift.worse
+    assert drift.standing
+    assert abs(drift.since - night(100)) <= pd.Timedelta(days=5)
+
+
+def test_a_drift_does_not_become_normal() -> None:
+    """Nights after the alarm do not join the reference: a drift stands for as long as it lasts.
+
+    Against this small baseline alone it would not be seen.
+    """
+    history = pd.concat([at_accuracy(60, 0.0), at_accuracy(300, -1.5, first=60)])
+    (drift,) = find_drifts(history, made_up_baseline(25)).drifts
+    assert drift.since == night(60)
+    assert drift.standing
+    assert len(drift.flagged) > 270
+
+
+def test_slower_throughput_does_not_become_normal() -> None:
+    """Nor does a backend that stays slower."""
+    (drift,) = find_drifts(timed(40, 300), made_up_baseline(100, ("nn", "cell"))).drifts
+    assert drift.standing
+    assert len(drift.flagged) > 230

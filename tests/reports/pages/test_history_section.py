@@ -87,8 +87,8 @@ def test_no_drift() -> None:
     history = made_up_history(30, backends=("nn", "cell"))
     test = find_drifts(history, made_up_baseline(100, ("nn", "cell")))
     text = section(history, test)
-    said = "**No drift** is found in 4 columns (every backend's final accuracy and validation loss)"
-    assert f"{said} over 30 nights." in text
+    assert "**No drift** is found in 5 columns (every backend's final accuracy, " in text
+    assert "throughput) over 30 nights." in text
     assert f"threshold {test.threshold:.2f})" in text
     assert "in 1095 nights" in text
     assert "at 95% confidence" in text
@@ -103,13 +103,28 @@ def test_drift_in_words() -> None:
     assert len(lines) == 2
     assert lines[0] == (
         f"- Model5 nn: accuracy has fallen, from 0.8000 to {accuracy.mean:.4f} on average since "
-        f"{accuracy.since:%Y-%m-%d} (worse, with an average rank score of {accuracy.score:+.1f}). "
+        f"{accuracy.since:%Y-%m-%d}, commit ccccccc (worse, with an average rank score of "
+        f"{accuracy.score:+.1f}). "
         f"It was flagged first on {accuracy.flagged[0]:%Y-%m-%d}, and still is on the last night."
     )
     assert lines[1].startswith(
         f"- Model5 nn: validation loss has risen, from 1.0000 to {loss.mean:.4f}"
     )
     assert "(worse, with" in lines[1]
+
+
+def test_drift_of_throughput_in_words() -> None:
+    """A slower backend is told with its change point and the commits around it."""
+    history = made_up_history(60, backends=("nn", "cell"))
+    late = history["night"] >= FIRST + pd.Timedelta(days=40)
+    history.loc[late & (history["backend"] == "cell"), "throughput_ratio"] *= 0.9
+    history.loc[late, "commit"] = "d" * 40
+    test = find_drifts(history, made_up_baseline(100, ("nn", "cell")))
+    (line,) = [line for line in section(history, test).splitlines() if line.startswith("- ")]
+    assert line.startswith(
+        "- Model5 cell: throughput (ratio to the reference backend) has fallen, from 0.8"
+    )
+    assert "since 2026-02-11, commit ddddddd after ccccccc (worse, " in line
 
 
 def test_a_drift_that_has_gone() -> None:

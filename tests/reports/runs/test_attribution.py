@@ -72,6 +72,20 @@ def test_share_as_far() -> None:
         assert least <= found.pairs[0].share_as_far <= most
 
 
+def test_most_seeds_decide() -> None:
+    """Depth and seed variance are measured on the backend with the most seeds."""
+    means = {"Model5": 0.8, "Model6": 0.75, "Model7": 0.75}
+    few, many = grid(means, seeds=2), grid(means, seeds=200)
+    ensemble = many[many["backend"] == "nn"].assign(backend="ensemble")
+    found = attribute(pd.concat([few, ensemble]), published.tables())
+    assert found is not None
+    assert (found.base, found.seeds, found.depth[found.base].seeds) == ("ensemble", 2, 200)
+    (pair, *_) = found.pairs
+    assert pair.depth == pytest.approx(0.05)
+    assert pair.seed_deviation == pytest.approx(0.01 * 2**0.5)
+    assert pair.share_as_far > 0
+
+
 def test_too_little() -> None:
     """With one seed per configuration, or a configuration missing, nothing is attributed."""
     runs = grid({"Model5": 0.8, "Model6": 0.8, "Model7": 0.8}, seeds=2)

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import mannwhitneyu, norm
 
-from reports.statistics.cusum import REFERENCE_VALUE, cusum, rank_score, threshold
+from reports.statistics.cusum import (
+    REFERENCE_VALUE,
+    cusum,
+    rank_score,
+    sequential_scores,
+    threshold,
+)
 
 Array = npt.NDArray[np.float64]
 VALUES = arrays(np.float64, st.integers(0, 40), elements=st.floats(-50, 50))
@@ -192,3 +198,47 @@ def test_rank_score_of_pairs() -> None:
     assert rank_score(own, baseline, alone, NEVER) == rank_score(
         own, baseline, FRESH, np.arange(5) == 0
     )
+
+
+def test_rank_score_against_a_growing_reference() -> None:
+    """Whatever the distribution: mean 0, variance 1, and independent of later nights' scores."""
+    draws = -np.random.default_rng(3).lognormal(sigma=2, size=(4000, 25))
+    scores = [
+        (rank_score(each[15:20], each[:15], FRESH, NEVER, growing=True)[0],
+         rank_score(each[20:], each[:20], FRESH, NEVER, growing=True)[0])
+        for each in draws
+    ]  # fmt: skip
+    assert np.mean(scores, axis=0) == pytest.approx(0, abs=0.07)
+    assert np.cov(*np.transpose(scores)) == pytest.approx(np.eye(2), abs=0.07)
+    assert rank_score(draws[0][:5], draws[0][5:], FRESH, NEVER, growing=True)[1] == 0
+
+
+def test_repeated_seeds_against_a_growing_reference() -> None:
+    """Two of five seeds that an earlier night had keep two fifths of the variance, and more.
+
+    Their share of the reference's variance stays too.
+    """
+    values, reference = np.arange(5.0), np.arange(20.0)
+    again = np.arange(5) < 2
+    score, stays = rank_score(values, reference, FRESH, again, growing=True)
+    once, _ = rank_score(values, reference, FRESH, NEVER, growing=True)
+    assert score == pytest.approx(once * (26 / 24) ** 0.5)
+    assert stays == pytest.approx(2 / 5 + 4 / (5 * 21))
+
+
+def test_sequential_scores_by_hand() -> None:
+    """The highest of three has the place 5/6, a tie with the lowest of four 1/4; the first none."""
+    scores = sequential_scores(np.array([1.0, 2.0, 3.0, 1.0]), first=2)
+    assert norm.cdf(scores) == pytest.approx([0.5, 0.5, 5 / 6, 1 / 4])
+    # A change does not become normal: of two values that both are beyond those before it.
+    assert sequential_scores(np.array([1.0, 2, 9, 9]), 2, until=2)[2:] == pytest.approx(
+        norm.ppf([5 / 6, 5 / 6])
+    )
+
+
+def test_sequential_scores_of_any_distribution() -> None:
+    """Whatever the distribution, they are independent, of mean 0 and a variance just below 1."""
+    draws = np.random.default_rng(5).standard_cauchy((3000, 22))
+    scores = np.array([sequential_scores(each, first=20)[20:] for each in draws])
+    assert scores.mean(axis=0) == pytest.approx(0, abs=0.06)
+    assert np.cov(scores.T) == pytest.approx(0.92 * np.eye(2), abs=0.07)

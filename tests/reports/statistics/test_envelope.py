@@ -137,6 +137,11 @@ def test_area_measures_by_hand() -> None:
     assert area_measures([[0], [1], [3]]) == pytest.approx([ends[0], 4 / 3, ends[1]])
     # NaN is infinitely far from both others, which are close to each other.
     assert area_measures([[0], [0.1], [NAN]]).tolist() == [1, 1, 0]
+    # A gap of 49 others is exp(-49) from the end, whichever end it is at.
+    for sign in (1, -1):
+        assert area_measures([[0, 0], [sign * 49, 1], [sign * 50, 2]])[0] == pytest.approx(
+            1 - (1 - math.exp(-1)) / 2 - 1 / 2
+        )
     # At a second point all are tied at 1.5, so that only half of the first point's area counts.
     halved = [1 - (1 - ends[0]) / 2, 2 - (2 / 3 + 1 / 2) / 2, 1 - (1 - ends[1]) / 2]
     assert area_measures([[0, 5], [1, 5], [3, 5]]) == pytest.approx(halved)
@@ -270,3 +275,14 @@ def test_errors() -> None:
         global_envelope([[1.0]], 95)
     with pytest.raises(ValueError, match="at least one curve"):
         global_envelope(np.empty((0, 2)))
+
+
+def test_a_curve_of_another_length() -> None:
+    """It is refused in words, by every test of a curve."""
+    for test in (envelope_p_value, area_p_value):
+        with pytest.raises(ValueError, match=r"shape \(2,\) can't be ranked among curves of 3"):
+            test([1, 2], [[1, 2, 3]])
+    with pytest.raises(ValueError, match="can't be ranked"):
+        global_envelope([[1, 2, 3]], observed=[1, 2])
+    with pytest.raises(ValueError, match="can't be ranked"):
+        p_values_of_each([[1, 2]], [[1, 2, 3]])

@@ -7,7 +7,13 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from reports.statistics.permutation import PERMUTATIONS_AT_ONCE, MaxT, max_t_test, oriented
+from reports.statistics.permutation import (
+    PERMUTATIONS_AT_ONCE,
+    MaxT,
+    max_t_test,
+    oriented,
+    smallest_max_t_p_value,
+)
 
 Array = npt.NDArray[np.float64]
 NAN = float("nan")
@@ -221,3 +227,30 @@ def test_errors() -> None:
         max_t_test(np.ones((3, 1)), np.ones((4, 1)), paired=True)
     with pytest.raises(ValueError, match="at least one permutation"):
         max_t_test(np.ones((3, 1)), np.ones((4, 1)), permutations=0)
+
+
+def test_smallest_p_value_is_what_a_clear_difference_has() -> None:
+    """Seeds that are all worse have it, up to the noise of random permutations."""
+    for night, baseline, pairs in ((3, 4, 0), (0, 0, 5), (2, 3, 3)):
+        rows = pairs + night + baseline
+        tables = np.full((2, rows, 1), np.nan)
+        tables[0, : pairs + night, 0] = 10 + np.arange(pairs + night)
+        tables[1, :pairs, 0] = np.arange(pairs)
+        tables[1, pairs + night :, 0] = np.arange(baseline)
+        for two_sided in (False, True):
+            found = max_t_test(*tables, paired=True, two_sided=two_sided).p_value
+            expected = smallest_max_t_p_value(night, baseline, pairs=pairs, two_sided=two_sided)
+            assert found == pytest.approx(expected, rel=0.25)
+
+
+def test_smallest_p_value_has_bounds() -> None:
+    """It is at least that of the permutations drawn, and 1 where a column is not tested."""
+    assert smallest_max_t_p_value(1000, 1000, pairs=1000) == 1 / 10_000
+    assert smallest_max_t_p_value(1, 50) == 1
+    assert smallest_max_t_p_value(2, 2, columns=9) == 1
+    assert smallest_max_t_p_value(0, 0, pairs=6, columns=2) == 2 / 64
+    for bad in ((-1, 2), (2, -1)):
+        with pytest.raises(ValueError, match="must not be negative"):
+            smallest_max_t_p_value(*bad)
+    with pytest.raises(ValueError, match="at least 1"):
+        smallest_max_t_p_value(5, 5, columns=0)

@@ -17,6 +17,7 @@ from reports.statistics.power import (
     POWER,
     seeds_for_drop,
     smallest_visible_drop,
+    smallest_visible_drop_of_pairs,
 )
 from reports.statistics.tolerance import corrected_level
 
@@ -178,3 +179,66 @@ def test_errors() -> None:
         smallest_visible_drop([0.5, float("nan")], night=9, baseline=9, level=LEVEL)
     with pytest.raises(ValueError, match="power must be"):
         smallest_visible_drop(UNIT, night=9, baseline=9, level=LEVEL, power=1)
+
+
+def pairs_of(count: int, seed: int = 0, correlation: float = 0.9) -> tuple[Array, Array]:
+    """Return pairs of normal values that are so correlated, of standard deviation 1."""
+    rng = np.random.default_rng(seed)
+    common = math.sqrt(correlation) * rng.standard_normal(count)
+    own = math.sqrt(1 - correlation) * rng.standard_normal((2, count))
+    return common + own[0], common + own[1]
+
+
+@pytest.mark.parametrize("two_sided", [False, True])
+def test_pairs_see_their_drop(*, two_sided: bool) -> None:
+    """Other pairs that fell by the drop of a large sample are found in nine cases of ten."""
+    count, night, baseline = 40, *pairs_of(4000, 1)
+    of_many = smallest_visible_drop_of_pairs(night, baseline, level=LEVEL, two_sided=two_sided)
+    drop = of_many * math.sqrt(4000 / count)
+    found = 0
+    for seed in range(300):
+        after, before = pairs_of(count, 10 + seed)
+        test = max_t_test(
+            -(after - drop)[:, None], -before[:, None],
+            paired=True, two_sided=two_sided, permutations=499,
+        )  # fmt: skip
+        found += test.p_value <= LEVEL
+    assert found / 300 == pytest.approx(POWER, abs=0.06)
+
+
+def test_drop_of_pairs_has_the_values_unit() -> None:
+    """A hundred times the values has a hundred times the drop; more columns need a larger one."""
+    night, baseline = pairs_of(20)
+    drop = smallest_visible_drop_of_pairs(night, baseline, level=LEVEL)
+    in_points = smallest_visible_drop_of_pairs(100 * night + 3, 100 * baseline, level=LEVEL)
+    assert in_points == pytest.approx(100 * drop, rel=1e-5)
+    assert smallest_visible_drop_of_pairs(night, baseline, level=LEVEL, columns=9) > drop
+    with_diverged = [np.append(values, np.inf) for values in (night, baseline)]
+    assert smallest_visible_drop_of_pairs(*with_diverged, level=LEVEL) == drop
+
+
+def test_drop_of_few_pairs() -> None:
+    """Five pairs can be arranged in 32 ways, of which two are extreme: too few for both sides."""
+    night, baseline = pairs_of(5)
+    assert smallest_visible_drop_of_pairs(night, baseline, level=LEVEL) < math.inf
+    assert smallest_visible_drop_of_pairs(night, baseline, level=LEVEL, two_sided=True) == math.inf
+    assert smallest_visible_drop_of_pairs(np.ones(9), np.ones(9), level=LEVEL) == 0
+
+
+def test_bad_pairs() -> None:
+    """Values that are no pairs, and numbers that are none of a test, are refused."""
+    for values, what in (
+        (([1, 2], [1, 2, 3]), "two equal columns"),
+        (([1, math.nan], [1, 2]), "two finite pairs"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            smallest_visible_drop_of_pairs(*values, level=LEVEL)
+    for options, what in (
+        ({"level": 5}, "level must lie"),
+        ({"level": LEVEL, "power": 1}, "power must be"),
+        ({"level": LEVEL, "columns": 0}, "columns must be"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            smallest_visible_drop_of_pairs([1, 2], [1, 3], **options)
+    with pytest.raises(ValueError, match="one column"):
+        smallest_visible_drop([[1, 2]], night=9, baseline=9, level=LEVEL)

@@ -183,3 +183,19 @@ def test_same_rate_p_value_of_very_many() -> None:
     """Four thousand million trials take no longer than the fewer: p is that of a known rate."""
     p = same_rate_p_value(3, 10, 2**31, 2**32)
     assert p == pytest.approx(stats.binomtest(3, 10, 0.5).pvalue, rel=1e-4)
+
+
+def test_what_is_no_p_value_and_no_count() -> None:
+    """Numbers that no test gives are refused, rather than adjusted."""
+    for function in (holm, joint_p_value):
+        for bad in ([1.5], [-0.1], [[0.1, 0.2]]):
+            with pytest.raises(ValueError, match="p-values must be"):
+                function(bad)
+    assert joint_p_value([0.0, 0.5]) == 0
+    for counts in ((3, 2), (-1, 2)):
+        with pytest.raises(ValueError, match="successes must be from 0 to 2"):
+            clopper_pearson(*counts)
+        with pytest.raises(ValueError, match="successes must be from 0 to 2"):
+            same_rate_p_value(1, 2, *counts)
+    with pytest.raises(ValueError, match="one column"):
+        rank_p_value(1, [[1, 2]])

@@ -191,3 +191,25 @@ def test_too_few_seeds_run_no_gate() -> None:
     judgement = judge(Evidence.of(night(3), elsewhere(night(3))))
     assert judgement.verdict == "inconclusive"
     assert reason(judgement, "accuracy and loss") == "too few seeds to reject anything"
+
+
+def test_few_seeds_beside_many_of_an_ensemble() -> None:
+    """Two seeds of a variant's own backend are held run by run; the ensemble's are compared."""
+    ensemble = as_ensemble(night(20))
+    few = night(2)
+    both = together(few, ensemble)
+    judgement = judge(Evidence.of(both, both))
+    assert judgement.verdict == "agrees"
+    assert reason(judgement, "accuracy and loss") == (
+        "16 columns compared seed by seed; too few seeds for that in 8 configurations"
+    )
+    assert judgement.notes == ()
+    worse = as_ensemble(night(20, moved={"Model4": -0.2}))
+    suspected = judge(Evidence.of(together(few, worse), both))
+    assert "Model4 ensemble" in reason(suspected, "accuracy and loss")
+
+
+def as_ensemble(contents: Contents) -> Contents:
+    """Return the runs as an ensemble's."""
+    mark = {"backend": "ensemble"}
+    return elsewhere(replace(contents, epochs=contents.epochs.assign(**mark)), **mark)

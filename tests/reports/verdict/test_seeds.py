@@ -56,6 +56,16 @@ def test_single_and_diverged_runs() -> None:
     assert plan_seeds(runs, 0.01, 0.9) == []
 
 
+def test_few_seeds_beside_an_ensemble() -> None:
+    """Two seeds of a variant are no ground for a plan where another backend has many."""
+    many, few = grid(0.01).assign(backend="ensemble"), grid(0.01, seeds=2)
+    (plan,) = plan_seeds(pd.concat([many, few]), 0.01, 0.9)
+    (alone,) = plan_seeds(many, 0.01, 0.9)
+    assert plan == alone
+    assert plan.backend == "ensemble"
+    assert len(plan_seeds(few, 0.01, 0.9)) == 1
+
+
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """There is one line per configuration; bad input is one line that says what would be right."""
     whole_store(tmp_path)

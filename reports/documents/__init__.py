@@ -1,0 +1,1 @@
+"""Training tables in files that people have: notebooks, pages, text and CSV."""
