@@ -37,7 +37,6 @@ class Elman:
         self.table = torch.empty_like(embedding)
         self.states = embedding.new_zeros(seeds, steps + 1, bs, hidden)
         self.d_sums = embedding.new_empty(seeds, steps, bs, hidden)
-        self.product = embedding.new_empty(seeds, bs, hidden)
         self.outputs = self.states[:, 1:].flatten(1, 2)
         self.state_steps = self.states.unbind(1)
         self.d_sum_steps = self.d_sums.unbind(1)
@@ -52,11 +51,11 @@ class Elman:
         onward = (weights[self.weight_hh] * factor).mT
         h = self.state_steps[0]
         for state, projected in zip(self.state_steps[1:], self.d_sum_steps, strict=True):
-            torch.baddbmm(projected, h, onward, out=self.product)
+            torch.baddbmm(projected, h, onward, out=state)
             if self.relu:
-                torch.clamp_min(self.product, 0, out=state)
+                state.relu_()
             else:
-                torch.sigmoid(self.product, out=state).mul_(2).sub_(1)
+                state.sigmoid_().mul_(2).sub_(1)
             h = state
         return self.outputs
 
@@ -65,16 +64,16 @@ class Elman:
         weights, gradients = self.parameters.weights, self.parameters.gradients
         weight_hh = weights[self.weight_hh]
         d_steps = gradient.view(self.d_sums.shape).unbind(1)
-        d_state = d_steps[-1]
         for step in range(len(d_steps) - 1, -1, -1):
             d_sum, state = self.d_sum_steps[step], self.state_steps[step + 1]
             if self.relu:
-                torch.ops.aten.threshold_backward.grad_input(d_state, state, 0, grad_input=d_sum)
+                torch.ops.aten.threshold_backward.grad_input(
+                    d_steps[step], state, 0, grad_input=d_sum
+                )
             else:
-                torch.ops.aten.tanh_backward.grad_input(d_state, state, grad_input=d_sum)
+                torch.ops.aten.tanh_backward.grad_input(d_steps[step], state, grad_input=d_sum)
             if step:
-                d_state = self.product
-                torch.baddbmm(d_steps[step - 1], d_sum, weight_hh, out=d_state)
+                d_steps[step - 1].baddbmm_(d_sum, weight_hh)
         d_sums = self.d_sums.flatten(1, 2)
         gradients[self.weight_hh].baddbmm_(d_sums.mT, self.states[:, :-1].flatten(1, 2))
         by_token = sum_by_token(d_sums, batch)
