@@ -22,6 +22,10 @@ class Batch:
 
     rows: Tensor
     """(S * N,), int64: the row of each token in the stacked tables of all seeds."""
+    order: Tensor
+    """(N,), int64: the places of all tokens, sorted by the tokens' rows in a seed's table."""
+    starts: Tensor
+    """(R,), int64: where each row's places start in ``order``."""
     tokens: Tensor
     """(R, N): the one-hot columns of the tokens' rows."""
     targets: Tensor
@@ -55,11 +59,14 @@ def prepare(
         if layout.first_bypasses:
             by_step[0] += vocab_size
         tokens = by_step.flatten()
+        counts = tokens.bincount(minlength=table_rows)
         offsets = table_rows * torch.arange(seeds, device=x.device)
         targets = y[:, -1] if layout.last_only else y.t().flatten()
         batches.append(
             Batch(
                 rows=(offsets[:, None] + tokens).flatten(),
+                order=tokens.argsort(stable=True),
+                starts=counts.cumsum(0) - counts,
                 tokens=torch.eye(table_rows, dtype=dtype, device=x.device)[:, tokens],
                 targets=targets.contiguous(),
                 targets_one_hot=torch.eye(vocab_size, dtype=dtype, device=x.device)[targets],

@@ -34,7 +34,7 @@ class Elman:
         self.weight_ih, self.weight_hh, self.biases = names
         embedding = parameters.weights["i_h.weight"]
         seeds, _, hidden = embedding.shape
-        self.table = torch.empty_like(embedding)
+        self.table, self.minus_one = torch.empty_like(embedding), embedding.new_full((), -1)
         self.states = embedding.new_zeros(seeds, steps + 1, bs, hidden)
         self.d_sums = embedding.new_empty(seeds, steps, bs, hidden)
         self.outputs = self.states[:, 1:].flatten(1, 2)
@@ -55,7 +55,7 @@ class Elman:
             if self.relu:
                 state.relu_()
             else:
-                state.sigmoid_().mul_(2).sub_(1)
+                torch.add(self.minus_one, state.sigmoid_(), alpha=2, out=state)
             h = state
         return self.outputs
 

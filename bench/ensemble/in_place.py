@@ -37,7 +37,8 @@ def gru_forward(parts: Sequence[Tensor], previous: Tensor, state: Tensor) -> Non
     """
     n, r, z, hidden_n, rz = parts[:5]
     rz.sigmoid_()
-    n.addcmul_(r, hidden_n, value=2).sigmoid_().mul_(2).sub_(1)
+    n.addcmul_(r, hidden_n, value=2).sigmoid_()
+    torch.add(n.new_full((), -1), n, alpha=2, out=n)
     torch.lerp(n, previous, z, out=state)
 
 

@@ -7,6 +7,7 @@ for each token. In the backward, gradients are summed by token before any produc
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bench.ensemble.batches import Batch
@@ -30,9 +31,16 @@ def sum_by_token(gradient: Tensor, batch: Batch) -> Tensor:
     """Return the sums, (S, V, G), of ``gradient``, (S, N, G), over all places of each token."""
     if gradient.is_cuda:  # atomic additions would not be deterministic
         return one_hot_sums(gradient, batch)
-    sums = gradient.new_zeros(len(gradient), len(batch.tokens), gradient.shape[2])
-    sums.flatten(0, 1).index_add_(0, batch.rows, gradient.flatten(0, 1))
-    return sums
+    seeds, places, features = gradient.shape
+    first = places * torch.arange(seeds)[:, None]
+    # The bags are the tokens: faster than ``index_add_``, which adds element by element.
+    sums = F.embedding_bag(
+        (first + batch.order).flatten(),
+        gradient.flatten(0, 1),
+        (first + batch.starts).flatten(),
+        mode="sum",
+    )
+    return sums.view(seeds, -1, features)
 
 
 def one_hot_sums(gradient: Tensor, batch: Batch) -> Tensor:
