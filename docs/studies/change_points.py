@@ -1,7 +1,7 @@
 """Which detector sees a change of a nightly value first, at equal false alarms, and dates it best?
 
-    $ pip install --no-deps --target /tmp/otava apache-otava==0.8.0
-    $ PYTHONPATH=/tmp/otava python docs/studies/change_points.py --quick
+    $ pip install --no-deps --target otava apache-otava==0.8.0
+    $ PYTHONPATH=otava python docs/studies/change_points.py --quick
 
 Histories of ``NIGHTS`` nights are simulated with a step or a slow drift from night ``CHANGED`` on.
 Every detector looks at every night, and knows what came before only. Its threshold is calibrated on

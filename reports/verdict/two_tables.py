@@ -66,9 +66,8 @@ class Column:
         before, after = self.left_out
         if not before + after:
             return ""
-        where = "before" if before else "after"
-        runs = counted(before + after, "run")
-        return f"{self.name}: {runs} {where} left out: the other table has no run with the same key"
+        where, runs = "before" if before else "after", counted(before + after, "run")
+        return f"{self.name}: {runs} {where} left out: the other table lacks their keys"
 
     def worse(self, values: Array) -> Array:
         """Return values so that larger is worse, and what is not finite the worst."""
@@ -78,15 +77,13 @@ class Column:
     @property
     def means(self) -> tuple[float, float]:
         """The means of the finite values before and after; NaN without any."""
-        finite = (values[np.isfinite(values)] for values in (self.before, self.after))
-        before, after = (float(values.mean()) if len(values) else math.nan for values in finite)
-        return before, after
+        b, a = (values[np.isfinite(values)] for values in (self.before, self.after))
+        return (float(b.mean()) if len(b) else math.nan, float(a.mean()) if len(a) else math.nan)
 
     @property
     def diverged(self) -> tuple[int, int]:
         """How many values before and after are not finite."""
-        before, after = (int((~np.isfinite(each)).sum()) for each in (self.before, self.after))
-        return before, after
+        return int((~np.isfinite(self.before)).sum()), int((~np.isfinite(self.after)).sum())
 
     @property
     def alone(self) -> tuple[int, int]:
@@ -110,8 +107,7 @@ class Column:
         nothing = np.full(max(a, b), np.nan)
         before = np.concatenate([self.before, nothing[:a]])
         after = np.concatenate([self.after[:pairs], nothing[:b], self.after[pairs:]])
-        infinite = ~np.isfinite(self.before).all() or ~np.isfinite(self.after).all()
-        if infinite:
+        if any(self.diverged):
             return Interval(self.means[1] - self.means[0], math.nan, math.nan)
         return difference_interval(after, before, level=confidence, paired=True)
 
