@@ -233,8 +233,7 @@ def _band(
 
 def _alarm(drift: Drift, place: dict[pd.Timestamp, int]) -> Data:
     """Return the nights on which a drift is flagged, and what has drifted in words."""
-    way = "fallen" if drift.score < 0 else "risen"
-    text = f"{MEASURES[drift.measure]} has {way} since {drift.since:{DAY}}"
+    text = f"{MEASURES[drift.measure]} has {drift.way} since {drift.since:{DAY}}"
     return {"nights": [place[night] for night in drift.flagged], "text": text}
 
 

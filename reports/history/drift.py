@@ -79,6 +79,11 @@ class Drift:
         """Whether the drift is for the worse."""
         return (self.score < 0) == LARGER_IS_BETTER[self.measure]
 
+    @property
+    def way(self) -> str:
+        """In which direction the mean has gone, in a word."""
+        return "fallen" if self.score < 0 else "risen"
+
 
 @dataclass(frozen=True)
 class DriftTest:

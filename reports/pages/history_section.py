@@ -136,12 +136,11 @@ def _findings(test: DriftTest, shifts: Sequence[Shift] = ()) -> str:
 
 
 def _sentence(drift: Drift) -> str:
-    way = "fallen" if drift.score < 0 else "risen"
     until = "" if drift.standing else f" until {drift.flagged[-1]:{DAY}}"
     last = "and still is on the last night" if drift.standing else "and no longer is"
     return (
         f"{escape(drift.variant)} {escape(drift.backend)}: {MEASURE_NAMES[drift.measure]} has "
-        f"{way}, from {drift.reference_mean:.4f} to {drift.mean:.4f} on average since "
+        f"{drift.way}, from {drift.reference_mean:.4f} to {drift.mean:.4f} on average since "
         f"{drift.since:{DAY}}{_commits(drift)}{until} ({'worse' if drift.worse else 'better'}, "
         f"with an average rank score of {drift.score:+.1f}). It was flagged first on "
         f"{drift.flagged[0]:{DAY}}, {last}."

@@ -117,9 +117,8 @@ def _drifts(past: Past) -> str:
 
 
 def _sentence(drift: Drift) -> str:
-    way = "fallen" if drift.score < 0 else "risen"
     return (
-        f"{drift.variant} {drift.backend}: {MEASURE_NAMES[drift.measure]} has {way} from "
+        f"{drift.variant} {drift.backend}: {MEASURE_NAMES[drift.measure]} has {drift.way} from "
         f"{drift.reference_mean:.4f} to {drift.mean:.4f} since {drift.since:{DAY}} "
         f"({'worse' if drift.worse else 'better'})"
     )
